@@ -1,0 +1,1 @@
+../../spikeport/__init__.py

@@ -1,0 +1,1 @@
+"""Information over time, truncation, energy, latency, reports."""

@@ -1,0 +1,1 @@
+"""Network description, quantization and file formats. The description itself imports numpy only."""

@@ -1,0 +1,305 @@
+"""The network: populations of neurons joined by connections, in float (`FloatNetwork`) or integers (`QuantizedNetwork`).
+
+One neuron serves both. Per timestep, in this order, with `a` the sum over incoming connections:
+
+    u = alpha * u + a                  synaptic current      (alpha = 0: no memory)
+    v = beta * v + u + bias + noise    membrane potential    (beta = 1: integrate-and-fire)
+    s = v > threshold                  strict, unless the float neuron says otherwise
+    v = 0, reset_value, or v - reset_value where s is set    (reset kind: zero, value, subtract)
+
+In integers alpha = 1 - (du + 1)/4096, beta = 1 - dv/4096, both rounded toward zero; u and v count in 1/64 of a weight unit.
+Populations are updated in topological order within a timestep, so a feed-forward network answers input t at output t;
+the hardware's one step of delay per connection is added by `Network.depths`, never seen in results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from spikeport.export import registers as reg
+from spikeport.export.errors import InputError
+from spikeport.export.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape, frozen_array
+
+__all__ = [
+    "Connection", "Conv", "Dense", "Elementwise", "FloatNetwork", "FloatNeuron", "Input", "IntegerNeuron",
+    "Network", "Noise", "Op", "Pool", "Population", "QuantizedNetwork", "Shape",
+]
+
+ResetKind: TypeAlias = Literal["zero", "value", "subtract"]
+InputCode: TypeAlias = Literal["direct", "rate", "latency", "events"]
+ReadoutKind: TypeAlias = Literal["spike_count", "accumulated_current", "membrane_potential"]
+RESETS, CODES = ("zero", "value", "subtract"), ("direct", "rate", "latency", "events")
+READOUTS = ("spike_count", "accumulated_current", "membrane_potential")
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Bounded noise added to the membrane potential, from a counter-based generator (`spikeport.export.noise`).
+
+    kind: "uniform" on [-amplitude, amplitude), or "gaussian", the sum of four uniform bytes, bounded by the same
+    amplitude, standard deviation 0.289 * amplitude. amplitude: physical in a float neuron, state units in an integer one.
+    """
+
+    kind: Literal["uniform", "gaussian"]
+    amplitude: float
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class FloatNeuron:
+    """A neuron in physical units. Arrays are float64 and broadcast against the population's shape.
+
+    alpha, beta: fraction of synaptic current and membrane potential kept per timestep.
+    strict: fires on v > threshold, else on v >= threshold. spiking False: a readout that never fires.
+    bias enters the membrane potential; current_bias enters the synaptic current (NIR's affine bias ahead of a CubaLIF).
+    """
+
+    alpha: np.ndarray
+    beta: np.ndarray
+    threshold: np.ndarray
+    bias: np.ndarray
+    reset: ResetKind = "zero"
+    reset_value: np.ndarray = field(default_factory=lambda: frozen_array(0.0))
+    strict: bool = True
+    spiking: bool = True
+    noise: Noise | None = None
+    current_bias: np.ndarray = field(default_factory=lambda: frozen_array(0.0))
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "threshold", "bias", "reset_value", "current_bias"):
+            array = frozen_array(getattr(self, name), np.float64)
+            if not np.isfinite(array).all():
+                raise InputError(f"neuron parameter {name} holds NaN or infinity; every parameter must be finite")
+            object.__setattr__(self, name, array)
+        _check_choice("reset", self.reset, RESETS)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNeuron:
+    """A neuron in Loihi's registers. Arrays are int32 and broadcast against the population's shape.
+
+    du, dv: decay of current and potential in 1/4096; threshold and reset_value: mantissas in weight units (64 state units);
+    bias: `bias_mantissa << bias_exponent` state units, added at every step. noise amplitude: state units.
+    """
+
+    du: np.ndarray
+    dv: np.ndarray
+    threshold: np.ndarray
+    bias_mantissa: np.ndarray
+    bias_exponent: int = 6
+    reset: ResetKind = "zero"
+    reset_value: np.ndarray = field(default_factory=lambda: frozen_array(0, np.int32))
+    spiking: bool = True
+    noise: Noise | None = None
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "du": (-1, reg.DU_NO_MEMORY),
+            "dv": (0, reg.DECAY_UNITY),
+            "threshold": (0, reg.THRESHOLD_MAX),
+            "bias_mantissa": (reg.BIAS_MANTISSA_MIN, reg.BIAS_MANTISSA_MAX),
+            "bias_exponent": (0, reg.BIAS_EXPONENT_MAX),
+            "reset_value": (-reg.THRESHOLD_MAX, reg.THRESHOLD_MAX),
+        }
+        for name, (low, high) in ranges.items():
+            array = np.asarray(getattr(self, name))
+            if array.dtype.kind not in "iu":
+                raise InputError(f"neuron register {name} must be integer, got {array.dtype}")
+            if array.size and (array.min() < low or array.max() > high):
+                raise InputError(f"neuron register {name} spans {array.min()}..{array.max()}, outside the chip's {low}..{high}")
+            if name != "bias_exponent":
+                object.__setattr__(self, name, frozen_array(array, np.int32))
+        _check_choice("reset", self.reset, RESETS)
+
+    @property
+    def bias(self) -> np.ndarray:
+        """Effective bias in state units, int32."""
+        return self.bias_mantissa << self.bias_exponent
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where data enters. Integers `low..high` are sent as graded spikes; integer k stands for the value `k * scale`.
+
+    `low, high = 0, 1` means plain binary spikes. code says how data became these values: "direct" (the value itself at every
+    step), "rate" (Bernoulli), "latency" (time to first spike), or "events" (event counts per step).
+    """
+
+    name: str
+    shape: Shape
+    scale: float = 1.0
+    low: int = 0
+    high: int = 1
+    code: InputCode = "direct"
+
+    def __post_init__(self) -> None:
+        _check_choice("input code", self.code, CODES)
+        limit = 1 << (reg.GRADED_BITS_MAX - 1)
+        if not -limit <= self.low <= 0 < self.high < limit:
+            raise InputError(f"input range {self.low}..{self.high} must hold 0 and fit {reg.GRADED_BITS_MAX} bits")
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise InputError(f"input scale {self.scale} must be a positive number")
+
+    @property
+    def binary(self) -> bool:
+        """Whether the input carries plain spikes, no graded values."""
+        return (self.low, self.high) == (0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons of one kind. scale: physical potential of one weight unit (1 in a float network); may be per channel."""
+
+    name: str
+    shape: Shape
+    neuron: FloatNeuron | IntegerNeuron
+    scale: np.ndarray = field(default_factory=lambda: frozen_array(1.0))
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Topology and meaning shared by float and quantized networks; validated when made.
+
+    readout: how `output` is read. "spike_count": its spikes, classes by their sum over time. "accumulated_current": the
+    non-spiking population's membrane increment per step, classes by its sum. "membrane_potential": the potential itself,
+    classes by its value at the last step.
+    timesteps: T the network was trained or truncated for. provenance: JSON values only (dt, integrator, data, seeds, ...).
+    """
+
+    input: Input
+    populations: tuple[Population, ...]
+    connections: tuple[Connection, ...]
+    output: str
+    readout: ReadoutKind
+    timesteps: int
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_choice("readout", self.readout, READOUTS)
+        if self.timesteps < 1:
+            raise InputError(f"timesteps is {self.timesteps}; a network runs for at least 1")
+        names = [self.input.name, *(p.name for p in self.populations)]
+        if len(set(names)) != len(names):
+            raise InputError(f"population names must be unique, got {names}")
+        if self.output not in names[1:]:
+            raise InputError(f"output {self.output!r} is not one of the populations {names[1:]}")
+        if (self.readout == "spike_count") != self[self.output].neuron.spiking:
+            raise InputError(f"readout {self.readout} does not fit population {self.output!r}, spiking: {self[self.output].neuron.spiking}")
+        for connection in self.connections:
+            self._check_connection(connection, names)
+        object.__setattr__(self, "populations", tuple(self[name] for name in self._order()))
+        assert set(self.depths)  # a schedule exists
+
+    def _check_connection(self, connection: Connection, names: list[str]) -> None:
+        for end in (connection.source, connection.target):
+            if end not in names:
+                raise InputError(f"connection {connection.name} names population {end!r}, which is not in the network")
+        if connection.target == self.input.name:
+            raise InputError(f"connection {connection.name} ends in the input")
+        if not np.isfinite(connection.weight).all():
+            raise InputError(f"connection {connection.name} has weights that are NaN or infinite")
+        size = prod(connection.output_shape(self.shape(connection.source)))
+        if size != self[connection.target].size:
+            raise InputError(f"connection {connection.name} makes {size} currents for the {self[connection.target].size} neurons of {connection.target}")
+
+    def __getitem__(self, name: str) -> Population:
+        for population in self.populations:
+            if population.name == name:
+                return population
+        raise KeyError(name)
+
+    def shape(self, name: str) -> Shape:
+        """Shape of a population or of the input."""
+        return self.input.shape if name == self.input.name else self[name].shape
+
+    def incoming(self, name: str) -> tuple[Connection, ...]:
+        """Connections that end in a population."""
+        return tuple(c for c in self.connections if c.target == name)
+
+    def outgoing(self, name: str) -> tuple[Connection, ...]:
+        """Connections that start in a population or in the input."""
+        return tuple(c for c in self.connections if c.source == name)
+
+    def _order(self) -> list[str]:
+        """Names so that every connection without delay goes forward; refuses loops without delay."""
+        waiting = [p.name for p in self.populations]
+        done = {self.input.name}
+        order: list[str] = []
+        while waiting:
+            ready = [n for n in waiting if all(c.delay or c.source in done for c in self.incoming(n))]
+            if not ready:
+                raise InputError(f"populations {waiting} form a loop without delay; a loop needs a connection with a delay of at least 1 timestep")
+            order += ready
+            done.update(ready)
+            waiting = [n for n in waiting if n not in done]
+        return order
+
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """Hardware timesteps by which each population lags the input: every connection costs at least one step on Loihi.
+
+        A connection's delay on hardware is `hardware_delay`; the smallest depths for which all are at least 1.
+        """
+        depths = {self.input.name: 0, **{p.name: 0 for p in self.populations}}
+        for _ in range(len(depths) + 1):
+            changed = False
+            for c in self.connections:
+                earliest = depths[c.source] + 1 - c.delay
+                if depths[c.target] < earliest:
+                    depths[c.target], changed = earliest, True
+            if not changed:
+                return depths
+        loops = sorted({c.name for c in self.connections if c.delay})
+        raise InputError(f"a loop through {loops} has less total delay than connections; Loihi needs one timestep per connection, so lengthen its delay")
+
+    def hardware_delay(self, connection: Connection) -> int:
+        """Timesteps a spike takes through this connection on hardware, at least 1."""
+        return connection.delay + self.depths[connection.target] - self.depths[connection.source]
+
+    @property
+    def has_delays(self) -> bool:
+        """Whether any connection reaches across timesteps (recurrence or axonal delay)."""
+        return any(c.delay for c in self.connections)
+
+    def with_timesteps(self, timesteps: int) -> Network:
+        """The same network for another number of timesteps."""
+        return replace(self, timesteps=timesteps)
+
+
+@dataclass(frozen=True, eq=False)
+class FloatNetwork(Network):
+    """A network in physical units: float64 weights, exponent 0, `FloatNeuron`s."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assert all(isinstance(p.neuron, FloatNeuron) for p in self.populations)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedNetwork(Network):
+    """A network in Loihi's integers: int8 weights with exponents, `IntegerNeuron`s. Written to `.nir` and read back exactly."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assert all(isinstance(p.neuron, IntegerNeuron) for p in self.populations)
+        for c in self.connections:
+            if c.weight.dtype != np.int8:
+                raise InputError(f"connection {c.name} has {c.weight.dtype} weights; a quantized network holds int8")
+            if not reg.WEIGHT_EXPONENT_MIN <= c.exponent <= reg.WEIGHT_EXPONENT_MAX:
+                raise InputError(f"connection {c.name} has weight exponent {c.exponent}, outside {reg.WEIGHT_EXPONENT_MIN}..{reg.WEIGHT_EXPONENT_MAX}")
+
+
+def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")

@@ -1,0 +1,1 @@
+"""The fast spike-exact engine."""

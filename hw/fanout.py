@@ -1,0 +1,70 @@
+"""Synapses per source neuron, exact: borders, stride, dilation, groups and zero weights counted."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from spikeport.export.network import Connection, Conv, Dense, Shape
+from spikeport.export.synapse import Pool
+
+
+def fan_out(connection: Connection, source: Shape) -> np.ndarray:
+    """Number of nonzero synapses that a spike of each source neuron reaches, int64 of the source's shape.
+
+    A pooled connection counts the synapses of the expanded kernel: each neuron of a window has its own copy of the weights.
+    """
+    shape = connection.pool.output_shape(source) if connection.pool else source
+    op = connection.op
+    if isinstance(op, Dense):
+        reach = np.count_nonzero(op.weight, axis=0).reshape(shape)
+    elif isinstance(op, Conv):
+        per_tap = np.count_nonzero(op.weight.reshape(op.groups, -1, *op.weight.shape[1:]), axis=1)
+        taps = per_tap.reshape(shape[0], *op.kernel)
+        reach = _scatter(taps, op.output_shape(shape)[1:], shape, op.stride, op.padding, op.dilation)
+    else:
+        reach = np.broadcast_to(op.weight != 0, shape)
+    reach = reach.astype(np.int64)
+    return _through_pool(reach, connection.pool, source) if connection.pool else reach
+
+
+def _through_pool(reach: np.ndarray, pool: Pool, source: Shape) -> np.ndarray:
+    """Fan-out of the neurons ahead of a pooling window: the sum over the windows that each of them is in."""
+    total = np.zeros(tuple(n + 2 * p for n, p in zip(source[1:], pool.padding)), np.int64)
+    total = np.broadcast_to(total, (source[0], *total.shape)).copy()
+    for offset in np.ndindex(*pool.kernel):
+        total[(slice(None), *_window_slices(offset, reach.shape[1:], pool.stride))] += reach
+    return total[(slice(None), *_crop(pool.padding, source[1:]))]
+
+
+def _scatter(taps, outputs: Shape, source: Shape, stride: Shape, padding: Shape, dilation: Shape) -> np.ndarray:
+    """Transposed convolution of ones: how many (output, tap) pairs touch each source position, weighted by `taps`."""
+    total = np.zeros((source[0], *(n + 2 * p for n, p in zip(source[1:], padding))), np.int64)
+    for offset in np.ndindex(*taps.shape[1:]):
+        start = tuple(o * d for o, d in zip(offset, dilation))
+        at = (slice(None), *_window_slices(start, outputs, stride))
+        total[at] += taps[(slice(None), *offset)].reshape(-1, *(1,) * len(outputs))
+    return total[(slice(None), *_crop(padding, source[1:]))]
+
+
+def _window_slices(start: Shape, outputs: Shape, stride: Shape) -> tuple[slice, ...]:
+    return tuple(slice(o, o + (n - 1) * s + 1, s) for o, n, s in zip(start, outputs, stride))
+
+
+def _crop(padding: Shape, sizes: Shape) -> tuple[slice, ...]:
+    return tuple(slice(p, p + n) for p, n in zip(padding, sizes))
+
+
+def synapses(connection: Connection, source: Shape) -> int:
+    """Number of nonzero synapses once weight sharing is unrolled."""
+    return int(fan_out(connection, source).sum())
+
+
+def multiplications(connection: Connection, source: Shape) -> int:
+    """Multiply-accumulates of the same connection in a non-spiking network, once per inference (zero weights included)."""
+    shape = connection.pool.output_shape(source) if connection.pool else source
+    op = connection.op
+    if isinstance(op, Conv):
+        return prod(op.output_shape(shape)) * prod(op.weight.shape[1:])
+    return int(op.weight.size) if isinstance(op, Dense) else prod(shape)

@@ -1,0 +1,1 @@
+"""Intel Lava backend: processes, process models, runtime."""

@@ -1,0 +1,68 @@
+"""What a run gives back: outputs, spikes and exact event counts, aligned in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from spikeport.export.network import ReadoutKind
+
+RecordLevel: TypeAlias = Literal["counts", "spikes", "potentials"]
+"""How much is kept: counts only; every spike too; every spike and membrane potential too."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeRecord:
+    """One run of a network. Index t of every array is the response to input step t, whatever the backend's own delays.
+
+    output: int32 `(samples, timesteps, *output_shape)`; see `Network.readout`.
+    spike_counts: per population (input included: nonzero messages), int64 `(samples, timesteps)`.
+    synaptic_events: per connection, int64 `(samples, timesteps)`: nonzero weights reached by each spike at the step it was
+    sent, counted by fan-out (borders, stride, zero weights). From a graded input each event is a multiply-accumulate.
+    overflows: per population, number of (sample, step, neuron) where u wrapped, v saturated, a channel left 24 bits, or a
+    non-spiking readout reached its threshold. Zero means the integers are the arithmetic that was meant. Empty where the
+    backend cannot see it.
+    spikes: bool `(samples, timesteps, *shape)` per spiking population, at level "spikes" and above.
+    potentials: int32, v after reset, per population, at level "potentials".
+    """
+
+    output: np.ndarray
+    spike_counts: Mapping[str, np.ndarray]
+    synaptic_events: Mapping[str, np.ndarray]
+    overflows: Mapping[str, int]
+    spikes: Mapping[str, np.ndarray] = field(default_factory=dict)
+    potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def timesteps(self) -> int:
+        """Number of timesteps T."""
+        return self.output.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.output)
+
+
+def join_records(records: Iterable[SpikeRecord]) -> SpikeRecord:
+    """Concatenate runs over disjoint samples, in order."""
+    parts = list(records)
+
+    def joined(name: str) -> Mapping[str, np.ndarray]:
+        return {key: np.concatenate([getattr(p, name)[key] for p in parts]) for key in getattr(parts[0], name)}
+
+    mappings = {f.name: joined(f.name) for f in fields(SpikeRecord) if f.name not in ("output", "overflows")}
+    overflows = {key: sum(p.overflows[key] for p in parts) for key in parts[0].overflows}
+    return SpikeRecord(output=np.concatenate([p.output for p in parts]), overflows=overflows, **mappings)
+
+
+def class_scores(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
+    """Scores after every number of timesteps: `(samples, timesteps, classes)`, index t using steps 0..t only."""
+    return output.astype(np.int64) if readout == "membrane_potential" else output.cumsum(axis=1, dtype=np.int64)
+
+
+def accuracy_over_time(output: np.ndarray, labels: np.ndarray, readout: ReadoutKind) -> np.ndarray:
+    """Fraction of correct samples after 1..T timesteps, float64 `(timesteps,)`; ties go to the lowest class."""
+    flat = output.reshape(*output.shape[:2], -1)
+    return (class_scores(flat, readout).argmax(axis=2) == np.asarray(labels)[:, None]).mean(axis=0)

@@ -1,0 +1,101 @@
+"""What is sent into a network: integers per sample and timestep, made from arrays or files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikeport.export.errors import InputError
+from spikeport.export.network import Input
+
+
+@dataclass(frozen=True, eq=False)
+class Stimulus:
+    """Integers sent into the input, int32.
+
+    values: `(samples, *shape)` if held over time, else `(samples, timesteps, *shape)`. first: absolute number of the first
+    sample, which the noise generator counts from.
+    """
+
+    values: np.ndarray
+    timesteps: int
+    held: bool
+    first: int = 0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, part: slice) -> Stimulus:
+        start = part.indices(len(self))[0]
+        return Stimulus(self.values[part], self.timesteps, self.held, self.first + start)
+
+    @property
+    def samples(self) -> np.ndarray:
+        """Absolute sample numbers, int64."""
+        return np.arange(self.first, self.first + len(self), dtype=np.int64)
+
+    def at(self, step: int) -> np.ndarray:
+        """`(samples, *shape)` at one timestep (0-based); silence before the start."""
+        if step < 0:
+            return np.zeros_like(self.values if self.held else self.values[:, 0])
+        return self.values if self.held else self.values[:, step]
+
+    def over_time(self) -> np.ndarray:
+        """`(samples, timesteps, *shape)`, without a copy where the input is held."""
+        if not self.held:
+            return self.values
+        shape = (len(self), self.timesteps, *self.values.shape[1:])
+        return np.broadcast_to(self.values[:, None], shape)
+
+
+def encode(target: Input, array: np.ndarray, timesteps: int) -> Stimulus:
+    """Check an array and turn it into the integers that the network's input expects.
+
+    array: `(samples, *shape)` (held over time) or `(samples, timesteps or more, *shape)`. Integers and booleans are sent as
+    they are; floats are divided by `target.scale`, rounded half to even and saturated to `target.low..target.high`.
+
+    Raises:
+        InputError: wrong shape or type, NaN, integers out of range, fewer than `timesteps` steps, or timesteps < 1.
+    """
+    array, held = shape_input(target, array, timesteps)
+    if array.dtype.kind == "f":
+        values = np.clip(np.rint(array / target.scale), target.low, target.high).astype(np.int32)
+    else:
+        if array.size and (array.min() < target.low or array.max() > target.high):
+            raise InputError(
+                f"input holds integers {array.min()}..{array.max()}, the network takes {target.low}..{target.high}; send floats to have them scaled by {target.scale:g}"
+            )
+        values = array.astype(np.int32)
+    return Stimulus(np.ascontiguousarray(values), timesteps, held)
+
+
+def shape_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.ndarray, bool]:
+    """Check type, shape and finiteness; returns the array cut to `timesteps`, and whether it is held over time."""
+    if timesteps < 1:
+        raise InputError(f"timesteps is {timesteps}; simulate at least 1")
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"input has dtype {array.dtype}; expected integers, booleans or floats")
+    held = array.shape[1:] == target.shape
+    if not held and (array.ndim < 2 or array.shape[2:] != target.shape):
+        raise InputError(
+            f"input has shape {array.shape}; the network takes (samples, timesteps, *{target.shape}) or (samples, *{target.shape}) held over time"
+        )
+    if not len(array):
+        raise InputError("input holds no samples")
+    if not held and array.shape[1] < timesteps:
+        raise InputError(f"input has {array.shape[1]} timesteps, {timesteps} were asked for; give a longer input or fewer --timesteps")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise InputError("input holds NaN or infinity; every value must be finite")
+    return (array if held else array[:, :timesteps]), held
+
+
+def load_input(path: Path) -> np.ndarray:
+    """Read an `.npy` array without ever unpickling."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"input file {path} does not exist") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(f"{path} is no plain .npy array ({str(error).splitlines()[0]}); save one with numpy.save") from None

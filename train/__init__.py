@@ -1,0 +1,1 @@
+"""Training: data, spiking layers, methods and the trainer."""
