@@ -27,8 +27,21 @@ from spikeport.export.errors import InputError
 from spikeport.export.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape, frozen_array
 
 __all__ = [
-    "Connection", "Conv", "Dense", "Elementwise", "FloatNetwork", "FloatNeuron", "Input", "IntegerNeuron",
-    "Network", "Noise", "Op", "Pool", "Population", "QuantizedNetwork", "Shape",
+    "Connection",
+    "Conv",
+    "Dense",
+    "Elementwise",
+    "FloatNetwork",
+    "FloatNeuron",
+    "Input",
+    "IntegerNeuron",
+    "Network",
+    "Noise",
+    "Op",
+    "Pool",
+    "Population",
+    "QuantizedNetwork",
+    "Shape",
 ]
 
 ResetKind: TypeAlias = Literal["zero", "value", "subtract"]
@@ -211,7 +224,9 @@ class Network:
             raise InputError(f"connection {connection.name} has weights that are NaN or infinite")
         size = prod(connection.output_shape(self.shape(connection.source)))
         if size != self[connection.target].size:
-            raise InputError(f"connection {connection.name} makes {size} currents for the {self[connection.target].size} neurons of {connection.target}")
+            raise InputError(
+                f"connection {connection.name} makes {size} currents for the {self[connection.target].size} neurons of {connection.target}"
+            )
 
     def __getitem__(self, name: str) -> Population:
         for population in self.populations:
@@ -239,7 +254,9 @@ class Network:
         while waiting:
             ready = [n for n in waiting if all(c.delay or c.source in done for c in self.incoming(n))]
             if not ready:
-                raise InputError(f"populations {waiting} form a loop without delay; a loop needs a connection with a delay of at least 1 timestep")
+                raise InputError(
+                    f"populations {waiting} form a loop without delay; a loop needs a connection with a delay of at least 1 timestep"
+                )
             order += ready
             done.update(ready)
             waiting = [n for n in waiting if n not in done]
@@ -261,7 +278,9 @@ class Network:
             if not changed:
                 return depths
         loops = sorted({c.name for c in self.connections if c.delay})
-        raise InputError(f"a loop through {loops} has less total delay than connections; Loihi needs one timestep per connection, so lengthen its delay")
+        raise InputError(
+            f"a loop through {loops} has less total delay than connections; Loihi needs one timestep per connection, so lengthen its delay"
+        )
 
     def hardware_delay(self, connection: Connection) -> int:
         """Timesteps a spike takes through this connection on hardware, at least 1."""
@@ -297,7 +316,9 @@ class QuantizedNetwork(Network):
             if c.weight.dtype != np.int8:
                 raise InputError(f"connection {c.name} has {c.weight.dtype} weights; a quantized network holds int8")
             if not reg.WEIGHT_EXPONENT_MIN <= c.exponent <= reg.WEIGHT_EXPONENT_MAX:
-                raise InputError(f"connection {c.name} has weight exponent {c.exponent}, outside {reg.WEIGHT_EXPONENT_MIN}..{reg.WEIGHT_EXPONENT_MAX}")
+                raise InputError(
+                    f"connection {c.name} has weight exponent {c.exponent}, outside {reg.WEIGHT_EXPONENT_MIN}..{reg.WEIGHT_EXPONENT_MAX}"
+                )
 
 
 def _check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:

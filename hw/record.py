@@ -8,7 +8,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from spikeport.export.network import ReadoutKind
+from spikeport.export.network import QuantizedNetwork, ReadoutKind
+from spikeport.hw.fanout import fan_out
 
 RecordLevel: TypeAlias = Literal["counts", "spikes", "potentials"]
 """How much is kept: counts only; every spike too; every spike and membrane potential too."""
@@ -66,3 +67,41 @@ def accuracy_over_time(output: np.ndarray, labels: np.ndarray, readout: ReadoutK
     """Fraction of correct samples after 1..T timesteps, float64 `(timesteps,)`; ties go to the lowest class."""
     flat = output.reshape(*output.shape[:2], -1)
     return (class_scores(flat, readout).argmax(axis=2) == np.asarray(labels)[:, None]).mean(axis=0)
+
+
+def record_from_rasters(
+    network: QuantizedNetwork,
+    rasters: Mapping[str, np.ndarray],
+    potentials: Mapping[str, np.ndarray],
+    overflows: Mapping[str, int],
+    level: RecordLevel,
+) -> SpikeRecord:
+    """Make a record from complete rasters, as the slow backends have them.
+
+    rasters: `(samples, timesteps, *shape)` of the input's messages and of every population's spikes. potentials: v after reset,
+    int32, same shape; a non-spiking readout's potential is always needed, the others only at level "potentials".
+    """
+    counts = {name: np.count_nonzero(r, axis=tuple(range(2, r.ndim))).astype(np.int64) for name, r in rasters.items()}
+    events = {
+        c.name: (rasters[c.source] != 0).reshape(*rasters[c.source].shape[:2], -1) @ fan_out(c, network.shape(c.source)).ravel()
+        for c in network.connections
+    }
+    spiking = {p.name: rasters[p.name].astype(bool) for p in network.populations if p.neuron.spiking}
+    return SpikeRecord(
+        output=_output(network, rasters[network.output], potentials.get(network.output)),
+        spike_counts=counts,
+        synaptic_events=events,
+        overflows=overflows,
+        spikes=spiking if level != "counts" else {},
+        potentials=potentials if level == "potentials" else {},
+    )
+
+
+def _output(network: QuantizedNetwork, spikes: np.ndarray, potentials: np.ndarray | None) -> np.ndarray:
+    """The network's output, int32; see `Network.readout`."""
+    if network.readout == "spike_count":
+        return spikes.astype(np.int32)
+    assert potentials is not None, "a non-spiking readout needs its potentials"
+    if network.readout == "membrane_potential":
+        return potentials.astype(np.int32)
+    return np.diff(potentials, axis=1, prepend=0).astype(np.int32)

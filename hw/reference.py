@@ -7,15 +7,13 @@ register, including how they wrap and saturate. It is slow on purpose; use the e
 from __future__ import annotations
 
 from collections import defaultdict
-from math import prod
 
 import numpy as np
 
 from spikeport.export import registers as reg
 from spikeport.export.network import Connection, Conv, Dense, IntegerNeuron, Pool, QuantizedNetwork
 from spikeport.export.noise import integer_noise
-from spikeport.hw.fanout import fan_out
-from spikeport.hw.record import RecordLevel, SpikeRecord
+from spikeport.hw.record import RecordLevel, SpikeRecord, record_from_rasters
 from spikeport.hw.stimulus import Stimulus
 
 
@@ -34,10 +32,7 @@ def convolve(x: np.ndarray, conv: Conv) -> np.ndarray:
     weight = conv.weight.astype(np.int64).reshape(groups, -1, *conv.weight.shape[1:])
     total = np.zeros((len(x), groups, weight.shape[1], *out_shape[1:]), np.int64)
     for offset in np.ndindex(*conv.kernel):
-        window = tuple(
-            slice(o * d, o * d + (n - 1) * s + 1, s)
-            for o, d, s, n in zip(offset, conv.dilation, conv.stride, out_shape[1:])
-        )
+        window = tuple(slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, s, n in zip(offset, conv.dilation, conv.stride, out_shape[1:]))
         taps = weight[(slice(None), slice(None), slice(None), *offset)]
         total += np.einsum("goi,ngi...->ngo...", taps, grouped[(slice(None),) * 3 + window])
     return total.reshape(len(x), *out_shape)
@@ -121,30 +116,6 @@ def run(network: QuantizedNetwork, stimulus: Stimulus, record: RecordLevel = "co
             fired[name].append(spikes)
             potentials[name].append(v)
             overflows[name] += int((overflow | lost).sum())
-    return _collect(network, fired, potentials, overflows, record)
-
-
-def _collect(network, fired, potentials, overflows, record: RecordLevel) -> SpikeRecord:
-    rasters = {name: np.stack(steps, axis=1) for name, steps in fired.items()}
-    v = {name: np.stack(steps, axis=1).astype(np.int32) for name, steps in potentials.items()}
-    counts = {name: np.count_nonzero(r, axis=tuple(range(2, r.ndim))).astype(np.int64) for name, r in rasters.items()}
-    events = {
-        c.name: (rasters[c.source] != 0).reshape(*rasters[c.source].shape[:2], -1) @ fan_out(c, network.shape(c.source)).ravel()
-        for c in network.connections
-    }
-    output = readout(network, rasters[network.output], v[network.output])
-    spiking = {p.name: rasters[p.name] for p in network.populations if p.neuron.spiking}
-    return SpikeRecord(
-        output, counts, events, overflows,
-        spikes=spiking if record != "counts" else {},
-        potentials=v if record == "potentials" else {},
-    )
-
-
-def readout(network: QuantizedNetwork, spikes: np.ndarray, potentials: np.ndarray) -> np.ndarray:
-    """The network's output from its last population's spikes and potentials, int32; see `Network.readout`."""
-    if network.readout == "spike_count":
-        return spikes.astype(np.int32)
-    if network.readout == "membrane_potential":
-        return potentials.astype(np.int32)
-    return np.diff(potentials, axis=1, prepend=0).astype(np.int32)
+    rasters = {name: np.stack(values, axis=1) for name, values in fired.items()}
+    history = {name: np.stack(values, axis=1).astype(np.int32) for name, values in potentials.items()}
+    return record_from_rasters(network, rasters, history, overflows, record)
