@@ -1,0 +1,29 @@
+# `make demo` sets up and runs the main job on data that ships with a dependency; `make test` proves the code.
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check clean
+.DEFAULT_GOAL := demo
+
+demo: $(STAMP)
+	$(VENV)/bin/spikeport run --out runs/demo
+
+test: $(STAMP)
+	$(PY) -m pytest
+
+check: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(PY) -m pytest
+
+# uv if present, else pyenv's or the system's Python 3.10: Lava imports on nothing newer.
+$(STAMP): pyproject.toml
+	@sh .ci/make-venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
