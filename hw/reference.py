@@ -7,6 +7,7 @@ register, including how they wrap and saturate. It is slow on purpose; use the e
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def sum_pool(x: np.ndarray, pool: Pool) -> np.ndarray:
 
 def convolve(x: np.ndarray, conv: Conv) -> np.ndarray:
     """PyTorch's convolution in int64: `(samples, C_in, *spatial)` -> `(samples, C_out, *spatial)`."""
-    groups, axes = conv.groups, len(conv.kernel)
+    groups = conv.groups
     out_shape = conv.output_shape(x.shape[1:])
     padded = np.pad(x, [(0, 0), (0, 0), *((p, p) for p in conv.padding)]).astype(np.int64)
     grouped = padded.reshape(len(x), groups, -1, *padded.shape[2:])
@@ -89,7 +90,13 @@ def after_reset(neuron: IntegerNeuron, v: np.ndarray) -> np.ndarray:
     return value if neuron.reset == "value" else np.zeros_like(value)
 
 
-def run(network: QuantizedNetwork, stimulus: Stimulus, record: RecordLevel = "counts") -> SpikeRecord:
+def run(
+    network: QuantizedNetwork,
+    stimulus: Stimulus,
+    record: RecordLevel = "counts",
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> SpikeRecord:
     """Run all samples from rest. See `SpikeRecord` for what comes back."""
     samples, steps = len(stimulus), stimulus.timesteps
     state = {p.name: [np.zeros((samples, *p.shape), np.int64)] * 2 for p in network.populations}
@@ -118,4 +125,6 @@ def run(network: QuantizedNetwork, stimulus: Stimulus, record: RecordLevel = "co
             overflows[name] += int((overflow | lost).sum())
     rasters = {name: np.stack(values, axis=1) for name, values in fired.items()}
     history = {name: np.stack(values, axis=1).astype(np.int32) for name, values in potentials.items()}
+    if progress:
+        progress(samples)
     return record_from_rasters(network, rasters, history, overflows, record)
