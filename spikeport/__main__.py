@@ -1,0 +1,7 @@
+"""`python -m spikeport`."""
+
+import sys
+
+from spikeport.cli import main
+
+sys.exit(main())
