@@ -1,0 +1,1 @@
+../../spikeport/__main__.py

@@ -1,0 +1,1 @@
+../../spikeport/cli.py

@@ -1,0 +1,51 @@
+"""The float meaning of a quantized network: the same integers in physical units, without the integers' rounding of state."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spikeport.export import registers as reg
+from spikeport.export.network import Connection, FloatNetwork, FloatNeuron, IntegerNeuron, Network, Population, QuantizedNetwork
+from spikeport.export.nir_nodes import weight_unit
+from spikeport.export.synapse import Conv, Dense, frozen_array
+
+
+def dequantize(network: QuantizedNetwork) -> FloatNetwork:
+    """Weights times their step, registers times their unit. Decays and sums are then real numbers, so spikes may differ by rounding."""
+    return FloatNetwork(
+        input=network.input,
+        populations=tuple(replace(p, neuron=_neuron(p), scale=frozen_array(1.0)) for p in network.populations),
+        connections=tuple(_connection(network, c) for c in network.connections),
+        output=network.output,
+        readout=network.readout,
+        timesteps=network.timesteps,
+        provenance=network.provenance,
+    )
+
+
+def _neuron(population: Population) -> FloatNeuron:
+    n, scale = population.neuron, population.scale
+    assert isinstance(n, IntegerNeuron)
+    state_unit = scale / (1 << reg.STATE_SHIFT)
+    noise = replace(n.noise, amplitude=float(n.noise.amplitude * state_unit)) if n.noise else None
+    return FloatNeuron(
+        alpha=1 - (n.du + 1) / reg.DECAY_UNITY,
+        beta=1 - n.dv / reg.DECAY_UNITY,
+        threshold=n.threshold * scale,
+        bias=n.bias * state_unit,
+        reset=n.reset,
+        reset_value=n.reset_value * scale,
+        spiking=n.spiking,
+        noise=noise,
+    )
+
+
+def _connection(network: Network, connection: Connection) -> Connection:
+    target, op = network[connection.target], connection.op
+    written = op.weight.shape
+    if not isinstance(op, (Dense, Conv)):
+        source = network.shape(connection.source)
+        written = connection.pool.output_shape(source) if connection.pool else source
+    scale = network.input.scale if connection.source == network.input.name else 1.0
+    unit = weight_unit(type(op), written, target, connection.exponent, scale)
+    return replace(connection, op=replace(op, weight=op.weight * unit), exponent=0)

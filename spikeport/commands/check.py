@@ -1,0 +1,38 @@
+"""Tell for every node of a .nir file whether it runs on Loihi, how it maps, or why not.
+
+Exit status 1 if anything does not. A quantized file is held against a chip's limits; any other against what can be imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from spikeport.commands.options import add_json, emit, table
+from spikeport.export.nir_file import is_quantized, read_nir
+from spikeport.export.nir_import import describe
+from spikeport.hw.limits import CHIPS, Row, check_network
+
+EXAMPLES = """examples:
+  spikeport check network.nir
+  spikeport check network.nir --device loihi1 --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `spikeport check`."""
+    parser.add_argument("network", type=Path, metavar="NET.nir")
+    parser.add_argument("--device", choices=list(CHIPS), default="loihi2")
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print one row per node."""
+    if is_quantized(arguments.network):
+        rows = check_network(read_nir(arguments.network), arguments.device)
+    else:
+        rows = [Row(n.node, n.kind, "ok" if n.supported else "refused", n.reason) for n in describe(arguments.network)]
+    cells = [(row.node, row.kind, row.status, row.reason) for row in rows]
+    emit(arguments, [asdict(row) for row in rows], table(cells, ("node", "kind", "status", "how, or why not")))
+    return int(any(row.status == "refused" for row in rows))

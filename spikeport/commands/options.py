@@ -1,0 +1,75 @@
+"""Arguments and small helpers that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from spikeport.export.errors import InputError
+
+DT_HELP = "seconds per timestep; a NIR file does not say"
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+
+
+def add_meaning(parser: argparse.ArgumentParser) -> None:
+    """What a NIR file from another framework cannot say about itself."""
+    group = parser.add_argument_group("meaning of a .nir file that is not quantized (it cannot say so itself)")
+    group.add_argument("--dt", type=float, metavar="S", help=DT_HELP)
+    group.add_argument("--integrator", choices=["euler", "exponential"], help="how its equations become steps")
+    group.add_argument("--reset", choices=["zero", "subtract"], help="membrane potential after a spike: v_reset, or minus the threshold")
+    group.add_argument(
+        "--from", dest="framework", metavar="FRAMEWORK", help="take all three from the framework that wrote it, e.g. norse, snntorch"
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """`--data-dir`."""
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="D", help="where the data set's files are (idx files, plain or gzipped); default ./data"
+    )
+
+
+def emit(arguments: argparse.Namespace, result: Any, text: str) -> None:
+    """Print the result: as JSON if asked, else as text."""
+    print(json.dumps(result, indent=2) if arguments.json else text)
+
+
+@contextmanager
+def progress_bar(total: int, what: str, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error that counts samples; silent where standard error is no terminal."""
+    with tqdm(total=total, desc=what, unit="sample", disable=True if quiet else None, leave=False) as bar:
+        yield lambda count: (bar.update(count), None)[1]
+
+
+def positive(text: str) -> int:
+    """An argparse type: an integer of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is below 1; give a whole number of at least 1")
+    return value
+
+
+def parse_backends(text: str, choices: tuple[str, ...]) -> list[str]:
+    """Comma-separated names of backends, in order, without repeats."""
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    unknown = [name for name in names if name not in choices]
+    if unknown or not names:
+        raise InputError(f"--backends {text!r}: {', '.join(unknown) or 'nothing'} is no backend; choose from {', '.join(choices)}")
+    return names
+
+
+def table(rows: list[tuple[Any, ...]], header: tuple[str, ...]) -> str:
+    """Plain text columns, the last one ragged."""
+    cells = [tuple(map(str, row)) for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header) - 1)]
+    return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(row, widths)), row[-1]]) for row in cells)

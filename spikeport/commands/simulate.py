@@ -1,0 +1,91 @@
+"""Run a .nir file on a backend and write what came out.
+
+A quantized file runs on every backend: engine, lava, onnx and reference in integers, torch in float (its dequantized meaning). A file of
+another framework runs on torch only, with dt, integrator and reset stated.
+OUT.npz holds `output` (samples, timesteps, classes), and with --record all `spikes/<node>` for every neuron node. Index t is the
+response to input step t.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from spikeport.commands.options import add_json, add_meaning, emit, progress_bar
+from spikeport.commands.sources import load_any, load_quantized
+from spikeport.export.errors import InputError
+from spikeport.export.float_run import simulate_float
+from spikeport.export.network import FloatNetwork, Network
+from spikeport.hw.record_file import save_arrays, save_record
+from spikeport.hw.simulate import BACKENDS, backend
+from spikeport.hw.stimulus import encode, load_input
+
+EXAMPLES = """examples:
+  spikeport simulate network.nir --input x.npy --timesteps 8 --out out.npz
+  spikeport simulate network.nir --input x.npy --backend lava --record all --out out.npz
+  spikeport simulate anyone.nir --backend torch --dt 1e-4 --integrator euler --reset zero --input x.npy --out out.npz
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `spikeport simulate`."""
+    parser.add_argument("network", type=Path, metavar="NET.nir")
+    parser.add_argument(
+        "--input", type=Path, required=True, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT.npz")
+    parser.add_argument("--backend", choices=["torch", *BACKENDS], default="engine")
+    parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's, or the input's")
+    parser.add_argument("--record", choices=["output", "all"], default="output", help="all: every spike of every neuron node too")
+    add_meaning(parser)
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run, write, and say what was written."""
+    if arguments.backend == "torch":
+        summary = _run_float(arguments)
+    else:
+        summary = _run_integer(arguments)
+    emit(arguments, summary, f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {summary['spikes']} spikes")
+    return 0
+
+
+def _run_integer(arguments: argparse.Namespace) -> dict:
+    network = load_quantized(arguments.network)
+    array = load_input(arguments.input)
+    stimulus = encode(network.input, array, _timesteps(arguments.timesteps, network, array))
+    level = "spikes" if arguments.record == "all" else "counts"
+    with progress_bar(len(stimulus), arguments.backend) as progress:
+        record = backend(arguments.backend)(network, stimulus, level, progress=progress)
+    save_record(arguments.out, record)
+    spikes = {name: int(count.sum()) for name, count in record.spike_counts.items() if name != network.input.name}
+    return {
+        "shape": list(record.output.shape),
+        "spikes": sum(spikes.values()),
+        "spikes_by_node": spikes,
+        "overflows": dict(record.overflows),
+    }
+
+
+def _run_float(arguments: argparse.Namespace) -> dict:
+    network = load_any(arguments)
+    array = load_input(arguments.input)
+    arrays = simulate_float(network, array, _timesteps(arguments.timesteps, network, array), record=arguments.record == "all")
+    save_arrays(arguments.out, arrays)
+    spikes = {key.partition("/")[2]: int(np.count_nonzero(value)) for key, value in arrays.items() if key.startswith("spikes/")}
+    total = sum(spikes.values()) if spikes else int(np.count_nonzero(arrays["output"]))
+    return {"shape": list(arrays["output"].shape), "spikes": total, "spikes_by_node": spikes}
+
+
+def _timesteps(asked: int | None, network: Network, array: np.ndarray) -> int:
+    """T as asked for; else the file's for a quantized network, else the input's length."""
+    if asked is not None:
+        return asked
+    if not isinstance(network, FloatNetwork):
+        return network.timesteps
+    if array.ndim == len(network.input.shape) + 2:
+        return array.shape[1]
+    raise InputError("the input has no time axis; say how long to hold it with --timesteps")

@@ -1,0 +1,44 @@
+"""Reading networks for commands: quantized files, and other frameworks' files with their stated meaning."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spikeport.export.dequantize import dequantize
+from spikeport.export.errors import InputError
+from spikeport.export.network import FloatNetwork, QuantizedNetwork
+from spikeport.export.nir_file import is_quantized, read_nir
+from spikeport.export.nir_import import FRAMEWORKS, import_nir
+
+
+def load_quantized(path: Path) -> QuantizedNetwork:
+    """A quantized `.nir`; any other is refused with the remedy."""
+    if not is_quantized(path):
+        raise InputError(
+            f"{path} is not quantized, and integer backends run integers only; quantize it first: spikeport quantize {path} --out q.nir ..."
+        )
+    return read_nir(path)
+
+
+def load_foreign(arguments: argparse.Namespace, path: Path) -> FloatNetwork:
+    """Another framework's `.nir` with the meaning stated on the command line."""
+    dt, integrator, reset = arguments.dt, arguments.integrator, arguments.reset
+    if arguments.framework:
+        if arguments.framework not in FRAMEWORKS:
+            raise InputError(
+                f"--from {arguments.framework!r} is unknown; choose one of {', '.join(FRAMEWORKS)}, or state --dt --integrator --reset"
+            )
+        defaults = FRAMEWORKS[arguments.framework]
+        dt, integrator, reset = (given if given is not None else usual for given, usual in zip((dt, integrator, reset), defaults))
+    missing = [name for name, value in (("--dt", dt), ("--integrator", integrator), ("--reset", reset)) if value is None]
+    if missing:
+        raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} (or --from FRAMEWORK)")
+    return import_nir(path, dt=dt, integrator=integrator, reset=reset)
+
+
+def load_any(arguments: argparse.Namespace) -> FloatNetwork:
+    """The float meaning of a `.nir` file, quantized or not."""
+    if is_quantized(arguments.network):
+        return dequantize(read_nir(arguments.network))
+    return load_foreign(arguments, arguments.network)

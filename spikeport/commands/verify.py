@@ -1,0 +1,61 @@
+"""Compare every spike of every neuron at every step, and the readout, on each backend against the integer reference.
+
+Exit status 1 on any difference; the first is named with layer, neuron, step and both potentials.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spikeport.commands.options import add_json, emit, parse_backends, progress_bar
+from spikeport.commands.sources import load_quantized
+from spikeport.export.files import write_json
+from spikeport.hw.simulate import BACKENDS, backend
+from spikeport.hw.stimulus import encode, load_input
+from spikeport.hw.verify import Verification, verify
+
+EXAMPLES = """examples:
+  spikeport verify network.nir --input x.npy
+  spikeport verify network.nir --input x.npy --backends engine,lava,onnx --out verify.json
+  spikeport verify network.nir --against edited.nir --input x.npy     two files must mean the same
+"""
+TESTABLE = tuple(name for name in BACKENDS if name != "reference")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `spikeport verify`."""
+    parser.add_argument("network", type=Path, metavar="NET.nir")
+    parser.add_argument(
+        "--input", type=Path, required=True, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
+    )
+    parser.add_argument("--backends", default="engine,lava", metavar="A,B", help=f"from {', '.join(TESTABLE)} (default engine,lava)")
+    parser.add_argument("--against", type=Path, metavar="OTHER.nir", help="run the backends on this file, the reference on NET.nir")
+    parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's")
+    parser.add_argument("--out", type=Path, metavar="OUT.json", help="write the result as JSON too")
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Compare and report."""
+    network = load_quantized(arguments.network)
+    candidate = load_quantized(arguments.against) if arguments.against else None
+    names = parse_backends(arguments.backends, TESTABLE)
+    timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
+    stimulus = encode(network.input, load_input(arguments.input), timesteps)
+    with progress_bar(len(stimulus), "verify") as progress:
+        result = verify(network, stimulus, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
+    if arguments.out:
+        write_json(arguments.out, result.to_json())
+    emit(arguments, result.to_json(), describe(result))
+    return 0 if result.equal else 1
+
+
+def describe(result: Verification) -> str:
+    """The stamp in words."""
+    lines = [
+        f"{name}: {count or 'no'} difference{'s' * (count != 1)} in {result.compared} neuron-steps "
+        f"({result.spikes} spikes) and {result.outputs} outputs of {result.samples} samples x {result.timesteps} timesteps"
+        for name, count in result.differences.items()
+    ]
+    return "\n".join([*lines, *([str(result.first)] if result.first else [])])
