@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.export.errors import InputError
+from spikeport.export.input_array import shape_input
 from spikeport.export.network import Input
 
 
@@ -69,26 +70,6 @@ def encode(target: Input, array: np.ndarray, timesteps: int) -> Stimulus:
             )
         values = array.astype(np.int32)
     return Stimulus(np.ascontiguousarray(values), timesteps, held)
-
-
-def shape_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.ndarray, bool]:
-    """Check type, shape and finiteness; returns the array cut to `timesteps`, and whether it is held over time."""
-    if timesteps < 1:
-        raise InputError(f"timesteps is {timesteps}; simulate at least 1")
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"input has dtype {array.dtype}; expected integers, booleans or floats")
-    held = array.shape[1:] == target.shape
-    if not held and (array.ndim < 2 or array.shape[2:] != target.shape):
-        raise InputError(
-            f"input has shape {array.shape}; the network takes (samples, timesteps, *{target.shape}) or (samples, *{target.shape}) held over time"
-        )
-    if not len(array):
-        raise InputError("input holds no samples")
-    if not held and array.shape[1] < timesteps:
-        raise InputError(f"input has {array.shape[1]} timesteps, {timesteps} were asked for; give a longer input or fewer --timesteps")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError("input holds NaN or infinity; every value must be finite")
-    return (array if held else array[:, :timesteps]), held
 
 
 def load_input(path: Path) -> np.ndarray:
