@@ -53,7 +53,7 @@ def simulate_float(
     array: np.ndarray,
     timesteps: int,
     *,
-    record_spikes: bool = False,
+    record: bool = False,
     dtype: torch.dtype = torch.float32,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
@@ -61,25 +61,25 @@ def simulate_float(
 
     Args:
         array: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`; integers count in the input's scale.
-        record_spikes: also return every spike.
+        record: also return every spike.
         progress: gets the number of samples finished since its last call.
 
     Returns:
         `output` `(samples, timesteps, *output_shape)`: int32 spikes, or the physical current or potential of the readout; with
-        `record_spikes` also `spikes/<population>`, bool, for every spiking population.
+        `record` also `spikes/<population>`, bool, for every spiking population.
 
     Raises:
         InputError: the array does not fit the network.
     """
     spiking = {p.name for p in network.populations if p.neuron.spiking}
-    rasters: dict[str, list[np.ndarray]] = {f"spikes/{p.name}": [] for p in network.populations if p.name in spiking and record_spikes}
+    rasters: dict[str, list[np.ndarray]] = {f"spikes/{p.name}": [] for p in network.populations if p.name in spiking and record}
 
     def keep(name: str, course: Step) -> None:
         if name in spiking:
             rasters[f"spikes/{name}"].append(course.spikes.transpose(0, 1).numpy().astype(bool))
 
     module = FloatModule(network, dtype=dtype)
-    parts = run_in_chunks(module, array, timesteps, observe=keep if record_spikes else None, progress=progress)
+    parts = run_in_chunks(module, array, timesteps, observe=keep if record else None, progress=progress)
     output = np.concatenate(list(parts))
     if network.readout == "spike_count":
         output = output.astype(np.int32)

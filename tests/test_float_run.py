@@ -77,7 +77,7 @@ def test_equals_the_integer_reference_where_nothing_is_rounded(seed):
     record = reference.run(network, stimulus, "potentials")
     if any(record.overflows.values()):
         pytest.skip("integers overflow, floats do not")
-    out = simulate_float(dequantize(network), stimulus.over_time(), network.timesteps, record_spikes=True, dtype=torch.float64)
+    out = simulate_float(dequantize(network), stimulus.over_time(), network.timesteps, record=True, dtype=torch.float64)
     scale = 1 if network.readout == "spike_count" else 64 / 0.25
     np.testing.assert_array_equal(out["output"] * scale, record.output)
     for name, spikes in record.spikes.items():

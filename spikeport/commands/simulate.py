@@ -16,7 +16,7 @@ import numpy as np
 from spikeport.commands.options import add_json, add_meaning, emit, progress_bar
 from spikeport.commands.sources import load_any, load_quantized
 from spikeport.export.errors import InputError
-from spikeport.export.float_run import simulate_float
+from spikeport.export.float_simulate import simulate_float
 from spikeport.export.network import FloatNetwork, Network
 from spikeport.hw.record_file import save_arrays, save_record
 from spikeport.hw.simulate import BACKENDS, backend
