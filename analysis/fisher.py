@@ -65,8 +65,8 @@ class FisherResult:
     @property
     def to_come(self) -> tuple[float, ...]:
         """Share of the information, 0 to 1, that arrives after each timestep."""
-        gained = np.cumsum(self.innovation)
-        return tuple(float(1 - g / gained[-1]) if gained[-1] else 0.0 for g in gained[:-1]) + (0.0,)
+        after = np.append(np.cumsum(self.innovation[::-1])[::-1][1:], 0)
+        return tuple((after / (sum(self.innovation) or 1)).tolist())
 
     def proposal(self, share: float = 0.05) -> int:
         """Smallest T' after which at most `share` of the information is still to come."""

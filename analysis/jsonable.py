@@ -33,19 +33,24 @@ def from_json(kind: type[T], value: Any, where: str = "") -> T:
         InputError: a field is missing, unknown or of another type; `where` names it.
     """
     origin, args = get_origin(kind), get_args(kind)
+    if origin is not None:
+        return _generic(origin, args, value, where)
+    if is_dataclass(kind):
+        return _record(kind, value, where)
+    if kind is float:
+        return float(_expect((int, float), value, where))  # type: ignore[return-value]
+    return value if kind is Any else _expect(kind, value, where)
+
+
+def _generic(origin: Any, args: tuple, value: Any, where: str) -> Any:
     if origin in (Union, UnionType):
         return _optional(args, value, where)
     if origin is Literal:
         return value if value in args else _refuse(where, f"one of {', '.join(map(str, args))}", value)
     if origin is tuple:
         return _tuple(args, value, where)
-    if origin is not None and issubclass(origin, Mapping):
-        return {k: from_json(args[1], v, f"{where}.{k}") for k, v in _expect(dict, value, where).items()}  # type: ignore[return-value]
-    if is_dataclass(kind):
-        return _record(kind, value, where)
-    if kind is float:
-        return float(_expect((int, float), value, where))  # type: ignore[return-value]
-    return value if kind is Any else _expect(kind, value, where)
+    assert issubclass(origin, Mapping)
+    return {key: from_json(args[1], item, f"{where}.{key}") for key, item in _expect(dict, value, where).items()}
 
 
 def _record(kind: type, value: Any, where: str) -> Any:

@@ -108,8 +108,10 @@ def _tap(name: str, layer: nn.Module) -> Tap | None:
         return Tap(name, _synapse_norm(layer), time_axes=2)
     if isinstance(layer, NeuronLayer):
         return Tap(name, lambda _x, g: _square(_reduced(g.sum(0), layer.bias.shape)), time_axes=1)
-    if type(layer).forward not in PLAIN_FORWARDS:
-        return None
+    return _torch_tap(name, layer) if type(layer).forward in PLAIN_FORWARDS else None
+
+
+def _torch_tap(name: str, layer: nn.Module) -> Tap | None:
     if isinstance(layer, nn.Linear):
         return Tap(name, lambda x, g: linear_norm(layer.bias is not None, x, g), time_axes=0)
     if isinstance(layer, _ConvNd) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from spikeport.analysis.fisher import FisherResult, fisher_information, log_probabilities
 from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.export.errors import InputError
 from spikeport.export.float_run import FloatModule
 from spikeport.export.network import FloatNetwork, FloatNeuron, Input, Population
 from spikeport.export.synapse import Connection, Conv, Dense, Elementwise, Pool
-from torch import Tensor, nn
 
 STEPS, SAMPLES, CLASSES = 4, 5, 3
 
