@@ -1,0 +1,122 @@
+"""Networks written as in the papers: `15C5-P2-40C5-P2-300`.
+
+| token | layer |
+|---|---|
+| `15C5` | convolution, 15 channels, kernel 5 x 5; `s2` appends a stride, `p2` a padding: `15C5s2p2` |
+| `P2`, `AP2` | average pooling, window and stride 2 |
+| `MP2` | max pooling of spikes (a logical or), window and stride 2 |
+| `300`, `300FC` | dense |
+
+Without `p`, kernels of 3 keep the map's size (padding 1) and all others have no padding. That is how the papers count:
+15C5-P2-40C5-P2-300 has the 210,375 parameters of the TSSL-BP reproduction (section 4) only without padding, and the networks
+of 3 x 3 kernels keep theirs through up to four pools. A readout of as many neurons as classes follows the last token, unless
+that is a dense layer of just that size (`...-512FC-10FC`), which then is the readout.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from spikeport.export.errors import InputError
+
+TOKEN = re.compile(
+    r"(?P<channels>[1-9]\d*)C(?P<kernel>[1-9]\d*)(s(?P<stride>[1-9]\d*))?(p(?P<padding>\d+))?"
+    r"|(?P<pool>AP|MP|P)(?P<size>[1-9]\d*)"
+    r"|(?P<features>[1-9]\d*)(FC)?"
+)
+
+ARCHITECTURES = {
+    "digits": "16C3-P2-32C3-P2-64",
+    "mnist": "16C5-P2-32C5-P2-128",
+    "mnist-15c5": "15C5-P2-40C5-P2-300",
+}
+"""Networks by name."""
+
+
+def paper_padding(kernel: int) -> int:
+    """Padding of a convolution that states none."""
+    return 1 if kernel == 3 else 0
+
+
+@dataclass(frozen=True)
+class ConvLayer:
+    """Square convolution followed by neurons."""
+
+    channels: int
+    kernel: int
+    stride: int
+    padding: int
+
+    def __str__(self) -> str:
+        stride = f"s{self.stride}" if self.stride != 1 else ""
+        padding = f"p{self.padding}" if self.padding != paper_padding(self.kernel) else ""
+        return f"{self.channels}C{self.kernel}{stride}{padding}"
+
+
+@dataclass(frozen=True)
+class DenseLayer:
+    """Dense layer followed by neurons."""
+
+    features: int
+
+    def __str__(self) -> str:
+        return str(self.features)
+
+
+@dataclass(frozen=True)
+class AveragePool:
+    """Mean over windows that do not overlap."""
+
+    size: int
+
+    def __str__(self) -> str:
+        return f"P{self.size}"
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """Logical or of the spikes in windows that do not overlap."""
+
+    size: int
+
+    def __str__(self) -> str:
+        return f"MP{self.size}"
+
+
+Layer: TypeAlias = "ConvLayer | DenseLayer | AveragePool | MaxPool"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A chain of layers; `str` gives the notation back, `parse` reads it."""
+
+    layers: tuple[Layer, ...]
+
+    def __str__(self) -> str:
+        return "-".join(map(str, self.layers))
+
+
+def parse(text: str) -> Architecture:
+    """Read a name from `ARCHITECTURES` or the notation above.
+
+    Raises:
+        InputError: a token that is not understood.
+    """
+    notation = ARCHITECTURES.get(text, text)
+    return Architecture(tuple(_layer(token, text) for token in notation.split("-")))
+
+
+def _layer(token: str, text: str) -> Layer:
+    match = TOKEN.fullmatch(token)
+    if match is None:
+        names = ", ".join(ARCHITECTURES)
+        raise InputError(f"architecture {text!r}: {token!r} is neither like 15C5, P2, MP2 or 300, nor the whole one of {names}")
+    found = {key: int(value) for key, value in match.groupdict().items() if value and key != "pool"}
+    if "channels" in found:
+        kernel = found["kernel"]
+        return ConvLayer(found["channels"], kernel, found.get("stride", 1), found.get("padding", paper_padding(kernel)))
+    if "features" in found:
+        return DenseLayer(found["features"])
+    return MaxPool(found["size"]) if match["pool"] == "MP" else AveragePool(found["size"])

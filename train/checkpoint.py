@@ -1,0 +1,81 @@
+"""A trained network on disk: `model.safetensors`, `config.toml` and `train.json` in one folder; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from spikeport.export.errors import InputError
+from spikeport.export.files import read_json, write_json, written_whole
+from spikeport.train.build import build
+from spikeport.train.config import TrainConfig, read_config, write_config
+from spikeport.train.data import Task
+from spikeport.train.network import SpikingNetwork
+
+MODEL, CONFIG, METRICS = "model.safetensors", "config.toml", "train.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, what it was trained with, and how it did (JSON values; see `train.trainer`)."""
+
+    module: SpikingNetwork
+    config: TrainConfig
+    metrics: Mapping[str, Any]
+
+
+def save(out: Path, module: SpikingNetwork, config: TrainConfig, metrics: Mapping[str, Any]) -> None:
+    """Write a folder that `load` reads; each file is written whole.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    save_tensors(out / MODEL, module.state_dict())
+    write_config(out / CONFIG, config)
+    write_json(out / METRICS, {"task": asdict(module.task), **metrics})
+
+
+def load(folder: Path) -> Trained:
+    """Read a folder that `save` wrote.
+
+    Raises:
+        InputError: missing or damaged files, or weights that do not fit the configuration.
+    """
+    if not (folder / MODEL).is_file():
+        raise InputError(f"{folder} holds no {MODEL}; give a folder that spikeport train wrote")
+    config, metrics = read_config(folder / CONFIG), read_json(folder / METRICS)
+    module = build(config, _task(metrics.pop("task", None), folder))
+    load_weights(module, folder / MODEL)
+    return Trained(module.eval(), config, metrics)
+
+
+def load_weights(module: torch.nn.Module, path: Path) -> None:
+    """Fill a module from a safetensors file.
+
+    Raises:
+        InputError: a damaged file, or names and shapes that do not fit the module.
+    """
+    try:
+        module.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise InputError(f"{path} does not fit its {CONFIG} or is damaged ({str(error).splitlines()[0]})") from None
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file whole."""
+    owned = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    with written_whole(path) as beside:
+        save_file(owned, beside, dict(metadata or {}))
+
+
+def _task(values: Any, folder: Path) -> Task:
+    try:
+        return Task(values["name"], tuple(values["shape"]), values["classes"], values["levels"])
+    except (TypeError, KeyError):
+        raise InputError(f"{folder / METRICS} lacks the task (name, shape, classes, levels); train again") from None

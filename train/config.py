@@ -1,0 +1,158 @@
+"""What fixes a training run, as frozen dataclasses and as readable TOML."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from spikeport.export.errors import InputError
+from spikeport.export.files import write_text
+from spikeport.train.methods import METHODS
+from spikeport.train.neurons.base import NeuronConfig
+from spikeport.train.neurons.stbp import LIFConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Optimizer and its course. The learning rate rises over `warmup_epochs`, then falls along a cosine to zero.
+
+    momentum: SGD only. clip_norm: largest norm of the gradient, 0 for no clipping.
+    """
+
+    kind: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
+    momentum: float = 0.9
+    warmup_epochs: float = 0.0
+    clip_norm: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("adamw", "sgd"):
+            raise InputError(f"optimizer {self.kind!r} is unknown; choose adamw or sgd")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate {self.learning_rate} must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run. shift: images move by up to so many pixels in training. seed: of weights, order, augmentation and splits."""
+
+    data: str = "digits"
+    arch: str = "digits"
+    method: str = "stbp"
+    timesteps: int = 4
+    epochs: int = 30
+    batch_size: int = 64
+    batch_norm: bool = True
+    bias: bool = True
+    shift: int = 0
+    seed: int = 0
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    neuron: NeuronConfig = field(default_factory=LIFConfig)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"method {self.method!r} is unknown; choose one of {', '.join(METHODS)}")
+        for name in ("timesteps", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.shift < 0:
+            raise InputError(f"shift is {self.shift}; it counts pixels, 0 or more")
+
+
+RECIPES = {
+    "digits": TrainConfig(epochs=40, shift=1),
+    "mnist": TrainConfig(data="mnist", arch="mnist", epochs=4, batch_size=128),
+    "fashion-mnist": TrainConfig(data="fashion-mnist", arch="mnist", epochs=8, batch_size=128),
+}
+"""A sensible run for each data set."""
+
+
+def recipe(data: str, **changes: Any) -> TrainConfig:
+    """The run for a data set with some fields changed.
+
+    Raises:
+        InputError: no such data set, or a value out of range.
+    """
+    if data not in RECIPES:
+        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(RECIPES)}")
+    return replace(RECIPES[data], **changes)
+
+
+def write_config(path: Path, config: TrainConfig) -> None:
+    """Write a configuration as TOML."""
+    write_text(path, to_toml(config))
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a configuration; fields that are left out take their defaults.
+
+    Raises:
+        InputError: missing file, no TOML, unknown fields, wrong types, values out of range.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} cannot be read as TOML ({error})") from None
+    return from_table(table, str(path))
+
+
+def from_table(table: dict[str, Any], where: str) -> TrainConfig:
+    """A configuration from a parsed table; `where` names it in errors."""
+    method = METHODS.get(table.get("method", TrainConfig.method))
+    neuron = LIFConfig if method is None else method.neuron
+    return _parsed(TrainConfig, table, where, {"neuron": neuron})
+
+
+def to_toml(config: Any) -> str:
+    """The fields of a dataclass, nested ones as tables."""
+    return "\n".join(_toml_lines(asdict(config), "")).lstrip("\n") + "\n"
+
+
+def _toml_lines(table: dict[str, Any], prefix: str) -> list[str]:
+    lines = [f"{key} = {_toml_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    for key, value in table.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{prefix}{key}]", *_toml_lines(value, f"{prefix}{key}.")]
+    return lines
+
+
+def _toml_value(value: bool | int | float | str) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def _parsed(kind: type, table: dict[str, Any], where: str, nested: dict[str, type]) -> Any:
+    """Build a dataclass from a table, checking names and types."""
+    known = {f.name for f in fields(kind)}
+    if unknown := sorted(set(table) - known):
+        raise InputError(f"{where}: unknown fields {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    hints = {**get_type_hints(kind), **nested}
+    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in table.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise InputError(f"{where} must be a table, got {value!r}")
+        return _parsed(hint, value, where, {})
+    if get_origin(hint) is Literal:
+        hint = type(get_args(hint)[0])
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise InputError(f"{where} must be {hint.__name__}, got {value!r}")
+    return value

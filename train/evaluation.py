@@ -1,0 +1,45 @@
+"""Running a network over a whole data set, without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+
+BATCH = 256
+
+
+def readout_currents(
+    module: nn.Module, images: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
+) -> Iterator[torch.Tensor]:
+    """The readout's currents `(T, n, classes)`, batch after batch, in evaluation mode; the module's mode is put back.
+
+    module: `SpikingNetwork`, `export.float_run.FloatModule`, or anything else called as `module(x, timesteps)`.
+    """
+    training = module.training
+    module.eval()
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(images), BATCH):
+                x = torch.from_numpy(images[start : start + BATCH]).to(device)
+                yield module(x, timesteps).cpu()
+    finally:
+        module.train(training)
+
+
+def evaluate(
+    module: nn.Module, images: np.ndarray, labels: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
+) -> np.ndarray:
+    """Fraction of correct samples after 1..T timesteps, float64 `(T,)`: the largest accumulated current wins.
+
+    images: float32 `(samples, *shape)`; labels: int64 `(samples,)`.
+    """
+    correct = np.zeros(timesteps)
+    start = 0
+    for currents in readout_currents(module, images, timesteps, device=device):
+        answers = currents.cumsum(0).argmax(-1).numpy()
+        correct += (answers == labels[start : start + answers.shape[1]]).sum(axis=1)
+        start += answers.shape[1]
+    return correct / len(labels)

@@ -1,0 +1,74 @@
+"""Synapses: average pooling, weights and BatchNorm on the way from one population to the next."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spikeport.export.fold import fold_average_pool, fold_batch_norm
+from spikeport.export.network import Connection, Conv, Dense, Op
+from spikeport.train.architecture import ConvLayer, DenseLayer
+from spikeport.train.topology import Path
+
+
+class Synapses(nn.Module):
+    """A path's weights. forward: `(batch, *source_shape)` to currents `(batch, *output_shape)`.
+
+    norm: BatchNorm behind the weights, its statistics over time, batch and space, instead of a bias. bias: whether there is one.
+    """
+
+    def __init__(self, path: Path, *, norm: bool, bias: bool) -> None:
+        super().__init__()
+        assert isinstance(path.layer, ConvLayer | DenseLayer)
+        self.path = path
+        self.flatten = isinstance(path.layer, DenseLayer)
+        self.weights = _weights(path, bias=bias and not norm)
+        self.norm = _norm(path) if norm else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.path.pool > 1:
+            x = F.avg_pool2d(x, self.path.pool)
+        x = self.weights(x.flatten(1) if self.flatten else x)
+        return self.norm(x) if self.norm is not None else x
+
+    def lowered(self, target: str, gain: float) -> tuple[Connection, np.ndarray]:
+        """The connection and the bias `(C,)` it leaves to its target, times the target's gain, BatchNorm as in evaluation."""
+        weight, bias = self._folded()
+        op, pool, k = self._op(gain * weight), None, (self.path.pool,) * 2
+        if self.path.pool > 1:
+            pool, op = fold_average_pool(op, k, k, (0, 0))
+        return Connection(f"{self.path.source}->{target}", self.path.source, target, op, pool), gain * bias
+
+    def _folded(self) -> tuple[np.ndarray, np.ndarray]:
+        weight, n = _float64(self.weights.weight), self.norm
+        bias = np.zeros(len(weight)) if self.weights.bias is None else _float64(self.weights.bias)
+        if n is None:
+            return weight, bias
+        assert n.running_mean is not None and n.running_var is not None
+        statistics = {"mean": _float64(n.running_mean), "variance": _float64(n.running_var)}
+        return fold_batch_norm(weight, bias, **statistics, gamma=_float64(n.weight), beta=_float64(n.bias), epsilon=n.eps)
+
+    def _op(self, weight: np.ndarray) -> Op:
+        layer = self.path.layer
+        if isinstance(layer, ConvLayer):
+            return Conv(weight, (layer.stride,) * 2, (layer.padding,) * 2, (1, 1))
+        return Dense(weight)
+
+
+def _weights(path: Path, *, bias: bool) -> nn.Conv2d | nn.Linear:
+    layer = path.layer
+    if isinstance(layer, ConvLayer):
+        return nn.Conv2d(path.pooled_shape[0], layer.channels, layer.kernel, layer.stride, layer.padding, bias=bias)
+    assert isinstance(layer, DenseLayer)
+    return nn.Linear(int(np.prod(path.pooled_shape)), layer.features, bias=bias)
+
+
+def _norm(path: Path) -> nn.BatchNorm2d | nn.BatchNorm1d:
+    channels = path.output_shape[0]
+    return nn.BatchNorm2d(channels) if len(path.output_shape) == 3 else nn.BatchNorm1d(channels)
+
+
+def _float64(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().double().cpu().numpy()

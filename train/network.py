@@ -1,0 +1,102 @@
+"""The spiking network that is trained: stages of neurons joined by synapses, layer by layer with time inside."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spikeport.export.errors import InputError
+from spikeport.export.network import FloatNetwork
+from spikeport.train.architecture import MaxPool
+from spikeport.train.data import Task
+from spikeport.train.layers import Synapses
+from spikeport.train.lowering import lower
+from spikeport.train.neurons.base import Neuron, NeuronConfig
+from spikeport.train.topology import INPUT, READOUT, Stage
+
+
+class SpikingNetwork(nn.Module):
+    """A network of stages (`train.topology`) with one neuron model.
+
+    task: input and classes. timesteps: T it is trained for. norm: BatchNorm in every spiking layer. bias: a bias where there
+    is no BatchNorm. The readout accumulates its current and never fires.
+    """
+
+    def __init__(
+        self, task: Task, stages: tuple[Stage, ...], neuron: NeuronConfig, *, timesteps: int, norm: bool = True, bias: bool = True
+    ) -> None:
+        super().__init__()
+        if timesteps < 1:
+            raise InputError(f"timesteps is {timesteps}; a network runs for at least 1")
+        self.task, self.stages, self.timesteps = task, stages, timesteps
+        self.neurons = nn.ModuleDict({s.name: neuron.build() for s in stages if s.kind == "neuron"})
+        self.synapses = nn.ModuleDict(
+            {
+                s.name: nn.ModuleList(Synapses(p, norm=norm and s.name != READOUT, bias=bias) for p in s.incoming)
+                for s in stages
+                if s.kind != "max_pool"
+            }
+        )
+
+    def forward(self, x: torch.Tensor, timesteps: int | None = None) -> torch.Tensor:
+        """Run from rest.
+
+        x: `(N, *shape)`, held over all timesteps (direct coding), or `(T or more, N, *shape)`.
+        Returns the readout's currents, `(T, N, classes)`; classes by their sum over time.
+        """
+        steps = timesteps or self.timesteps
+        activity = {INPUT: self._over_time(x, steps)}
+        for stage in self.stages:
+            activity[stage.name] = self._run(stage, activity, steps)
+        return activity[READOUT]
+
+    def neuron(self, name: str) -> Neuron:
+        """The neurons of a stage."""
+        neuron = self.neurons[name]
+        assert isinstance(neuron, Neuron)
+        return neuron
+
+    def synapses_of(self, name: str) -> list[Synapses]:
+        """The synapses into a stage, in the order of its paths."""
+        return [s for s in self.synapses[name] if isinstance(s, Synapses)]  # type: ignore[union-attr]
+
+    def lower(self, timesteps: int | None = None) -> FloatNetwork:
+        """The network in evaluation mode, in physical units; see `train.lowering`."""
+        return lower(self, timesteps or self.timesteps)
+
+    def _over_time(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        """`(1, N, *shape)` for held input, so that what depends on it alone is computed once; else `(T, N, *shape)`."""
+        if x.shape[1:] == self.task.shape:
+            return x[None]
+        if x.shape[2:] != self.task.shape or len(x) < timesteps:
+            expected = f"(samples, *{self.task.shape}) or ({timesteps} timesteps or more, samples, *{self.task.shape})"
+            raise InputError(f"input has shape {tuple(x.shape)}; expected {expected}")
+        return x[:timesteps]
+
+    def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
+        if stage.kind == "max_pool":
+            return _max_pool(stage, activity)
+        currents = [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)]
+        total = sum(currents[1:], start=currents[0])
+        if stage.kind == "readout":
+            return total.expand(timesteps, *total.shape[1:])
+        return self.neuron(stage.name)(total, timesteps)
+
+
+def _over_batch(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Apply a module to `(T, N, ...)` with time and samples as one batch."""
+    return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def _max_pool(stage: Stage, activity: dict[str, torch.Tensor]) -> torch.Tensor:
+    (path,) = stage.incoming
+    assert isinstance(path.layer, MaxPool)
+    x = activity[path.source]
+    return F.max_pool2d(x.flatten(0, 1), path.layer.size).unflatten(0, x.shape[:2])
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Number of trained scalars."""
+    return int(np.sum([p.numel() for p in module.parameters()]))

@@ -1,0 +1,46 @@
+"""What every spiking neuron here has in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from spikeport.export.network import FloatNeuron
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoweredNeuron:
+    """A neuron in the terms of `export.network`.
+
+    neuron: its dynamics, without bias. gain: factor on weights and biases of everything that enters it.
+    """
+
+    neuron: FloatNeuron
+    gain: float
+
+
+class Neuron(nn.Module):
+    """Neurons of one layer; subclasses hold the method's dynamics and its gradient.
+
+    forward(currents, timesteps): `(timesteps, N, *features)`, or `(1, N, *features)` for currents held over all timesteps
+    (a static first layer is computed once), to output `(timesteps, N, *features)`, from rest. Time is inside one autograd
+    function.
+    """
+
+    def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
+        raise NotImplementedError
+
+    def lowered(self) -> LoweredNeuron:
+        """The same neuron for export."""
+        raise NotImplementedError
+
+
+class NeuronConfig(Protocol):
+    """A frozen, keyword-only dataclass that fixes a neuron's dynamics and gradient."""
+
+    def build(self) -> Neuron:
+        """A neuron for one layer."""
+        ...

@@ -1,0 +1,153 @@
+"""STBP: backpropagation through time and space with a surrogate gradient (Wu et al. 2018, 2019).
+
+Per timestep, from v = 0, with current x:
+
+    h = decay * v + gain * x          membrane potential before the spike
+    s = h > threshold                 (>= where not strict)
+    v = h (1 - s)                     reset to zero, or
+    v = h - threshold * s             reset by subtraction
+
+Backward, with sigma the surrogate and G_h, G_v the gradients of h and v:
+
+    G_h = sigma(h - threshold) * G_s + dv/dh * G_v
+    dv/dh = (1 - s) - h sigma, or 1 - threshold sigma     (a detached reset drops the sigma term)
+    G_x = gain * G_h,  G_v (one step earlier) = decay * G_h
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from spikeport.export.errors import InputError
+from spikeport.export.network import FloatNeuron
+from spikeport.train.neurons.base import LoweredNeuron, Neuron
+from spikeport.train.surrogates import Surrogate
+
+
+@dataclass(frozen=True, kw_only=True)
+class LIFConfig:
+    """Leaky integrate-and-fire. decay: fraction of the membrane potential kept per timestep, 1 for no leak.
+
+    A negative decay (TIC's tau = 0.75) trains, but no Loihi register holds it.
+    """
+
+    decay: float = 0.5
+    gain: float = 1.0
+    threshold: float = 1.0
+    strict: bool = True
+    reset: Literal["zero", "subtract"] = "zero"
+    detach_reset: bool = True
+    surrogate: Surrogate = field(default_factory=Surrogate)
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.decay <= 1:
+            raise InputError(f"neuron decay {self.decay} must lie in -1..1; it is the fraction of the potential kept per timestep")
+        if not (self.threshold > 0 and self.gain > 0):
+            raise InputError(f"neuron threshold {self.threshold} and gain {self.gain} must be positive")
+        if self.reset not in ("zero", "subtract"):
+            raise InputError(f"neuron reset {self.reset!r} is unknown; choose zero or subtract")
+
+    def build(self) -> LIF:
+        """A neuron layer."""
+        return LIF(self)
+
+
+def wu_lif() -> LIFConfig:
+    """The neuron of Wu et al. 2018: decay 0.2, threshold 0.5, rectangular surrogate, the reset path not detached."""
+    return LIFConfig(decay=0.2, threshold=0.5, detach_reset=False, surrogate=Surrogate(kind="rectangle", width=0.5))
+
+
+def tic_lif(tau: float = 2.0) -> LIFConfig:
+    """The neuron of Kim et al. 2023 (equation 1): h = v + (x - v) / tau, s = h >= 1, detached reset to zero, arctan surrogate."""
+    return LIFConfig(decay=1 - 1 / tau, gain=1 / tau, strict=False)
+
+
+class LIF(Neuron):
+    """A layer of `LIFConfig` neurons."""
+
+    def __init__(self, config: LIFConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
+        """See `Neuron`; the output is 0 or 1 in the currents' type."""
+        return _LIFOverTime.apply(currents, timesteps, self.config)
+
+    def lowered(self) -> LoweredNeuron:
+        c = self.config
+        reset_value = np.array(c.threshold if c.reset == "subtract" else 0.0)
+        neuron = FloatNeuron(
+            alpha=np.array(0.0),
+            beta=np.array(c.decay),
+            threshold=np.array(c.threshold),
+            bias=np.array(0.0),
+            reset=c.reset,
+            reset_value=reset_value,
+            strict=c.strict,
+        )
+        return LoweredNeuron(neuron=neuron, gain=c.gain)
+
+    def extra_repr(self) -> str:
+        return repr(self.config)
+
+
+class _LIFOverTime(torch.autograd.Function):
+    """All timesteps at once. Saved: the potentials before the spike, nothing else."""
+
+    @staticmethod
+    def forward(ctx: Any, currents: torch.Tensor, timesteps: int, config: LIFConfig) -> torch.Tensor:
+        potentials = currents.new_empty(timesteps, *currents.shape[1:])
+        spikes = torch.empty_like(potentials)
+        v = torch.zeros_like(potentials[0])
+        for t, (h, s) in enumerate(zip(potentials, spikes)):
+            torch.mul(v, config.decay, out=h).add_(_at(currents, t), alpha=config.gain)
+            _fire(h, config, out=s)
+            _reset(h, s, config, out=v)
+        ctx.save_for_backward(potentials)
+        ctx.config, ctx.held = config, len(currents) != timesteps
+        return spikes
+
+    @staticmethod
+    def backward(ctx: Any, grad_spikes: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (potentials,) = ctx.saved_tensors
+        config: LIFConfig = ctx.config
+        grad = torch.zeros_like(potentials[:1]) if ctx.held else torch.empty_like(potentials)
+        grad_v = torch.zeros_like(potentials[0])
+        for t in reversed(range(len(potentials))):
+            grad_h = _potential_gradient(potentials[t], grad_spikes[t], grad_v, config)
+            if ctx.held:
+                grad[0].add_(grad_h, alpha=config.gain)
+            else:
+                torch.mul(grad_h, config.gain, out=grad[t])
+            torch.mul(grad_h, config.decay, out=grad_v)
+        return grad, None, None
+
+
+def _at(currents: torch.Tensor, t: int) -> torch.Tensor:
+    return currents[t if len(currents) > 1 else 0]
+
+
+def _fire(h: torch.Tensor, config: LIFConfig, out: torch.Tensor) -> torch.Tensor:
+    return (torch.gt if config.strict else torch.ge)(h, config.threshold, out=out)
+
+
+def _reset(h: torch.Tensor, s: torch.Tensor, config: LIFConfig, out: torch.Tensor) -> torch.Tensor:
+    if config.reset == "zero":
+        return torch.addcmul(h, h, s, value=-1, out=out)
+    return torch.add(h, s, alpha=-config.threshold, out=out)
+
+
+def _potential_gradient(h: torch.Tensor, grad_s: torch.Tensor, grad_v: torch.Tensor, config: LIFConfig) -> torch.Tensor:
+    """G_h of the module's docstring; overwrites grad_v."""
+    sigma = config.surrogate.derivative_(h - config.threshold)
+    if not config.detach_reset:
+        through_reset = h if config.reset == "zero" else config.threshold
+        grad_s = grad_s - grad_v * through_reset
+    if config.reset == "zero":
+        fired = h > config.threshold if config.strict else h >= config.threshold
+        grad_v.masked_fill_(fired, 0)
+    return grad_v.addcmul_(sigma, grad_s)

@@ -1,0 +1,63 @@
+"""Surrogate derivatives of the spike s = 1[x > 0], x = membrane potential minus threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import pi
+
+import torch
+
+from spikeport.export.errors import InputError
+
+
+def arctan(x: torch.Tensor, width: float) -> torch.Tensor:
+    """1 / (1 + (pi x / width)^2), in place. Source: Fang et al. 2021; width 1 is TIC's (equation 4)."""
+    return x.mul_(pi / width).square_().add_(1).reciprocal_()
+
+
+def rectangle(x: torch.Tensor, width: float) -> torch.Tensor:
+    """1[|x| < width]: height 1 whatever the width, as Wu et al. coded it; in place."""
+    return x.abs_().lt_(width)
+
+
+def scaled_rectangle(x: torch.Tensor, width: float) -> torch.Tensor:
+    """1[|x| < width] / (2 width): unit area, as Wu et al. 2018 wrote it (equation 24, a = 2 width); in place."""
+    return rectangle(x, width).mul_(0.5 / width)
+
+
+def triangle(x: torch.Tensor, width: float) -> torch.Tensor:
+    """max(0, 1 - |x| / width), in place. Source: Bellec et al. 2018."""
+    return x.abs_().mul_(-1 / width).add_(1).clamp_(min=0)
+
+
+def fast_sigmoid(x: torch.Tensor, width: float) -> torch.Tensor:
+    """1 / (1 + |x| / width)^2, in place. Source: Zenke and Ganguli 2018 (SuperSpike)."""
+    return x.abs_().mul_(1 / width).add_(1).square_().reciprocal_()
+
+
+SURROGATES: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
+    "arctan": arctan,
+    "rectangle": rectangle,
+    "scaled_rectangle": scaled_rectangle,
+    "triangle": triangle,
+    "fast_sigmoid": fast_sigmoid,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surrogate:
+    """A surrogate derivative by name. width: in units of the membrane potential; larger reaches further from the threshold."""
+
+    kind: str = "arctan"
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in SURROGATES:
+            raise InputError(f"surrogate {self.kind!r} is unknown; choose one of {', '.join(SURROGATES)}")
+        if not self.width > 0:
+            raise InputError(f"surrogate width {self.width} must be positive")
+
+    def derivative_(self, x: torch.Tensor) -> torch.Tensor:
+        """Overwrite x with ds/dx."""
+        return SURROGATES[self.kind](x, self.width)

@@ -1,0 +1,161 @@
+"""One trainer for every method: seeds, optimizer, progress, log, the best network on validation data, and resuming."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from spikeport.export.errors import InputError
+from spikeport.train.augment import random_shift
+from spikeport.train.build import build
+from spikeport.train.checkpoint import CONFIG, METRICS, Trained, load, save
+from spikeport.train.config import TrainConfig, read_config, write_config
+from spikeport.train.data import Dataset, Split
+from spikeport.train.evaluation import evaluate
+from spikeport.train.methods import METHODS
+from spikeport.train.network import SpikingNetwork
+from spikeport.train.optimization import make_optimizer, rate_factor, set_rate
+from spikeport.train.resume import STATE, load_state, save_state
+
+
+@dataclass
+class Run:
+    """A training run under way. history: one entry per finished epoch. best: its epoch and validation accuracies over T."""
+
+    config: TrainConfig
+    dataset: Dataset
+    module: SpikingNetwork
+    optimizer: torch.optim.Optimizer
+    device: torch.device
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What is known so far, as JSON values."""
+        return {"source": self.dataset.source, **self.best, "history": self.history}
+
+
+def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = False, progress: bool = True, device: str = "cpu") -> Trained:
+    """Train a network and leave the best one on validation data in a folder (`train.checkpoint`).
+
+    The metrics hold `epoch` (the best one, 1-based), `validation_accuracy` and `test_accuracy` after 1..T timesteps, and
+    `history` (per epoch: loss, training and validation accuracy, learning rate, seconds). The test data is looked at once, at
+    the end. Of equally good epochs the later one is kept.
+
+    resume: go on with an unfinished run in `out`; the result is the same as that of an unbroken run (seconds apart), on the
+    same machine with as many threads. A finished one is returned as it is.
+
+    Raises:
+        InputError: a configuration that does not fit the data, or a run in `out` of another configuration.
+    """
+    if resume and _finished(config, out):
+        return load(out)
+    run = _start(config, dataset, device)
+    if resume and (out / STATE).is_file():
+        _continue(run, out)
+    write_config(out / CONFIG, config)
+    with torch.random.fork_rng(), _log(out, len(run.history)) as log:
+        _epochs(run, out, log, progress)
+    trained = load(out)
+    test = evaluate(trained.module.to(device), dataset.test.images, dataset.test.labels, config.timesteps, device=device)
+    save(out, trained.module, config, {**run.metrics, "test_accuracy": test.tolist()})
+    (out / STATE).unlink(missing_ok=True)
+    return load(out)
+
+
+def _start(config: TrainConfig, dataset: Dataset, device: str) -> Run:
+    if dataset.task.name != config.data:
+        raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
+    module = build(config, dataset.task).to(device)
+    return Run(config, dataset, module, make_optimizer(config.optimizer, module.parameters()), torch.device(device))
+
+
+def _finished(config: TrainConfig, out: Path) -> bool:
+    """Whether `out` holds the finished run of this configuration; refuses one of another."""
+    if (out / CONFIG).is_file() and read_config(out / CONFIG) != config:
+        raise InputError(f"{out} holds a run of another configuration; choose another --out, or leave out --resume to replace it")
+    return (out / METRICS).is_file() and not (out / STATE).is_file() and "test_accuracy" in load(out).metrics
+
+
+def _continue(run: Run, out: Path) -> None:
+    done = load_state(out, run.module, run.optimizer)
+    run.history, run.best = done["history"], done["best"]
+
+
+def _log(out: Path, epoch: int) -> Any:
+    """TensorBoard's writer (imported here: it takes a second)."""
+    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
+
+    return SummaryWriter(str(out / "tensorboard"), purge_step=epoch + 1)
+
+
+def _epochs(run: Run, out: Path, log: Any, progress: bool) -> None:
+    total = run.config.epochs
+    with tqdm(total=total, initial=len(run.history), desc="training", unit="epoch", disable=not progress) as bar:
+        for epoch in range(len(run.history), total):
+            started = perf_counter()
+            measured = _epoch(run, epoch)
+            _judge(run, out, measured)
+            run.history[-1]["seconds"] = perf_counter() - started
+            for name, value in run.history[-1].items():
+                log.add_scalar(name, value, epoch + 1)
+            save_state(out, run.module, run.optimizer, {"history": run.history, "best": run.best})
+            bar.set_postfix(loss=f"{measured['loss']:.3f}", validation=f"{run.history[-1]['validation_accuracy']:.4f}")
+            bar.update()
+
+
+def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
+    """Evaluate on validation data, and keep the network if none was better."""
+    validation = run.dataset.validation
+    accuracy = evaluate(run.module, validation.images, validation.labels, run.config.timesteps, device=run.device)
+    run.history.append({**measured, "validation_accuracy": float(accuracy[-1])})
+    if not run.best or accuracy[-1] >= run.best["validation_accuracy"][-1]:
+        run.best = {"epoch": len(run.history), "validation_accuracy": accuracy.tolist()}
+        save(out, run.module, run.config, run.metrics)
+
+
+def _epoch(run: Run, epoch: int) -> dict[str, float]:
+    """One pass over the training data; returns the mean loss, the accuracy and the last learning rate."""
+    config, loss_of = run.config, METHODS[run.config.method].loss
+    run.module.train()
+    seed = int(np.random.SeedSequence((config.seed, epoch)).generate_state(1)[0])
+    torch.manual_seed(seed)
+    batches = list(_batches(run.dataset.train, config, torch.Generator().manual_seed(seed)))
+    loss_sum, correct, seen, rate = 0.0, 0, 0, 0.0
+    for i, (images, labels) in enumerate(batches):
+        rate = config.optimizer.learning_rate * rate_factor(epoch + i / len(batches), config.optimizer.warmup_epochs, config.epochs)
+        set_rate(run.optimizer, rate)
+        y = labels.to(run.device)
+        currents = run.module(images.to(run.device))
+        loss = loss_of(currents, y)
+        _step(run, loss)
+        loss_sum += loss.item() * len(labels)
+        correct += int((currents.detach().sum(0).argmax(-1) == y).sum())
+        seen += len(labels)
+    return {"loss": loss_sum / seen, "train_accuracy": correct / seen, "learning_rate": rate}
+
+
+def _step(run: Run, loss: torch.Tensor) -> None:
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if run.config.optimizer.clip_norm:
+        torch.nn.utils.clip_grad_norm_(run.module.parameters(), run.config.optimizer.clip_norm)
+    run.optimizer.step()
+
+
+def _batches(split: Split, config: TrainConfig, generator: torch.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Shuffled, augmented batches of equal size; the remainder waits for the next epoch's order."""
+    order = torch.randperm(len(split), generator=generator)
+    size = min(config.batch_size, len(split))
+    for start in range(0, len(split) - size + 1, size):
+        part = order[start : start + size].numpy()
+        images = torch.from_numpy(split.images[part])
+        yield random_shift(images, config.shift, generator), torch.from_numpy(split.labels[part])
