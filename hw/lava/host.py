@@ -55,4 +55,4 @@ class PyHost(PyLoihiProcessModel):
 def host_model(taps: int) -> type[PyHost]:
     """Lava declares ports on the model's class, so a host with so many taps is a class of its own."""
     ports = {f"tap{i}": LavaPyType(PyInPort.VEC_DENSE, np.int32) for i in range(taps)}
-    return type("PyHost", (PyHost,), ports)
+    return type("PyHost", (PyHost,), {"__module__": __name__, **ports})
