@@ -63,10 +63,15 @@ def class_scores(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
     return output.astype(np.int64) if readout == "membrane_potential" else output.cumsum(axis=1, dtype=np.int64)
 
 
-def accuracy_over_time(output: np.ndarray, labels: np.ndarray, readout: ReadoutKind) -> np.ndarray:
-    """Fraction of correct samples after 1..T timesteps, float64 `(timesteps,)`; ties go to the lowest class."""
+def correct_over_time(output: np.ndarray, labels: np.ndarray, readout: ReadoutKind) -> np.ndarray:
+    """Whether each sample is classified correctly after 1..T timesteps, bool `(samples, timesteps)`; ties go to the lowest class."""
     flat = output.reshape(*output.shape[:2], -1)
-    return (class_scores(flat, readout).argmax(axis=2) == np.asarray(labels)[:, None]).mean(axis=0)
+    return class_scores(flat, readout).argmax(axis=2) == np.asarray(labels)[:, None]
+
+
+def accuracy_over_time(output: np.ndarray, labels: np.ndarray, readout: ReadoutKind) -> np.ndarray:
+    """Fraction of correct samples after 1..T timesteps, float64 `(timesteps,)`."""
+    return correct_over_time(output, labels, readout).mean(axis=0)
 
 
 def record_from_rasters(
