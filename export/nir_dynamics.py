@@ -1,0 +1,99 @@
+"""NIR's differential equations as one step per `dt`: what a neuron node of a foreign file means.
+
+With S the sum of incoming signals, NIR says
+
+    IF, I           v' = r S
+    LIF, LI         tau v' = v_leak - v + r S
+    CubaLIF, CubaLI tau_syn i' = -i + w_in S,   tau_mem v' = v_leak - v + r i
+    Threshold       z = S > threshold, no memory
+
+Over one step the drive is held, and the synaptic current is updated before the potential that it drives. Each equation x' = (d - x) / tau becomes x <- k x + (1 - k) d with
+
+    "euler"        k = 1 - dt / tau         forward Euler; needs dt <= tau
+    "exponential"  k = exp(-dt / tau)       the exact solution for a held drive
+
+and x' = r d becomes x <- x + dt r d in both. So alpha = k(tau_syn), beta = k(tau_mem), the input is multiplied by
+`gain = (1 - alpha) w_in * (1 - beta) r`, v_leak adds `(1 - beta) v_leak` to the potential at every step, and a bias on the
+way in enters the synaptic current. NIR fires on v > v_threshold. `reset="zero"` sets v to the file's v_reset (0 in files
+that have none), `reset="subtract"` takes v_threshold - v_reset off. Source: NIR paper (Pedersen et al. 2024), table 1, and nir 1.0.8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from spikeport.export.network import FloatNeuron
+from spikeport.export.nir_flat import NodeError, numbers
+from spikeport.export.nir_graph import Node
+
+Integrator: TypeAlias = Literal["euler", "exponential"]
+FloatReset: TypeAlias = Literal["zero", "subtract"]
+INTEGRATORS = ("euler", "exponential")
+FLOAT_RESETS = ("zero", "subtract")
+ROUNDING = 1e-6
+"""dt may exceed tau by this fraction: float32 files store tau = dt inexactly."""
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """One neuron node. gain: multiplies everything that comes in, the bias on the way in too. `neuron` has no such bias yet."""
+
+    neuron: FloatNeuron
+    gain: np.ndarray
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a NIR file does not say. dt: seconds per timestep, or whatever unit the file's time constants have."""
+
+    dt: float
+    integrator: Integrator
+    reset: FloatReset
+
+
+def dynamics(node: Node, name: str, meaning: Meaning) -> Dynamics:
+    """Turn a neuron node into one step per dt.
+
+    Raises:
+        NodeError: a parameter is missing, NaN, not positive where it must be, or tau < dt under Euler.
+    """
+    kind = node["type"]
+    if kind == "Threshold":
+        zero = np.float64(0)
+        return Dynamics(_neuron(zero, zero, zero, numbers(node, name, "threshold"), zero, "zero"), np.float64(1))
+    cuba, spiking = kind.startswith("Cuba"), kind.endswith("F")
+    alpha, synapse = _filter(node, name, "tau_syn", meaning) if cuba else (np.float64(0), np.float64(1))
+    w_in = numbers(node, name, "w_in", 1.0) if cuba else np.float64(1)
+    r, leak = numbers(node, name, "r"), np.float64(0)
+    if kind in ("I", "IF"):
+        beta, membrane = np.float64(1), np.float64(meaning.dt)
+    else:
+        beta, membrane = _filter(node, name, "tau_mem" if cuba else "tau", meaning)
+        leak = membrane * numbers(node, name, "v_leak", 0.0)
+    threshold = numbers(node, name, "v_threshold") if spiking else np.float64(0)
+    v_reset = numbers(node, name, "v_reset", 0.0) if spiking else np.float64(0)
+    neuron = _neuron(alpha, beta, leak, threshold, v_reset, meaning.reset if spiking else "zero", spiking)
+    return Dynamics(neuron, synapse * w_in * membrane * r)
+
+
+def _filter(node: Node, name: str, key: str, meaning: Meaning) -> tuple[np.ndarray, np.ndarray]:
+    """Fraction kept per step, and 1 minus it, computed without cancellation."""
+    tau = numbers(node, name, key)
+    if (tau <= 0).any():
+        raise NodeError(name, f"{key} is {tau.min():g}; a time constant is positive")
+    ratio = meaning.dt / tau
+    if meaning.integrator == "exponential":
+        return np.exp(-ratio), -np.expm1(-ratio)
+    if (ratio > 1 + ROUNDING).any():
+        raise NodeError(name, f"{key} is {tau.min():g}, below dt = {meaning.dt:g}; Euler needs dt <= {key} (check the unit of dt)")
+    taken = np.minimum(ratio, 1.0)
+    return 1 - taken, taken
+
+
+def _neuron(alpha, beta, bias, threshold, v_reset, reset: FloatReset, spiking: bool = True) -> FloatNeuron:
+    kind = "subtract" if reset == "subtract" else "value" if np.any(v_reset) else "zero"
+    value = threshold - v_reset if kind == "subtract" else v_reset
+    return FloatNeuron(alpha, beta, threshold, bias, reset=kind, reset_value=value, spiking=spiking)
