@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from spikeport.export import registers as reg
 from spikeport.export.network import Connection, FloatNetwork, FloatNeuron, IntegerNeuron, Network, Population, QuantizedNetwork
-from spikeport.export.nir_nodes import weight_unit
-from spikeport.export.synapse import Conv, Dense, frozen_array
+from spikeport.export.synapse import frozen_array
+from spikeport.export.weight_step import weight_step
 
 
 def dequantize(network: QuantizedNetwork) -> FloatNetwork:
@@ -41,11 +43,5 @@ def _neuron(population: Population) -> FloatNeuron:
 
 
 def _connection(network: Network, connection: Connection) -> Connection:
-    target, op = network[connection.target], connection.op
-    written = op.weight.shape
-    if not isinstance(op, (Dense, Conv)):
-        source = network.shape(connection.source)
-        written = connection.pool.output_shape(source) if connection.pool else source
-    scale = network.input.scale if connection.source == network.input.name else 1.0
-    unit = weight_unit(type(op), written, target, connection.exponent, scale)
-    return replace(connection, op=replace(op, weight=op.weight * unit), exponent=0)
+    weight = np.asarray(connection.weight * weight_step(network, connection, network[connection.target].scale))
+    return replace(connection, op=replace(connection.op, weight=weight), exponent=0)

@@ -1,0 +1,122 @@
+"""What a float network does on sample data: the statistics that quantization weighs its errors with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikeport.export.errors import InputError
+from spikeport.export.float_layers import Step, SynapseLayer
+from spikeport.export.float_run import FloatModule
+from spikeport.export.float_simulate import run_in_chunks
+from spikeport.export.network import FloatNetwork, Input
+from spikeport.export.synapse import Conv, Dense
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Statistics over samples and timesteps, in physical units.
+
+    squares: per connection, mean square of what each weight is multiplied with; broadcasts against the weights.
+    current, potential: per population, the largest |u| and |v| (before reset) of each neuron.
+    activity: per population, how often a neuron's synaptic current is not zero. rates: per spiking population, spikes per neuron
+    and timestep.
+    """
+
+    squares: Mapping[str, np.ndarray]
+    current: Mapping[str, np.ndarray]
+    potential: Mapping[str, np.ndarray]
+    activity: Mapping[str, float]
+    rates: Mapping[str, float]
+
+
+class _Statistics:
+    """Gathers a `Calibration` as an observer of `FloatModule`."""
+
+    def __init__(self, module: FloatModule) -> None:
+        self.module, self.network = module, module.network
+        self.sums: dict[str, np.ndarray] = {}
+        self.peaks: dict[str, np.ndarray] = {}
+        self.samples = 0
+
+    def __call__(self, name: str, course: Step) -> None:
+        samples = course.spikes.shape[1]
+        for layer in self.module.synapses:
+            if layer.connection.source == name:
+                self._add(f"squares/{layer.connection.name}", seen_squares(layer, course.spikes) * samples)
+        if name == self.network.input.name:
+            self.samples += samples
+            return
+        self._add(f"rates/{name}", course.spikes.mean().numpy() * samples)
+        self._add(f"activity/{name}", (course.current != 0).float().mean().numpy() * samples)
+        self._raise(f"current/{name}", course.current)
+        self._raise(f"potential/{name}", course.membrane)
+
+    def _add(self, key: str, value: np.ndarray) -> None:
+        self.sums[key] = self.sums.get(key, 0.0) + value
+
+    def _raise(self, key: str, value: Tensor) -> None:
+        peak = value.abs().flatten(0, 1).amax(0).double().numpy()
+        self.peaks[key] = np.maximum(self.peaks.get(key, 0.0), peak)
+
+    def result(self) -> Calibration:
+        names = [p.name for p in self.network.populations]
+        mean = {key: value / self.samples for key, value in self.sums.items()}
+        return Calibration(
+            squares={c.name: mean[f"squares/{c.name}"] for c in self.network.connections},
+            current={n: self.peaks[f"current/{n}"] for n in names},
+            potential={n: self.peaks[f"potential/{n}"] for n in names},
+            activity={n: float(mean[f"activity/{n}"]) for n in names},
+            rates={p.name: float(mean[f"rates/{p.name}"]) for p in self.network.populations if p.neuron.spiking},
+        )
+
+
+def calibrate(network: FloatNetwork, data: np.ndarray, *, dtype: torch.dtype = torch.float32) -> Calibration:
+    """Run the network over `(samples, *shape)` or `(samples, timesteps or more, *shape)` and gather its statistics.
+
+    Raises:
+        InputError: the data do not fit the network.
+    """
+    module = FloatModule(network, dtype=dtype)
+    statistics = _Statistics(module)
+    for _ in run_in_chunks(module, data, network.timesteps, observe=statistics):
+        pass
+    return statistics.result()
+
+
+def seen_squares(layer: SynapseLayer, x: Tensor) -> np.ndarray:
+    """Mean square of what each weight of a connection sees, float64, over `(time, samples, *source)` and over space."""
+    squares = layer.pooled(x.flatten(0, 1)).double().square().mean(0)
+    op = layer.connection.op
+    if isinstance(op, Dense):
+        return squares.reshape(1, -1).numpy()
+    if isinstance(op, Conv):
+        per_group = squares.flatten(1).mean(1).reshape(op.groups, -1).numpy()
+        return per_group.repeat(len(op.weight) // op.groups, axis=0).reshape(*op.weight.shape[:2], *(1,) * len(op.kernel))
+    return squares.numpy()
+
+
+def choose_input(declared: Input, values: np.ndarray, bits: int) -> Input:
+    """Range and scale of the integers sent in: as the network declares, else from physical values.
+
+    Plain spikes stay spikes of one height, whole numbers are sent as they are, other values get `bits` bits: `0..2**bits - 1` where
+    nothing is negative, else symmetric about zero.
+
+    Raises:
+        InputError: bits lies outside 2..16.
+    """
+    if not 2 <= bits <= 16:
+        raise InputError(f"input bits is {bits}; choose 2 to 16")
+    top, bottom = float(values.max()), float(values.min())
+    if (declared.low, declared.high, declared.scale) != (0, 1, 1.0) or not (top or bottom):
+        return declared
+    if bottom == 0 and np.isin(values, (0, top)).all():
+        return replace(declared, scale=top)
+    high = (1 << bits) - 1 if bottom >= 0 else (1 << (bits - 1)) - 1
+    whole = bool((values == np.rint(values)).all()) and max(top, -bottom) <= high
+    scale = 1.0 if whole else max(top, -bottom) / high
+    return replace(declared, low=0 if bottom >= 0 else -high, high=high, scale=scale)
