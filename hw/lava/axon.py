@@ -10,10 +10,6 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-
-from spikeport.export.synapse import Pool, Shape
-from spikeport.hw.lava.fold import pool_matrix
-
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
@@ -22,6 +18,9 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from spikeport.export.synapse import Pool, Shape
+from spikeport.hw.lava.fold import pool_matrix
 
 
 class Axon(AbstractProcess):

@@ -42,6 +42,7 @@ def run(
     from spikeport.hw.lava.runtime import LavaRuntime, simulation  # noqa: PLC0415
 
     def start(tape: Tape) -> LavaRuntime:
-        return LavaRuntime(lower(network, tape, stimulus.first, process_models), tape, run_config or simulation, timeout)
+        graph = lower(network, tape, stimulus.first, process_models, tapped=tape.potentials)
+        return LavaRuntime(graph, tape, run_config or simulation, timeout)
 
     return stream(network, stimulus, record, start, progress)

@@ -57,7 +57,7 @@ def fold_convolution(conv: Conv, pool: Pool, source: Shape) -> Conv | None:
     return Conv(weight, stride, padding, (1,) * len(size), conv.groups)
 
 
-def _border_agrees(P: int, k: int, s: int, p: int, size: int, pooled: int) -> bool:  # noqa: N803
+def _border_agrees(P: int, k: int, s: int, p: int, size: int, pooled: int) -> bool:
     """Whether windows before the first and after the last see only padding (or the convolution never asks for them)."""
     return P == 0 or (k <= s + p and pooled * s - p >= size)
 

@@ -12,6 +12,7 @@ from lava.magma.core.process.process import AbstractProcess
 
 from spikeport.hw.lava.graph import Graph, Node, Wire
 from spikeport.hw.lava.registry import forget_processes
+from spikeport.hw.lava.tape import Tape
 
 
 class NothingSentYet(Exception):
@@ -51,7 +52,8 @@ class InProcess:
     """Runs a graph step by step. A model that has to wait is called again later in the step: none changes its state before
     it has received everything, and every synapse process sends before it receives, so each step comes to an end."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, tape: Tape) -> None:
+        self.tape = tape
         with forget_processes():
             processes = {name: node.process(**node.params) for name, node in graph.nodes.items()}
             self.models = {name: build(graph.nodes[name], process) for name, process in processes.items()}
@@ -68,12 +70,16 @@ class InProcess:
                 port.message = None
             for model in self.models.values():
                 model.time_step += 1
-            waiting = list(self.models.values())
-            while waiting:
-                before = self._sent()
-                still = [model for model in waiting if not ran(model)]
-                assert len(still) < len(waiting) or self._sent() > before, "the models wait for each other"
-                waiting = still
+            self._run_all(list(self.models.values()))
+            for name, track in self.tape.potentials.items():
+                track[(int(self.tape.done[0]) - 1) % self.tape.length] = self.models[name].v
+
+    def _run_all(self, waiting: list[PyLoihiProcessModel]) -> None:
+        while waiting:
+            before = self._sent()
+            still = [model for model in waiting if not ran(model)]
+            assert len(still) < len(waiting) or self._sent() > before, "the models wait for each other"
+            waiting = still
 
     def _sent(self) -> int:
         return sum(port.message is not None for port in self.out_ports)

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -39,6 +40,7 @@ from spikeport.hw.lava.graph import Graph, Node, Wire
 from spikeport.hw.lava.host import Host, host_model
 from spikeport.hw.lava.neuron import PyStreamingLif, StreamingLIF
 from spikeport.hw.lava.tape import Tape
+from spikeport.hw.lava.timeline import Timeline
 
 ProcessModels: TypeAlias = Literal["fast", "stock"]
 """fast: our process model for `Conv`; stock: Lava's own wherever it has one."""
@@ -46,24 +48,26 @@ HOST = ""
 """Populations have names, so this one is free."""
 
 
-def lower(network: QuantizedNetwork, tape: Tape, first_sample: int, process_models: ProcessModels) -> Graph:
+def lower(network: QuantizedNetwork, tape: Tape, first_sample: int, process_models: ProcessModels, tapped: Collection[str]) -> Graph:
     """The network as Lava processes that read from and write to a tape.
+
+    tapped: populations whose potential is sent to the tape, which Lava's own LIF cannot do.
 
     Raises:
         InputError: a connection whose sums Lava's 32-bit registers cannot hold, or that stock Lava has no process for.
     """
     graph = Graph()
     for population in network.populations:
-        graph.nodes[population.name] = neuron_node(network, population, tape, first_sample)
+        graph.nodes[population.name] = neuron_node(network, population, tape.timeline, first_sample, population.name in tapped)
     for connection in network.connections:
         add_connection(graph, network, connection, process_models == "stock")
-    add_host(graph, network, tape)
+    add_host(graph, tape, tapped)
     return graph
 
 
-def neuron_node(network: QuantizedNetwork, population: Population, tape: Tape, first_sample: int) -> Node:
+def neuron_node(network: QuantizedNetwork, population: Population, line: Timeline, first_sample: int, tapped: bool) -> Node:
     """Lava's LIFReset where it will do."""
-    neuron, line, depth = population.neuron, tape.timeline, network.depths[population.name]
+    neuron, depth = population.neuron, network.depths[population.name]
     registers = {
         "shape": population.shape,
         "du": scalar_or_full(neuron.du, population.shape),
@@ -73,7 +77,7 @@ def neuron_node(network: QuantizedNetwork, population: Population, tape: Tape, f
         "bias_exp": neuron.bias_exponent,
     }
     reaches_across = any(c.delay for c in network.outgoing(population.name))
-    if neuron.reset == "zero" and neuron.noise is None and population.name not in tape.potentials and not reaches_across:
+    if neuron.reset == "zero" and neuron.noise is None and not tapped and not reaches_across:
         return Node(LIFReset, registers | {"reset_interval": line.period, "reset_offset": depth + 1}, PyLifResetModelBitAcc)
     streaming = {
         "period": line.period,
@@ -185,9 +189,9 @@ def check_sum(c: Connection, weights: int, messages: tuple[int, int]) -> None:
         raise InputError(f"connection {c.name} may sum to {bound}, beyond Lava's 32-bit registers; send smaller graded values")
 
 
-def add_host(graph: Graph, network: QuantizedNetwork, tape: Tape) -> None:
+def add_host(graph: Graph, tape: Tape, tapped: Collection[str]) -> None:
     """The host, wired to every population's spikes and to the tapped potentials."""
     taps = [(name, "s_out", track) for name, track in tape.spikes.items()]
-    taps += [(name, "v_out", track) for name, track in tape.potentials.items()]
+    taps += [(name, "v_out", tape.potentials[name]) for name in tapped]
     graph.nodes[HOST] = Node(Host, {"tape": tape, "tracks": [track for _, _, track in taps]}, host_model(len(taps)))
     graph.wires.extend(Wire(name, port, HOST, f"tap{i}") for i, (name, port, _) in enumerate(taps))

@@ -10,10 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
-from spikeport.export import registers as reg
-from spikeport.export.noise import integer_noise
-
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
@@ -22,6 +18,9 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.lif.models import AbstractPyLifModelFixed
 from lava.proc.lif.process import LIF
+
+from spikeport.export import registers as reg
+from spikeport.export.noise import integer_noise
 
 
 class StreamingLIF(LIF):

@@ -1,7 +1,8 @@
 """Lava without its operating-system processes: the same process models, called one after another in this process.
 
 Lava's processes, process models and connections are the ones that the backend runs; only the channels between them are
-replaced. That makes the stock models usable as an oracle for hundreds of networks in seconds.
+replaced, and potentials are read from the models themselves, Lava's own LIF included. That makes the stock models usable
+as an oracle for hundreds of networks in seconds.
 """
 
 from __future__ import annotations
@@ -41,6 +42,6 @@ def run(
 
     @contextmanager
     def start(tape: Tape) -> Iterator[InProcess]:
-        yield InProcess(lower(network, tape, stimulus.first, process_models))
+        yield InProcess(lower(network, tape, stimulus.first, process_models, tapped=()), tape)
 
     return stream(network, stimulus, record, start, progress)

@@ -24,8 +24,7 @@ from spikeport.hw.lava.tape import Tape
 
 RunConfigFactory: TypeAlias = "Callable[[Mapping[AbstractProcess, type]], RunConfig]"
 """Makes Lava's run configuration from the processes whose process model is ours (its `exception_proc_model_map`)."""
-STOP_SECONDS = 10.0
-LONGEST_SLEEP = 0.02
+STOP_SECONDS, POLL_SECONDS, CHECK_SECONDS = 10.0, 0.001, 0.1
 
 
 class LavaError(RuntimeError):
@@ -97,14 +96,17 @@ class LavaRuntime:
         """
         self.runtime.start(RunSteps(num_steps=steps, blocking=False))
         answers = self.runtime.service_to_runtime
-        seen, since, pause = -1, time.monotonic(), 0.0005
+        seen, since, checked = -1, time.monotonic(), 0.0
         while not all(port.probe() for port in answers):
+            time.sleep(POLL_SECONDS)
+            if (now := time.monotonic()) - checked < CHECK_SECONDS:
+                continue
             self.check_alive()
-            if (done := int(self.tape.done[0])) != seen:
-                seen, since = done, time.monotonic()
-            elif time.monotonic() - since > self.timeout:
+            checked, done = now, int(self.tape.done[0])
+            if done != seen:
+                seen, since = done, now
+            elif now - since > self.timeout:
                 raise LavaError(f"Lava stood still at timestep {seen + 1} for {self.timeout:g} s; its processes were killed")
-            time.sleep(pause := min(2 * pause, LONGEST_SLEEP))
         if not all(enum_equal(port.peek(), MGMT_RESPONSE.DONE) for port in answers):
             self.check_alive()
             raise LavaError(f"Lava reported an error at timestep {int(self.tape.done[0]) + 1}")
