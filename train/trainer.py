@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -62,7 +63,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     if resume and (out / STATE).is_file():
         _continue(run, out)
     write_config(out / CONFIG, config)
-    with torch.random.fork_rng(), _log(out, len(run.history)) as log:
+    with torch.random.fork_rng(), _threads(config.threads), _log(out, len(run.history)) as log:
         _epochs(run, out, log, progress)
     trained = load(out)
     test = evaluate(trained.module.to(device), dataset.test.images, dataset.test.labels, config.timesteps, device=device)
@@ -95,6 +96,17 @@ def _log(out: Path, epoch: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
 
     return SummaryWriter(str(out / "tensorboard"), purge_step=epoch + 1)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch's operators use so many threads inside, 0 for no change."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _epochs(run: Run, out: Path, log: Any, progress: bool) -> None:

@@ -1,0 +1,140 @@
+"""The trained network: layer by layer equals step by step, held input equals repeated, lowered equals module."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from unrolled import lif
+
+from spikeport.export.errors import InputError
+from spikeport.export.float_run import FloatModule
+from spikeport.train.build import build
+from spikeport.train.config import TrainConfig
+from spikeport.train.data import Task
+from spikeport.train.neurons.stbp import LIFConfig, tic_lif, wu_lif
+
+TASK = Task("toy", (2, 12, 12), 5, 15)
+T = 5
+
+
+def network(arch="6C3-P2-8C5p2-MP2-P2-12", neuron=None, seed=0, **changes):
+    """A small, lively float64 network whose BatchNorms have seen other data."""
+    config = replace(TrainConfig(arch=arch, timesteps=T, seed=seed), neuron=neuron or LIFConfig(threshold=0.5), **changes)
+    module = build(config, TASK).double()
+    generator = torch.Generator().manual_seed(seed)
+    for layer in module.modules():
+        if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            for tensor, low, high in (
+                (layer.running_mean, -0.3, 0.3),
+                (layer.running_var, 0.2, 2),
+                (layer.weight, 1, 3),
+                (layer.bias, -0.2, 0.9),
+            ):
+                tensor.data.uniform_(low, high, generator=generator)
+        elif isinstance(layer, torch.nn.Conv2d | torch.nn.Linear) and not config.batch_norm:
+            layer.weight.data.mul_(6)
+    return module.eval()
+
+
+def images(samples=6, seed=1):
+    levels = torch.randint(0, TASK.levels + 1, (samples, *TASK.shape), generator=torch.Generator().manual_seed(seed))
+    return levels.double() / TASK.levels
+
+
+def observed(module, x):
+    """Output, and the output of every stage with neurons."""
+    seen = {}
+    hooks = [n.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out})) for name, n in module.neurons.items()]
+    with torch.no_grad():
+        out = module(x, T)
+    for hook in hooks:
+        hook.remove()
+    return out, seen
+
+
+NEURONS = {
+    "default": LIFConfig(),
+    "wu": wu_lif(),
+    "tic": tic_lif(2.0),
+    "subtract": LIFConfig(decay=0.9, threshold=0.7, reset="subtract"),
+    "if": LIFConfig(decay=1.0, threshold=0.8),
+}
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("norm", [True, False])
+def test_lowered_network_gives_the_same_spikes(neuron, norm):
+    module = network(neuron=NEURONS[neuron], batch_norm=norm, seed=4)
+    float_module = FloatModule(module.lower(), dtype=torch.float64)
+    x, lowered = images(), {}
+    with torch.no_grad():
+        lowered_out = float_module(x, T, observe=lambda name, step: lowered.update({name: step.spikes}))
+    out, spikes = observed(module, x)
+    assert spikes.keys() == {"conv1", "conv2", "dense1"}
+    for name in spikes:
+        assert torch.equal(lowered[name], spikes[name]), name
+    assert 0.01 < spikes["conv2"].mean() < 0.99
+    torch.testing.assert_close(lowered_out, out, rtol=1e-9, atol=1e-9)
+
+
+def test_lowered_network_says_what_it_is():
+    lowered = network().lower(timesteps=3)
+    assert (lowered.input.scale, lowered.input.low, lowered.input.high, lowered.input.code) == (1 / 15, 0, 15, "direct")
+    assert (lowered.readout, lowered.output, lowered.timesteps) == ("accumulated_current", "readout", 3)
+    assert lowered.provenance["trained_timesteps"] == T
+    assert [p.name for p in lowered.populations] == ["conv1", "conv2", "pool1", "dense1", "readout"]
+
+
+def test_layer_by_layer_equals_step_by_step():
+    """The whole network, in evaluation mode, written out one timestep at a time with torch's own modules."""
+    module = network("6C3-P2-12", batch_norm=True)
+    x = images()
+    conv, dense, readout = (module.synapses[name][0] for name in ("conv1", "dense1", "readout"))
+    config = LIFConfig(threshold=0.5)
+    first = torch.stack([conv.norm(conv.weights(x))] * T)
+    spikes = lif(first, config, None)[0]
+    second = torch.stack([dense.norm(dense.weights(torch.nn.functional.avg_pool2d(s, 2).flatten(1))) for s in spikes])
+    expected = torch.stack([readout.weights(s) for s in lif(second, config, None)[0]])
+    torch.testing.assert_close(module(x), expected)
+
+
+def test_held_input_equals_repeated_input_and_longer_input_is_cut():
+    module, x = network(), images()
+    with torch.no_grad():
+        held = module(x, T)
+        torch.testing.assert_close(module(x.expand(T + 2, *x.shape), T), held)
+
+
+def test_prefix_property():
+    module, x = network(), images()
+    with torch.no_grad():
+        torch.testing.assert_close(module(x, T)[:3], module(x, 3))
+
+
+def test_two_paths_into_a_stage_are_summed():
+    """A residual join: the same path twice gives twice the current."""
+    module = network("6C3-P2-8C3-12", batch_norm=False)
+    joined = network("6C3-P2-8C3-12", batch_norm=False)
+    stage = joined.stages[1]
+    joined.stages = (joined.stages[0], replace(stage, incoming=stage.incoming * 2), *joined.stages[2:])
+    joined.synapses["conv2"].append(joined.synapses["conv2"][0])
+    with torch.no_grad():
+        module.synapses["conv2"][0].weights.weight *= 2
+        module.synapses["conv2"][0].weights.bias *= 2
+    x = images()
+    assert torch.equal(observed(module, x)[1]["conv2"], observed(joined, x)[1]["conv2"])
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 12, 11), (3, 12, 12), (2, 3, 2, 12, 12)])
+def test_wrong_input_shapes_are_refused(shape):
+    with pytest.raises(InputError, match="input has shape"):
+        network()(torch.zeros(shape, dtype=torch.float64), T)
+
+
+def test_same_seed_same_weights_and_torchs_generator_untouched():
+    before = torch.get_rng_state()
+    first, again, other = (build(TrainConfig(seed=s), Task("digits", (1, 8, 8), 10, 16)).state_dict() for s in (0, 0, 1))
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(first[k], again[k]) for k in first)
+    assert not np.array_equal(first["synapses.conv1.0.weights.weight"], other["synapses.conv1.0.weights.weight"])
