@@ -17,7 +17,7 @@ def require_lava() -> None:
         InputError: Python is newer than Lava 0.10 imports on, or Lava is not installed.
     """
     if sys.version_info >= (3, 11):
-        raise InputError(f"Lava 0.10 does not import on Python {sys.version_info.major}.{sys.version_info.minor}; {REMEDY}")
+        raise InputError(f"Lava 0.10 does not import on Python {sys.version_info[0]}.{sys.version_info[1]}; {REMEDY}")
     try:
         importlib.import_module("lava.magma.core.process.process")
     except ImportError as error:
