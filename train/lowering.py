@@ -16,6 +16,9 @@ from spikeport.train.topology import INPUT, READOUT, Path, Stage
 if TYPE_CHECKING:
     from spikeport.train.network import SpikingNetwork
 
+NOMINAL_DT = 1e-3
+"""Seconds that a timestep stands for in files. Training knows no seconds: decays are per timestep."""
+
 
 def lower(network: SpikingNetwork, timesteps: int) -> FloatNetwork:
     """The network as `FloatModule` runs it: equal spikes in evaluation mode, up to rounding at the threshold.
@@ -32,8 +35,8 @@ def lower(network: SpikingNetwork, timesteps: int) -> FloatNetwork:
         readout="accumulated_current",
         timesteps=timesteps,
         provenance={
-            "dt": "one timestep; decays are per timestep",
-            "integrator": "exact per-step decay",
+            "dt": NOMINAL_DT,
+            "integrator": "decay factors per timestep, trained as such; dt only names the step's length",
             "framework": f"spikeport {version('spikeport')}",
             "data": network.task.name,
             "trained_timesteps": network.timesteps,

@@ -12,6 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from spikeport.export.errors import InputError
+from spikeport.train.config import RECIPES
+from spikeport.train.methods import METHODS
 
 DT_HELP = "seconds per timestep; a NIR file does not say"
 
@@ -39,6 +41,23 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """What to train and how; everything left out comes from the data set's recipe."""
+    parser.add_argument("--data", choices=list(RECIPES), help="data set (default digits)")
+    parser.add_argument("--method", choices=list(METHODS), help="training method")
+    parser.add_argument("--arch", metavar="NAME", help="a named network, or the papers' notation such as 15C5-P2-40C5-P2-300")
+    parser.add_argument("--timesteps", type=int, metavar="T")
+    parser.add_argument("--epochs", type=int, metavar="N")
+    parser.add_argument("--seed", type=int, metavar="S", help="of weights, order of samples, augmentation and splits")
+    add_data(parser)
+
+
+def training_changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `add_training`'s arguments say, as fields of a `TrainConfig`."""
+    names = ("data", "method", "arch", "timesteps", "epochs", "seed")
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+
+
 def emit(arguments: argparse.Namespace, result: Any, text: str) -> None:
     """Print the result: as JSON if asked, else as text."""
     print(json.dumps(result, indent=2) if arguments.json else text)
@@ -49,14 +68,6 @@ def progress_bar(total: int, what: str, *, quiet: bool = False) -> Iterator[Call
     """A bar on standard error that counts samples; silent where standard error is no terminal."""
     with tqdm(total=total, desc=what, unit="sample", disable=True if quiet else None, leave=False) as bar:
         yield lambda count: (bar.update(count), None)[1]
-
-
-def positive(text: str) -> int:
-    """An argparse type: an integer of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is below 1; give a whole number of at least 1")
-    return value
 
 
 def parse_backends(text: str, choices: tuple[str, ...]) -> list[str]:

@@ -1,0 +1,1 @@
+../../spikeport/config.py

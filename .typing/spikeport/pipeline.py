@@ -1,0 +1,1 @@
+../../spikeport/pipeline.py

@@ -1,0 +1,91 @@
+"""Everything: train, quantize, simulate, verify on Lava, Fisher information, truncate, report.
+
+Ends in DIR/report.html and DIR/report.json. Whatever is not said comes from the data set's recipe; with nothing said, the handwritten
+digits that ship with a dependency. Run again, it goes on where it was stopped. Exit status 1 if a backend differs from the reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from spikeport.analysis.devices import DEVICES
+from spikeport.analysis.jsonable import to_json
+from spikeport.analysis.numbers import si
+from spikeport.analysis.report import Report
+from spikeport.commands.options import add_json, add_training, emit, parse_backends, progress_bar, table, training_changes
+from spikeport.commands.verify import TESTABLE
+from spikeport.config import RunConfig, run_config
+from spikeport.pipeline import quantize_stage, report_stage, tic_stage, truncate_stage, verify_stage
+from spikeport.train.data import load
+from spikeport.train.trainer import train
+from spikeport.workspace import Workspace
+
+EXAMPLES = """examples:
+  spikeport run --out runs/demo
+  spikeport run --data mnist --data-dir data --arch 15C5-P2-40C5-P2-300 --timesteps 5 --out runs/mnist
+  spikeport run --config run.toml --out runs/mine
+"""
+FISHER_SAMPLES = 256
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `spikeport run`."""
+    add_training(parser)
+    parser.add_argument("--config", type=Path, metavar="C.toml", help="settings of every stage; the command line overrules it")
+    parser.add_argument("--out", type=Path, default=Path("runs/run"), metavar="DIR", help="default runs/run")
+    parser.add_argument("--weight-bits", type=int, metavar="B", help="2 to 8")
+    parser.add_argument("--tolerance", type=float, metavar="P", help="accuracy loss in percentage points that T' may cost")
+    parser.add_argument("--device", choices=list(DEVICES))
+    parser.add_argument("--backends", dest="verify_backends", metavar="A,B", help=f"to verify on, from {', '.join(TESTABLE)}")
+    parser.add_argument("--verify-samples", type=int, metavar="N", help="test samples compared spike for spike")
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run every stage and print the result table."""
+    config = run_config(arguments.config, training_changes(arguments), _changes(arguments))
+    backends = parse_backends(config.verify_backends, TESTABLE)
+    work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
+    data = load(config.train.data, data_dir, config.train.seed)
+    train(config.train, data, work.root, resume=True)
+    work.remember_data(data_dir)
+    quantize_stage(
+        work, data, work.network, weight_bits=config.weight_bits, per_channel=config.per_channel, finetune_epochs=config.finetune_epochs
+    )
+    tic_stage(work, data, work.tic, progress_bar, samples=FISHER_SAMPLES)
+    truncate_stage(work, data, work.truncation, progress_bar, tolerance=config.tolerance)
+    verification = verify_stage(work, data, progress_bar, backends=backends, samples=config.verify_samples)
+    report = report_stage(work, data, progress_bar, device=config.device, configuration=_settings(config))
+    emit(arguments, to_json(report), describe(report, work))
+    return 0 if verification.equal else 1
+
+
+def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    names = ("weight_bits", "tolerance", "device", "verify_backends", "verify_samples")
+    changes = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    return changes | ({"data_dir": str(arguments.data_dir)} if arguments.data_dir else {})
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """The configuration as the report keeps it; where the data lay is nobody's business."""
+    return {name: value for name, value in to_json(config).items() if name != "data_dir"}
+
+
+def describe(report: Report, work: Workspace) -> str:
+    """The result table, the stamp, and where the report lies."""
+    full, cut = report.network.timesteps, report.chosen
+    rows = []
+    for curve in (c for c in report.accuracy if c.split == "test"):
+        at_full, at_cut = curve.at(full), curve.at(cut)
+        assert at_full is not None and at_cut is not None
+        rows.append((f"{curve.stage} accuracy", f"{at_full:.2%}", f"{at_cut:.2%}", f"{curve.samples} test samples"))
+    if report.cost:
+        for name, band, unit in (("energy", report.cost.dynamic, "J"), ("latency", report.cost.latency, "s")):
+            rows.append((f"{name} per sample", si(band.mean[full - 1], unit), si(band.mean[cut - 1], unit), report.cost.device.title))
+    stamp = report.verification
+    assert stamp
+    verdict = "equal, spike for spike" if stamp.equal else f"DIFFERENT: {stamp.first}"
+    proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({stamp.compared} neuron-steps, {stamp.spikes} spikes, {stamp.samples} samples)"
+    return "\n".join([table(rows, ("", f"T = {full}", f"T' = {cut}", "")), proof, f"report: {work.root / 'report.html'}"])

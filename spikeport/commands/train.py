@@ -1,0 +1,44 @@
+"""Train a spiking network; the best on validation data stays in DIR (model.safetensors, config.toml, train.json).
+
+Whatever is not said comes from the data set's recipe. A killed run goes on with --resume and ends as if it had not been killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spikeport.commands.options import add_json, add_training, emit, training_changes
+from spikeport.config import run_config
+from spikeport.train.data import load
+from spikeport.train.trainer import train
+from spikeport.workspace import Workspace
+
+EXAMPLES = """examples:
+  spikeport train --data digits --out runs/digits
+  spikeport train --method stbp --data mnist --data-dir data --arch 15C5-P2-40C5-P2-300 --timesteps 5 --epochs 5 --seed 1 --out runs/mnist
+  spikeport train --data digits --out runs/digits --resume
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `spikeport train`."""
+    add_training(parser)
+    parser.add_argument("--config", type=Path, metavar="C.toml", help="a file with a [train] table; the command line overrules it")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in DIR")
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Train and say how well."""
+    config = run_config(arguments.config, training_changes(arguments), {}).train
+    data = load(config.data, arguments.data_dir, config.seed)
+    trained = train(config, data, arguments.out, resume=arguments.resume)
+    Workspace(arguments.out).remember_data(arguments.data_dir)
+    result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}
+    best = result["test_accuracy"][-1]
+    emit(
+        arguments, result, f"{arguments.out}: test accuracy {best:.2%} after {config.timesteps} timesteps, best of epoch {result['epoch']}"
+    )
+    return 0

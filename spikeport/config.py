@@ -1,0 +1,61 @@
+"""What fixes a whole run: training, quantization, truncation, verification and the device, as one TOML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from spikeport.analysis.devices import DEVICES
+from spikeport.export.errors import InputError
+from spikeport.train.config import TrainConfig, from_table, parse_table, read_toml, recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run of the whole path. data_dir: where the data set's files are, "" for where the loader finds them.
+
+    finetune_epochs: of quantization-aware fine-tuning, 0 for none. tolerance: accuracy loss in percentage points that T' may cost.
+    verify_samples: test samples that are compared spike for spike on `verify_backends`.
+    """
+
+    train: TrainConfig
+    data_dir: str = ""
+    weight_bits: int = 8
+    per_channel: bool = False
+    finetune_epochs: int = 0
+    tolerance: float = 0.5
+    device: str = "loihi2"
+    verify_backends: str = "engine,lava"
+    verify_samples: int = 50
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise InputError(f"device {self.device!r} is unknown; choose one of {', '.join(DEVICES)}")
+        if self.verify_samples < 1:
+            raise InputError(f"verify_samples is {self.verify_samples}; compare at least 1")
+
+
+def run_config(path: Path | None, train_changes: Mapping[str, Any], changes: Mapping[str, Any]) -> RunConfig:
+    """The recipe of the data set, overlaid by the file, overlaid by what was said on the command line.
+
+    Raises:
+        InputError: missing file, unknown fields, wrong types, values out of range.
+    """
+    table = read_toml(path) if path else {}
+    said = table.pop("train", {})
+    if not isinstance(said, dict):
+        raise InputError(f"{path}: train must be a table, got {said!r}")
+    base = asdict(recipe(train_changes.get("data", said.get("data", TrainConfig.data))))
+    training = from_table(_overlaid(_overlaid(base, said), train_changes), f"{path or 'command line'}: train")
+    defaults = {f.name: f.default for f in fields(RunConfig) if f.name != "train"}
+    return parse_table(RunConfig, {**defaults, **table, **changes}, str(path or "command line"), train=training)
+
+
+def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the entries of `over`, tables merged."""
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _overlaid(base[key], value) if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
+    return merged

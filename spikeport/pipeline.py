@@ -1,0 +1,197 @@
+"""The stages of the whole path. Each reads what earlier stages left in a `Workspace` and writes one file of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from spikeport.analysis.cost import estimate_cost
+from spikeport.analysis.devices import device_named
+from spikeport.analysis.fisher import FisherResult, Labels, fisher_information
+from spikeport.analysis.jsonable import from_json, to_json
+from spikeport.analysis.rasters import SampleRaster, sample_rasters
+from spikeport.analysis.render import render
+from spikeport.analysis.report import AccuracyCurve, Report, accuracy_curve, installed_versions, network_facts, semantics_of, write_report
+from spikeport.analysis.truncation import Truncation, confirmed, truncate, with_proposal
+from spikeport.export.errors import InputError
+from spikeport.export.files import read_json, write_json, write_text
+from spikeport.export.network import QuantizedNetwork
+from spikeport.export.nir_file import read_nir, write_nir
+from spikeport.export.quantize import quantize
+from spikeport.export.rounding import requantize
+from spikeport.hw.record import SpikeRecord, correct_over_time
+from spikeport.hw.record_file import load_record, save_record
+from spikeport.hw.simulate import Backend, backend
+from spikeport.hw.stimulus import encode
+from spikeport.hw.verify import Verification, verify
+from spikeport.train.data import Dataset, Split
+from spikeport.train.qat import FinetuneConfig, finetune
+from spikeport.workspace import Workspace
+
+Bar = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
+"""Makes a progress bar for so many samples under a name."""
+SplitName = Literal["validation", "test"]
+CALIBRATION_SAMPLES = 256
+FISHER_BATCH = 64
+
+
+def quantize_stage(
+    work: Workspace,
+    data: Dataset,
+    out: Path,
+    *,
+    weight_bits: int,
+    per_channel: bool,
+    finetune_epochs: int,
+    calibration: np.ndarray | None = None,
+) -> QuantizedNetwork:
+    """Lower the trained network, choose its integers on training images, and write the `.nir`."""
+    trained = work.trained()
+    images = data.train.images[:CALIBRATION_SAMPLES] if calibration is None else calibration
+    network = trained.module.lower()
+    quantized = quantize(network, images, weight_bits=weight_bits, per_channel=per_channel)
+    if finetune_epochs:
+        settings = FinetuneConfig(epochs=finetune_epochs, shift=trained.config.shift, seed=trained.config.seed)
+        quantized = requantize(finetune(network, quantized, data, settings), quantized)
+    write_nir(quantized, out)
+    return quantized
+
+
+def records(work: Workspace, data: Dataset, bar: Bar) -> tuple[QuantizedNetwork, dict[SplitName, SpikeRecord]]:
+    """The quantized network and the engine's record of it on validation and test data, made where missing or out of date."""
+    if not work.network.exists():
+        raise InputError(f"{work.network} does not exist; make it with: spikeport quantize {work.root} --out {work.network}")
+    network = read_nir(work.network)
+    found: dict[SplitName, SpikeRecord] = {}
+    for split in ("validation", "test"):
+        path = work.record(split)
+        if not path.exists() or path.stat().st_mtime < work.network.stat().st_mtime:
+            stimulus = encode(network.input, split_of(data, split).images, network.timesteps)
+            with bar(len(stimulus), f"engine, {split}") as progress:
+                save_record(path, backend("engine")(network, stimulus, progress=progress))
+        found[split] = load_record(path)
+    return network, found
+
+
+def split_of(data: Dataset, name: SplitName) -> Split:
+    """A split by name."""
+    return data.validation if name == "validation" else data.test
+
+
+def tic_stage(work: Workspace, data: Dataset, out: Path, bar: Bar, *, samples: int, labels: Labels = "true") -> FisherResult:
+    """Fisher information of the trained float network on validation samples."""
+    trained = work.trained()
+    part = data.validation[:samples]
+    batches = [
+        (torch.from_numpy(part.images[i : i + FISHER_BATCH]), torch.from_numpy(part.labels[i : i + FISHER_BATCH]))
+        for i in range(0, len(part), FISHER_BATCH)
+    ]
+    with bar(len(part), "Fisher information") as progress:
+        result = fisher_information(
+            trained.module, batches, trained.config.timesteps, labels=labels, seed=trained.config.seed, progress=progress
+        )
+    write_json(out, to_json(result))
+    return result
+
+
+def truncate_stage(work: Workspace, data: Dataset, out: Path, bar: Bar, *, tolerance: float) -> Truncation:
+    """Choose T' on validation data, confirm it once on test data, and write the network that is deployed."""
+    network, found = records(work, data, bar)
+    correct = {split: correct_over_time(r.output, split_of(data, split).labels, network.readout) for split, r in found.items()}
+    result = truncate(correct["validation"], tolerance)
+    if work.tic.exists():
+        result = with_proposal(result, from_json(FisherResult, read_json(work.tic)))
+    result = confirmed(result, correct["test"])
+    write_nir(network.with_timesteps(result.chosen), work.deployed)
+    write_json(out, to_json(result))
+    return result
+
+
+def verify_stage(work: Workspace, data: Dataset, bar: Bar, *, backends: Sequence[str], samples: int) -> Verification:
+    """Compare backends on the first test samples, and keep each backend's accuracy on them."""
+    network = read_nir(work.network)
+    part = data.test[:samples]
+    outputs: dict[str, list[np.ndarray]] = {name: [] for name in backends}
+
+    def kept(name: str) -> Backend:
+        def run(network, stimulus, record="counts", **options) -> SpikeRecord:
+            found = backend(name)(network, stimulus, record, **options)
+            if record == "spikes":  # not where one sample is run again for its potentials
+                outputs[name].append(found.output)
+            return found
+
+        return run
+
+    with bar(len(part), "verify on " + ", ".join(backends)) as progress:
+        stimulus = encode(network.input, part.images, network.timesteps)
+        result = verify(network, stimulus, {name: kept(name) for name in backends}, progress=progress)
+    curves = [
+        accuracy_curve(name, "test", correct_over_time(np.concatenate(parts), part.labels, network.readout))
+        for name, parts in outputs.items()
+    ]
+    write_json(work.verification, {"verification": to_json(result), "accuracy": to_json(curves)})
+    return result
+
+
+def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, configuration: dict | None = None) -> Report:
+    """Gather what is there into `report.json` and `report.html`."""
+    trained = work.trained()
+    network, found = records(work, data, bar)
+    fisher = from_json(FisherResult, read_json(work.tic)) if work.tic.exists() else None
+    truncation = from_json(Truncation, read_json(work.truncation)) if work.truncation.exists() else None
+    verification, verified_curves = _verification(work)
+    report = Report(
+        title=f"{trained.config.arch} on {trained.config.data}",
+        subtitle=f"trained with {trained.config.method}, {data.source}, reported {time.strftime('%Y-%m-%d')}",
+        network=network_facts(network),
+        semantics=semantics_of(network),
+        accuracy=(*_float_curves(trained.metrics, data), *_quantized_curves(network, found, data), *verified_curves),
+        fisher=fisher,
+        truncation=truncation,
+        cost=estimate_cost(network, found["test"], device_named(device), seed=trained.config.seed),
+        verification=verification,
+        samples=_rasters(network, data),
+        seeds={"seed": trained.config.seed},
+        versions=installed_versions(),
+        configuration=configuration or {"train": to_json(trained.config)},
+        warnings=_warnings(network, found),
+    )
+    write_report(report, work.root / "report.json")
+    write_text(work.root / "report.html", render(report))
+    return report
+
+
+def _verification(work: Workspace) -> tuple[Verification | None, list[AccuracyCurve]]:
+    if not work.verification.exists():
+        return None, []
+    kept = read_json(work.verification)
+    return from_json(Verification, kept["verification"]), [from_json(AccuracyCurve, curve) for curve in kept["accuracy"]]
+
+
+def _float_curves(metrics, data: Dataset) -> list[AccuracyCurve]:
+    return [AccuracyCurve("float", s, len(split_of(data, s)), tuple(metrics[f"{s}_accuracy"])) for s in ("validation", "test")]
+
+
+def _quantized_curves(network: QuantizedNetwork, found: dict[SplitName, SpikeRecord], data: Dataset) -> list[AccuracyCurve]:
+    return [
+        accuracy_curve("quantized", split, correct_over_time(record.output, split_of(data, split).labels, network.readout))
+        for split, record in found.items()
+    ]
+
+
+def _rasters(network: QuantizedNetwork, data: Dataset, count: int = 3) -> tuple[SampleRaster, ...]:
+    part = data.test[:count]
+    stimulus = encode(network.input, part.images, network.timesteps)
+    return sample_rasters(network, stimulus, backend("engine")(network, stimulus, "spikes"), part.labels, count)
+
+
+def _warnings(network: QuantizedNetwork, found: dict[SplitName, SpikeRecord]) -> tuple[str, ...]:
+    lost = {name: count for r in found.values() for name, count in r.overflows.items() if count}
+    overflow = tuple(f"{name}: {count} neuron-steps left the range of their registers" for name, count in lost.items())
+    return (*overflow, *network.provenance.get("notes", ()))

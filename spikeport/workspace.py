@@ -1,0 +1,74 @@
+"""What lies in a working directory: one file per stage, so that any stage can be run again from what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikeport.export.errors import InputError
+from spikeport.export.files import read_json, write_json
+from spikeport.train.checkpoint import Trained, load
+from spikeport.train.data import Dataset
+from spikeport.train.data import load as load_data
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of the stages' files below `root`."""
+
+    root: Path
+
+    @property
+    def network(self) -> Path:
+        """The quantized network."""
+        return self.root / "network.nir"
+
+    @property
+    def deployed(self) -> Path:
+        """The quantized network with its number of timesteps cut to T'."""
+        return self.root / "deployed.nir"
+
+    def record(self, split: str) -> Path:
+        """The engine's record on "validation" or "test" data."""
+        return self.root / f"{split}.npz"
+
+    @property
+    def tic(self) -> Path:
+        """Fisher information over timesteps."""
+        return self.root / "tic.json"
+
+    @property
+    def truncation(self) -> Path:
+        """The choice of T'."""
+        return self.root / "truncation.json"
+
+    @property
+    def verification(self) -> Path:
+        """Spike-for-spike comparison."""
+        return self.root / "verify.json"
+
+    @property
+    def place(self) -> Path:
+        """Where the data set was read from."""
+        return self.root / "data.json"
+
+    def trained(self) -> Trained:
+        """The trained network.
+
+        Raises:
+            InputError: no training has ended here.
+        """
+        if not self.root.is_dir():
+            raise InputError(f"{self.root} is no directory; make one with: spikeport train --out {self.root}")
+        return load(self.root)
+
+    def remember_data(self, data_dir: Path | None) -> None:
+        """Keep where the data set is, for the stages to come."""
+        write_json(self.place, {"data_dir": str(data_dir.resolve()) if data_dir else None})
+
+    def dataset(self, trained: Trained, data_dir: Path | None = None) -> Dataset:
+        """The data the network was trained on, from `data_dir` or from where training read it."""
+        if data_dir is None and self.place.exists():
+            kept = read_json(self.place)["data_dir"]
+            data_dir = Path(kept) if kept else None
+        return load_data(trained.config.data, data_dir, trained.config.seed)
