@@ -16,6 +16,8 @@ from spikeport.export.nir_flat import LINEAR, PASSING, FlatGraph, NodeError
 from spikeport.export.nir_paths import Arrival, Arrivals
 from spikeport.export.synapse import Connection, Elementwise, Op, Shape
 
+ONE_TO_ONE = Elementwise(np.ones(()))
+
 
 class Assembly:
     """Collects populations, then connections; `network` makes the whole."""
@@ -59,7 +61,7 @@ class Assembly:
         neuron, gain = step.neuron, step.gain
         if not all(ops):
             neuron, gain = _per_gain(name, neuron, gain), np.float64(1)
-            ops = [a.chain.op or Elementwise(np.float64(1)) for a in incoming]
+            ops = [a.chain.op or ONE_TO_ONE for a in incoming]
         self.populations[name] = Population(name, shape, _with_bias(neuron, gain * _bias(incoming, shape), shape))
         for arrival, op in zip(incoming, ops):
             weighted = [n for n in arrival.path[1:] if self.flat.kind(n) in LINEAR]
@@ -69,7 +71,7 @@ class Assembly:
 
 def _with_gain(arrival: Arrival, source: Shape, target: Shape, gain: np.ndarray) -> Op | None:
     chain = arrival.chain
-    op = chain.op or Elementwise(np.float64(1))
+    op = chain.op or ONE_TO_ONE
     if (gain == 1).all():
         return op
     inner = chain.inner(source)

@@ -15,6 +15,9 @@ from spikeport.export.synapse import Conv, Dense, Elementwise, Op, Pool, Shape
 DELAY_TOLERANCE = 1e-3
 """How far a delay may lie from a whole number of steps, in steps."""
 
+CHANNEL_TOLERANCE = 1e-6
+"""Relative difference of factors inside a channel that is float32's rounding of equal ones."""
+
 
 @dataclass(frozen=True)
 class Chain:
@@ -98,14 +101,14 @@ def _delayed(chain: Chain, node: Node, name: str, dt: float | None) -> Chain:
 def scaled_op(op: Op | None, inner: Shape, factor: np.ndarray) -> Op | None:
     """`factor * op`, factor broadcast to the shape `inner` that the op makes; None where a convolution cannot carry it."""
     if op is None:
-        return Elementwise(factor)
+        return Elementwise(np.asarray(factor))
     if isinstance(op, Elementwise):
-        return Elementwise(op.weight * factor)
+        return Elementwise(np.asarray(op.weight * factor))
     full = np.broadcast_to(factor, inner)
     if isinstance(op, Dense):
         return Dense(op.weight * full.reshape(-1, 1))
     by_channel = full.reshape(inner[0], -1)
-    if (by_channel != by_channel[:, :1]).any():
+    if not np.allclose(by_channel, by_channel[:, :1], rtol=CHANNEL_TOLERANCE, atol=0):
         return None
     return replace(op, weight=op.weight * by_channel[:, 0].reshape(-1, *(1,) * (op.weight.ndim - 1)))
 
@@ -170,6 +173,8 @@ def _named_padding(padding: str | bytes, kernel: Shape, stride: Shape, dilation:
 
 def _convolved(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
     conv, op = convolution(node, name), chain.op
+    if op is None and chain.pool is None and not np.any(node.get("bias", 0)) and _sums_channels(conv):
+        return _then_pool(chain, Pool(conv.kernel, conv.stride, conv.padding), 1.0, name)
     if isinstance(op, (Conv, Dense)):
         raise NodeError(name, "a convolution directly after another weighted layer; put a neuron between them")
     if isinstance(op, Elementwise):
@@ -178,6 +183,13 @@ def _convolved(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
         return _biased(replace(chain, shape=conv.output_shape(chain.shape), op=conv), node, name)
     except ValueError as error:
         raise NodeError(name, str(error)) from None
+
+
+def _sums_channels(conv: Conv) -> bool:
+    """Whether a convolution is sum pooling, which NIR has over two axes only."""
+    ones = np.eye(len(conv.weight)) if conv.groups == 1 else np.ones((len(conv.weight), 1))
+    pools = ones.shape == conv.weight.shape[:2] and conv.groups in (1, len(conv.weight)) and set(conv.dilation) == {1}
+    return pools and bool((conv.weight == ones.reshape(*ones.shape, *(1,) * len(conv.kernel))).all())
 
 
 def _scaled_inputs(conv: Conv, factor: np.ndarray, shape: Shape, name: str) -> Conv:
@@ -194,13 +206,17 @@ def _pooled(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
     kernel = integers_of(node, name, "kernel_size", 2)
     stride = integers_of(node, name, "stride", 2) if "stride" in node else kernel
     factor = 1 / prod(kernel) if node["type"] == "AvgPool2d" else 1.0
+    padding = integers_of(node, name, "padding", 2, 0)
     try:
-        pool = Pool(kernel, stride, integers_of(node, name, "padding", 2, 0))
-        shape = pool.output_shape(chain.shape)
+        return _then_pool(chain, Pool(kernel, stride, padding), factor, name)
     except ValueError as error:
-        raise NodeError(name, str(error)) from None
+        raise error if isinstance(error, NodeError) else NodeError(name, str(error)) from None
+
+
+def _then_pool(chain: Chain, pool: Pool, factor: float, name: str) -> Chain:
+    shape = pool.output_shape(chain.shape)
     if isinstance(chain.op, Conv):
-        biases = _mapped(chain, lambda bias: bias[:, :1, :1] * (prod(kernel) * factor))
+        biases = _mapped(chain, lambda bias: bias[:, :1, :1] * (prod(pool.kernel) * factor))
         return replace(chain, shape=shape, op=_times(_conv_then_pool(chain.op, pool, name), factor), biases=biases)
     if chain.pool or isinstance(chain.op, Dense) or (chain.op and chain.op.weight.size != 1):
         raise NodeError(name, "pooling directly after a scale, another pooling or a dense layer; put a neuron between them")
@@ -210,7 +226,7 @@ def _pooled(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
 def _times(op: Op | None, factor: float) -> Op | None:
     if factor == 1.0:
         return op
-    return replace(op, weight=op.weight * factor) if op else Elementwise(np.array(factor))
+    return replace(op, weight=np.asarray(op.weight * factor)) if op else Elementwise(np.array(factor))
 
 
 def _conv_then_pool(conv: Conv, pool: Pool, name: str) -> Conv:

@@ -93,6 +93,8 @@ def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> tuple[Qu
     """The network and its dt, integers recovered from the nodes. KeyError, TypeError and the like mean a malformed plan."""
     source = Input(**_tuples(plan["input"]))
     dt = float(plan["dt"])
+    if not 0 < dt < float("inf"):
+        raise InputError(f"its dt is {dt}; the length of a timestep is positive")
     _check_neurons([source.shape, *(p["shape"] for p in plan["populations"])])
     bias_nodes = [c["node"] for c in plan["connections"]]
     populations = {p["name"]: _population(p, nodes, bias_nodes, dt) for p in plan["populations"]}
