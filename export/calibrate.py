@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -21,58 +22,45 @@ from spikeport.export.synapse import Conv, Dense
 class Calibration:
     """Statistics over samples and timesteps, in physical units.
 
+    mean: per population and for the input, the mean of what each neuron sends: spikes per timestep, or input values.
     squares: per connection, mean square of what each weight is multiplied with; broadcasts against the weights.
     current, potential: per population, the largest |u| and |v| (before reset) of each neuron.
-    activity: per population, how often a neuron's synaptic current is not zero. rates: per spiking population, spikes per neuron
-    and timestep.
+    activity: per population, how often a neuron's synaptic current is not zero.
     """
 
+    mean: Mapping[str, np.ndarray]
     squares: Mapping[str, np.ndarray]
     current: Mapping[str, np.ndarray]
     potential: Mapping[str, np.ndarray]
     activity: Mapping[str, float]
-    rates: Mapping[str, float]
 
 
 class _Statistics:
     """Gathers a `Calibration` as an observer of `FloatModule`."""
 
     def __init__(self, module: FloatModule) -> None:
-        self.module, self.network = module, module.network
-        self.sums: dict[str, np.ndarray] = {}
-        self.peaks: dict[str, np.ndarray] = {}
+        self.module = module
         self.samples = 0
+        self.sums: dict[str, dict[str, np.ndarray]] = defaultdict(lambda: defaultdict(lambda: np.zeros(())))
+        self.peaks: dict[str, dict[str, np.ndarray]] = defaultdict(lambda: defaultdict(lambda: np.zeros(())))
 
     def __call__(self, name: str, course: Step) -> None:
         samples = course.spikes.shape[1]
+        self.sums["mean"][name] = self.sums["mean"][name] + samples * course.spikes.double().mean((0, 1)).numpy()
         for layer in self.module.synapses:
-            if layer.connection.source == name:
-                self._add(f"squares/{layer.connection.name}", seen_squares(layer, course.spikes) * samples)
-        if name == self.network.input.name:
+            c = layer.connection
+            if c.source == name:
+                self.sums["squares"][c.name] = self.sums["squares"][c.name] + samples * seen_squares(layer, course.spikes)
+        if name == self.module.network.input.name:
             self.samples += samples
             return
-        self._add(f"rates/{name}", course.spikes.mean().numpy() * samples)
-        self._add(f"activity/{name}", (course.current != 0).float().mean().numpy() * samples)
-        self._raise(f"current/{name}", course.current)
-        self._raise(f"potential/{name}", course.membrane)
-
-    def _add(self, key: str, value: np.ndarray) -> None:
-        self.sums[key] = self.sums.get(key, 0.0) + value
-
-    def _raise(self, key: str, value: Tensor) -> None:
-        peak = value.abs().flatten(0, 1).amax(0).double().numpy()
-        self.peaks[key] = np.maximum(self.peaks.get(key, 0.0), peak)
+        self.sums["activity"][name] = self.sums["activity"][name] + samples * (course.current != 0).double().mean().numpy()
+        for what, state in ("current", course.current), ("potential", course.membrane):
+            self.peaks[what][name] = np.maximum(self.peaks[what][name], state.abs().flatten(0, 1).amax(0).double().numpy())
 
     def result(self) -> Calibration:
-        names = [p.name for p in self.network.populations]
-        mean = {key: value / self.samples for key, value in self.sums.items()}
-        return Calibration(
-            squares={c.name: mean[f"squares/{c.name}"] for c in self.network.connections},
-            current={n: self.peaks[f"current/{n}"] for n in names},
-            potential={n: self.peaks[f"potential/{n}"] for n in names},
-            activity={n: float(mean[f"activity/{n}"]) for n in names},
-            rates={p.name: float(mean[f"rates/{p.name}"]) for p in self.network.populations if p.neuron.spiking},
-        )
+        mean = {what: {key: total / self.samples for key, total in sums.items()} for what, sums in self.sums.items()}
+        return Calibration(**mean, **self.peaks)
 
 
 def calibrate(network: FloatNetwork, data: np.ndarray, *, dtype: torch.dtype = torch.float32) -> Calibration:

@@ -13,20 +13,21 @@ from math import prod
 import numpy as np
 
 from spikeport.export import registers as reg
+from spikeport.export.bias_correction import correct_biases
 from spikeport.export.calibrate import Calibration, calibrate, choose_input
 from spikeport.export.errors import InputError
 from spikeport.export.float_simulate import physical_input
 from spikeport.export.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork
 from spikeport.export.quantization_report import report
-from spikeport.export.rounding import Plan, apply_plan, steady_bias
+from spikeport.export.rounding import BIAS_MAX, Plan, apply_plan, steady_bias
 from spikeport.export.scales import Fit, ScaleSearch, Synapses
 from spikeport.export.state_bounds import Bound, state_bounds
 from spikeport.export.synapse import Connection, Conv, Elementwise
 
-STATE_ROOM = 0.99 * reg.THRESHOLD_MAX
-"""Weight units that u and v may reach; the rest is for what rounding adds."""
-BIAS_ROOM = 0.99 * (reg.BIAS_MANTISSA_MAX << reg.BIAS_EXPONENT_MAX) / (1 << reg.STATE_SHIFT)
-"""Weight units that a bias may reach."""
+STATE_ROOM = 0.75 * reg.THRESHOLD_MAX
+"""Weight units that u and v may reach; the rest is for what rounding and its correction by the bias add."""
+BIAS_ROOM = 0.5 * BIAS_MAX
+"""Weight units that a bias may reach before correction."""
 COST_OF_PROOF = 1.1
 """A proven range is taken if the quantization error grows by no more than this factor."""
 
@@ -71,14 +72,13 @@ def quantize(
     network = replace(network, input=choose_input(network.input, values, input_bits))
     seen, bounds = calibrate(network, values), state_bounds(network)
     settings = Settings(weight_bits, per_channel, margin)
-    scales, exponents, shifts = {}, {}, {}
+    scales, exponents = {}, {}
     for p in network.populations:
         fit = _fit_population(network, p, seen, bounds[p.name], settings)
-        incoming = network.incoming(p.name)
         scales[p.name] = _per_channel_array(fit.scale, p)
-        exponents |= {c.name: e for c, e in zip(incoming, fit.exponents)}
-        shifts[p.name] = _floor_shift(p, scales[p.name], [exponents[c.name] for c in incoming], seen.activity[p.name])
-    quantized = apply_plan(network, Plan(network.input, weight_bits, scales, exponents, shifts))
+        exponents |= {c.name: e for c, e in zip(network.incoming(p.name), fit.exponents)}
+    plan = Plan(network.input, weight_bits, scales, exponents)
+    quantized = apply_plan(correct_biases(network, plan, seen), plan)
     return report(network, quantized, values, seen, weight_bits=weight_bits, per_channel=per_channel)
 
 
@@ -122,10 +122,3 @@ def _rows(network: FloatNetwork, c: Connection, squares: np.ndarray, groups: int
 
 def _per_channel_array(scale: np.ndarray, p: Population) -> np.ndarray:
     return scale.reshape(()) if len(scale) == 1 else scale.reshape(-1, *(1,) * (len(p.shape) - 1))
-
-
-def _floor_shift(p: Population, scale: np.ndarray, exponents: list[int], activity: float) -> np.ndarray:
-    """Bias that makes up for currents rounded down: on average `(1 - 2**e) / 2` weight units per step with input."""
-    lost = sum((1 - 2.0**e) / 2 for e in exponents if e < 0)
-    settled = np.where(p.neuron.alpha == 1, 1.0, 1 - p.neuron.alpha)
-    return lost * activity * scale / settled

@@ -6,7 +6,7 @@ What the integers cannot hold is said in `provenance["notes"]`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,21 +18,20 @@ from spikeport.export.weight_step import weight_bits, weight_step
 
 STATE_UNIT = 1 / (1 << reg.STATE_SHIFT)
 """u and v count in this share of a weight unit."""
-
+BIAS_MAX = (reg.BIAS_MANTISSA_MAX << reg.BIAS_EXPONENT_MAX) * STATE_UNIT
+"""Largest bias in weight units."""
 WHOLE_TOLERANCE = 1e-6
 """A ratio this close to an integer is one that float arithmetic has missed."""
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """All free choices of a quantization. scales: physical potential of a weight unit, per population. bias_shifts: physical
-    membrane bias added per population, against what rounding down takes away."""
+    """All free choices of a quantization. scales: physical potential of a weight unit, per population."""
 
     input: Input
     weight_bits: int
     scales: Mapping[str, np.ndarray]
     exponents: Mapping[str, int]
-    bias_shifts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def requantize(network: FloatNetwork, like: QuantizedNetwork) -> QuantizedNetwork:
@@ -85,8 +84,7 @@ def quantize_population(network: FloatNetwork, population: Population, plan: Pla
     n, scale = population.neuron, plan.scales[population.name]
     assert isinstance(n, FloatNeuron)
     _check_neuron(population.name, n)
-    bias = steady_bias(n) + plan.bias_shifts.get(population.name, 0.0)
-    mantissa, exponent = bias_registers(np.asarray(bias / (scale * STATE_UNIT)))
+    mantissa, exponent = bias_registers(np.asarray(steady_bias(n) / (scale * STATE_UNIT)))
     noise = replace(n.noise, amplitude=int(np.rint(n.noise.amplitude / (float(scale) * STATE_UNIT)))) if n.noise else None
     lattice = _on_lattice(n, mantissa << exponent, [plan.exponents[c.name] for c in network.incoming(population.name)])
     neuron = IntegerNeuron(

@@ -25,6 +25,8 @@ UNSEEN_SHARE = 0.01
 """A weight whose input was silent in calibration still counts this share of the average one."""
 WIDEST_CLIPPING = 8 * PHASES
 """Steps are tried down to 2**-8 of the one that holds the largest weight."""
+NEGLIGIBLE = 1.001
+"""Costs whose ratio is closer to 1 are the same."""
 EXPONENTS = range(reg.WEIGHT_EXPONENT_MIN, reg.WEIGHT_EXPONENT_MAX + 1)
 
 
@@ -90,11 +92,14 @@ class ScaleSearch:
         self.offsets = [round(float(np.median(np.log2(_peaks(s, self.base) / lead)))) for s in synapses]
 
     def best(self, floor: np.ndarray) -> Fit:
-        """Scale and exponents of least cost. floor: smallest scale allowed, `(groups,)`, positive."""
-        best = min((self._fit([e + o for o in self.offsets], floor) for e in EXPONENTS), key=lambda fit: fit.cost)
+        """Scale and exponents of least cost; of those that differ negligibly, the smallest exponents, which leave most room in the
+        registers. floor: smallest scale allowed, `(groups,)`, positive."""
+        fits = [self._fit([e + o for o in self.offsets], floor) for e in EXPONENTS]
+        least = min(fit.cost for fit in fits)
+        best = next(fit for fit in fits if fit.cost <= NEGLIGIBLE * least)
         while True:
-            better = min([best, *(self._fit(e, floor) for e in _neighbours(best.exponents))], key=lambda fit: fit.cost)
-            if better is best:
+            better = min((self._fit(e, floor) for e in _neighbours(best.exponents)), key=lambda fit: fit.cost, default=best)
+            if better.cost * NEGLIGIBLE >= best.cost:
                 assert np.isfinite(best.cost)
                 return best
             best = better
