@@ -6,6 +6,8 @@ the processes while they run, and on any trouble kills them instead of asking th
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -55,7 +57,7 @@ class LavaRuntime:
     def __enter__(self) -> LavaRuntime:
         watch = _StartWatch(self)
         try:
-            with guarded_children():
+            with guarded_children(), contextlib.redirect_stdout(sys.stderr):  # Lava prints there what it then raises
                 watch.start()
                 self.any_process.create_runtime(executable=self.executable)
         except BaseException as error:
