@@ -28,7 +28,9 @@ from spikeport.analysis.per_sample import Tap, tapped, untapped_parameters
 from spikeport.export.errors import InputError
 
 Labels = Literal["true", "sampled"]
-Readout = Literal["sum", "mean", "last"]
+Readout = Literal["mean", "sum", "last"]
+"""What the softmax is taken of at t: the outputs accumulated so far as their mean (what cross-entropy on the time-mean trains,
+and what the authors' script has) or as their sum; or the last output, for a membrane potential."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class FisherResult:
 
     per_step: I_t. standard_error: of I_t over samples. innovation: D_t. per_layer: I_t of each layer's own parameters, by
     module name; they sum to I_t. samples: how many. labels: "true" (as published) or "sampled" from the model's p at each t.
-    readout: what the softmax is taken of, "sum" or "mean" of the outputs so far, or the "last" one. seed: of sampled labels.
+    readout: what the softmax is taken of, see `Readout`. seed: of sampled labels.
     left_out: trained parameters that are not in the sums (thresholds, time constants).
     """
 
@@ -79,7 +81,7 @@ def fisher_information(
     timesteps: int,
     *,
     labels: Labels = "true",
-    readout: Readout = "sum",
+    readout: Readout = "mean",
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> FisherResult:

@@ -1,0 +1,142 @@
+"""Small SVG charts: a frame with axes, and marks to put into it. Colours and fonts come from the page's style sheet.
+
+Drawn at about the size they are shown at (360 units wide), so that text stays readable from phone to laptop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spikeport.analysis.markup import Child, Node, el
+from spikeport.analysis.numbers import nice_ticks
+
+WIDTH, HEIGHT = 360, 236
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 16, 40
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A plot area: data ranges, drawn left to right and bottom to top."""
+
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+
+    def x(self, value: float) -> float:
+        """Horizontal position."""
+        return LEFT + (value - self.x_low) / (self.x_high - self.x_low) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        """Vertical position."""
+        return HEIGHT - BOTTOM - (value - self.y_low) / (self.y_high - self.y_low) * (HEIGHT - TOP - BOTTOM)
+
+    @property
+    def bottom(self) -> float:
+        """Vertical position of the horizontal axis."""
+        return float(HEIGHT - BOTTOM)
+
+
+def padded(values: Sequence[float], share: float = 0.08, floor: float | None = None, ceiling: float | None = None) -> tuple[float, float]:
+    """A range around values, never empty."""
+    low, high = min(values), max(values)
+    space = (high - low) * share or abs(high) * share or 1.0
+    low, high = low - space, high + space
+    return (low if floor is None else max(low, floor)), (high if ceiling is None else min(high, ceiling))
+
+
+def chart(title: str, summary: str, *marks: Child, caption: Child = None) -> Node:
+    """A figure; `summary` is what a screen reader says."""
+    drawing = el("svg", el("title", summary), marks, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=summary)
+    return el("figure", el("h3", title), drawing, el("figcaption", caption) if caption else None, class_="chart")
+
+
+def axes(
+    frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_format: str = "{:g}", x_format: str = "{:g}", most: int = 4
+) -> list[Node]:
+    """Grid, ticks and labels. steps: label 1 .. steps on the horizontal axis, thinned out where they are many."""
+    ticks = (
+        [t for t in range(1, steps + 1) if steps <= 12 or t % 4 == 0 or t == 1] if steps else nice_ticks(frame.x_low, frame.x_high, most)
+    )
+    marks = []
+    for value in nice_ticks(frame.y_low, frame.y_high, 5):
+        marks.append(el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(value), y2=frame.y(value), class_="grid"))
+        marks.append(el("text", y_format.format(value), x=LEFT - 6, y=frame.y(value) + 3.5, class_="tick end"))
+    for value in ticks:
+        marks.append(el("text", x_format.format(value), x=frame.x(value), y=HEIGHT - BOTTOM + 15, class_="tick middle"))
+    marks.append(el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.bottom, y2=frame.bottom, class_="axis"))
+    marks.append(el("text", x_label, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, class_="label middle"))
+    return [*marks, el("text", y_label, x=2, y=9, class_="label")]
+
+
+def line(frame: Frame, xs: Sequence[float], ys: Sequence[float], kind: str) -> Node:
+    """A polyline."""
+    return el("polyline", points=_points(frame, xs, ys), class_=f"line {kind}")
+
+
+def band(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], kind: str) -> Node:
+    """The area between two curves."""
+    return el("polygon", points=_points(frame, [*xs, *reversed(xs)], [*lows, *reversed(highs)]), class_=f"band {kind}")
+
+
+def dots(frame: Frame, xs: Sequence[float], ys: Sequence[float], notes: Sequence[str], kind: str, radius: float = 3.5) -> list[Node]:
+    """Points that say their values when pointed at."""
+    return [
+        el("circle", el("title", note), cx=frame.x(x), cy=frame.y(y), r=radius, class_=f"dot {kind}") for x, y, note in zip(xs, ys, notes)
+    ]
+
+
+def bars(frame: Frame, xs: Sequence[float], ys: Sequence[float], notes: Sequence[str], kind: str, width: float) -> list[Node]:
+    """Columns from zero; width in data units."""
+    wide, zero = frame.x(width) - frame.x(0), frame.y(max(frame.y_low, 0))
+    return [
+        el(
+            "rect",
+            el("title", note),
+            x=frame.x(x) - wide / 2,
+            y=frame.y(y),
+            width=wide,
+            height=zero - frame.y(y),
+            rx=2,
+            class_=f"bar {kind}",
+        )
+        for x, y, note in zip(xs, ys, notes)
+    ]
+
+
+def whiskers(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], kind: str) -> list[Node]:
+    """Vertical intervals."""
+    return [
+        el(
+            "line",
+            x1=frame.x(x),
+            x2=frame.x(x),
+            y1=frame.y(max(low, frame.y_low)),
+            y2=frame.y(min(high, frame.y_high)),
+            class_=f"whisker {kind}",
+        )
+        for x, low, high in zip(xs, lows, highs)
+    ]
+
+
+def upright(frame: Frame, x: float, label: str, kind: str, level: int = 0) -> list[Node]:
+    """A labelled vertical line; level moves the label down, where several meet."""
+    right = frame.x(x) > WIDTH * 0.62
+    at = frame.x(x) + (-5 if right else 5)
+    return [
+        el("line", x1=frame.x(x), x2=frame.x(x), y1=TOP, y2=frame.bottom, class_=f"mark {kind}"),
+        el("text", label, x=at, y=TOP + 9 + 14 * level, class_=f"note {kind} {'end' if right else ''}"),
+    ]
+
+
+def level(frame: Frame, y: float, label: str, kind: str) -> list[Node]:
+    """A labelled horizontal line."""
+    return [
+        el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(y), y2=frame.y(y), class_=f"mark {kind}"),
+        el("text", label, x=WIDTH - RIGHT - 2, y=frame.y(y) + 12, class_=f"note {kind} end"),
+    ]
+
+
+def _points(frame: Frame, xs: Sequence[float], ys: Sequence[float]) -> str:
+    return " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in zip(xs, ys))

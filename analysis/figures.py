@@ -1,0 +1,137 @@
+"""The report's figures: accuracy over timesteps, Fisher information, and accuracy against energy and latency."""
+
+from __future__ import annotations
+
+from spikeport.analysis.charts import (
+    BOTTOM,
+    HEIGHT,
+    TOP,
+    Frame,
+    axes,
+    bars,
+    chart,
+    dots,
+    level,
+    line,
+    padded,
+    upright,
+    whiskers,
+)
+from spikeport.analysis.cost import Band
+from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.markup import Node, el
+from spikeport.analysis.numbers import percent, si, si_scale
+from spikeport.analysis.report import AccuracyCurve, Report
+from spikeport.analysis.truncation import Truncation
+
+ACCURACY_STAGES = ("quantized", "Lava", "float")
+
+
+def accuracy_figure(report: Report) -> Node | None:
+    """Accuracy after every T': the measured curves, and the validation losses that decided."""
+    curves = [c for stage in ACCURACY_STAGES if (c := report.curve(stage))]
+    if not curves and not report.truncation:
+        return None
+    steps = report.network.timesteps
+    values = [100 * a for c in curves for a in c.accuracy]
+    values += [100 * s.accuracy for s in report.truncation.steps] if report.truncation else []
+    frame = Frame(0.5, steps + 0.5, *padded(values, floor=0, ceiling=100.5))
+    marks = axes(frame, "timesteps T'", "accuracy, %", steps=steps)
+    if report.truncation:
+        marks += _validation_marks(frame, report.truncation)
+    for curve in curves[:1]:
+        marks += _curve_marks(frame, curve)
+    chosen = report.chosen
+    marks += upright(frame, chosen, f"T' = {chosen}", "cut", level=1)
+    shown = f"{curves[0].stage}, {curves[0].split} data (line)" if curves else ""
+    also = "validation data with the interval of the loss (dots)" if report.truncation else ""
+    summary = f"Accuracy after 1 to {steps} timesteps; chosen T' is {chosen}"
+    return chart("Accuracy over timesteps", summary, marks, caption="; ".join(s for s in (shown, also) if s))
+
+
+def _curve_marks(frame: Frame, curve: AccuracyCurve) -> list[Node]:
+    xs = list(range(1, len(curve.accuracy) + 1))
+    ys = [100 * a for a in curve.accuracy]
+    notes = [f"{curve.stage}, {curve.split}, T' = {x}: {y:.2f} %" for x, y in zip(xs, ys)]
+    return [line(frame, xs, ys, "main"), *dots(frame, xs, ys, notes, "main")]
+
+
+def _validation_marks(frame: Frame, truncation: Truncation) -> list[Node]:
+    steps, full = truncation.steps, 100 * truncation.steps[-1].accuracy
+    xs = [s.timesteps + 0.14 for s in steps]
+    notes = [
+        f"validation, T' = {s.timesteps}: {percent(s.accuracy)}, loss {s.loss:.2f} ({s.low:.2f} to {s.high:.2f}) points" for s in steps
+    ]
+    marks = level(frame, full - truncation.tolerance, f"tolerance {truncation.tolerance:g} points", "faint")
+    marks += whiskers(frame, xs, [full - s.high for s in steps], [full - s.low for s in steps], "second")
+    return marks + dots(frame, xs, [100 * s.accuracy for s in steps], notes, "second", 2.5)
+
+
+def fisher_figure(fisher: FisherResult, chosen: int | None, proposal: int | None) -> Node:
+    """I_t as columns, the share still to come as a line, centroid and cut."""
+    steps, peak = fisher.timesteps, max(fisher.per_step) or 1.0
+    xs = list(range(1, steps + 1))
+    frame = Frame(0.4, steps + 0.6, 0, 112)
+    heights = [100 * value / peak for value in fisher.per_step]
+    share = [100 * value for value in fisher.to_come]
+    notes = [f"t = {t}: I = {i:.4g} ± {e:.2g}" for t, i, e in zip(xs, fisher.per_step, fisher.standard_error)]
+    marks = axes(frame, "timestep t", "% of peak; % still to come", steps=steps)
+    marks += bars(frame, xs, heights, notes, "second", 0.62)
+    errors = [100 * e / peak for e in fisher.standard_error]
+    marks += whiskers(frame, xs, [h - e for h, e in zip(heights, errors)], [h + e for h, e in zip(heights, errors)], "second")
+    marks += [
+        line(frame, xs, share, "main"),
+        *dots(frame, xs, share, [f"after t = {t}: {s:.1f} % to come" for t, s in zip(xs, share)], "main", 3),
+    ]
+    marks += upright(frame, fisher.centroid, f"centroid {fisher.centroid:.2f}", "centroid")
+    marks += upright(frame, proposal, f"proposal {proposal}", "faint", level=1) if proposal and proposal != chosen else []
+    marks += upright(frame, chosen, f"T' = {chosen}", "cut", level=2) if chosen else []
+    caption = (
+        f"columns: Fisher information I_t, accumulated to t (peak {peak:.3g}); line: share of information after t. "
+        f"{fisher.samples:,} samples, {fisher.labels} labels"
+    )
+    return chart(
+        "Fisher information", f"Fisher information over {steps} timesteps, centroid at {fisher.centroid:.2f}", marks, caption=caption
+    )
+
+
+def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Node | None:
+    """Accuracy against energy or latency, one point for each T'."""
+    curve = report.curve(*ACCURACY_STAGES)
+    if curve is None:
+        return None
+    steps = min(len(curve.accuracy), len(cost.mean))
+    factor, prefix = si_scale(cost.mean[steps - 1])
+    xs, lows, highs = ([v / factor for v in values[:steps]] for values in (cost.mean, cost.low, cost.high))
+    ys = [100 * a for a in curve.accuracy[:steps]]
+    frame = Frame(0, max(xs) * 1.08, *padded(ys, 0.12, ceiling=100.5))
+    marks = axes(frame, f"{what} per sample, {prefix}{unit}", "accuracy, %")
+    chosen = min(report.chosen, steps)
+    bottom = [
+        el(
+            "line",
+            x1=frame.x(lows[chosen - 1]),
+            x2=frame.x(min(highs[chosen - 1], frame.x_high)),
+            y1=frame.y(ys[chosen - 1]),
+            y2=frame.y(ys[chosen - 1]),
+            class_="whisker cut wide",
+        )
+    ]
+    notes = [
+        f"T' = {t}: {y:.2f} %, {si(m, unit)} ({si(a, unit)} to {si(b, unit)})"
+        for t, y, m, a, b in zip(range(1, steps + 1), ys, cost.mean, cost.low, cost.high)
+    ]
+    marks += [line(frame, xs, ys, "main"), *bottom, *dots(frame, xs, ys, notes, "main")]
+    marks += [el("circle", cx=frame.x(xs[chosen - 1]), cy=frame.y(ys[chosen - 1]), r=7, class_="ring cut")]
+    marks += [_step_label(frame, xs[t - 1], ys[t - 1], t, t == chosen) for t in sorted({1, chosen, steps})]
+    summary = f"Accuracy against {what} for 1 to {steps} timesteps"
+    return chart(
+        f"Accuracy and {what}", summary, marks, caption=f"each point one T' from 1 to {steps}; bar: 95 % interval at the chosen one"
+    )
+
+
+def _step_label(frame: Frame, x: float, y: float, steps: int, chosen: bool) -> Node:
+    above = frame.y(y) > (TOP + HEIGHT - BOTTOM) / 2
+    right = frame.x(x) > 300
+    at = (frame.x(x) + (-8 if right else 8), frame.y(y) + (-10 if above else 18))
+    return el("text", f"T' = {steps}", x=at[0], y=at[1], class_=f"note {'cut' if chosen else 'faint'} {'end' if right else ''}")

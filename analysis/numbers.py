@@ -1,0 +1,45 @@
+"""Numbers for people."""
+
+from __future__ import annotations
+
+from math import floor, log10
+
+TIMES, DASH = "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
+PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
+
+
+def si(value: float, unit: str, digits: int = 3) -> str:
+    """With an SI prefix: `si(3.2e-6, "J") == "3.20 µJ"`."""
+    factor, prefix = si_scale(value)
+    return f"{significant(value / factor, digits)} {prefix}{unit}"
+
+
+def si_scale(value: float) -> tuple[float, str]:
+    """Factor and prefix that bring a value to 1 .. 1000."""
+    power = 3 * floor(log10(abs(value)) / 3) if value else 0
+    power = min(max(power, min(PREFIXES)), max(PREFIXES))
+    return 10.0**power, PREFIXES[power]
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """So many significant digits, without an exponent."""
+    places = digits - 1 - floor(log10(abs(value))) if value else 0
+    return f"{value:,.{min(max(places, 0), 9)}f}"
+
+
+def count(value: float) -> str:
+    """Integers with separators; means of small counts with one decimal."""
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
+
+
+def percent(fraction: float, places: int = 2) -> str:
+    """`percent(0.9823) == "98.23 %"`."""
+    return f"{100 * fraction:.{places}f} %"
+
+
+def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round numbers (1, 2, 5 times a power of ten) inside a range."""
+    step = 10.0 ** floor(log10((high - low) / most))
+    step *= next(m for m in (1, 2, 5, 10) if (high - low) / (m * step) <= most)
+    first = -floor(-low / step - 1e-9)
+    return [round(i * step, 12) for i in range(int(first), floor(high / step + 1e-9) + 1)]

@@ -1,0 +1,131 @@
+"""The report as one self-contained HTML file: no scripts, nothing loaded from elsewhere, light and dark, phone to laptop."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from spikeport.analysis import sections
+from spikeport.analysis.markup import Child, Node, el, html
+from spikeport.analysis.numbers import DASH, percent, si
+from spikeport.analysis.report import Report
+from spikeport.export.files import write_text
+from spikeport.hw.verify import Verification
+
+
+def render(report: Report) -> str:
+    """The whole page."""
+    style = resources.files("spikeport.analysis").joinpath("report.css").read_text(encoding="utf-8")
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("title", f"{report.title} · spikeport"),
+        el("style", style),
+    )
+    main = el("main", _hero(report), _warnings(report), sections.all_sections(report))
+    footer = el(
+        "footer", el("p", f"spikeport {report.versions.get('spikeport', '')}, report format {report.version}. All data is in report.json.")
+    )
+    return "<!doctype html>\n" + html(el("html", head, el("body", _masthead(report), main, footer), lang="en"))
+
+
+def write_page(report: Report, path: Path) -> None:
+    """Write `report.html`, whole."""
+    write_text(path, render(report))
+
+
+def _masthead(report: Report) -> Node:
+    brand = el("p", _spikes(), "spikeport", class_="brand")
+    return el("header", brand, el("h1", report.title), el("p", report.subtitle, class_="subtitle"))
+
+
+def _spikes() -> Node:
+    """The sign: a spike train."""
+    path = el("path", d="M2 15h4V4v11h5V8v7h3V2v13h6V6v9h4")
+    return el("svg", path, viewBox="0 0 26 18", aria_hidden="true", class_="sign")
+
+
+def _hero(report: Report) -> Node:
+    return el("section", _stamp(report.verification), el("div", _facts(report), class_="facts"), class_="hero")
+
+
+def _stamp(verification: Verification | None) -> Node:
+    if verification is None:
+        return _stamp_box("absent", DASH, "not verified", "No backend was compared with the reference in this run.", None)
+    differences = sum(verification.differences.values())
+    backends = (
+        " = ".join(("reference", *verification.backends)) if verification.equal else "reference against " + ", ".join(verification.backends)
+    )
+    compared = (
+        f"{verification.compared:,} neuron-steps with {verification.spikes:,} spikes and {verification.outputs:,} readout values, "
+        f"{verification.samples:,} samples, {verification.timesteps} timesteps"
+    )
+    if verification.equal:
+        return _stamp_box("equal", "0", "differences", f"in {compared}", backends)
+    return _stamp_box("different", f"{differences:,}", "differences", f"in {compared}. First: {verification.first}", backends)
+
+
+def _stamp_box(kind: str, figure: str, word: str, detail: str, backends: str | None) -> Node:
+    heading = {"equal": "Verified spike for spike", "different": "Verification failed", "absent": "Not verified"}[kind]
+    text = el(
+        "div",
+        el("h2", heading),
+        el("p", el("strong", figure), f" {word}" if kind != "absent" else None, class_="figure"),
+        el("p", detail, class_="detail"),
+        el("p", backends, class_="backends") if backends else None,
+    )
+    return el("div", _seal(kind), text, class_=f"stamp {kind}")
+
+
+def _seal(kind: str) -> Node:
+    sign = {"equal": "M30 51l14 14 27-31", "different": "M35 35l30 30M65 35L35 65", "absent": "M32 50h36"}[kind]
+    ring = el("circle", cx=50, cy=50, r=45, class_="ring-outer", stroke_dasharray="2.2 3.455")
+    return el("svg", ring, el("circle", cx=50, cy=50, r=37), el("path", d=sign), viewBox="0 0 100 100", aria_hidden="true", class_="seal")
+
+
+def _facts(report: Report) -> list[Node]:
+    chosen, full, cost = report.chosen, report.network.timesteps, report.cost
+    curve = report.curve("quantized", "Lava", "float")
+    accuracy = curve.at(chosen) if curve else None
+    whole = curve.at(full) if curve else None
+    facts = [_fact("Timesteps", f"{full} → {chosen}" if chosen < full else f"{full}", _how_chosen(report))]
+    if curve and accuracy is not None:
+        against = f"{percent(whole)} at T = {full}; " if whole is not None and chosen < full else ""
+        facts.insert(0, _fact("Accuracy", percent(accuracy), f"{against}{curve.stage}, {curve.samples:,} {curve.split} samples"))
+    if cost:
+        energy, latency, at = cost.dynamic, cost.latency, min(chosen, cost.timesteps) - 1
+        facts.append(
+            _fact(
+                "Energy per sample",
+                si(energy.mean[at], "J"),
+                f"{_range(energy.low[at], energy.high[at], 'J')}, dynamic, {cost.device.title}",
+            )
+        )
+        facts.append(_fact("Latency", si(latency.mean[at], "s"), f"{_range(latency.low[at], latency.high[at], 's')}, one sample alone"))
+    return facts
+
+
+def _how_chosen(report: Report) -> str:
+    truncation = report.truncation
+    if truncation is None:
+        return "truncation not run"
+    if truncation.chosen == truncation.timesteps:
+        return f"none can go: loss below {truncation.tolerance:g} points not shown"
+    return f"loss below {truncation.tolerance:g} points with {100 * truncation.confidence:g} % confidence"
+
+
+def _fact(name: str, value: str, note: str) -> Node:
+    return el("div", el("h3", name), el("p", value, class_="value"), el("p", note, class_="note"), class_="fact")
+
+
+def _range(low: float, high: float, unit: str) -> str:
+    return f"{si(low, unit, 2)} to {si(high, unit, 2)}"
+
+
+def _warnings(report: Report) -> Child:
+    warnings = [*report.all_warnings]
+    if report.absent:
+        warnings.append(f"not run: {', '.join(report.absent)}")
+    return el("aside", el("h2", "Mind"), el("ul", [el("li", w) for w in warnings]), class_="mind") if warnings else None

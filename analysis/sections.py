@@ -1,0 +1,230 @@
+"""The report's sections below the headline. Each is left out where its stage was not run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from spikeport.analysis.cost import Cost
+from spikeport.analysis.figures import accuracy_figure, fisher_figure, trade_off_figure
+from spikeport.analysis.markup import Child, Node, el
+from spikeport.analysis.numbers import DASH, TIMES, count, percent, si, significant
+from spikeport.analysis.raster_figure import raster_figure
+from spikeport.analysis.report import AccuracyCurve, Report
+from spikeport.analysis.truncation import Truncation
+
+
+def all_sections(report: Report) -> list[Node]:
+    """Those that there is something to say in, in order."""
+    made = [
+        _accuracy(report),
+        _timesteps(report),
+        _cost(report),
+        _samples(report),
+        _layers(report),
+        _meaning(report),
+        _prices(report),
+        _again(report),
+    ]
+    return [section for section in made if section is not None]
+
+
+def _section(title: str, lead: str | None, *children: Child) -> Node:
+    return el("section", el("h2", title), el("p", lead, class_="lead") if lead else None, children)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Child]], numeric: Sequence[int] = (), label: str = "") -> Node:
+    """A table; columns in `numeric` are set to the right."""
+
+    def cell(tag: str, i: int, content: Child) -> Node:
+        return el(tag, content, class_="number" if i in numeric else None, scope="col" if tag == "th" else None)
+
+    header = el("thead", el("tr", [cell("th", i, name) for i, name in enumerate(head)]))
+    body = el("tbody", [el("tr", [cell("td", i, content) for i, content in enumerate(row)]) for row in rows])
+    return el("div", el("table", header, body), class_="scroll", tabindex="0", role="region", aria_label=label or head[0])
+
+
+def _accuracy(report: Report) -> Node | None:
+    figure = accuracy_figure(report)
+    if figure is None:
+        return None
+    table = _accuracy_table(report.accuracy, report.network.timesteps, report.chosen) if report.accuracy else None
+    return _section("Accuracy", None, el("div", figure, table, class_="pair"))
+
+
+def _accuracy_table(curves: Sequence[AccuracyCurve], full: int, chosen: int) -> Node:
+    columns = [full] if chosen == full else [full, chosen]
+    rows = [[c.stage, f"{c.split}, {c.samples:,}", *(_or_dash(c.at(t)) for t in columns)] for c in curves]
+    return _table(["stage", "samples", *(f"T = {t}" if t == full else f"T' = {t}" for t in columns)], rows, (2, 3), "Accuracy by stage")
+
+
+def _or_dash(accuracy: float | None) -> str:
+    return DASH if accuracy is None else percent(accuracy)
+
+
+def _timesteps(report: Report) -> Node | None:
+    fisher, truncation = report.fisher, report.truncation
+    if not fisher and not truncation:
+        return None
+    figure = (
+        fisher_figure(fisher, truncation.chosen if truncation else None, truncation.proposal if truncation else None) if fisher else None
+    )
+    return _section("Timesteps", None, el("div", figure, _decision(truncation) if truncation else None, class_="pair"))
+
+
+def _decision(truncation: Truncation) -> Node:
+    columns = ["T'", "accuracy", "loss, points", f"{100 * truncation.confidence:g} % limits", "verdict"]
+    rows = [
+        [
+            str(s.timesteps),
+            percent(s.accuracy),
+            f"{s.loss:.2f}",
+            f"{s.low:.2f} to {s.high:.2f}" if s.verdict != "reference" else "",
+            s.verdict,
+        ]
+        for s in truncation.steps
+    ]
+    return el(
+        "div",
+        el("p", _statement(truncation)),
+        _table(columns, rows, (0, 1, 2, 3), "Decision on the number of timesteps"),
+        _confirmation(truncation),
+    )
+
+
+def _statement(truncation: Truncation) -> str:
+    proposal = f" Fisher information proposed {truncation.proposal}." if truncation.proposal else ""
+    if truncation.chosen == truncation.timesteps:
+        return f"No smaller number of timesteps was shown to lose less than {truncation.tolerance:g} points.{proposal}"
+    return (
+        f"With {100 * truncation.confidence:g} % confidence, {truncation.chosen} timesteps lose less than {truncation.tolerance:g} points against "
+        f"{truncation.timesteps} ({truncation.samples:,} validation samples; {truncation.method}).{proposal}"
+    )
+
+
+def _confirmation(truncation: Truncation) -> Node | None:
+    test = truncation.test
+    if test is None:
+        return None
+    text = (
+        f"Confirmed on {test.samples:,} test samples: {percent(test.accuracy_chosen)} at T' = {truncation.chosen}, {percent(test.accuracy_full)} at "
+        f"T = {truncation.timesteps}; loss {test.loss:.2f} points ({test.low:.2f} to {test.high:.2f})."
+    )
+    return el("p", text)
+
+
+def _cost(report: Report) -> Node | None:
+    cost = report.cost
+    if cost is None:
+        return None
+    figures = [trade_off_figure(report, cost.dynamic, "energy", "J"), trade_off_figure(report, cost.latency, "latency", "s")]
+    lead = f"{cost.device.title}: {cost.device.note}. {cost.samples:,} samples; {cost.cores} cores, {cost.depth} timesteps deep."
+    return _section(
+        "Energy and latency", lead, el("div", figures, class_="pair"), _terms(cost, report.chosen), _beside(cost, report.chosen)
+    )
+
+
+def _terms(cost: Cost, chosen: int) -> Node:
+    at = min(chosen, cost.timesteps) - 1
+    priced = [(t.name, t.count[at], t.energy[at]) for t in cost.terms if t.energy and t.energy[at]]
+    total = sum(energy for *_, energy in priced) or 1.0
+    segments = [
+        el("span", style=f"width:{100 * e / total:.2f}%", class_=f"part part{i}", title=f"{name}: {si(e, 'J')}")
+        for i, (name, _, e) in enumerate(priced)
+    ]
+    rows = [
+        [[el("span", class_=f"key part{i}"), name], count(n), si(e, "J"), percent(e / total, 1)] for i, (name, n, e) in enumerate(priced)
+    ]
+    table = _table([f"where it goes at T' = {at + 1}", "events per sample", "energy", "share"], rows, (1, 2, 3), "Energy by kind of event")
+    return el("div", el("div", segments, class_="stack", role="img", aria_label="Energy by kind of event"), table)
+
+
+def _beside(cost: Cost, chosen: int) -> Node:
+    at = min(chosen, cost.timesteps) - 1
+    return el(
+        "ul",
+        el(
+            "li",
+            f"With static power: {si(cost.total.mean[at], 'J')} per sample when samples are streamed, one every {si(cost.period[at], 's')}.",
+        ),
+        el(
+            "li",
+            f"The same network without spikes: {cost.ann_multiplications:,} multiply-accumulates, {si(cost.ann_energy, 'J')} of 8-bit arithmetic at "
+            f"45 nm without any memory access; here {count(cost.operations[at])} synaptic operations.",
+        ),
+        el("li", "Not in these figures: " + "; ".join(cost.unpriced) + "."),
+        class_="notes",
+    )
+
+
+def _samples(report: Report) -> Node | None:
+    if not report.samples:
+        return None
+    return _section(
+        "Spikes",
+        "Every mark is a spike; the last line is the answer so far.",
+        el("div", map(raster_figure, report.samples), class_="samples"),
+    )
+
+
+def _layers(report: Report) -> Node | None:
+    cost = report.cost
+    if cost is None:
+        return None
+    at = min(report.chosen, cost.timesteps) - 1
+    shapes = dict(report.network.layers)
+    most = {name: max(getattr(layer, name)[at] for layer in cost.layers) or 1.0 for name in ("operations", "energy")}
+    rows = [
+        [
+            layer.name,
+            f" {TIMES} ".join(map(str, shapes.get(layer.name, (layer.neurons,)))),
+            str(layer.cores),
+            count(layer.spikes[at]),
+            _bar(layer.rate(at + 1), percent(layer.rate(at + 1), 1)),
+            _bar(layer.operations[at] / most["operations"], count(layer.operations[at])),
+            _bar(layer.energy[at] / most["energy"], si(layer.energy[at], "J")),
+            percent(layer.bottleneck, 0),
+        ]
+        for layer in cost.layers
+    ]
+    head = ["layer", "neurons", "cores", "spikes", "rate", "synaptic operations", "energy", "busiest"]
+    lead = f"Means per sample at T' = {at + 1}. Rate: spikes per neuron and timestep. Busiest: share of timesteps that wait for this layer."
+    return _section("Layers", lead, _table(head, rows, (2, 3, 4, 5, 6, 7), "Layers"))
+
+
+def _bar(share: float, text: str) -> Node:
+    return el("span", el("span", style=f"width:{100 * min(share, 1):.1f}%", class_="fill"), el("span", text, class_="over"), class_="inbar")
+
+
+def _meaning(report: Report) -> Node:
+    facts = report.network
+    size = {"size": f"{facts.neurons:,} neurons, {facts.synapses:,} synapses, input {f' {TIMES} '.join(map(str, facts.input_shape))}"}
+    return _section("What the network means", None, _pairs({**report.semantics, **size}))
+
+
+def _pairs(values: Mapping[str, object]) -> Node:
+    return el("dl", [[el("dt", key), el("dd", value if isinstance(value, str) else json.dumps(value))] for key, value in values.items()])
+
+
+def _prices(report: Report) -> Node | None:
+    if report.cost is None:
+        return None
+    device = report.cost.device
+    prices = [
+        *((t, p) for t, p in device.energy.items()),
+        *((t, p) for t, p in device.time.items()),
+        ("static power of a chip", device.static),
+    ]
+    rows = [[term, f"{significant(p.value)} {p.unit}", p.evidence, f"{TIMES} {1 + p.spread:.2f}", p.source] for term, p in prices]
+    barrier = ", ".join(f"{n:g} ns on {t} tiles" for t, n in zip(device.barrier.tiles, device.barrier.nanoseconds))
+    rows.append(["barrier", barrier, device.barrier.evidence, "", device.barrier.source])
+    table = _table(["term", "price", "evidence", "95 % within", "source"], rows, (1, 3), "Prices")
+    return el("section", el("details", el("summary", f"Prices of {device.title} and their sources"), table))
+
+
+def _again(report: Report) -> Node | None:
+    if not (report.seeds or report.versions or report.configuration):
+        return None
+    parts = {"Seeds": report.seeds, "Versions": report.versions, "Configuration": report.configuration}
+    blocks = [el("div", el("h3", name), _pairs(values)) for name, values in parts.items() if values]
+    return el("section", el("details", el("summary", "To get the same again"), blocks))
