@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from spikeport.export.errors import InputError
 
@@ -19,6 +22,18 @@ def require_lava() -> None:
     if sys.version_info >= (3, 11):
         raise InputError(f"Lava 0.10 does not import on Python {sys.version_info[0]}.{sys.version_info[1]}; {REMEDY}")
     try:
-        importlib.import_module("lava.magma.core.process.process")
+        with _start_method_may_be_set():
+            importlib.import_module("lava.magma.runtime.message_infrastructure.multiprocessing")
     except ImportError as error:
         raise InputError(f"Intel's Lava cannot be imported ({error}); {REMEDY}") from error
+
+
+@contextmanager
+def _start_method_may_be_set() -> Iterator[None]:
+    """Lava sets multiprocessing's start method when imported, which fails where a progress bar's lock or a data loader was first."""
+    original = multiprocessing.set_start_method
+    multiprocessing.set_start_method = lambda method: original(method, force=True)  # type: ignore[assignment, misc]
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method = original  # type: ignore[method-assign]

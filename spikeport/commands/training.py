@@ -1,0 +1,27 @@
+"""Arguments of the commands that train; apart from the others because they load the training package."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from spikeport.commands.options import add_data
+from spikeport.train.config import RECIPES
+from spikeport.train.methods import METHODS
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """What to train and how; everything left out comes from the data set's recipe."""
+    parser.add_argument("--data", choices=list(RECIPES), help="data set (default digits)")
+    parser.add_argument("--method", choices=list(METHODS), help="training method")
+    parser.add_argument("--arch", metavar="NAME", help="a named network, or the papers' notation such as 15C5-P2-40C5-P2-300")
+    parser.add_argument("--timesteps", type=int, metavar="T")
+    parser.add_argument("--epochs", type=int, metavar="N")
+    parser.add_argument("--seed", type=int, metavar="S", help="of weights, order of samples, augmentation and splits")
+    add_data(parser)
+
+
+def training_changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `add_training`'s arguments say, as fields of a `TrainConfig`."""
+    names = ("data", "method", "arch", "timesteps", "epochs", "seed")
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
