@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from spikeport.analysis.markup import Child, Node, el
 from spikeport.analysis.numbers import nice_ticks
 
-WIDTH, HEIGHT = 360, 236
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 16, 40
+WIDTH, HEIGHT = 360, 244
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 40
 
 
 @dataclass(frozen=True)
@@ -52,22 +53,21 @@ def chart(title: str, summary: str, *marks: Child, caption: Child = None) -> Nod
     return el("figure", el("h3", title), drawing, el("figcaption", caption) if caption else None, class_="chart")
 
 
-def axes(
-    frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_format: str = "{:g}", x_format: str = "{:g}", most: int = 4
-) -> list[Node]:
-    """Grid, ticks and labels. steps: label 1 .. steps on the horizontal axis, thinned out where they are many."""
-    ticks = (
-        [t for t in range(1, steps + 1) if steps <= 12 or t % 4 == 0 or t == 1] if steps else nice_ticks(frame.x_low, frame.x_high, most)
-    )
+def axes(frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_most: float = inf) -> list[Node]:
+    """Grid, ticks and labels. steps: label 1 .. steps on the horizontal axis, thinned out where they are many. y_most: last tick."""
     marks = []
-    for value in nice_ticks(frame.y_low, frame.y_high, 5):
+    for value in nice_ticks(frame.y_low, min(frame.y_high, y_most)):
         marks.append(el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(value), y2=frame.y(value), class_="grid"))
-        marks.append(el("text", y_format.format(value), x=LEFT - 6, y=frame.y(value) + 3.5, class_="tick end"))
-    for value in ticks:
-        marks.append(el("text", x_format.format(value), x=frame.x(value), y=HEIGHT - BOTTOM + 15, class_="tick middle"))
+        marks.append(el("text", f"{value:g}", x=LEFT - 6, y=frame.y(value) + 3.5, class_="tick end"))
+    for value in _step_ticks(steps) if steps else nice_ticks(frame.x_low, frame.x_high):
+        marks.append(el("text", f"{value:g}", x=frame.x(value), y=HEIGHT - BOTTOM + 15, class_="tick middle"))
     marks.append(el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.bottom, y2=frame.bottom, class_="axis"))
     marks.append(el("text", x_label, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, class_="label middle"))
     return [*marks, el("text", y_label, x=2, y=9, class_="label")]
+
+
+def _step_ticks(steps: int) -> list[int]:
+    return [t for t in range(1, steps + 1) if steps <= 12 or t == 1 or t % 4 == 0]
 
 
 def line(frame: Frame, xs: Sequence[float], ys: Sequence[float], kind: str) -> Node:

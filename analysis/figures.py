@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from spikeport.analysis.charts import (
-    BOTTOM,
-    HEIGHT,
     TOP,
     Frame,
     axes,
@@ -71,11 +69,11 @@ def fisher_figure(fisher: FisherResult, chosen: int | None, proposal: int | None
     """I_t as columns, the share still to come as a line, centroid and cut."""
     steps, peak = fisher.timesteps, max(fisher.per_step) or 1.0
     xs = list(range(1, steps + 1))
-    frame = Frame(0.4, steps + 0.6, 0, 112)
+    frame = Frame(0.4, steps + 0.6, 0, 148)
     heights = [100 * value / peak for value in fisher.per_step]
     share = [100 * value for value in fisher.to_come]
     notes = [f"t = {t}: I = {i:.4g} ± {e:.2g}" for t, i, e in zip(xs, fisher.per_step, fisher.standard_error)]
-    marks = axes(frame, "timestep t", "% of peak; % still to come", steps=steps)
+    marks = axes(frame, "timestep t", "% of peak (columns), % still to come (line)", steps=steps, y_most=100)
     marks += bars(frame, xs, heights, notes, "second", 0.62)
     errors = [100 * e / peak for e in fisher.standard_error]
     marks += whiskers(frame, xs, [h - e for h, e in zip(heights, errors)], [h + e for h, e in zip(heights, errors)], "second")
@@ -131,7 +129,7 @@ def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Node |
 
 
 def _step_label(frame: Frame, x: float, y: float, steps: int, chosen: bool) -> Node:
-    above = frame.y(y) > (TOP + HEIGHT - BOTTOM) / 2
+    above = not chosen and frame.y(y) > TOP + 16
     right = frame.x(x) > 300
     at = (frame.x(x) + (-8 if right else 8), frame.y(y) + (-10 if above else 18))
     return el("text", f"T' = {steps}", x=at[0], y=at[1], class_=f"note {'cut' if chosen else 'faint'} {'end' if right else ''}")

@@ -16,13 +16,13 @@ CELL, ROW = 22.0, 1.6
 LABELS, GAP = 92.0, 16.0
 
 
-def raster_figure(sample: SampleRaster) -> Node:
-    """Image, answer over time and raster of one sample."""
+def raster_figure(sample: SampleRaster, chosen: int) -> Node:
+    """Image, raster and answer over time of one sample, with a line after the chosen number of timesteps."""
     title = f"sample {sample.number}" + (f", class {sample.label}" if sample.label is not None else "")
     return el(
         "figure",
         el("div", _image(sample, title), el("p", title), class_="input"),
-        _raster(sample, title),
+        _raster(sample, title, chosen),
         class_="sample",
     )
 
@@ -34,7 +34,7 @@ def _image(sample: SampleRaster, title: str) -> Node:
     return el("img", src=source, alt=f"input image of {title}")
 
 
-def _raster(sample: SampleRaster, title: str) -> Node:
+def _raster(sample: SampleRaster, title: str, chosen: int) -> Node:
     steps = len(sample.answers)
     width = LABELS + steps * CELL + 4
     marks, top = [], 12.0
@@ -45,6 +45,8 @@ def _raster(sample: SampleRaster, title: str) -> Node:
     marks.append(el("text", "timestep", x=LABELS - 8, y=top, class_="tick end"))
     marks += [_step_text(t, str(answer), top + 17, f"answer {_verdict(answer, sample.label)}") for t, answer in enumerate(sample.answers)]
     marks.append(el("text", "answer", x=LABELS - 8, y=top + 17, class_="tick end"))
+    if chosen < steps:
+        marks.append(el("line", x1=LABELS + chosen * CELL, x2=LABELS + chosen * CELL, y1=4.0, y2=top + 21, class_="mark cut"))
     summary = f"Spikes of {title} in {len(sample.layers)} layers over {steps} timesteps"
     return el("svg", el("title", summary), marks, viewBox=f"0 0 {width:.0f} {top + 24:.0f}", role="img", aria_label=summary)
 

@@ -128,4 +128,8 @@ def _warnings(report: Report) -> Child:
     warnings = [*report.all_warnings]
     if report.absent:
         warnings.append(f"not run: {', '.join(report.absent)}")
-    return el("aside", el("h2", "Mind"), el("ul", [el("li", w) for w in warnings]), class_="mind") if warnings else None
+    return (
+        el("aside", el("h2", "Please note"), el("ul", [el("li", w[:1].upper() + w[1:] + ".") for w in warnings]), class_="mind")
+        if warnings
+        else None
+    )

@@ -126,15 +126,14 @@ def _cost(report: Report) -> Node | None:
 
 def _terms(cost: Cost, chosen: int) -> Node:
     at = min(chosen, cost.timesteps) - 1
-    priced = [(t.name, t.count[at], t.energy[at]) for t in cost.terms if t.energy and t.energy[at]]
+    # The place in the list of all terms gives the colour, so that it is the same for every device.
+    priced = [(f"part{i}", t.name, t.count[at], t.energy[at]) for i, t in enumerate(cost.terms) if t.energy and t.energy[at]]
     total = sum(energy for *_, energy in priced) or 1.0
     segments = [
-        el("span", style=f"width:{100 * e / total:.2f}%", class_=f"part part{i}", title=f"{name}: {si(e, 'J')}")
-        for i, (name, _, e) in enumerate(priced)
+        el("span", style=f"width:{100 * e / total:.2f}%", class_=f"part {colour}", title=f"{name}: {si(e, 'J')}")
+        for colour, name, _, e in priced
     ]
-    rows = [
-        [[el("span", class_=f"key part{i}"), name], count(n), si(e, "J"), percent(e / total, 1)] for i, (name, n, e) in enumerate(priced)
-    ]
+    rows = [[[el("span", class_=f"key {colour}"), name], count(n), si(e, "J"), percent(e / total, 1)] for colour, name, n, e in priced]
     table = _table([f"where it goes at T' = {at + 1}", "events per sample", "energy", "share"], rows, (1, 2, 3), "Energy by kind of event")
     return el("div", el("div", segments, class_="stack", role="img", aria_label="Energy by kind of event"), table)
 
@@ -163,7 +162,7 @@ def _samples(report: Report) -> Node | None:
     return _section(
         "Spikes",
         "Every mark is a spike; the last line is the answer so far.",
-        el("div", map(raster_figure, report.samples), class_="samples"),
+        el("div", [raster_figure(s, report.chosen) for s in report.samples], class_="samples"),
     )
 
 

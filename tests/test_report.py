@@ -1,0 +1,228 @@
+"""The report: JSON out and back, one self-contained page that escapes everything, and stages that were not run."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from random_networks import random_network, random_stimulus
+
+from spikeport.analysis.cost import estimate_cost
+from spikeport.analysis.devices import LOIHI1, LOIHI2
+from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.numbers import count, nice_ticks, percent, si
+from spikeport.analysis.rasters import SHOWN, sample_rasters
+from spikeport.analysis.render import render, write_page
+from spikeport.analysis.report import (
+    Report,
+    accuracy_curve,
+    installed_versions,
+    network_facts,
+    read_report,
+    semantics_of,
+    write_report,
+)
+from spikeport.analysis.truncation import confirmed, truncate, with_proposal
+from spikeport.export.errors import InputError
+from spikeport.export.files import write_json
+from spikeport.hw import reference
+from spikeport.hw.verify import Difference, Verification
+
+EVIL = '<script>alert("x")</script>&\'"'
+VOID = {"meta", "img", "br", "hr", "input", "link"}
+
+
+def verification(differences: int = 0) -> Verification:
+    first = Difference("lava", "pop0", 3, 2, (1, 4), 1, 0, 0, 77) if differences else None
+    return Verification(("engine", "lava"), 50, 6, ("pop0",), 12_345_678, 98_765, 3000, {"engine": 0, "lava": differences}, first)
+
+
+def full_report(seed: int = 8, text: str = "digits") -> Report:
+    """A report with every stage, on a random network's real record; accuracies are drawn."""
+    network = random_network(seed).with_timesteps(6)
+    stimulus = random_stimulus(seed, network)
+    record = reference.run(network, stimulus, "spikes")
+    correct = np.random.default_rng(seed).random((800, 6)) < [0.5, 0.9, 1, 1, 1, 1]
+    fisher = FisherResult(
+        (4.0, 3.0, 2.0, 1.0, 1.0, 1.0), (0.1,) * 6, (4.0, 1.0, 0.5, 0.0, 0.0, 0.0), {text: (1.0,) * 6}, 64, "true", "mean", 0
+    )
+    return Report(
+        title=text,
+        subtitle=text,
+        network=network_facts(network),
+        semantics={**semantics_of(network), text: text},
+        accuracy=(
+            accuracy_curve("float", text, correct),
+            accuracy_curve("quantized", "test", correct),
+            accuracy_curve(text, "test", correct[:50]),
+        ),
+        fisher=fisher,
+        truncation=confirmed(with_proposal(truncate(correct, 1.0), fisher), correct[:100]),
+        cost=estimate_cost(network, record, LOIHI2),
+        verification=verification(),
+        samples=sample_rasters(network, stimulus, record, np.array([0, 1, 2])),
+        seeds={"training": 7},
+        versions=installed_versions(),
+        configuration={text: text, "nested": {"epochs": [1, 2]}},
+        warnings=(text,),
+    )
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and text, and checks that tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+def test_json_there_and_back(tmp_path):
+    report = full_report()
+    write_report(report, tmp_path / "report.json")
+    assert read_report(tmp_path / "report.json") == report
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 99}, "version 99"),
+        ({"title": 3}, "title should be str"),
+        ({"surprise": 1}, "surprise"),
+        ({"accuracy": [{"stage": "float"}]}, "accuracy.0 should be"),
+        ({"cost": {"device": 1}}, "cost"),
+    ],
+)
+def test_refuses_what_is_no_report_in_one_line(tmp_path, change, message):
+    path = tmp_path / "report.json"
+    write_report(full_report(), path)
+    write_json(path, {**json.loads(path.read_text()), **change})
+    with pytest.raises(InputError, match=message) as error:
+        read_report(path)
+    assert "\n" not in str(error.value)
+
+
+def test_refuses_missing_and_foreign_files(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_report(tmp_path / "report.json")
+    (tmp_path / "report.json").write_text("[1, 2]")
+    with pytest.raises(InputError, match="version None"):
+        read_report(tmp_path / "report.json")
+
+
+def test_the_page_is_self_contained(tmp_path):
+    write_page(full_report(), tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    loaded = [value for _, attributes in page.tags for key, value in attributes.items() if key in ("src", "href", "xlink:href")]
+    assert loaded and all(value.startswith("data:image/png;base64,") for value in loaded)
+    style = re.search(r"<style>(.*?)</style>", (tmp_path / "report.html").read_text(encoding="utf-8"), re.DOTALL).group(1)
+    assert "url(" not in style and "@import" not in style and "prefers-color-scheme: dark" in style
+
+
+def test_pictures_say_what_they_show():
+    page = Page(render(full_report()))
+    drawings = [attributes for tag, attributes in page.tags if tag == "svg" and "aria-hidden" not in attributes]
+    assert len(drawings) == 4 + 3
+    assert all(attributes.get("aria-label") for attributes in drawings)
+    assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
+
+
+def test_nothing_reaches_the_page_unescaped():
+    text = render(full_report(text=EVIL))
+    assert "<script" not in text
+    page = Page(text)
+    assert page.text.count(EVIL) >= 8
+    assert not [key for _, attributes in page.tags for key in attributes if key.startswith("on")]
+
+
+def test_the_page_says_what_was_found():
+    report = full_report()
+    words = Page(render(report)).text
+    assert "0  differences" in words and "12,345,678 neuron-steps with 98,765 spikes" in words
+    assert "reference = engine = lava" in words
+    assert f"6 → {report.chosen}" in words and report.chosen < 6
+    assert "inherited from Loihi 1, uncalibrated" in words
+    assert "Not in these figures" in words and "host and input/output" in words
+    for layer in report.cost.layers:
+        assert layer.name in words
+
+
+def test_a_failed_verification_is_told_with_its_first_difference():
+    words = Page(render(replace(full_report(), verification=verification(17)))).text
+    assert "Verification failed" in words and "17  differences" in words
+    assert "lava differs first in pop0, neuron (1, 4), timestep 2, sample 3" in words
+    assert "Verified spike for spike" not in words
+
+
+@pytest.mark.parametrize("stage", ["accuracy", "fisher", "truncation", "cost", "verification", "samples"])
+def test_a_stage_that_was_not_run_is_said_to_be_absent(tmp_path, stage):
+    report = replace(full_report(), **{stage: () if stage in ("accuracy", "samples") else None})
+    write_report(report, tmp_path / "report.json")
+    assert read_report(tmp_path / "report.json") == report
+    assert len(report.absent) == 1
+    assert f"Not run: {report.absent[0]}" in Page(render(report)).text
+
+
+def test_a_report_of_nothing_but_the_network_renders():
+    report = full_report()
+    bare = Report("t", "s", report.network, report.semantics)
+    assert len(bare.absent) == 6
+    words = Page(render(bare)).text
+    assert "Not verified" in words and "truncation not run" in words
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_reports_on_random_networks_render(seed):
+    report = full_report(seed)
+    Page(render(replace(report, cost=replace(report.cost, device=LOIHI1))))
+
+
+def test_rasters_hold_the_spikes_that_they_show():
+    network = random_network(8)
+    stimulus = random_stimulus(8, network)
+    record = reference.run(network, stimulus, "spikes")
+    samples = sample_rasters(network, stimulus, record, count=2)
+    assert len(samples) == 2 and samples[0].label is None
+    for sample in samples:
+        assert {v for row in sample.image for v in row} <= set(range(256))
+        for layer in sample.layers:
+            spikes = record.spikes[layer.name][sample.number].reshape(record.timesteps, -1)
+            assert layer.counts == tuple(spikes.sum(axis=1))
+            assert layer.shown == min(SHOWN, layer.neurons)
+            if layer.shown == layer.neurons:
+                assert [list(rows) for rows in layer.spikes] == [np.flatnonzero(step).tolist() for step in spikes]
+
+
+def test_semantics_name_what_is_never_left_to_a_default():
+    network = random_network(8)
+    assert set(semantics_of(network)) >= {"time", "integrator", "threshold", "reset", "input", "readout", "rounding"}
+
+
+def test_numbers_for_people():
+    assert si(3.2e-6, "J") == "3.20 µJ" and si(0, "s") == "0 s" and si(1234.5, "W") == "1.23 kW"
+    assert (count(1234.6), count(3.0), count(3.25)) == ("1,235", "3", "3.2")
+    assert percent(0.98333) == "98.33 %"
+    assert nice_ticks(0, 10) == [0, 2, 4, 6, 8, 10] and nice_ticks(94.1, 98.9) == [95, 96, 97, 98]
