@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import pi
+from typing import Any
 
 import torch
 
@@ -61,3 +62,20 @@ class Surrogate:
     def derivative_(self, x: torch.Tensor) -> torch.Tensor:
         """Overwrite x with ds/dx."""
         return SURROGATES[self.kind](x, self.width)
+
+    def spike(self, x: torch.Tensor) -> torch.Tensor:
+        """1[x > 0] with this derivative, one timestep at a time (`export.float_run.SpikeFunction`)."""
+        return _Spike.apply(x, self)
+
+
+class _Spike(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, surrogate: Surrogate) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        ctx.surrogate = surrogate
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return grad * ctx.surrogate.derivative_(x.clone()), None

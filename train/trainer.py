@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from spikeport.export.errors import InputError
-from spikeport.train.augment import random_shift
+from spikeport.train.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.build import build
 from spikeport.train.checkpoint import CONFIG, METRICS, Trained, load, save
 from spikeport.train.config import TrainConfig, read_config, write_config
-from spikeport.train.data import Dataset, Split
+from spikeport.train.data import Dataset
 from spikeport.train.evaluation import evaluate
 from spikeport.train.methods import METHODS
 from spikeport.train.network import SpikingNetwork
 from spikeport.train.optimization import make_optimizer, rate_factor, set_rate
 from spikeport.train.resume import STATE, load_state, save_state
+from spikeport.train.threads import operator_threads
 
 
 @dataclass
@@ -63,7 +61,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     if resume and (out / STATE).is_file():
         _continue(run, out)
     write_config(out / CONFIG, config)
-    with torch.random.fork_rng(), _threads(config.threads), _log(out, len(run.history)) as log:
+    with torch.random.fork_rng(), operator_threads(config.threads), _log(out, len(run.history)) as log:
         _epochs(run, out, log, progress)
     trained = load(out)
     test = evaluate(trained.module.to(device), dataset.test.images, dataset.test.labels, config.timesteps, device=device)
@@ -98,17 +96,6 @@ def _log(out: Path, epoch: int) -> Any:
     return SummaryWriter(str(out / "tensorboard"), purge_step=epoch + 1)
 
 
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let torch's operators use so many threads inside, 0 for no change."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _epochs(run: Run, out: Path, log: Any, progress: bool) -> None:
     total = run.config.epochs
     with tqdm(total=total, initial=len(run.history), desc="training", unit="epoch", disable=not progress) as bar:
@@ -138,12 +125,12 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
     """One pass over the training data; returns the mean loss, the accuracy and the last learning rate."""
     config, loss_of = run.config, METHODS[run.config.method].loss
     run.module.train()
-    seed = int(np.random.SeedSequence((config.seed, epoch)).generate_state(1)[0])
+    seed, split = epoch_seed(config.seed, epoch), run.dataset.train
     torch.manual_seed(seed)
-    batches = list(_batches(run.dataset.train, config, torch.Generator().manual_seed(seed)))
+    count = batch_count(split, config.batch_size)
     loss_sum, correct, seen, rate = 0.0, 0, 0, 0.0
-    for i, (images, labels) in enumerate(batches):
-        rate = config.optimizer.learning_rate * rate_factor(epoch + i / len(batches), config.optimizer.warmup_epochs, config.epochs)
+    for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, seed=seed)):
+        rate = config.optimizer.learning_rate * rate_factor(epoch + i / count, config.optimizer.warmup_epochs, config.epochs)
         set_rate(run.optimizer, rate)
         y = labels.to(run.device)
         currents = run.module(images.to(run.device))
@@ -161,13 +148,3 @@ def _step(run: Run, loss: torch.Tensor) -> None:
     if run.config.optimizer.clip_norm:
         torch.nn.utils.clip_grad_norm_(run.module.parameters(), run.config.optimizer.clip_norm)
     run.optimizer.step()
-
-
-def _batches(split: Split, config: TrainConfig, generator: torch.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Shuffled, augmented batches of equal size; the remainder waits for the next epoch's order."""
-    order = torch.randperm(len(split), generator=generator)
-    size = min(config.batch_size, len(split))
-    for start in range(0, len(split) - size + 1, size):
-        part = order[start : start + size].numpy()
-        images = torch.from_numpy(split.images[part])
-        yield random_shift(images, config.shift, generator), torch.from_numpy(split.labels[part])

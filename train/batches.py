@@ -1,0 +1,31 @@
+"""Batches for one pass over the training data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from spikeport.train.augment import random_shift
+from spikeport.train.data import Split
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """A seed for everything random in one epoch, so that a run can be taken up at any epoch without a generator's state."""
+    return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+
+
+def batch_count(split: Split, size: int) -> int:
+    """Number of batches in an epoch."""
+    return max(len(split) // size, 1)
+
+
+def shuffled_batches(split: Split, size: int, *, shift: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Images, moved by up to `shift` pixels, and labels in random order; the remainder of less than a batch waits for another epoch."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(split), generator=generator)
+    size = min(size, len(split))
+    for start in range(0, len(split) - size + 1, size):
+        part = order[start : start + size].numpy()
+        yield random_shift(torch.from_numpy(split.images[part]), shift, generator), torch.from_numpy(split.labels[part])
