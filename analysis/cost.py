@@ -171,7 +171,7 @@ def _band(parts: list[tuple[np.ndarray, float]], seed: int) -> Band:
         factor = np.exp(rng.standard_normal(DRAWS) * np.log1p(spread) / 1.96)
         drawn += factor[:, None] * (weights @ values)
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    return Band(_means(sum(values for values, _ in parts)), tuple(low.tolist()), tuple(high.tolist()))
+    return Band(_means(np.sum([values for values, _ in parts], axis=0)), tuple(low.tolist()), tuple(high.tolist()))
 
 
 def _term_cost(term: str, counts: np.ndarray, device: Device) -> TermCost:

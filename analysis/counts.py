@@ -36,7 +36,8 @@ class LayerCounts:
     @property
     def operations(self) -> np.ndarray:
         """Synaptic events and graded multiply-accumulates together."""
-        return sum((self.events[t] for t in (DENSE, CONVOLUTION, SPARSE, GRADED) if t in self.events), np.int64(0))
+        none = np.zeros_like(self.events[ACCESS])
+        return sum((self.events[t] for t in (DENSE, CONVOLUTION, SPARSE, GRADED) if t in self.events), start=none)
 
 
 def layer_counts(network: QuantizedNetwork, record: SpikeRecord, device: Device) -> tuple[LayerCounts, ...]:
@@ -71,17 +72,18 @@ def _synapses(network: QuantizedNetwork, population: Population) -> int:
 
 def _events(network: QuantizedNetwork, record: SpikeRecord, population: Population, cores: dict[str, int]) -> dict[str, np.ndarray]:
     incoming, spikes = network.incoming(population.name), record.spike_counts[population.name]
+    none = np.zeros_like(spikes)
     events: dict[str, np.ndarray] = {}
     for connection in incoming:
         term = _term(network, connection)
-        events[term] = events.get(term, 0) + record.synaptic_events[connection.name]
-    received = sum(record.synaptic_events[c.name] for c in incoming)
+        events[term] = events.get(term, none) + record.synaptic_events[connection.name]
+    received = sum((record.synaptic_events[c.name] for c in incoming), start=none)
     return events | {
         ACCESS: np.full_like(spikes, population.size),
         UPDATE: np.minimum(population.size, received + _always_active(population)),
         SPIKE: spikes,
         AXON_OUT: spikes * sum(cores[c.target] for c in network.outgoing(population.name)),
-        AXON_IN: cores[population.name] * sum(record.spike_counts[c.source] for c in incoming),
+        AXON_IN: cores[population.name] * sum((record.spike_counts[c.source] for c in incoming), start=none),
     }
 
 

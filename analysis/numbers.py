@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import floor, log10
+from math import ceil, floor, log10
 
 TIMES, DASH = "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
@@ -41,5 +41,4 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Round numbers (1, 2, 5 times a power of ten) inside a range."""
     step = 10.0 ** floor(log10((high - low) / most))
     step *= next(m for m in (1, 2, 5, 10) if (high - low) / (m * step) <= most)
-    first = -floor(-low / step - 1e-9)
-    return [round(i * step, 12) for i in range(int(first), floor(high / step + 1e-9) + 1)]
+    return [round(i * step, 12) for i in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]

@@ -8,7 +8,7 @@ import io
 import matplotlib.image
 import numpy as np
 
-from spikeport.analysis.markup import Node, el
+from spikeport.analysis.markup import Child, Node, el
 from spikeport.analysis.rasters import LayerRaster, SampleRaster
 
 CELL, ROW = 22.0, 1.6
@@ -37,7 +37,8 @@ def _image(sample: SampleRaster, title: str) -> Node:
 def _raster(sample: SampleRaster, title: str, chosen: int) -> Node:
     steps = len(sample.answers)
     width = LABELS + steps * CELL + 4
-    marks, top = [], 12.0
+    marks: list[Child] = []
+    top = 12.0
     for layer in sample.layers:
         marks += _layer(layer, top, width)
         top += layer.shown * ROW + GAP
@@ -55,7 +56,7 @@ def _step_text(step: int, text: str, y: float, kind: str) -> Node:
     return el("text", text, x=LABELS + (step + 0.5) * CELL, y=y, class_=kind)
 
 
-def _layer(layer: LayerRaster, top: float, width: float) -> list[Node]:
+def _layer(layer: LayerRaster, top: float, width: float) -> list[Child]:
     height = layer.shown * ROW
     ticks = "".join(
         f"M{LABELS + t * CELL + 2:.1f} {top + (row + 0.5) * ROW:.1f}h{CELL - 4:.0f}" for t, rows in enumerate(layer.spikes) for row in rows

@@ -133,7 +133,9 @@ def _terms(cost: Cost, chosen: int) -> Node:
         el("span", style=f"width:{100 * e / total:.2f}%", class_=f"part {colour}", title=f"{name}: {si(e, 'J')}")
         for colour, name, _, e in priced
     ]
-    rows = [[[el("span", class_=f"key {colour}"), name], count(n), si(e, "J"), percent(e / total, 1)] for colour, name, n, e in priced]
+    rows: list[list[Child]] = [
+        [[el("span", class_=f"key {colour}"), name], count(n), si(e, "J"), percent(e / total, 1)] for colour, name, n, e in priced
+    ]
     table = _table([f"where it goes at T' = {at + 1}", "events per sample", "energy", "share"], rows, (1, 2, 3), "Energy by kind of event")
     return el("div", el("div", segments, class_="stack", role="img", aria_label="Energy by kind of event"), table)
 
@@ -173,7 +175,7 @@ def _layers(report: Report) -> Node | None:
     at = min(report.chosen, cost.timesteps) - 1
     shapes = dict(report.network.layers)
     most = {name: max(getattr(layer, name)[at] for layer in cost.layers) or 1.0 for name in ("operations", "energy")}
-    rows = [
+    rows: list[list[Child]] = [
         [
             layer.name,
             f" {TIMES} ".join(map(str, shapes.get(layer.name, (layer.neurons,)))),
@@ -214,7 +216,9 @@ def _prices(report: Report) -> Node | None:
         *((t, p) for t, p in device.time.items()),
         ("static power of a chip", device.static),
     ]
-    rows = [[term, f"{significant(p.value)} {p.unit}", p.evidence, f"{TIMES} {1 + p.spread:.2f}", p.source] for term, p in prices]
+    rows: list[list[Child]] = [
+        [term, f"{significant(p.value)} {p.unit}", p.evidence, f"{TIMES} {1 + p.spread:.2f}", p.source] for term, p in prices
+    ]
     barrier = ", ".join(f"{n:g} ns on {t} tiles" for t, n in zip(device.barrier.tiles, device.barrier.nanoseconds))
     rows.append(["barrier", barrier, device.barrier.evidence, "", device.barrier.source])
     table = _table(["term", "price", "evidence", "95 % within", "source"], rows, (1, 3), "Prices")
