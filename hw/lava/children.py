@@ -16,7 +16,7 @@ _guarded = False
 def guarded_children() -> Iterator[None]:
     """Processes forked meanwhile leave Ctrl-C to the parent, who then stops them, and are killed when the parent dies.
 
-    The second holds on Linux only; elsewhere a killed parent may leave them behind.
+    The second holds on Linux only; elsewhere a killed parent may leave them behind. A Ctrl-C meanwhile waits until the end.
     """
     global _guarded  # noqa: PLW0603
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -28,10 +28,14 @@ def guarded_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _die_with_parent() -> None:
-    if _guarded and hasattr(_libc, "prctl"):
+def _settle_in() -> None:
+    """In a child, right after the fork."""
+    if not _guarded:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(_libc, "prctl"):
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 _libc = ctypes.CDLL(None)
-os.register_at_fork(after_in_child=_die_with_parent)
+os.register_at_fork(after_in_child=_settle_in)

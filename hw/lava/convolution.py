@@ -17,20 +17,20 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.conv.models import PyConvModelFixed
 from lava.proc.conv.process import Conv
-from lava.proc.conv.utils import signed_clamp
 
-from spikeport.export.registers import STATE_BITS
+from spikeport.export.registers import STATE_LIMIT
+
+GEOMETRY = "i8[::1], i8[::1], i8[::1], i8"
 
 
-@numba.njit("void(i4[:,:,::1], i8[:,:,:,::1], i8[:,:,::1], i8[::1], i8[::1], i8[::1], i8)", cache=True, nogil=True)
+@numba.njit([f"void(i4[:,:,::1], {t}[:,:,:,::1], {t}[:,:,::1], {GEOMETRY})" for t in ("i4", "i8")], cache=True, nogil=True)
 def scatter(messages, weight, total, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
     """Add every message's kernel to `total` (X, Y, outputs); weight `(kx, ky, inputs, outputs / groups)`, a correlation."""
-    width = weight.shape[3]
-    for x, y, channel in np.ndindex(messages.shape):
-        message = np.int64(messages[x, y, channel])
-        if message == 0:
+    width, per_group = weight.shape[3], messages.shape[2] // groups
+    for x, y in np.ndindex(messages.shape[:2]):
+        sending = np.flatnonzero(messages[x, y])
+        if sending.size == 0:
             continue
-        first = channel // (messages.shape[2] // groups) * width
         for i in range(weight.shape[0]):
             X, left = divmod(x + padding[0] - i * dilation[0], stride[0])
             if left or X < 0 or X >= total.shape[0]:
@@ -39,8 +39,12 @@ def scatter(messages, weight, total, stride, padding, dilation, groups):  # type
                 Y, left = divmod(y + padding[1] - j * dilation[1], stride[1])
                 if left or Y < 0 or Y >= total.shape[1]:
                     continue
-                for k in range(width):
-                    total[X, Y, first + k] += message * weight[i, j, channel, k]
+                for channel in sending:
+                    first = channel // per_group * width
+                    reached, synapses = total[X, Y, first : first + width], weight[i, j, channel]
+                    message = total.dtype.type(messages[x, y, channel])
+                    for k in range(width):
+                        reached[k] += message * synapses[k]
 
 
 @implements(proc=Conv, protocol=LoihiProtocol)
@@ -66,19 +70,25 @@ class PyFastConv(PyConvModelFixed):
         messages = self.s_in.recv()
         if self.num_message_bits.item() == 0:
             messages = messages.astype(bool)
-        total = np.zeros(self.a_buf.shape, np.int64)
+        total = np.zeros(self.a_buf.shape, self.taps.dtype)
         ordered = np.ascontiguousarray(messages, np.int32)
         scatter(ordered, self.taps, total, self.stride, self.padding, self.dilation, self.groups.item())
         self.a_buf = self.shifted(total)
 
     def correlation_taps(self) -> np.ndarray:
-        """The kernel turned back to a correlation, int64 `(kx, ky, inputs, outputs / groups)`."""
+        """The kernel turned back to a correlation, `(kx, ky, inputs, outputs / groups)`, in the type that sums are taken in.
+
+        32 bits do wherever the sum fits, and for all exponents of 0 and more, since 24 bits of it are what counts in the end.
+        """
         outputs, kx, ky, per_group = self.weight.shape
         groups = self.groups.item()
+        largest = int(np.abs(self.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max()) << self.num_message_bits.item()
+        dtype = np.int32 if self.weight_exp.item() >= 0 or largest < 1 << 31 else np.int64
         flipped = self.weight[:, ::-1, ::-1].reshape(groups, outputs // groups, kx, ky, per_group)
-        return np.ascontiguousarray(flipped.transpose(2, 3, 0, 4, 1).reshape(kx, ky, groups * per_group, -1), np.int64)
+        return np.ascontiguousarray(flipped.transpose(2, 3, 0, 4, 1).reshape(kx, ky, groups * per_group, -1), dtype)
 
     def shifted(self, total: np.ndarray) -> np.ndarray:
         """Sums times 2^weight_exp, rounded down, wrapped to 24 bits."""
         exponent = self.weight_exp.item()
-        return signed_clamp(total << exponent if exponent >= 0 else total >> -exponent, STATE_BITS).astype(np.int32)
+        shifted = total << exponent if exponent >= 0 else total >> -exponent
+        return (((shifted + STATE_LIMIT) & (2 * STATE_LIMIT - 1)) - STATE_LIMIT).astype(np.int32)

@@ -60,9 +60,12 @@ class LavaRuntime:
             with guarded_children(), contextlib.redirect_stdout(sys.stderr):  # Lava prints there what it then raises
                 watch.start()
                 self.any_process.create_runtime(executable=self.executable)
-        except BaseException as error:
+        except Exception as error:
             self.kill()
-            raise LavaError(f"Lava did not start: {error}") from error if isinstance(error, Exception) else None
+            raise LavaError(f"Lava did not start: {error}") from error
+        except BaseException:
+            self.kill()
+            raise
         finally:
             watch.over.set()
         return self
@@ -98,8 +101,15 @@ class LavaRuntime:
         """
         self.runtime.start(RunSteps(num_steps=steps, blocking=False))
         answers = self.runtime.service_to_runtime
+        self._watch_until(lambda: all(port.probe() for port in answers))
+        if not all(enum_equal(port.peek(), MGMT_RESPONSE.DONE) for port in answers):
+            self.check_alive()
+            raise LavaError(f"Lava reported an error at timestep {int(self.tape.done[0]) + 1}")
+        self.runtime.wait()
+
+    def _watch_until(self, finished: Callable[[], bool]) -> None:
         seen, since, checked = -1, time.monotonic(), 0.0
-        while not all(port.probe() for port in answers):
+        while not finished():
             time.sleep(POLL_SECONDS)
             if (now := time.monotonic()) - checked < CHECK_SECONDS:
                 continue
@@ -109,21 +119,20 @@ class LavaRuntime:
                 seen, since = done, now
             elif now - since > self.timeout:
                 raise LavaError(f"Lava stood still at timestep {seen + 1} for {self.timeout:g} s; its processes were killed")
-        if not all(enum_equal(port.peek(), MGMT_RESPONSE.DONE) for port in answers):
-            self.check_alive()
-            raise LavaError(f"Lava reported an error at timestep {int(self.tape.done[0]) + 1}")
-        self.runtime.wait()
 
     def check_alive(self) -> None:
         """Raise if any process has ended."""
-        names = {process: name or "host" for name, process in self.processes.items()}
-        made = [names.get(p, "process") for p in self.executable.proc_builders]
         for i, actor in enumerate(self.runtime._messaging_infrastructure.actors):
             if actor.exitcode is not None:
-                who = made[i] if i < len(made) else "runtime service"
                 cause = actor.exception
                 what = f"{type(cause[0]).__name__}: {cause[0]}" if cause else f"exit code {actor.exitcode}"
-                raise LavaError(f"Lava's process for {who!r} ended at timestep {int(self.tape.done[0]) + 1} ({what})")
+                raise LavaError(f"Lava's process for {self._role(i)!r} ended at timestep {int(self.tape.done[0]) + 1} ({what})")
+
+    def _role(self, actor: int) -> str:
+        """What an actor stands for: Lava starts one per process, in the order of the executable, then its runtime services."""
+        made = list(self.executable.proc_builders)
+        names = {process: name or "host" for name, process in self.processes.items()}
+        return names[made[actor]] if actor < len(made) else "runtime service"
 
 
 class _StartWatch(threading.Thread):
