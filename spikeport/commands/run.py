@@ -15,7 +15,7 @@ from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.numbers import si
 from spikeport.analysis.report import Report
 from spikeport.commands.options import add_json, emit, parse_backends, progress_bar, table
-from spikeport.commands.training import add_training
+from spikeport.commands.training import add_training, training_changes
 from spikeport.commands.verify import TESTABLE
 from spikeport.config import RunConfig, run_config
 from spikeport.pipeline import quantize_stage, report_stage, tic_stage, truncate_stage, verify_stage
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run every stage and print the result table."""
-    config = run_config(arguments.config(arguments), _changes(arguments))
+    config = run_config(arguments.config, training_changes(arguments), _changes(arguments))
     backends = parse_backends(config.verify_backends, TESTABLE)
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
     data = load(config.train.data, data_dir, config.train.seed)

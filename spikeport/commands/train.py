@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from spikeport.commands.options import add_json, emit
-from spikeport.commands.training import add_training
+from spikeport.commands.training import add_training, training_changes
 from spikeport.config import run_config
 from spikeport.train.data import load
 from spikeport.train.trainer import train
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
-    config = run_config(arguments.config(arguments), {}).train
+    config = run_config(arguments.config, training_changes(arguments), {}).train
     data = load(config.data, arguments.data_dir, config.seed)
     trained = train(config, data, arguments.out, resume=arguments.resume)
     Workspace(arguments.out).remember_data(arguments.data_dir)
