@@ -25,7 +25,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from spikeport.export.network import FloatNeuron
+from spikeport.export.network import FloatNeuron, ResetKind
 from spikeport.export.nir_flat import NodeError, numbers
 from spikeport.export.nir_graph import Node
 
@@ -47,11 +47,15 @@ class Dynamics:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a NIR file does not say. dt: seconds per timestep, or whatever unit the file's time constants have."""
+    """What a NIR file does not say. dt: seconds per timestep, or whatever unit the file's time constants have.
+
+    strict: fires on v > v_threshold, as NIR has it; else on v >= v_threshold, as some frameworks that write NIR do.
+    """
 
     dt: float
     integrator: Integrator
     reset: FloatReset
+    strict: bool = True
 
 
 def dynamics(node: Node, name: str, meaning: Meaning) -> Dynamics:
@@ -63,7 +67,8 @@ def dynamics(node: Node, name: str, meaning: Meaning) -> Dynamics:
     kind = node["type"]
     if kind == "Threshold":
         zero = np.float64(0)
-        return Dynamics(_neuron(zero, zero, zero, numbers(node, name, "threshold"), zero, "zero"), np.float64(1))
+        memoryless = FloatNeuron(zero, zero, numbers(node, name, "threshold"), zero, strict=meaning.strict)
+        return Dynamics(memoryless, np.float64(1))
     cuba, spiking = kind.startswith("Cuba"), kind.endswith("F")
     alpha, synapse = _filter(node, name, "tau_syn", meaning) if cuba else (np.float64(0), np.float64(1))
     w_in = numbers(node, name, "w_in", 1.0) if cuba else np.float64(1)
@@ -75,8 +80,15 @@ def dynamics(node: Node, name: str, meaning: Meaning) -> Dynamics:
         leak = membrane * numbers(node, name, "v_leak", 0.0)
     threshold = numbers(node, name, "v_threshold") if spiking else np.float64(0)
     v_reset = numbers(node, name, "v_reset", 0.0) if spiking else np.float64(0)
-    neuron = _neuron(alpha, beta, leak, threshold, v_reset, meaning.reset if spiking else "zero", spiking)
+    kind, value = _reset(threshold, v_reset, meaning.reset) if spiking else ("zero", np.float64(0))
+    neuron = FloatNeuron(alpha, beta, threshold, leak, kind, value, meaning.strict, spiking)
     return Dynamics(neuron, synapse * w_in * membrane * r)
+
+
+def _reset(threshold: np.ndarray, v_reset: np.ndarray, reset: FloatReset) -> tuple[ResetKind, np.ndarray]:
+    if reset == "subtract":
+        return "subtract", threshold - v_reset
+    return ("value" if v_reset.any() else "zero"), v_reset
 
 
 def _filter(node: Node, name: str, key: str, meaning: Meaning) -> tuple[np.ndarray, np.ndarray]:
@@ -91,9 +103,3 @@ def _filter(node: Node, name: str, key: str, meaning: Meaning) -> tuple[np.ndarr
         raise NodeError(name, f"{key} is {tau.min():g}, below dt = {meaning.dt:g}; Euler needs dt <= {key} (check the unit of dt)")
     taken = np.minimum(ratio, 1.0)
     return 1 - taken, taken
-
-
-def _neuron(alpha, beta, bias, threshold, v_reset, reset: FloatReset, spiking: bool = True) -> FloatNeuron:
-    kind = "subtract" if reset == "subtract" else "value" if np.any(v_reset) else "zero"
-    value = threshold - v_reset if kind == "subtract" else v_reset
-    return FloatNeuron(alpha, beta, threshold, bias, reset=kind, reset_value=value, spiking=spiking)

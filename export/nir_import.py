@@ -34,10 +34,12 @@ FRAMEWORKS: dict[str, tuple[float | None, Integrator | None, FloatReset | None]]
 }
 """dt, integrator and reset of files that these frameworks write with their defaults; None: lost on export, the user must say it.
 
-norse: `dt` of its default parameters, time constants in seconds. snntorch 1.0: dt hard-coded in its exporter. spikingjelly: dt is an
-argument of its exporter, this is the default. sinabs: time constants in steps; its neurons may fire several times in a step, on a
-chip and here they fire once. Left out: rockpool (dt is not in the file, and its input is scaled as by neither integrator)
-and spinnaker2 (states all three with the file).
+norse: `dt` of its default parameters, time constants in seconds.
+snntorch 1.0: dt hard-coded in its exporter. Its neurons reset one step late by default (`reset_delay`), which no reader of NIR sees.
+spikingjelly: dt is an argument of its exporter, this is the default. It fires on v >= v_threshold (`strict=False`).
+sinabs: time constants in steps. Its neurons may fire several times in a step; here, as on a chip, they fire once.
+Left out: rockpool (dt is not in the file, and its input is scaled as by neither integrator) and spinnaker2 (all three are
+stated beside the file).
 """
 
 
@@ -47,6 +49,7 @@ def import_nir(
     dt: float,
     integrator: Integrator,
     reset: FloatReset,
+    strict: bool = True,
     timesteps: int = TIMESTEPS_DEFAULT,
     input_scale: float = 1.0,
     input_range: tuple[int, int] = (0, 1),
@@ -59,15 +62,16 @@ def import_nir(
         dt: seconds per timestep, or whatever unit the file's time constants and delays have.
         integrator: how a differential equation becomes a step.
         reset: "zero" sets a neuron that fired to the file's v_reset, "subtract" takes v_threshold - v_reset off.
+        strict: NIR fires on v > v_threshold; False for files of frameworks that fire on v >= v_threshold.
         timesteps: T.
         input_scale, input_range, input_code: what is sent into the network, see `Input`; binary spikes unless said otherwise.
 
     Raises:
         InputError: not a NIR file, or a node that has no exact counterpart; names the node and the reason.
     """
-    meaning = _meaning(dt, integrator, reset)
+    meaning = _meaning(dt, integrator, reset, strict)
     raw = load_graph(path)
-    provenance = {"source": path.name, "nir": raw.version, "dt": dt, "integrator": integrator, "reset": reset}
+    provenance = {"source": path.name, "nir": raw.version, "dt": dt, "integrator": integrator, "reset": reset, "strict": strict}
     try:
         flat = flatten(raw)
         found = arrivals(flat, dt, _raise)
@@ -78,13 +82,13 @@ def import_nir(
         raise InputError(f"{path}: {str(error).splitlines()[0]}") from None
 
 
-def _meaning(dt: float, integrator: Integrator, reset: FloatReset) -> Meaning:
+def _meaning(dt: float, integrator: Integrator, reset: FloatReset, strict: bool) -> Meaning:
     if not 0 < dt < float("inf"):
         raise InputError(f"dt is {dt}; it is the length of a timestep, a positive number")
     for what, value, choices in (("integrator", integrator, INTEGRATORS), ("reset", reset, FLOAT_RESETS)):
         if value not in choices:
             raise InputError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")
-    return Meaning(dt, integrator, reset)
+    return Meaning(dt, integrator, reset, strict)
 
 
 def _raise(error: NodeError) -> None:

@@ -246,3 +246,22 @@ def test_meaning_is_checked(tmp_path, wrong):
     nir.write(tmp_path / "net.nir", chain((2,), (2,), a=lif(2)))
     with pytest.raises(InputError):
         import_nir(tmp_path / "net.nir", **{"dt": DT, "integrator": "euler", "reset": "zero", **wrong})
+
+
+@pytest.mark.parametrize(("strict", "fires"), [(True, [0, 0, 1]), (False, [0, 1, 0])])
+def test_a_tie_with_the_threshold_is_decided_by_strictness(tmp_path, strict, fires):
+    node = nir.IF(np.array([1 / DT]), np.array([1.0]), np.array([0.0]))
+    nir.write(tmp_path / "net.nir", chain((1,), (1,), w=nir.Linear(np.array([[0.5]])), a=node))
+    network = import_nir(tmp_path / "net.nir", dt=DT, integrator="euler", reset="zero", strict=strict)
+    assert FloatModule(network)(torch.ones(3, 1, 1)).detach().ravel().tolist() == fires
+
+
+def test_old_files_without_later_fields_are_read(tmp_path):
+    nir.write(
+        tmp_path / "net.nir", chain((1, 5, 5), (9,), c=conv(1, 1, (3, 3)), f=nir.Flatten({"input": np.array((1, 3, 3))}, 0), a=cuba(9))
+    )
+    with h5py.File(tmp_path / "net.nir", "a") as file:
+        for field in ("c/input_shape", "f/input_type", "a/v_reset", "a/w_in"):
+            del file[f"node/nodes/{field}"]
+    network = import_nir(tmp_path / "net.nir", dt=DT, integrator="euler", reset="zero")
+    assert network["a"].shape == (9,) and network["a"].neuron.reset == "zero"
