@@ -36,4 +36,4 @@ def _start_method_may_be_set() -> Iterator[None]:
     try:
         yield
     finally:
-        multiprocessing.set_start_method = original  # type: ignore[method-assign]
+        multiprocessing.set_start_method = original

@@ -44,7 +44,7 @@ class PyAxon(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         shape, delay, self.pool = proc_params["shape"], proc_params["delay"], proc_params["pool"]
-        self.matrix = pool_matrix(self.pool, shape) if self.pool else None
+        self.matrix: Any = pool_matrix(self.pool, shape) if self.pool else None
         self.line = deque([np.zeros(shape, np.int32)] * delay)
 
     def run_spk(self) -> None:

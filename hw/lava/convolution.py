@@ -24,7 +24,7 @@ GEOMETRY = "i8[::1], i8[::1], i8[::1], i8"
 
 
 @numba.njit([f"void(i4[:,:,::1], {t}[:,:,:,::1], {t}[:,:,::1], {GEOMETRY})" for t in ("i4", "i8")], cache=True, nogil=True)
-def scatter(messages, weight, total, stride, padding, dilation, groups):  # type: ignore[no-untyped-def]
+def scatter(messages, weight, total, stride, padding, dilation, groups):
     """Add every message's kernel to `total` (X, Y, outputs); weight `(kx, ky, inputs, outputs / groups)`, a correlation."""
     width, per_group = weight.shape[3], messages.shape[2] // groups
     for x, y in np.ndindex(messages.shape[:2]):
@@ -53,6 +53,7 @@ def scatter(messages, weight, total, stride, padding, dilation, groups):  # type
 class PyFastConv(PyConvModelFixed):
     """Same ports, same one step of delay, same wrap to 24 bits. `weight_exp` shifts the sum, rounding down when negative."""
 
+    a_buf: Any = LavaPyType(np.ndarray, np.int32, precision=24)
     stride: np.ndarray = LavaPyType(np.ndarray, np.int64)
     padding: np.ndarray = LavaPyType(np.ndarray, np.int64)
     dilation: np.ndarray = LavaPyType(np.ndarray, np.int64)

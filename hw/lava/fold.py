@@ -51,7 +51,8 @@ def fold_convolution(conv: Conv, pool: Pool, source: Shape) -> Conv | None:
     weight = np.zeros((*conv.weight.shape[:2], *size), np.int32)
     for offset in np.ndindex(*pool.kernel):
         taps = tuple(slice(o, o + (K - 1) * r + 1, r) for o, K, r in zip(offset, conv.kernel, reach))
-        weight[(slice(None), slice(None), *taps)] += conv.weight
+        index = (slice(None), slice(None), *taps)
+        weight[index] += conv.weight
     stride = tuple(S * s for S, s in zip(conv.stride, pool.stride))
     padding = tuple(P * s + p for P, s, p in zip(conv.padding, pool.stride, pool.padding))
     return Conv(weight, stride, padding, (1,) * len(size), conv.groups)

@@ -35,7 +35,7 @@ class InPort:
     """The sum of what its senders have sent, as Lava's dense in-port takes it."""
 
     def __init__(self, shape: tuple[int, ...], dtype: type) -> None:
-        self.empty = np.zeros(shape, dtype)
+        self.empty: np.ndarray = np.zeros(shape, dtype)
         self.senders: list[tuple[OutPort, Wire]] = []
 
     def recv(self) -> np.ndarray:
@@ -44,6 +44,7 @@ class InPort:
         return reduce(lambda total, sender: total + self._arrived(*sender), self.senders, self.empty.copy())
 
     def _arrived(self, port: OutPort, wire: Wire) -> np.ndarray:
+        assert port.message is not None
         message = port.message if wire.axes is None else port.message.transpose(wire.axes)
         return message.reshape(self.empty.shape)
 
@@ -57,11 +58,12 @@ class InProcess:
         with forget_processes():
             processes = {name: node.process(**node.params) for name, node in graph.nodes.items()}
             self.models = {name: build(graph.nodes[name], process) for name, process in processes.items()}
-            self.ports = {name: connect(self.models[name], process) for name, process in processes.items()}
+            ports = {name: connect(self.models[name], process) for name, process in processes.items()}
         for wire in graph.wires:
-            sender = self.ports[wire.source][wire.out_port]
-            self.ports[wire.target][wire.in_port].senders.append((sender, wire))
-        self.out_ports = [p for ports in self.ports.values() for p in ports.values() if isinstance(p, OutPort)]
+            sender, receiver = ports[wire.source][wire.out_port], ports[wire.target][wire.in_port]
+            assert isinstance(sender, OutPort) and isinstance(receiver, InPort)
+            receiver.senders.append((sender, wire))
+        self.out_ports = [p for by_name in ports.values() for p in by_name.values() if isinstance(p, OutPort)]
 
     def advance(self, steps: int) -> None:
         """Execute so many timesteps."""

@@ -31,7 +31,7 @@ from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
 from spikeport.export.errors import InputError
-from spikeport.export.network import Population, QuantizedNetwork
+from spikeport.export.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.synapse import Connection, Conv, Shape
 from spikeport.hw.lava.axon import Axon, PyAxon
 from spikeport.hw.lava.convolution import PyFastConv
@@ -68,6 +68,7 @@ def lower(network: QuantizedNetwork, tape: Tape, first_sample: int, process_mode
 def neuron_node(network: QuantizedNetwork, population: Population, line: Timeline, first_sample: int, tapped: bool) -> Node:
     """Lava's LIFReset where it will do."""
     neuron, depth = population.neuron, network.depths[population.name]
+    assert isinstance(neuron, IntegerNeuron)
     registers = {
         "shape": population.shape,
         "du": scalar_or_full(neuron.du, population.shape),
@@ -102,7 +103,7 @@ def add_connection(graph: Graph, network: QuantizedNetwork, c: Connection, stock
     shape, delay = network.shape(c.source), network.hardware_delay(c) - 1
     messages, pool = message_range(network, c), None
     folded = synapses(c.op, c.pool, shape)
-    if folded is None:
+    if folded is None and c.pool:
         pool = c.pool
         folded = synapses(c.op, None, pool.output_shape(shape))
         messages = (messages[0] * int(np.prod(pool.kernel)), messages[1] * int(np.prod(pool.kernel)))
@@ -110,6 +111,7 @@ def add_connection(graph: Graph, network: QuantizedNetwork, c: Connection, stock
         source = add_axon(graph, source, c, Node(Axon, {"shape": shape, "delay": delay, "pool": pool}, PyAxon))
         shape, delay = pool.output_shape(shape) if pool else shape, 0
     name = f"synapse {c.name}"
+    assert folded is not None, "int8 weights without pooling always fit"
     graph.nodes[name] = synapse_node(c, folded, shape, delay, messages, stock)
     channels_last, channels_first = None, None
     if isinstance(folded, Conv):

@@ -69,7 +69,7 @@ class PyStreamingLif(AbstractPyLifModelFixed):
         self.scale_bias()
         if self.noise:
             drawn = integer_noise(self.noise, np.array([self.first_sample + sample]), step, self.v.size)
-            self.effective_bias = self.effective_bias + drawn.reshape(self.v.shape)
+            self.effective_bias: Any = self.effective_bias + drawn.reshape(self.v.shape)
         self.subthr_dynamics(current)
         spikes = self.v > np.left_shift(self.vth, self.vth_shift)
         self.reset_voltage(spikes)
