@@ -15,11 +15,15 @@ from spikeport.export.network import FloatNeuron
 class LoweredNeuron:
     """A neuron in the terms of `export.network`.
 
-    neuron: its dynamics, without bias. gain: factor on weights and biases of everything that enters it.
+    neuron: its dynamics, without bias. gain: factor on weights and biases of everything that enters it. height: factor on the
+    weights of all that leaves it. trace: fraction of the output kept per timestep, which becomes the synaptic current decay
+    (alpha) of the neurons that follow.
     """
 
     neuron: FloatNeuron
-    gain: float
+    gain: float = 1.0
+    height: float = 1.0
+    trace: float = 0.0
 
 
 class Neuron(nn.Module):

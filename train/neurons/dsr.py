@@ -1,0 +1,152 @@
+"""DSR: differentiation on spike representation (Meng et al., CVPR 2022), with the factors of the authors' code.
+
+Forward, per timestep, from V = 0, with current I and the layer's trained threshold V_th:
+
+    V += I                                IF
+    V = b V + (1 - b) I                   LIF, b = exp(-dt / tau)
+    fires if V >= alpha * V_th, then V -= V_th; a spike has height V_th (IF) or V_th / dt (LIF)
+
+Backward there is no time. With weights w_t = exp(-(T - t) dt / tau), t = 1..T (IF: 1), I^ = sum(w I) / sum(w) and
+G^ = T * sum(w G) / sum(w) of the output's gradient G:
+
+    G_I[t] = G^ * inside / T, inside = 0 <= I^ <= V_th                      IF
+    G_I[t] = G^ * inside / (tau T), inside = 0 < I^ < V_th tau / dt         LIF
+    G_Vth  = sum of G^ where I^ lies above the bound, times 1 (IF), dt (LIF, "code") or 1 / dt (LIF, "theory")
+
+Section 3.3 derives 1 / dt for the threshold's gradient, the published code multiplies by dt; both are offered. Before every
+training forward, V_th = relu(V_th - bound) + bound. Saved for the backward: I^, one timestep large.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from spikeport.export.errors import InputError
+from spikeport.export.network import FloatNeuron
+from spikeport.train.neurons.base import LoweredNeuron, Neuron
+
+
+@dataclass(frozen=True, kw_only=True)
+class DSRConfig:
+    """threshold: V_th to start from. bound: smallest V_th. alpha: firing parameter. tau, dt: LIF only."""
+
+    kind: Literal["if", "lif"] = "if"
+    threshold: float = 6.0
+    bound: float = 0.01
+    alpha: float = 0.5
+    tau: float = 1.0
+    dt: float = 0.05
+    threshold_gradient: Literal["code", "theory"] = "code"
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("if", "lif"):
+            raise InputError(f"DSR neuron kind {self.kind!r} is unknown; choose if or lif")
+        if self.threshold_gradient not in ("code", "theory"):
+            raise InputError(f"DSR threshold_gradient {self.threshold_gradient!r} is unknown; choose code or theory")
+        if not (0 < self.bound <= self.threshold and 0 < self.alpha <= 1 and self.tau > 0 and self.dt > 0):
+            raise InputError("a DSR neuron needs 0 < bound <= threshold, 0 < alpha <= 1 and positive tau and dt")
+
+    @property
+    def decay(self) -> float:
+        """b: fraction of the potential kept per timestep."""
+        return exp(-self.dt / self.tau) if self.kind == "lif" else 1.0
+
+    @property
+    def gain(self) -> float:
+        """Factor on the current."""
+        return 1 - self.decay if self.kind == "lif" else 1.0
+
+    @property
+    def height(self) -> float:
+        """Height of a spike in units of V_th."""
+        return 1 / self.dt if self.kind == "lif" else 1.0
+
+    def build(self) -> DSR:
+        """A neuron layer."""
+        return DSR(self)
+
+
+class DSR(Neuron):
+    """A layer of `DSRConfig` neurons with one trained threshold."""
+
+    def __init__(self, config: DSRConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.threshold = nn.Parameter(torch.tensor(config.threshold))
+
+    def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
+        """See `Neuron`; the output is 0 or the spike's height. In training the threshold is first moved to its bound if below."""
+        if self.training:
+            with torch.no_grad():
+                self.threshold.clamp_(min=self.config.bound)
+        return _Representation.apply(currents, timesteps, self.threshold, self.config)
+
+    def lowered(self) -> LoweredNeuron:
+        c, threshold = self.config, self.threshold.detach().double().cpu().numpy()
+        neuron = FloatNeuron(
+            alpha=np.array(0.0),
+            beta=np.array(c.decay),
+            threshold=c.alpha * threshold,
+            bias=np.array(0.0),
+            reset="subtract",
+            reset_value=threshold,
+            strict=False,
+        )
+        return LoweredNeuron(neuron=neuron, gain=c.gain, height=float(threshold) * c.height)
+
+    def extra_repr(self) -> str:
+        return repr(self.config)
+
+
+class _Representation(torch.autograd.Function):
+    """Spikes forward, the clamp of the mean current backward."""
+
+    @staticmethod
+    def forward(ctx: Any, currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig) -> torch.Tensor:
+        bar = threshold.item()
+        out = currents.new_empty(timesteps, *currents.shape[1:])
+        v = torch.zeros_like(out[0])
+        for t, spike in enumerate(out):
+            v.mul_(config.decay).add_(currents[t if len(currents) > 1 else 0], alpha=config.gain)
+            torch.ge(v, config.alpha * bar, out=spike)
+            v.sub_(spike, alpha=bar)
+        ctx.weights = representation_weights(config, timesteps)
+        ctx.config, ctx.held, ctx.bar = config, len(currents) != timesteps, bar
+        ctx.save_for_backward(currents[0] if ctx.held else _weighted_sum(ctx.weights, currents))
+        return out.mul_(bar * config.height)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor, None]:
+        (mean_current,) = ctx.saved_tensors
+        config: DSRConfig = ctx.config
+        timesteps = len(grad)
+        mean_grad = _weighted_sum(ctx.weights, grad).mul_(timesteps)
+        if config.kind == "if":
+            bound, share, scale = ctx.bar, 1.0, 1.0
+            inside = (mean_current >= 0) & (mean_current <= bound)
+        else:
+            bound, share = ctx.bar * (config.tau / config.dt), 1 / config.tau
+            scale = config.dt if config.threshold_gradient == "code" else 1 / config.dt
+            inside = (mean_current > 0) & (mean_current < bound)
+        grad_threshold = mean_grad[mean_current > bound].sum() * scale
+        each = mean_grad.mul_(inside).mul_(share / timesteps)
+        return (each[None] * timesteps if ctx.held else each.expand_as(grad)), None, grad_threshold, None
+
+
+def representation_weights(config: DSRConfig, timesteps: int) -> list[float]:
+    """w_t / sum(w) for t = 1..T."""
+    weights = [config.decay ** (timesteps - t) for t in range(1, timesteps + 1)]
+    return [w / sum(weights) for w in weights]
+
+
+def _weighted_sum(weights: list[float], x: torch.Tensor) -> torch.Tensor:
+    total = torch.zeros_like(x[0])
+    for w, step in zip(weights, x):
+        total.add_(step, alpha=w)
+    return total
