@@ -120,7 +120,10 @@ LOIHI2 = replace(
     },
     time={
         **{term: Price(0.66, "ns", "assumed", INTEL, 0.25) for term in (DENSE, CONVOLUTION, SPARSE, GRADED)},
-        ACCESS: Price(8.0, "ns", "assumed", f"two dendrite updates of 4 ns a neuron, {INTEL}", 0.25),
+        **{
+            term: Price(4.0, "ns", "assumed", f"a dendrite update, of which PilotNet makes two a neuron; {INTEL}", 0.25)
+            for term in (ACCESS, UPDATE)
+        },
     },
     static=Price(0.232, "W", "measured", "static power of PilotNet on Loihi 2, lava-dl", 0.5),
     barrier=Barrier((1,), (10_000.0,), "assumed", INTEL),

@@ -146,19 +146,24 @@ def _batch_norms(model, taps: list[Tap], x: Tensor, y: Tensor, timesteps: int, l
         score = log_p[t].gather(1, drawn[:, None]).sum()
         found = torch.autograd.grad(score, captured, retain_graph=t + 1 < timesteps, allow_unused=True)
         now = [torch.zeros_like(output) if g is None else g for output, g in zip(captured, found)]
-        squares = _square_norms(taps, now, len(y))
+        change = [a - b for a, b in zip(now, before)] if before else now
+        squares, changes = _square_norms(taps, [now, change], len(y))
         for name, values in squares.items():
             layers[name].append(values)
-        change = _square_norms(taps, [a - b for a, b in zip(now, before)], len(y)) if before else squares
-        innovation.append(sum(change.values()))
+        innovation.append(sum(changes.values()))
         before = now
     return BatchNorms({name: np.stack(values) for name, values in layers.items()}, np.stack(innovation))
 
 
-def _square_norms(taps: list[Tap], gradients: list[Tensor], samples: int) -> dict[str, np.ndarray]:
-    """Squared norms `(N,)` per layer, from the output gradients of all calls in order."""
-    rest = iter(gradients)
-    return {tap.name: tap.square_norms([next(rest) for _ in tap.outputs], samples).double().cpu().numpy() for tap in taps if tap.outputs}
+def _square_norms(taps: list[Tap], losses: list[list[Tensor]], samples: int) -> list[dict[str, np.ndarray]]:
+    """Squared norms `(N,)` per layer, for each loss, from the output gradients of all calls in order."""
+    rests = [iter(gradients) for gradients in losses]
+    found: list[dict[str, np.ndarray]] = [{} for _ in losses]
+    for tap in taps:
+        calls = [[next(rest) for _ in tap.outputs] for rest in rests]
+        for norms, norm in zip(found, tap.square_norms(calls, samples) if tap.outputs else []):
+            norms[tap.name] = norm.double().cpu().numpy()
+    return found
 
 
 def log_probabilities(outputs: Tensor, readout: Readout) -> Tensor:

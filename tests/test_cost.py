@@ -146,7 +146,8 @@ def test_against_pilotnet_on_loihi_2():
     """
     neurons = 363_000 // 2
     one_step = np.ones((1, 1), np.int64)
-    busiest = LayerCounts("busiest", neurons // 74, 1, 1, 0, {CONVOLUTION: 151_000 * one_step, ACCESS: neurons // 74 * one_step})
+    each = neurons // 74 * one_step
+    busiest = LayerCounts("busiest", neurons // 74, 1, 1, 0, {CONVOLUTION: 151_000 * one_step, ACCESS: each, UPDATE: each})
     step = float(busy_time(busiest, LOIHI2)[0, 0]) + barrier_time(LOIHI2, 74)
     assert step == pytest.approx(152.8e-6, rel=0.25)
     chip = {CONVOLUTION: 2_280_000, ACCESS: neurons, UPDATE: neurons}

@@ -17,6 +17,15 @@ from spikeport.export.synapse import Connection, Conv, Dense, Elementwise, Pool
 STEPS, SAMPLES, CLASSES = 4, 5, 3
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny tensors gain nothing from threads, and lose much on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Surrogate(torch.autograd.Function):
     """Hard step forward, 1 / (1 + x^2) backward."""
 
