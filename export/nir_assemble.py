@@ -11,7 +11,7 @@ import numpy as np
 
 from spikeport.export.network import FloatNetwork, FloatNeuron, Input, Population, ReadoutKind
 from spikeport.export.nir_compose import scaled_op
-from spikeport.export.nir_dynamics import Dynamics, Meaning, dynamics
+from spikeport.export.nir_dynamics import ONE, ZERO, Dynamics, Meaning, dynamics
 from spikeport.export.nir_flat import LINEAR, PASSING, FlatGraph, NodeError
 from spikeport.export.nir_paths import Arrival, Arrivals
 from spikeport.export.synapse import Connection, Elementwise, Op, Shape
@@ -45,25 +45,20 @@ class Assembly:
         if len(incoming) == 1 and path[0] in self.populations and all(self.flat.kind(n) in PASSING for n in path[1:]):
             spiking = self.populations[path[0]].neuron.spiking
             return path[0], "spike_count" if spiking else "membrane_potential"
-        adder = FloatNeuron(np.float64(0), np.float64(1), np.float64(0), np.float64(0), spiking=False)
-        self._add(self.found.output, incoming[0].chain.shape, Dynamics(adder, np.float64(1)))
+        adder = FloatNeuron(ZERO, ONE, ZERO, ZERO, spiking=False)
+        self._add(self.found.output, incoming[0].chain.shape, Dynamics(adder, ONE))
         return self.found.output, "accumulated_current"
 
     def _add(self, name: str, shape: Shape, step: Dynamics) -> None:
         """One population with all that arrives at it; the input gain goes into the weights, or out of the neuron where it cannot."""
         incoming = self.found.into[name]
-        for arrival in incoming:
-            if self.flat.kind(arrival.path[0]) in ("I", "LI", "CubaLI"):
-                raise NodeError(
-                    arrival.path[0], "its potential drives other neurons; spikeport sends spikes, so only the output may not spike"
-                )
-        ops = [_with_gain(a, self.found.shapes[a.path[0]], shape, step.gain) for a in incoming]
         neuron, gain = step.neuron, step.gain
-        if not all(ops):
-            neuron, gain = _per_gain(name, neuron, gain), np.float64(1)
-            ops = [a.chain.op or ONE_TO_ONE for a in incoming]
+        if not all(_with_gain(a, self.found.shapes[a.path[0]], shape, gain) for a in incoming):
+            neuron, gain = _per_gain(name, neuron, gain), ONE
         self.populations[name] = Population(name, shape, _with_bias(neuron, gain * _bias(incoming, shape), shape))
-        for arrival, op in zip(incoming, ops):
+        for arrival in incoming:
+            op = _with_gain(arrival, self.found.shapes[arrival.path[0]], shape, gain)
+            assert op, "a gain of one fits every op"
             weighted = [n for n in arrival.path[1:] if self.flat.kind(n) in LINEAR]
             label = weighted[-1] if weighted else f"{arrival.path[0]}->{name}"
             self.connections.append(Connection(label, arrival.path[0], name, op, arrival.chain.pool, arrival.chain.delay))
@@ -94,7 +89,7 @@ def _bias(incoming: Sequence[Arrival], shape: Shape) -> np.ndarray:
         for node, bias in arrival.chain.biases.items():
             fits = bias if arrival.chain.shape == shape else np.broadcast_to(bias, arrival.chain.shape).reshape(shape)
             parts[arrival.path[arrival.path.index(node) :]] = fits
-    return sum(parts.values(), np.float64(0))
+    return sum(parts.values(), ZERO)
 
 
 def _with_bias(neuron: FloatNeuron, bias: np.ndarray, shape: Shape) -> FloatNeuron:
@@ -102,7 +97,8 @@ def _with_bias(neuron: FloatNeuron, bias: np.ndarray, shape: Shape) -> FloatNeur
     into = "current_bias" if neuron.alpha.any() else "bias"
     values = {n: getattr(neuron, n) for n in ("alpha", "beta", "threshold", "bias", "reset_value", "current_bias")}
     values[into] = values[into] + bias
-    return replace(neuron, **{n: _shortened(np.asarray(v), shape) for n, v in values.items()})
+    shortened: dict[str, Any] = {n: _shortened(np.asarray(v), shape) for n, v in values.items()}
+    return replace(neuron, **shortened)
 
 
 def _shortened(values: np.ndarray, shape: Shape) -> np.ndarray:
@@ -112,7 +108,7 @@ def _shortened(values: np.ndarray, shape: Shape) -> np.ndarray:
     if values.size == np.prod(shape):
         values = values.reshape(shape)
     if values.ndim == len(shape) > 1:
-        first = values[(slice(None), *[slice(0, 1)] * (len(shape) - 1))]
+        first = values.reshape(shape[0], -1)[:, :1].reshape(shape[0], *(1,) * (len(shape) - 1)) if values.shape == shape else values
         return first if (values == first).all() else values
     return values
 
@@ -127,14 +123,15 @@ def close_loops(connections: list[Connection], start: str) -> list[Connection]:
     for index, c in enumerate(connections):
         if not c.delay:
             outgoing[c.source].append(index)
-    closed, done, current = set(), set(), []
+    closed: set[int] = set()
+    done: set[str] = set()
     for root in [start, *(c.source for c in connections)]:
         stack = [(root, iter(outgoing[root]))] if root not in done else []
         current = [root]
         while stack:
             name, rest = stack[-1]
-            index = next(rest, None)
-            if index is None:
+            index = next(rest, -1)
+            if index < 0:
                 done.add(name)
                 stack.pop()
                 current.pop()

@@ -34,7 +34,8 @@ def build_graph(network: QuantizedNetwork, dt: float) -> Built:
     carriers = {p.name: bias_carrier(network, p) for p in network.populations}
     for p in network.populations:
         nodes[_node_name(p.name)] = neuron_node(p, dt, leak_carries_bias=carriers[p.name] is None)
-    edges, weight_nodes = [], []
+    edges: list[tuple[str, str]] = []
+    weight_nodes: list[str] = []
     for index, c in enumerate(network.connections):
         path = [c.source]
         for suffix, node in connection_nodes(network, c, dt, with_bias=carriers[c.target] == index).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -237,8 +238,9 @@ def _conv_then_pool(conv: Conv, pool: Pool, name: str) -> Conv:
     weight = np.zeros((*conv.weight.shape[:2], *spans))
     for offset in np.ndindex(*pool.kernel):
         begins = [o * s for o, s in zip(offset, conv.stride)]
-        taps = tuple(slice(b, b + d * (n - 1) + 1, d) for b, d, n in zip(begins, conv.dilation, conv.kernel))
-        weight[(slice(None), slice(None), *taps)] += conv.weight
+        taps = (slice(b, b + d * (n - 1) + 1, d) for b, d, n in zip(begins, conv.dilation, conv.kernel))
+        at: tuple[Any, ...] = (..., *taps)
+        weight[at] += conv.weight
     stride = tuple(a * b for a, b in zip(conv.stride, pool.stride))
     return Conv(weight, stride, conv.padding, (1,) * len(stride), conv.groups)
 

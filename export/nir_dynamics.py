@@ -33,6 +33,7 @@ Integrator: TypeAlias = Literal["euler", "exponential"]
 FloatReset: TypeAlias = Literal["zero", "subtract"]
 INTEGRATORS = ("euler", "exponential")
 FLOAT_RESETS = ("zero", "subtract")
+ZERO, ONE = np.zeros(()), np.ones(())
 ROUNDING = 1e-6
 """dt may exceed tau by this fraction: float32 files store tau = dt inexactly."""
 
@@ -66,28 +67,27 @@ def dynamics(node: Node, name: str, meaning: Meaning) -> Dynamics:
     """
     kind = node["type"]
     if kind == "Threshold":
-        zero = np.float64(0)
-        memoryless = FloatNeuron(zero, zero, numbers(node, name, "threshold"), zero, strict=meaning.strict)
-        return Dynamics(memoryless, np.float64(1))
+        memoryless = FloatNeuron(ZERO, ZERO, numbers(node, name, "threshold"), ZERO, strict=meaning.strict)
+        return Dynamics(memoryless, ONE)
     cuba, spiking = kind.startswith("Cuba"), kind.endswith("F")
-    alpha, synapse = _filter(node, name, "tau_syn", meaning) if cuba else (np.float64(0), np.float64(1))
-    w_in = numbers(node, name, "w_in", 1.0) if cuba else np.float64(1)
-    r, leak = numbers(node, name, "r"), np.float64(0)
+    alpha, synapse = _filter(node, name, "tau_syn", meaning) if cuba else (ZERO, ONE)
+    w_in = numbers(node, name, "w_in", 1.0) if cuba else ONE
+    r, leak = numbers(node, name, "r"), ZERO
     if kind in ("I", "IF"):
-        beta, membrane = np.float64(1), np.float64(meaning.dt)
+        beta, membrane = ONE, np.array(meaning.dt)
     else:
         beta, membrane = _filter(node, name, "tau_mem" if cuba else "tau", meaning)
-        leak = membrane * numbers(node, name, "v_leak", 0.0)
-    threshold = numbers(node, name, "v_threshold") if spiking else np.float64(0)
-    v_reset = numbers(node, name, "v_reset", 0.0) if spiking else np.float64(0)
-    kind, value = _reset(threshold, v_reset, meaning.reset) if spiking else ("zero", np.float64(0))
+        leak = np.asarray(membrane * numbers(node, name, "v_leak", 0.0))
+    threshold = numbers(node, name, "v_threshold") if spiking else ZERO
+    v_reset = numbers(node, name, "v_reset", 0.0) if spiking else ZERO
+    kind, value = _reset(threshold, v_reset, meaning.reset)
     neuron = FloatNeuron(alpha, beta, threshold, leak, kind, value, meaning.strict, spiking)
-    return Dynamics(neuron, synapse * w_in * membrane * r)
+    return Dynamics(neuron, np.asarray(synapse * w_in * membrane * r))
 
 
 def _reset(threshold: np.ndarray, v_reset: np.ndarray, reset: FloatReset) -> tuple[ResetKind, np.ndarray]:
     if reset == "subtract":
-        return "subtract", threshold - v_reset
+        return "subtract", np.asarray(threshold - v_reset)
     return ("value" if v_reset.any() else "zero"), v_reset
 
 

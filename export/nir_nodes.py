@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import nir
 import numpy as np
+import numpy.typing as npt
 
 from spikeport.export import registers as reg
 from spikeport.export.errors import InputError
@@ -51,7 +52,7 @@ def integers(values: np.ndarray, unit: np.ndarray | float, what: str) -> np.ndar
     return nearest.astype(np.int64)
 
 
-def full(array: np.ndarray, shape: Shape) -> np.ndarray:
+def full(array: npt.ArrayLike, shape: Shape) -> np.ndarray:
     """A parameter for every neuron, float32, as NIR wants it."""
     return np.broadcast_to(array, shape).astype(np.float32)
 
@@ -81,12 +82,13 @@ def physical_bias(population: Population) -> np.ndarray:
 def _v_reset(neuron: IntegerNeuron) -> np.ndarray:
     if neuron.reset == "subtract":
         return neuron.threshold - neuron.reset_value
-    return neuron.reset_value if neuron.reset == "value" else np.int32(0)
+    return neuron.reset_value if neuron.reset == "value" else np.zeros((), np.int32)
 
 
 def bias_carrier(network: QuantizedNetwork, population: Population) -> int | None:
     """Index of the connection whose Affine or Conv node carries the bias; None: it is zero, or v_leak carries it."""
     neuron = population.neuron
+    assert isinstance(neuron, IntegerNeuron)
     if not neuron.bias_mantissa.any() or (neuron.du != reg.DU_NO_MEMORY).any():
         return None
     bias = physical_bias(population)

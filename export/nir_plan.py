@@ -49,6 +49,7 @@ def plan_of(network: QuantizedNetwork, dt: float, built: Built) -> dict[str, Any
 
 def _population_plan(population: Population, carrier: int | None) -> dict[str, Any]:
     n = population.neuron
+    assert isinstance(n, IntegerNeuron)
     hidden = _hidden(n.spiking, n.reset)
     return {
         "name": population.name,

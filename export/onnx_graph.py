@@ -21,7 +21,7 @@ import onnx
 from onnx import GraphProto, ValueInfoProto, helper
 
 from spikeport.export.files import written_whole
-from spikeport.export.network import Population, QuantizedNetwork
+from spikeport.export.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.onnx_neuron import neuron_step, noise_at, noise_key
 from spikeport.export.onnx_ops import Ops, Value
 from spikeport.export.onnx_synapse import Signal, channel
@@ -72,7 +72,7 @@ def state_shapes(network: QuantizedNetwork) -> dict[str, tuple[Shape, type]]:
 
 def rest(network: QuantizedNetwork, samples: int) -> dict[str, np.ndarray]:
     """Every state input at rest, for a number of samples."""
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, (shape, dtype) in state_shapes(network).items():
         full = (shape[0], samples, *shape[1:]) if name.startswith("line/") else (samples, *shape)
         arrays[name] = np.zeros(full, dtype)
@@ -86,7 +86,7 @@ class _Model:
         self.network, self.potentials = network, potentials
         self.outer = Ops("", {})
         self.step = Ops("step/", self.outer.constants)
-        self.noisy = [p for p in network.populations if p.neuron.noise]
+        self.noise = {p.name: p.neuron.noise for p in network.populations if p.neuron.noise}
         self.states = state_shapes(network)
         self.next_states: dict[str, str] = {}
         self.results: list[tuple[ValueInfoProto, ValueInfoProto]] = []
@@ -94,9 +94,9 @@ class _Model:
 
     def graph(self) -> GraphProto:
         """The whole model."""
-        keys = {p.name: noise_key(self.outer, p.neuron.noise, "samples") for p in self.noisy}
+        keys = {name: noise_key(self.outer, noise, "samples") for name, noise in self.noise.items()}
         body = self._body(keys)
-        scanned = ["input", self._steps()] if self.noisy else ["input"]
+        scanned = ["input", self._steps()] if self.noise else ["input"]
         nexts = [_info(f"{name}/next", dtype, _state_axes(name, shape)) for name, (shape, dtype) in self.states.items()]
         outputs = [*nexts, *(stacked for _, stacked in self.results)]
         names = [o.name for o in outputs]
@@ -109,7 +109,7 @@ class _Model:
     def _inputs(self) -> list[ValueInfoProto]:
         inputs = [_info("input", np.int32, ("T", "N", *self.network.input.shape))]
         inputs += [_info(name, dtype, _state_axes(name, shape)) for name, (shape, dtype) in self.states.items()]
-        return inputs + ([_info("samples", np.int64, ("N",)), _info("first_step", np.int64, ())] if self.noisy else [])
+        return inputs + ([_info("samples", np.int64, ("N",)), _info("first_step", np.int64, ())] if self.noise else [])
 
     def _steps(self) -> str:
         """Absolute numbers of the timesteps, int64 `(T,)`."""
@@ -126,7 +126,7 @@ class _Model:
             self._push(name, signals[name.removeprefix("line/")])
         states = [(_info(f"step/{n}", dtype, _state_axes(n, shape)), n) for n, (shape, dtype) in self.states.items()]
         inputs = [info for info, _ in states] + [_info("step/input", np.int32, ("N", *source.shape))]
-        inputs += [_info("step/number", np.int64, ())] if self.noisy else []
+        inputs += [_info("step/number", np.int64, ())] if self.noise else []
         nexts = [_info(self.next_states[n], self.states[n][1], _state_axes(n, self.states[n][0])) for _, n in states]
         return helper.make_graph(self.step.nodes, "timestep", inputs, nexts + [each for each, _ in self.results])
 
@@ -138,7 +138,8 @@ class _Model:
         for c in self.network.incoming(p.name):
             part = channel(ops, c, self._delayed(signals, c), p.shape)
             a = Value(ops("Add", a.name, part.name) if a.bound else part.name, a.bound + part.bound)
-        eta = noise_at(ops, p.neuron.noise, key, "step/number", p.shape) if key else None
+        eta = noise_at(ops, self.noise[p.name], key, "step/number", p.shape) if key else None
+        assert isinstance(p.neuron, IntegerNeuron)
         new_u, new_v, spikes = neuron_step(ops, p.neuron, u, v, a, eta)
         if _remembers(p):
             self.next_states[f"u/{p.name}"] = ops.cast(new_u, np.int32)
@@ -184,6 +185,7 @@ def _state_axes(name: str, shape: Shape) -> tuple[int | str, ...]:
 
 
 def _remembers(population: Population) -> bool:
+    assert isinstance(population.neuron, IntegerNeuron)
     return bool((population.neuron.du != DU_NO_MEMORY).any())
 
 
