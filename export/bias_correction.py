@@ -20,8 +20,10 @@ from spikeport.export.rounding import BIAS_MAX, Plan, quantize_connection
 from spikeport.export.synapse import Connection
 from spikeport.export.weight_step import weight_step
 
-SHARE = 0.2
+REGISTER_SHARE = 0.2
 """Of the bias register, and of the range of v over all timesteps: no more goes into correction."""
+THRESHOLD_SHARE = 0.4
+"""Of the threshold: a neuron whose outlying weight was clipped must not fire without that input."""
 
 
 def correct_biases(network: FloatNetwork, plan: Plan, seen: Calibration) -> FloatNetwork:
@@ -37,7 +39,9 @@ def _corrected(network: FloatNetwork, p: Population, plan: Plan, seen: Calibrati
     by_channel = missed.mean(axis=tuple(range(1, missed.ndim)), keepdims=True)
     shift = (rounded_down - by_channel) / np.where(neuron.alpha == 1, 1.0, 1 - neuron.alpha)
     piled_up = np.minimum(network.timesteps, 1 / np.maximum(1 - neuron.beta, 1 / network.timesteps))
-    most = SHARE * scale * np.minimum(BIAS_MAX, reg.THRESHOLD_MAX / piled_up)
+    most = REGISTER_SHARE * scale * np.minimum(BIAS_MAX, reg.THRESHOLD_MAX / piled_up)
+    if neuron.spiking:
+        most = np.minimum(most, THRESHOLD_SHARE * neuron.threshold)
     return replace(p, neuron=replace(neuron, bias=neuron.bias + np.clip(shift, -most, most)))
 
 

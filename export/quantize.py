@@ -19,7 +19,7 @@ from spikeport.export.errors import InputError
 from spikeport.export.float_simulate import physical_input
 from spikeport.export.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork
 from spikeport.export.quantization_report import report
-from spikeport.export.rounding import BIAS_MAX, Plan, apply_plan, steady_bias
+from spikeport.export.rounding import BIAS_MAX, Plan, apply_plan, check_neuron, steady_bias
 from spikeport.export.scales import Fit, ScaleSearch, Synapses
 from spikeport.export.state_bounds import Bound, state_bounds
 from spikeport.export.synapse import Connection, Conv, Elementwise
@@ -69,6 +69,8 @@ def quantize(
     if not 2 <= weight_bits <= reg.WEIGHT_BITS_MAX:
         raise InputError(f"weight bits is {weight_bits}; choose 2 to {reg.WEIGHT_BITS_MAX}")
     values, _ = physical_input(network.input, calibration, network.timesteps)
+    for p in network.populations:
+        check_neuron(p)
     network = replace(network, input=choose_input(network.input, values, input_bits))
     seen, bounds = calibrate(network, values), state_bounds(network)
     settings = Settings(weight_bits, per_channel, margin)

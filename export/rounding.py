@@ -83,7 +83,7 @@ def quantize_population(network: FloatNetwork, population: Population, plan: Pla
     """Registers of a population at its planned scale."""
     n, scale = population.neuron, plan.scales[population.name]
     assert isinstance(n, FloatNeuron)
-    _check_neuron(population.name, n)
+    check_neuron(population)
     mantissa, exponent = bias_registers(np.asarray(steady_bias(n) / (scale * STATE_UNIT)))
     noise = replace(n.noise, amplitude=int(np.rint(n.noise.amplitude / (float(scale) * STATE_UNIT)))) if n.noise else None
     lattice = _on_lattice(n, mantissa << exponent, [plan.exponents[c.name] for c in network.incoming(population.name)])
@@ -114,7 +114,7 @@ def bias_registers(state_units: np.ndarray) -> tuple[np.ndarray, int]:
     """
     for exponent in range(reg.BIAS_EXPONENT_MAX + 1):
         mantissa = np.rint(state_units / (1 << exponent))
-        if np.abs(mantissa).max(initial=0) <= reg.BIAS_MANTISSA_MAX:
+        if reg.BIAS_MANTISSA_MIN <= mantissa.min() and mantissa.max() <= reg.BIAS_MANTISSA_MAX:
             return mantissa.astype(np.int32), exponent
     raise InputError(f"a bias of {np.abs(state_units).max():.0f} state units exceeds 4095 << 7; quantize with calibration data afresh")
 
@@ -141,7 +141,10 @@ def _on_lattice(n: FloatNeuron, bias: np.ndarray, exponents: list[int]) -> bool:
     return bool(all_or_nothing and whole)
 
 
-def _check_neuron(name: str, n: FloatNeuron) -> None:
+def check_neuron(population: Population) -> None:
+    """Refuse what no register means: InputError for decays outside 0..1, negative thresholds, a bias on a current that never decays."""
+    n, name = population.neuron, population.name
+    assert isinstance(n, FloatNeuron)
     for what, keep in ("alpha", n.alpha), ("beta", n.beta):
         if keep.size and not (keep.min() >= 0 and keep.max() <= 1):
             raise InputError(f"population {name}: {what} spans {keep.min():g}..{keep.max():g}; a chip keeps 0 to 1 of its state per step")

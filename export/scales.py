@@ -7,7 +7,8 @@ any number (for each channel its own, where allowed), e_c is an integer and the 
 
 where E_c is the mean square error of the current that rounding and clipping the weights of c makes, on the real statistics of its
 input, and S**2 / 12 that of rounding the threshold (if there is one) and of rounding down each current whose exponent is
-negative. The floor keeps registers from overflowing. Outliers are clipped where that is better for the others, since E_c counts both errors.
+negative. The floor keeps registers from overflowing. No single weight counts with more than threshold**2 in E_c: a spiking neuron cannot tell a current of
+forty thresholds from one of two, so one outlier is clipped before it starves the rest.
 """
 
 from __future__ import annotations
@@ -51,18 +52,19 @@ class Fit:
 class _ErrorTable:
     """E_c for every candidate step `base * 2**(m / PHASES)`, m from `first` on; `(groups, candidates)`."""
 
-    def __init__(self, synapses: Synapses, base: np.ndarray, bits: int) -> None:
+    def __init__(self, synapses: Synapses, base: np.ndarray, bits: int, threshold: np.ndarray) -> None:
         weight = synapses.weight.astype(np.float32)
         squares = synapses.squares.astype(np.float32)
         squares = squares + UNSEEN_SHARE * squares.mean() + np.finfo(np.float32).tiny
         half = 1 << (bits - 1)
+        worst = (threshold**2)[:, None].astype(np.float32)
         peak = np.abs(synapses.weight).max(axis=1)
         fits = np.ceil(PHASES * np.log2(np.where(peak > 0, peak, base) / ((half - 1) * base)) - 1e-6)
         self.first, last = int(fits.min()) - WIDEST_CLIPPING, int(fits.max()) + 1
         steps = base[:, None] * 2.0 ** (np.arange(self.first, last + 1) / PHASES)
         neurons = weight.shape[1] / synapses.fan_in
-        self.error = np.stack([_squared_error(weight, squares, s.astype(np.float32), half) for s in steps.T], axis=1) / neurons
-        self.energy = np.einsum("gw,gw,gw->g", weight, weight, squares, dtype=np.float64) / neurons
+        self.error = np.stack([_squared_error(weight, squares, s.astype(np.float32), half, worst) for s in steps.T], axis=1) / neurons
+        self.energy = np.minimum(weight**2 * squares, worst).sum(axis=1, dtype=np.float64) / neurons
 
     def at(self, m: np.ndarray) -> np.ndarray:
         """Error at `(groups, candidates)` steps; infinite below those tried, beyond them that of losing every weight."""
@@ -71,13 +73,15 @@ class _ErrorTable:
         return np.where(m < self.first, np.inf, np.where(m > self.first + last, self.energy[:, None], known))
 
 
-def _squared_error(weight: np.ndarray, squares: np.ndarray, step: np.ndarray, half: int) -> np.ndarray:
-    """Weighted squared error per row of weights rounded to multiples of `step`, clipped to `-half..half - 1`."""
+def _squared_error(weight: np.ndarray, squares: np.ndarray, step: np.ndarray, half: int, worst: np.ndarray) -> np.ndarray:
+    """Weighted squared error per row of weights rounded to multiples of `step`, clipped to `-half..half - 1`; at most `worst` each."""
     rounded = np.rint(weight / step[:, None])
     np.clip(rounded, -half, half - 1, out=rounded)
     rounded *= step[:, None]
     rounded -= weight
-    return np.einsum("gw,gw,gw->g", rounded, rounded, squares, dtype=np.float64)
+    rounded *= rounded
+    rounded *= squares
+    return np.minimum(rounded, worst, out=rounded).sum(axis=1, dtype=np.float64)
 
 
 class ScaleSearch:
@@ -85,8 +89,9 @@ class ScaleSearch:
 
     def __init__(self, synapses: Sequence[Synapses], bits: int, threshold: np.ndarray, *, fires: bool) -> None:
         self.base = _base_steps(synapses, bits, threshold)
-        self.tables = [_ErrorTable(s, self.base, bits) for s in synapses]
         self.unit = np.where(threshold > 0, threshold, 1.0)
+        worst = np.where((threshold > 0) & fires, threshold, np.inf)
+        self.tables = [_ErrorTable(s, self.base, bits, worst) for s in synapses]
         self.fires = fires
         lead = _peaks(synapses[0], self.base)
         self.offsets = [round(float(np.median(np.log2(_peaks(s, self.base) / lead)))) for s in synapses]
