@@ -32,7 +32,7 @@ inlined = numba.njit(nogil=True, cache=True, error_model="numpy", inline="always
 
 
 class Registers(NamedTuple):
-    """Per neuron, int32 `(size,)`, in the engine's order; fan_out `(connections, size)` int32 or int64.
+    """Per neuron, int32 `(size,)`, in the engine's order; fan_out `(connections, size)` int16 or int32.
 
     keep_u, keep_v: 4096ths kept per step. reset: added after firing to `v & subtract`. neuron: the noise generator's number.
     """
@@ -49,12 +49,11 @@ class Registers(NamedTuple):
 class Switches(NamedTuple):
     """What this population's neurons do.
 
-    memory: the current u is kept or may wrap. leaky: v decays. checked: v may saturate. subtract: -1 to reset by subtraction,
+    memory: the current u is kept or may wrap.  checked: v may saturate. subtract: -1 to reset by subtraction,
     else 0. spiking: firing is no overflow. gaussian: kind of noise.
     """
 
     memory: bool
-    leaky: bool
     checked: bool
     subtract: np.int32
     spiking: bool
@@ -71,14 +70,10 @@ def decay(x, keep):
 
 
 @compiled
-def load_current(total, exponent, current):
-    """current = total * 2**exponent, rounded down, in state units."""
-    if exponent >= 0:
-        for i in range(len(current)):
-            current[i] = np.int32(np.int32(total[i]) << np.int32(exponent + SHIFT))
-    else:
-        for i in range(len(current)):
-            current[i] = np.int32(np.int32(np.int32(total[i]) >> np.int32(-exponent)) << np.int32(SHIFT))
+def load_current(total, down, up, current):
+    """current = (total >> down) * up, which is total * 2**exponent, rounded down, in state units."""
+    for i in range(len(current)):
+        current[i] = np.int32(np.int32(np.int32(total[i]) >> np.int32(down & 31)) * up)
 
 
 @compiled
@@ -91,13 +86,6 @@ def remember_current(u, keep, current, lost):
         wrapped = np.int32(raw + 2 * L) if raw <= -L else wrapped
         u[i] = wrapped
         current[i] = wrapped
-
-
-@compiled
-def decay_potential(v, keep):
-    """v = keep * v."""
-    for i in range(len(v)):
-        v[i] = decay(v[i], keep[i])
 
 
 @compiled
@@ -122,11 +110,11 @@ def add_noise(key, neuron, bias, gaussian, amplitude, drive):
 
 
 @compiled
-def fire(v, current, drive, threshold, reset, subtract, spikes):
-    """v = v + u + bias, spike, reset; for populations proven never to saturate. Returns the number of spikes."""
+def fire(v, keep, current, drive, threshold, reset, subtract, spikes):
+    """v = keep * v + u + bias, spike, reset; for populations proven never to saturate. Returns the number of spikes."""
     count = np.int32(0)
     for i in range(len(v)):
-        moved = np.int32(np.int32(v[i] + current[i]) + drive[i])
+        moved = np.int32(np.int32(decay(v[i], keep[i]) + current[i]) + drive[i])
         spike = moved > threshold[i]
         after = min(np.int32(np.int32(moved & subtract) + reset[i]), TOP)
         v[i] = after if spike else moved
@@ -136,69 +124,73 @@ def fire(v, current, drive, threshold, reset, subtract, spikes):
 
 
 @compiled
-def fire_checked(v, current, drive, threshold, reset, subtract, spiking, lost, spikes):
-    """As `fire`, saturating; marks in lost what saturated, or fired where nothing may fire."""
-    count = np.int32(0)
+def fire_checked(v, keep, current, drive, threshold, reset, subtract, spiking, lost, spikes):
+    """As `fire`, saturating. Returns the number of spikes, and of neurons that lost something: already marked in lost,
+    saturated, or fired where nothing may fire."""
+    count, overflows = np.int32(0), np.int32(0)
     for i in range(len(v)):
-        ideal = np.int32(np.int32(v[i] + current[i]) + drive[i])
+        ideal = np.int32(np.int32(decay(v[i], keep[i]) + current[i]) + drive[i])
         moved = np.int32(min(max(ideal, -TOP), TOP))
         spike = moved > threshold[i]
-        lost[i] |= np.uint8((moved != ideal) | (spike & (not spiking)))
         after = min(np.int32(np.int32(moved & subtract) + reset[i]), TOP)
         v[i] = after if spike else moved
         spikes[i] = spike
         count = np.int32(count + np.int32(spike))
-    return count
+        overflows = np.int32(overflows + np.int32((lost[i] != 0) | (moved != ideal) | (spike & (not spiking))))
+    return count, overflows
 
 
 @compiled
 def count_events(spikes, fan_out):
     """Synapses reached by the spikes of a block."""
-    events = fan_out.dtype.type(0)
+    events = np.int32(0)
     for i in range(len(spikes)):
-        events += fan_out[i] if spikes[i] else fan_out.dtype.type(0)
+        events = np.int32(events + np.int32(np.int32(fan_out[i]) * np.int32(spikes[i])))
     return events
 
 
 @compiled
-def neuron_steps(total, start, exponent, first, last, u, v, registers, switches, keys, spikes, potentials, counts, events):
+def neuron_steps(total, start, scale, first, last, u, v, registers, switches, keys, spikes, potentials, counts, events):
     """Advance a population from timestep first to last; returns the number of overflows.
 
     total: `(samples, steps, size)`, the incoming sums; index 0 holds timestep `start`, or every timestep if there is one only.
-    u, v: int32 `(samples, size)`, updated. keys: uint32 `(samples, T)` or empty, the noise. spikes: uint8
+    scale: of the sums, as `load_current` takes it.
+    u, v: int32 `(samples, size)`, at rest before timestep 0; u is not touched without memory. keys: uint32 `(samples, T)` or empty, the noise. spikes: uint8
     `(samples, T, size)`; potentials: int32, the same or empty; counts `(samples, T)`; events `(connections, samples, T)`.
     """
     overflows = 0
     size = v.shape[1]
-    current, noisy = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32)
-    lost = np.zeros(BLOCK, np.uint8)
+    currents, drives, losses = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32), np.zeros(BLOCK, np.uint8)
+    changing = total.shape[1] > 1 or switches.memory
     watched = switches.memory or switches.checked or not switches.spiking
     for sample in range(len(v)):
         for begin in range(0, size, BLOCK):
             part = slice(begin, min(begin + BLOCK, size))
             block = slice(0, part.stop - begin)
-            potential = v[sample, part]
-            for t in range(first, last):
-                row = t - start if total.shape[1] > 1 else 0
-                load_current(total[sample, row, part], exponent, current[block])
+            current, lost, potential = currents[block], losses[block], v[sample, part]
+            keep, bias = registers.keep_v[part], registers.bias[part]
+            threshold, reset = registers.threshold[part], registers.reset[part]
+            drive = drives[block] if keys.size else bias
+            if first == 0:
+                potential[:] = 0
                 if switches.memory:
-                    remember_current(u[sample, part], registers.keep_u[part], current[block], lost[block])
-                if switches.leaky:
-                    decay_potential(potential, registers.keep_v[part])
-                drive = registers.bias[part]
+                    u[sample, part] = 0
+            for t in range(first, last):
+                if changing or t == first:
+                    load_current(total[sample, t - start if total.shape[1] > 1 else 0, part], scale[0], scale[1], current)
+                if switches.memory:
+                    remember_current(u[sample, part], registers.keep_u[part], current, lost)
                 if keys.size:
-                    add_noise(keys[sample, t], registers.neuron[part], drive, switches.gaussian, switches.amplitude, noisy[block])
-                    drive = noisy[block]
+                    add_noise(keys[sample, t], registers.neuron[part], bias, switches.gaussian, switches.amplitude, drive)
                 fired = spikes[sample, t, part]
-                threshold, reset = registers.threshold[part], registers.reset[part]
                 if watched:
-                    counts[sample, t] += fire_checked(
-                        potential, current[block], drive, threshold, reset, switches.subtract, switches.spiking, lost[block], fired
+                    count, lossy = fire_checked(
+                        potential, keep, current, drive, threshold, reset, switches.subtract, switches.spiking, lost, fired
                     )
-                    overflows += lost[block].sum()
-                    lost[block] = 0
+                    counts[sample, t] += count
+                    overflows += lossy
                 else:
-                    counts[sample, t] += fire(potential, current[block], drive, threshold, reset, switches.subtract, fired)
+                    counts[sample, t] += fire(potential, keep, current, drive, threshold, reset, switches.subtract, fired)
                 if potentials.size:
                     potentials[sample, t, part] = potential
                 for k in range(len(events)):
@@ -216,25 +208,3 @@ def add_channel(total, start, exponent, first, current):
             for i in range(total.shape[2]):
                 value = np.int32(total[sample, row, i])
                 current[sample, t - first, i] += value << np.int32(exponent) if exponent >= 0 else value >> np.int32(-exponent)
-
-
-@compiled
-def sum_pool(x, kernel, stride, padding, out):
-    """Channels-last sum pooling: `(images, H, W, C)` into out `(images, H', W', C)`, which starts at zero."""
-    for image in range(len(x)):
-        for oy in range(out.shape[1]):
-            for ky in range(kernel[0]):
-                y = oy * stride[0] + ky - padding[0]
-                if 0 <= y < x.shape[1]:
-                    pool_row(x[image, y], kernel[1], stride[1], padding[1], out[image, oy])
-
-
-@inlined
-def pool_row(x, kernel, stride, padding, out):
-    """Add the windows of one row `(W, C)` to one output row `(W', C)`."""
-    for ox in range(len(out)):
-        for kx in range(kernel):
-            at = ox * stride + kx - padding
-            if 0 <= at < len(x):
-                for c in range(out.shape[1]):
-                    out[ox, c] += x[at, c]

@@ -13,7 +13,7 @@ from spikeport.export.network import Population
 from spikeport.export.noise import MASK, integer_noise, mix
 from spikeport.hw.bounds import StateBound
 from spikeport.hw.engine.channel import Channel
-from spikeport.hw.engine.kernels import COUNT_LIMIT, Registers, Switches, add_channel, neuron_steps
+from spikeport.hw.engine.kernels import Registers, Switches, add_channel, neuron_steps
 from spikeport.hw.engine.layout import order, per_neuron
 
 
@@ -35,8 +35,6 @@ class Trace:
 class Neurons:
     """Common to both: makes traces. fan_out: int64 `(connections, *shape)` of the outgoing connections."""
 
-    state_dtype = torch.int64
-
     def __init__(self, population: Population, fan_out: np.ndarray, device: torch.device) -> None:
         self.population, self.neuron, self.device = population, population.neuron, device
         self.order = order(population.shape)
@@ -49,21 +47,25 @@ class Neurons:
         def zeros(*shape: int, dtype: torch.dtype) -> torch.Tensor:
             return torch.zeros(shape, dtype=dtype, device=self.device)
 
+        def empty(*shape: int, dtype: torch.dtype) -> torch.Tensor:
+            return torch.empty(shape, dtype=dtype, device=self.device)
+
         return Trace(
             samples,
-            u=zeros(n, size, dtype=self.state_dtype),
-            v=zeros(n, size, dtype=self.state_dtype),
-            spikes=zeros(n, steps, size, dtype=torch.uint8),
-            potentials=zeros(n, steps, size, dtype=torch.int32) if potentials else None,
+            u=self._at_rest(n),
+            v=self._at_rest(n),
+            spikes=empty(n, steps, size, dtype=torch.uint8),
+            potentials=empty(n, steps, size, dtype=torch.int32) if potentials else None,
             counts=zeros(n, steps, dtype=torch.int64),
             events=zeros(len(self.fan_out), n, steps, dtype=torch.int64),
         )
 
+    def _at_rest(self, n: int) -> torch.Tensor:
+        return torch.zeros(n, self.population.size, dtype=torch.int64, device=self.device)
+
 
 class CompiledNeurons(Neurons):
     """32-bit arithmetic in one compiled pass, on the CPU."""
-
-    state_dtype = torch.int32
 
     def __init__(self, population: Population, fan_out: np.ndarray, bound: StateBound) -> None:
         super().__init__(population, fan_out, torch.device("cpu"))
@@ -77,17 +79,20 @@ class CompiledNeurons(Neurons):
             bias=per_neuron(neuron.bias, shape),
             reset=per_neuron(leaves << reg.STATE_SHIFT, shape),
             neuron=self.order.astype(np.int32),
-            fan_out=self.fan_out.astype(np.int32 if self.fan_out.max(initial=0) < COUNT_LIMIT else np.int64),
+            fan_out=self.fan_out.astype(np.int16 if self.fan_out.max(initial=0) < 1 << 15 else np.int32),
         )
         self.switches = Switches(
             memory=bool((neuron.du != reg.DU_NO_MEMORY).any()) or not bound.u_excluded,
-            leaky=bool(neuron.dv.any()),
             checked=not bound.v_excluded,
             subtract=np.int32(-1 if subtract else 0),
             spiking=neuron.spiking,
             gaussian=neuron.noise is not None and neuron.noise.kind == "gaussian",
             amplitude=int(neuron.noise.amplitude) if neuron.noise else 0,
         )
+
+    def _at_rest(self, n: int) -> torch.Tensor:
+        """Memory only: the kernel clears it at timestep 0, block by block."""
+        return torch.empty(n, self.population.size, dtype=torch.int32)
 
     def advance(self, trace: Trace, channels: Sequence[Channel], first: int, last: int) -> None:
         """Timesteps first..last-1 with the given incoming channels."""
@@ -99,7 +104,7 @@ class CompiledNeurons(Neurons):
         trace.overflows += neuron_steps(
             np.ascontiguousarray(total),
             start,
-            exponent,
+            (np.int32(max(-exponent, 0)), np.int32(1 << (max(exponent, 0) + reg.STATE_SHIFT))),
             first,
             last,
             trace.u.numpy(),

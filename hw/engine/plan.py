@@ -9,8 +9,9 @@ from math import prod
 import numpy as np
 import torch
 
-from spikeport.export.network import Population, QuantizedNetwork
+from spikeport.export.network import Connection, Population, QuantizedNetwork
 from spikeport.hw.bounds import INT32_EXACT, Bounds
+from spikeport.hw.engine.kernels import COUNT_LIMIT
 from spikeport.hw.engine.layout import to_engine
 from spikeport.hw.engine.neurons import CompiledNeurons, Neurons, TorchNeurons
 from spikeport.hw.engine.synapse import Synapse
@@ -39,7 +40,7 @@ class Plan:
     def _neurons(self, population: Population) -> Neurons:
         reach, bound = self._fan_outs(population.name), self.bounds.states[population.name]
         partial = max((self.bounds.sums[c.name].partial for c in self.network.incoming(population.name)), default=0)
-        if self.compiled and bound.int32_exact and partial < INT32_EXACT:
+        if self.compiled and bound.int32_exact and partial < INT32_EXACT and reach.max(initial=0) < COUNT_LIMIT:
             return CompiledNeurons(population, reach, bound)
         return TorchNeurons(population, reach, self.device)
 
@@ -64,12 +65,16 @@ class Plan:
         members = [tuple(names[i] for i in group) for group in sorted(found, key=lambda g: found[g])]
         return tuple(Group(m, len(m) > 1 or m[0] in loops) for m in members)
 
-    @property
-    def bytes_per_sample(self) -> int:
-        """Working memory of one sample: every raster, and the largest connection's messages and sums in floating point."""
-        rasters = sum(p.size + 12 for p in self.network.populations) * self.timesteps + 8 * prod(self.network.input.shape)
-        largest = max((self._connection_size(c) for c in self.network.connections), default=0)
-        return rasters + 8 * self.timesteps * largest + sum(8 * p.size for p in self.network.populations)
+    def bytes_per_sample(self, held: bool) -> int:
+        """Working memory of one sample: every population's state and raster, and the busiest connection's messages and sums."""
+        state = sum(p.size * (8 + 2 * self.timesteps) for p in self.network.populations)
+        busiest = max((self._connection_bytes(c, held) for c in self.network.connections), default=0)
+        return state + busiest + 8 * prod(self.network.input.shape)
 
-    def _connection_size(self, connection) -> int:
-        return prod(self.network.shape(connection.source)) + self.network[connection.target].size
+    def _connection_bytes(self, connection: Connection, held: bool) -> int:
+        """Pooled messages as bytes and as float32, sums in 4 bytes; both twice that in float64."""
+        source = self.network.shape(connection.source)
+        read = prod(connection.pool.output_shape(source) if connection.pool else source)
+        steps = 1 if held and connection.source == self.network.input.name else self.timesteps
+        wide = 1 if self.bounds.sums[connection.name].float32_exact else 2
+        return steps * wide * (5 * read + 4 * self.network[connection.target].size)

@@ -4,12 +4,45 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 import torch
 from torch.nn import functional
 
 from spikeport.export.network import Pool, Shape
-from spikeport.hw.engine.kernels import sum_pool
+from spikeport.hw.engine.kernels import compiled
 from spikeport.hw.engine.layout import grid, two_axes
+
+
+@compiled
+def sum_pool(x, kernel, stride, padding, out):
+    """Channels-last sum pooling: `(images, H, W, C)` into out `(images, H', W', C)`; rows first, as they are contiguous."""
+    row = np.empty((x.shape[2], x.shape[3]), out.dtype)
+    for image in range(len(x)):
+        for oy in range(out.shape[1]):
+            row[:] = 0
+            top = oy * stride[0] - padding[0]
+            for y in range(max(0, top), min(x.shape[1], top + kernel[0])):
+                add_row(x[image, y], row)
+            pool_row(row, kernel[1], stride[1], padding[1], out[image, oy])
+
+
+@compiled
+def add_row(x, row):
+    """row += x, both `(W, C)`."""
+    source, target = x.ravel(), row.ravel()
+    for i in range(len(target)):
+        target[i] += source[i]
+
+
+@compiled
+def pool_row(row, kernel, stride, padding, out):
+    """Sums over the windows of one row `(W, C)` into `(W', C)`."""
+    out[:] = 0
+    for ox in range(len(out)):
+        left = ox * stride - padding
+        for at in range(max(0, left), min(len(row), left + kernel)):
+            for c in range(out.shape[1]):
+                out[ox, c] += row[at, c]
 
 
 class SumPool:
@@ -28,12 +61,8 @@ class SumPool:
         pooled = (self._compiled if self.compiled else self._sliced)(images)
         return pooled.reshape(*x.shape[:2], -1)
 
-    def density(self, density: float) -> float:
-        """Expected fraction of windows that hold a message, if messages fall independently."""
-        return 1 - (1 - density) ** (self.kernel[0] * self.kernel[1])
-
     def _compiled(self, images: torch.Tensor) -> torch.Tensor:
-        out = torch.zeros(len(images), *self.target, dtype=self.dtype)
+        out = torch.empty(len(images), *self.target, dtype=self.dtype)
         sum_pool(images.numpy(), self.kernel, self.stride, self.padding, out.numpy())
         return out
 

@@ -42,7 +42,7 @@ def run(
     plan = Plan(network, stimulus.timesteps, device)
     collector = Collector(network, stimulus, record)
     with plain_sums(), _workers(plan) as (executor, count):
-        size = _chunk_size(plan, len(stimulus), count)
+        size = _chunk_size(plan.bytes_per_sample(stimulus.held), len(stimulus), count)
         parts = [slice(i, min(i + size, len(stimulus))) for i in range(0, len(stimulus), size)]
         futures = {executor.submit(_run_chunk, plan, stimulus[part], part, collector): part for part in parts}
         for future in as_completed(futures):
@@ -65,8 +65,8 @@ def _workers(plan: Plan) -> Iterator[tuple[ThreadPoolExecutor, int]]:
         torch.set_num_threads(before)
 
 
-def _chunk_size(plan: Plan, samples: int, workers: int) -> int:
-    fits = max(1, CHUNK_BYTES // plan.bytes_per_sample)
+def _chunk_size(bytes_per_sample: int, samples: int, workers: int) -> int:
+    fits = max(1, CHUNK_BYTES // bytes_per_sample)
     return min(fits, -(-samples // workers))
 
 
@@ -123,6 +123,5 @@ def _at_step(plan: Plan, connection: Connection, messages: dict[str, torch.Tenso
 
 
 def _channel(plan: Plan, connection: Connection, x: torch.Tensor, start: int) -> Channel:
-    density = float(torch.count_nonzero(x)) / max(1, x.numel())
-    total = plan.synapses[connection.name](x.contiguous(), density)
+    total = plan.synapses[connection.name](x.contiguous())
     return Channel(total, connection.exponent, start, bits=24 if isinstance(connection.op, Conv) else 32)

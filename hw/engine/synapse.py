@@ -79,13 +79,18 @@ class Synapse:
         self.events = EventSynapse(connection, shape, high) if compiled and EventSynapse.fits(connection, low, high) else None
         self.rearranged = _rearrangement(connection.op.output_shape(shape), network.shape(connection.target))
 
-    def __call__(self, x: torch.Tensor, density: float) -> torch.Tensor:
-        """`(n, T, size)` messages, of which a fraction `density` is not zero, to `(n, T, outputs)` sums of any number type."""
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """`(n, T, size)` messages to `(n, T, outputs)` sums of any number type."""
         if self.pool:
-            x, density = self.pool(x), self.pool.density(density)
-        sparse = self.events is not None and self.events.pays(density, x.shape[1])
+            x = self.pool(x)
+        sparse = self.events is not None and self.events.pays(_activity(x))
         total = self.events(x) if sparse else self.dense(x)
         return total if self.rearranged is None else total[..., self.rearranged]
+
+
+def _activity(x: torch.Tensor) -> float:
+    """Mean message of the first few samples."""
+    return float(x[:4].sum()) / max(1, x[:4].numel())
 
 
 def _rearrangement(made: Shape, wanted: Shape) -> torch.Tensor | None:
