@@ -18,7 +18,7 @@ from spikeport.analysis.charts import (
 from spikeport.analysis.cost import Band
 from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.markup import Node, el
-from spikeport.analysis.numbers import percent, si, si_scale
+from spikeport.analysis.numbers import percent, points, si, si_scale
 from spikeport.analysis.report import AccuracyCurve, Report
 from spikeport.analysis.truncation import Truncation
 
@@ -60,7 +60,7 @@ def _validation_marks(frame: Frame, truncation: Truncation) -> list[Node]:
     notes = [
         f"validation, T' = {s.timesteps}: {percent(s.accuracy)}, loss {s.loss:.2f} ({s.low:.2f} to {s.high:.2f}) points" for s in steps
     ]
-    marks = level(frame, full - truncation.tolerance, f"tolerance {truncation.tolerance:g} points", "faint")
+    marks = level(frame, full - truncation.tolerance, f"tolerance {points(truncation.tolerance)}", "faint")
     marks += whiskers(frame, xs, [full - s.high for s in steps], [full - s.low for s in steps], "second")
     return marks + dots(frame, xs, [100 * s.accuracy for s in steps], notes, "second", 2.5)
 

@@ -37,6 +37,11 @@ def percent(fraction: float, places: int = 2) -> str:
     return f"{100 * fraction:.{places}f} %"
 
 
+def points(value: float) -> str:
+    """Percentage points."""
+    return f"{value:g} point{'' if value == 1 else 's'}"
+
+
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Round numbers (1, 2, 5 times a power of ten) inside a range."""
     step = 10.0 ** floor(log10((high - low) / most))

@@ -11,8 +11,8 @@ import numpy as np
 from spikeport.analysis.markup import Child, Node, el
 from spikeport.analysis.rasters import LayerRaster, SampleRaster
 
-CELL, ROW = 22.0, 1.6
-"""Width of a timestep and height of a neuron, in drawing units."""
+CELL, ROW, STRIP = 22.0, 1.6, 30.0
+"""Width of a timestep, height of a neuron, least height of a layer, in drawing units."""
 LABELS, GAP = 92.0, 16.0
 
 
@@ -41,7 +41,7 @@ def _raster(sample: SampleRaster, title: str, chosen: int) -> Node:
     top = 12.0
     for layer in sample.layers:
         marks += _layer(layer, top, width)
-        top += layer.shown * ROW + GAP
+        top += _row(layer) * layer.shown + GAP
     marks += [_step_text(t, str(t + 1), top, "tick middle") for t in range(steps)]
     marks.append(el("text", "timestep", x=LABELS - 8, y=top, class_="tick end"))
     marks += [_step_text(t, str(answer), top + 17, f"answer {_verdict(answer, sample.label)}") for t, answer in enumerate(sample.answers)]
@@ -57,9 +57,12 @@ def _step_text(step: int, text: str, y: float, kind: str) -> Node:
 
 
 def _layer(layer: LayerRaster, top: float, width: float) -> list[Child]:
-    height = layer.shown * ROW
+    row_height = _row(layer)
+    height = layer.shown * row_height
     ticks = "".join(
-        f"M{LABELS + t * CELL + 2:.1f} {top + (row + 0.5) * ROW:.1f}h{CELL - 4:.0f}" for t, rows in enumerate(layer.spikes) for row in rows
+        f"M{LABELS + t * CELL + 2:.1f} {top + (row + 0.5) * row_height:.1f}h{CELL - 4:.0f}"
+        for t, rows in enumerate(layer.spikes)
+        for row in rows
     )
     shown = f"{layer.shown} of {layer.neurons:,}" if layer.shown < layer.neurons else f"{layer.neurons}"
     return [
@@ -68,6 +71,10 @@ def _layer(layer: LayerRaster, top: float, width: float) -> list[Child]:
         el("text", layer.name, x=LABELS - 8, y=top + height / 2 - 1, class_="label end"),
         el("text", shown, x=LABELS - 8, y=top + height / 2 + 12, class_="tick end"),
     ]
+
+
+def _row(layer: LayerRaster) -> float:
+    return max(ROW, STRIP / layer.shown)
 
 
 def _verdict(answer: int, label: int | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spikeport.analysis import sections
 from spikeport.analysis.markup import Child, Node, el, html
-from spikeport.analysis.numbers import DASH, percent, si
+from spikeport.analysis.numbers import percent, points, si
 from spikeport.analysis.report import Report
 from spikeport.export.files import write_text
 from spikeport.hw.verify import Verification
@@ -25,9 +25,7 @@ def render(report: Report) -> str:
         el("style", style),
     )
     main = el("main", _hero(report), _warnings(report), sections.all_sections(report))
-    footer = el(
-        "footer", el("p", f"spikeport {report.versions.get('spikeport', '')}, report format {report.version}. All data is in report.json.")
-    )
+    footer = el("footer", el("p", f"spikeport, report format {report.version}. All data is in report.json."))
     return "<!doctype html>\n" + html(el("html", head, el("body", _masthead(report), main, footer), lang="en"))
 
 
@@ -53,7 +51,7 @@ def _hero(report: Report) -> Node:
 
 def _stamp(verification: Verification | None) -> Node:
     if verification is None:
-        return _stamp_box("absent", DASH, "not verified", "No backend was compared with the reference in this run.", None)
+        return _stamp_box("absent", None, "No backend was compared with the reference in this run.", None)
     differences = sum(verification.differences.values())
     backends = (
         " = ".join(("reference", *verification.backends)) if verification.equal else "reference against " + ", ".join(verification.backends)
@@ -63,16 +61,16 @@ def _stamp(verification: Verification | None) -> Node:
         f"{verification.samples:,} samples, {verification.timesteps} timesteps"
     )
     if verification.equal:
-        return _stamp_box("equal", "0", "differences", f"in {compared}", backends)
-    return _stamp_box("different", f"{differences:,}", "differences", f"in {compared}. First: {verification.first}", backends)
+        return _stamp_box("equal", "0", f"in {compared}", backends)
+    return _stamp_box("different", f"{differences:,}", f"in {compared}. First: {verification.first}", backends)
 
 
-def _stamp_box(kind: str, figure: str, word: str, detail: str, backends: str | None) -> Node:
+def _stamp_box(kind: str, figure: str | None, detail: str, backends: str | None) -> Node:
     heading = {"equal": "Verified spike for spike", "different": "Verification failed", "absent": "Not verified"}[kind]
     text = el(
         "div",
         el("h2", heading),
-        el("p", el("strong", figure), f" {word}" if kind != "absent" else None, class_="figure"),
+        el("p", el("strong", figure), " differences", class_="figure") if figure else None,
         el("p", detail, class_="detail"),
         el("p", backends, class_="backends") if backends else None,
     )
@@ -112,8 +110,8 @@ def _how_chosen(report: Report) -> str:
     if truncation is None:
         return "truncation not run"
     if truncation.chosen == truncation.timesteps:
-        return f"none can go: loss below {truncation.tolerance:g} points not shown"
-    return f"loss below {truncation.tolerance:g} points with {100 * truncation.confidence:g} % confidence"
+        return f"none can go: loss below {points(truncation.tolerance)} not shown"
+    return f"loss below {points(truncation.tolerance)} with {100 * truncation.confidence:g} % confidence"
 
 
 def _fact(name: str, value: str, note: str) -> Node:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from spikeport.analysis.cost import Cost
 from spikeport.analysis.figures import accuracy_figure, fisher_figure, trade_off_figure
 from spikeport.analysis.markup import Child, Node, el
-from spikeport.analysis.numbers import DASH, TIMES, count, percent, si, significant
+from spikeport.analysis.numbers import DASH, TIMES, count, percent, points, si, significant
 from spikeport.analysis.raster_figure import raster_figure
 from spikeport.analysis.report import AccuracyCurve, Report
 from spikeport.analysis.truncation import Truncation
@@ -95,9 +95,9 @@ def _decision(truncation: Truncation) -> Node:
 def _statement(truncation: Truncation) -> str:
     proposal = f" Fisher information proposed {truncation.proposal}." if truncation.proposal else ""
     if truncation.chosen == truncation.timesteps:
-        return f"No smaller number of timesteps was shown to lose less than {truncation.tolerance:g} points.{proposal}"
+        return f"No smaller number of timesteps was shown to lose less than {points(truncation.tolerance)}.{proposal}"
     return (
-        f"With {100 * truncation.confidence:g} % confidence, {truncation.chosen} timesteps lose less than {truncation.tolerance:g} points against "
+        f"With {100 * truncation.confidence:g} % confidence, {truncation.chosen} timesteps lose less than {points(truncation.tolerance)} against "
         f"{truncation.timesteps} ({truncation.samples:,} validation samples; {truncation.method}).{proposal}"
     )
 

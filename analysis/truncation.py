@@ -133,6 +133,7 @@ def with_proposal(truncation: Truncation, fisher: FisherResult, share: float = 0
 
 def confirmed(truncation: Truncation, correct: np.ndarray) -> Truncation:
     """Add the accuracy at T and at the chosen T' on test data, `correct` as in `truncate`."""
+    assert correct.shape[1] == truncation.timesteps, "the test record has another number of timesteps"
     step = _step(correct, truncation.chosen, "shown", 1 - truncation.confidence)
     full = float(correct[:, truncation.timesteps - 1].mean())
     return replace(truncation, test=Confirmation(len(correct), full, step.accuracy, step.loss, step.low, step.high))
