@@ -101,7 +101,8 @@ def physical(seed: int) -> FloatNetwork:
         return replace(p, neuron=replace(n, threshold=n.threshold * 100, current_bias=rng.choice([0.0, 0.25])))
 
     connections = (
-        replace(c, op=replace(c.op, weight=np.round(c.weight / np.abs(c.weight).max(initial=1e-9) * 64) / 16)) for c in network.connections
+        replace(c, op=replace(c.op, weight=np.asarray(np.round(c.weight / np.abs(c.weight).max(initial=1e-9) * 64) / 16)))
+        for c in network.connections
     )
     populations = tuple(map(changed, network.populations))
     return replace(network, input=replace(network.input, scale=1.0), populations=populations, connections=tuple(connections))
