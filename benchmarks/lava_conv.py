@@ -64,8 +64,9 @@ def compare(name: str, messages: np.ndarray, message_bits: int) -> dict[str, Any
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("lava_conv.json"), help="where the results are written")
+    parser.add_argument("--out", type=Path, default=Path("runs/lava_conv.json"), help="where the results are written")
     out = parser.parse_args().out
+    out.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(1)
     shape = (34, 34, 16)
     results = [compare(f"{rate:.0%} spikes", (rng.random(shape) < rate).astype(np.int32), 0) for rate in (0.02, 0.1, 0.3, 1.0)]

@@ -9,11 +9,10 @@ import pytest
 from lava_compare import differences
 from random_networks import random_network, random_stimulus
 
-from spikeport.export.errors import InputError
 from spikeport.export.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.synapse import Elementwise, Pool
 from spikeport.hw import reference
-from spikeport.hw.lava import available, backend, stream
+from spikeport.hw.lava import backend, stream
 from spikeport.hw.stimulus import encode
 
 pytest.importorskip("lava.magma.core.process.process")
@@ -129,9 +128,3 @@ def test_run_configuration_is_a_choice():
 def test_importing_the_package_does_not_import_lava():
     code = "import sys, spikeport.hw.lava.backend, spikeport.hw.lava.oracle; sys.exit('lava' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-def test_a_newer_python_is_told_what_to_do(monkeypatch):
-    monkeypatch.setattr(available.sys, "version_info", (3, 12, 1))
-    with pytest.raises(InputError, match=r"Python 3\.10"):
-        available.require_lava()

@@ -169,3 +169,13 @@ def test_sums_beyond_32_bits_are_refused():
     )
     with pytest.raises(InputError, match="connection wide may sum to"):
         oracle.run(network, encode(source, np.ones((1, 300), np.int32), 1))
+
+
+def test_delays_beyond_the_chip_are_refused():
+    network = single_neuron(vth=5, weight=10)
+    late = replace(network.connections[0], delay=63)
+    stimulus = encode(network.input, np.ones((1, 1), np.int32), 2)
+    with pytest.raises(InputError, match="connection syn takes 63 timesteps"):
+        oracle.run(replace(network, connections=(late,)), stimulus)
+    slow = replace(network, connections=(replace(late, delay=62),))
+    assert not differences(reference.run(slow, stimulus, "potentials"), oracle.run(slow, stimulus, "potentials"))

@@ -30,6 +30,7 @@ from lava.proc.sparse.process import Sparse as SparseProcess
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
+from spikeport.export import registers as reg
 from spikeport.export.errors import InputError
 from spikeport.export.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.synapse import Connection, Conv, Shape
@@ -54,7 +55,7 @@ def lower(network: QuantizedNetwork, tape: Tape, first_sample: int, process_mode
     tapped: populations whose potential is sent to the tape, which Lava's own LIF cannot do.
 
     Raises:
-        InputError: a connection whose sums Lava's 32-bit registers cannot hold, or that stock Lava has no process for.
+        InputError: a connection whose delay or sums the registers cannot hold, or that Lava's stock models cannot run.
     """
     graph = Graph()
     for population in network.populations:
@@ -100,7 +101,7 @@ def scalar_or_full(register: np.ndarray, shape: Shape) -> Any:
 def add_connection(graph: Graph, network: QuantizedNetwork, c: Connection, stock: bool) -> None:
     """Processes and wires from the source's spikes to the target's input."""
     source = HOST if c.source == network.input.name else c.source
-    shape, delay = network.shape(c.source), network.hardware_delay(c) - 1
+    shape, delay = network.shape(c.source), extra_delay(network, c)
     messages, pool = message_range(network, c), None
     folded = synapses(c.op, c.pool, shape)
     if folded is None and c.pool:
@@ -118,6 +119,14 @@ def add_connection(graph: Graph, network: QuantizedNetwork, c: Connection, stock
         channels_last, channels_first = (*range(1, len(shape)), 0), (2, 0, 1)
     graph.wires.append(Wire(source, "s_out", name, "s_in", channels_last))
     graph.wires.append(Wire(name, "a_out", c.target, "a_in", channels_first))
+
+
+def extra_delay(network: QuantizedNetwork, c: Connection) -> int:
+    """Timesteps beyond the one that every connection takes."""
+    delay = network.hardware_delay(c)
+    if delay > reg.DELAY_MAX:
+        raise InputError(f"connection {c.name} takes {delay} timesteps on hardware, the limit is {reg.DELAY_MAX}; shorten its delay")
+    return delay - 1
 
 
 def add_axon(graph: Graph, source: str, connection: Connection, axon: Node) -> str:

@@ -68,6 +68,7 @@ class LavaRuntime:
             raise
         finally:
             watch.over.set()
+            watch.join(STOP_SECONDS)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
