@@ -25,7 +25,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from spikeport.export.network import FloatNeuron, ResetKind
+from spikeport.export.neuron import FloatNeuron, ResetKind
 from spikeport.export.nir_flat import NodeError, numbers
 from spikeport.export.nir_graph import Node
 
