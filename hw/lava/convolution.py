@@ -21,17 +21,30 @@ from lava.proc.conv.process import Conv
 from spikeport.export.registers import STATE_LIMIT
 
 GEOMETRY = "i8[::1], i8[::1], i8[::1], i8"
+TOGETHER = 4
+"""Messages of a pixel that are added in one pass over the outputs, which saves loading and storing these."""
+
+
+@numba.njit
+def senders(messages, x, y, group, channels, values):
+    """Channels of a pixel's group that send, and what; returns how many. The values behind are 0, to fill the last pass."""
+    count, per_group = 0, len(channels) - TOGETHER
+    for channel in range(group * per_group, (group + 1) * per_group):
+        if messages[x, y, channel] != 0:
+            channels[count], values[count] = channel, messages[x, y, channel]
+            count += 1
+    values[count : count + TOGETHER] = 0
+    return count
 
 
 @numba.njit([f"void(i4[:,:,::1], {t}[:,:,:,::1], {t}[:,:,::1], {GEOMETRY})" for t in ("i4", "i8")], cache=True, nogil=True)
 def scatter(messages, weight, total, stride, padding, dilation, groups):
     """Add every message's kernel to `total` (X, Y, outputs); weight `(kx, ky, inputs, outputs / groups)`, a correlation."""
     width, per_group = weight.shape[3], messages.shape[2] // groups
-    for x, y in np.ndindex(messages.shape[:2]):
-        sending = np.flatnonzero(messages[x, y])
-        if sending.size == 0:
-            continue
-        for i in range(weight.shape[0]):
+    c, m = np.zeros(per_group + TOGETHER, np.int64), np.zeros(per_group + TOGETHER, total.dtype)
+    for x, y, group in np.ndindex(messages.shape[0], messages.shape[1], groups):
+        count = senders(messages, x, y, group, c, m)
+        for i in range(weight.shape[0] if count else 0):
             X, left = divmod(x + padding[0] - i * dilation[0], stride[0])
             if left or X < 0 or X >= total.shape[0]:
                 continue
@@ -39,12 +52,12 @@ def scatter(messages, weight, total, stride, padding, dilation, groups):
                 Y, left = divmod(y + padding[1] - j * dilation[1], stride[1])
                 if left or Y < 0 or Y >= total.shape[1]:
                     continue
-                for channel in sending:
-                    first = channel // per_group * width
-                    reached, synapses = total[X, Y, first : first + width], weight[i, j, channel]
-                    message = total.dtype.type(messages[x, y, channel])
+                reached, w = total[X, Y, group * width : (group + 1) * width], weight[i, j]
+                for n in range(0, count, TOGETHER):
+                    m0, m1, m2, m3 = m[n], m[n + 1], m[n + 2], m[n + 3]
+                    w0, w1, w2, w3 = w[c[n]], w[c[n + 1]], w[c[n + 2]], w[c[n + 3]]
                     for k in range(width):
-                        reached[k] += message * synapses[k]
+                        reached[k] += m0 * w0[k] + m1 * w1[k] + m2 * w2[k] + m3 * w3[k]
 
 
 @implements(proc=Conv, protocol=LoihiProtocol)
