@@ -25,7 +25,7 @@ class RunConfig:
     weight_bits: int = 8
     per_channel: bool = False
     finetune_epochs: int = 0
-    tolerance: float = 0.5
+    tolerance: float = 1.0
     device: str = "loihi2"
     verify_backends: str = "engine,lava"
     verify_samples: int = 50

@@ -101,7 +101,7 @@ def keys(split):
 def test_digits_splits_are_disjoint_complete_and_stratified():
     digits = data.load("digits", seed=3)
     splits = (digits.train, digits.validation, digits.test)
-    assert [len(s) for s in splits] == [1257, 180, 360]
+    assert [len(s) for s in splits] == [1037, 400, 360]
     assert len(set().union(*map(keys, splits))) == sum(len(keys(s)) for s in splits) == 1797
     for split in splits:
         share = np.bincount(split.labels, minlength=10) / len(split)

@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from spikeport.export.errors import InputError
 from spikeport.export.files import write_text
-from spikeport.train.methods import METHODS
+from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.neurons.base import NeuronConfig
-from spikeport.train.neurons.stbp import LIFConfig
+from spikeport.train.optimization import OptimizerConfig
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """Optimizer and its course. The learning rate rises over `warmup_epochs`, then falls along a cosine to zero.
-
-    momentum: SGD only. clip_norm: largest norm of the gradient, 0 for no clipping.
-    """
-
-    kind: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = 4e-3
-    weight_decay: float = 1e-2
-    momentum: float = 0.9
-    warmup_epochs: float = 0.0
-    clip_norm: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.kind not in ("adamw", "sgd"):
-            raise InputError(f"optimizer {self.kind!r} is unknown; choose adamw or sgd")
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate {self.learning_rate} must be positive")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run. shift: images move by up to so many pixels in training. seed: of weights, order, augmentation and splits.
+    """One training run. What is left out of loss, readout and neuron is the method's own (`train.methods`).
+
+    shift: images move by up to so many pixels in training. seed: of weights, order, augmentation and splits.
 
     threads: of torch's operators, 0 for torch's own choice; part of the configuration because sums, and so the last bits of
     a result, depend on it. Networks on 8 x 8 pixels gain little from a second thread and lose much where it has to share its core.
@@ -51,6 +35,8 @@ class TrainConfig:
     data: str = "digits"
     arch: str = "digits"
     method: str = "stbp"
+    loss: str = ""
+    readout: str = ""
     timesteps: int = 4
     epochs: int = 30
     batch_size: int = 64
@@ -60,11 +46,20 @@ class TrainConfig:
     seed: int = 0
     threads: int = 0
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    neuron: NeuronConfig = field(default_factory=LIFConfig)
+    neuron: NeuronConfig = None  # type: ignore[assignment]  # filled in below
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise InputError(f"method {self.method!r} is unknown; choose one of {', '.join(METHODS)}")
+        method = METHODS[self.method]
+        for name, own in (("loss", method.loss), ("readout", method.readout), ("neuron", method.neuron)):
+            object.__setattr__(self, name, getattr(self, name) or own)
+        if type(self.neuron) is not type(method.neuron):
+            raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
+        if self.loss not in LOSSES:
+            raise InputError(f"loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
+        if self.readout not in ("current", "spikes"):
+            raise InputError(f"readout {self.readout!r} is unknown; choose current or spikes")
         for name in ("timesteps", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -74,7 +69,7 @@ class TrainConfig:
 
 
 RECIPES = {
-    "digits": TrainConfig(epochs=40, shift=1, threads=1),
+    "digits": TrainConfig(timesteps=8, epochs=30, shift=1, threads=1),
     "mnist": TrainConfig(data="mnist", arch="mnist", epochs=4, batch_size=128),
     "fashion-mnist": TrainConfig(data="fashion-mnist", arch="mnist", epochs=8, batch_size=128),
 }
@@ -89,7 +84,11 @@ def recipe(data: str, **changes: Any) -> TrainConfig:
     """
     if data not in RECIPES:
         raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(RECIPES)}")
-    return replace(RECIPES[data], **changes)
+    method = METHODS.get(changes.get("method", RECIPES[data].method))
+    if method is None:
+        return replace(RECIPES[data], **changes)
+    own = {"neuron": method.neuron, "loss": method.loss, "readout": method.readout}
+    return replace(RECIPES[data], **{**own, **method.settings, **changes})
 
 
 def write_config(path: Path, config: TrainConfig) -> None:
@@ -103,20 +102,27 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         InputError: missing file, no TOML, unknown fields, wrong types, values out of range.
     """
+    return from_table(read_toml(path), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        InputError: missing file, or no TOML.
+    """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path} cannot be read as TOML ({error})") from None
-    return from_table(table, str(path))
 
 
 def from_table(table: dict[str, Any], where: str) -> TrainConfig:
     """A configuration from a parsed table; `where` names it in errors."""
     method = METHODS.get(table.get("method", TrainConfig.method))
-    neuron = LIFConfig if method is None else method.neuron
-    return _parsed(TrainConfig, table, where, {"neuron": neuron})
+    return parse_table(TrainConfig, table, where, hints={"neuron": type(method.neuron)} if method else {})
 
 
 def to_toml(config: Any) -> str:
@@ -141,20 +147,24 @@ def _toml_value(value: bool | int | float | str) -> str:
     return repr(value)
 
 
-def _parsed(kind: type, table: dict[str, Any], where: str, nested: dict[str, type]) -> Any:
-    """Build a dataclass from a table, checking names and types."""
-    known = {f.name for f in fields(kind)}
+def parse_table(kind: type[T], table: dict[str, Any], where: str, *, hints: Mapping[str, type] | None = None, **made: Any) -> T:
+    """Build a dataclass from a table, checking names and types. hints: overrule field types. made: fields that need no parsing.
+
+    Raises:
+        InputError: unknown fields, wrong types, values out of range; `where` names the table.
+    """
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(table) - known):
         raise InputError(f"{where}: unknown fields {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    hints = {**get_type_hints(kind), **nested}
-    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in table.items()})
+    types = {**get_type_hints(kind), **(hints or {})}
+    return kind(**made, **{name: _value(types[name], value, f"{where}: {name}") for name, value in table.items()})
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
     if is_dataclass(hint) and isinstance(hint, type):
         if not isinstance(value, dict):
             raise InputError(f"{where} must be a table, got {value!r}")
-        return _parsed(hint, value, where, {})
+        return parse_table(hint, value, where)
     if get_origin(hint) is Literal:
         hint = type(get_args(hint)[0])
     if hint is float and type(value) is int:

@@ -93,7 +93,7 @@ def _train(module: FloatModule, dataset: Dataset, config: FinetuneConfig, progre
     """Leave the best weights in the module."""
     best, best_accuracy = _state(module), _accuracy(module, dataset)
     optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], config.learning_rate, weight_decay=0.0)
-    for epoch in tqdm(range(config.epochs), desc="fine-tuning", unit="epoch", disable=not progress):
+    for epoch in tqdm(range(config.epochs), desc="fine-tuning", unit="epoch", disable=None if progress else True):
         _epoch(module, optimizer, dataset, config, epoch)
         accuracy = _accuracy(module, dataset)
         if accuracy >= best_accuracy:

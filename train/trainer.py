@@ -16,10 +16,11 @@ from spikeport.train.build import build
 from spikeport.train.checkpoint import CONFIG, METRICS, Trained, load, save
 from spikeport.train.config import TrainConfig, read_config, write_config
 from spikeport.train.data import Dataset
+from spikeport.train.deployment import prepare_for_deployment
 from spikeport.train.evaluation import evaluate
-from spikeport.train.methods import METHODS
+from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.network import SpikingNetwork
-from spikeport.train.optimization import make_optimizer, rate_factor, set_rate
+from spikeport.train.optimization import descend, rate_factor, set_rate
 from spikeport.train.resume import STATE, load_state, save_state
 from spikeport.train.threads import operator_threads
 
@@ -64,6 +65,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     with torch.random.fork_rng(), operator_threads(config.threads), _log(out, len(run.history)) as log:
         _epochs(run, out, log, progress)
     trained = load(out)
+    prepare_for_deployment(trained.module, dataset.train.images)
     test = evaluate(trained.module.to(device), dataset.test.images, dataset.test.labels, config.timesteps, device=device)
     save(out, trained.module, config, {**run.metrics, "test_accuracy": test.tolist()})
     (out / STATE).unlink(missing_ok=True)
@@ -74,7 +76,7 @@ def _start(config: TrainConfig, dataset: Dataset, device: str) -> Run:
     if dataset.task.name != config.data:
         raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
     module = build(config, dataset.task).to(device)
-    return Run(config, dataset, module, make_optimizer(config.optimizer, module.parameters()), torch.device(device))
+    return Run(config, dataset, module, config.optimizer.build(module.parameters()), torch.device(device))
 
 
 def _finished(config: TrainConfig, out: Path) -> bool:
@@ -98,7 +100,7 @@ def _log(out: Path, epoch: int) -> Any:
 
 def _epochs(run: Run, out: Path, log: Any, progress: bool) -> None:
     total = run.config.epochs
-    with tqdm(total=total, initial=len(run.history), desc="training", unit="epoch", disable=not progress) as bar:
+    with tqdm(total=total, initial=len(run.history), desc="training", unit="epoch", disable=None if progress else True) as bar:
         for epoch in range(len(run.history), total):
             started = perf_counter()
             measured = _epoch(run, epoch)
@@ -123,7 +125,7 @@ def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
 
 def _epoch(run: Run, epoch: int) -> dict[str, float]:
     """One pass over the training data; returns the mean loss, the accuracy and the last learning rate."""
-    config, loss_of = run.config, METHODS[run.config.method].loss
+    config, timesteps = run.config, METHODS[run.config.method].training_timesteps
     run.module.train()
     seed, split = epoch_seed(config.seed, epoch), run.dataset.train
     torch.manual_seed(seed)
@@ -133,18 +135,10 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
         rate = config.optimizer.learning_rate * rate_factor(epoch + i / count, config.optimizer.warmup_epochs, config.epochs)
         set_rate(run.optimizer, rate)
         y = labels.to(run.device)
-        currents = run.module(images.to(run.device))
-        loss = loss_of(currents, y)
-        _step(run, loss)
+        output = run.module(images.to(run.device), timesteps)
+        loss = LOSSES[config.loss](output, y, config.neuron)
+        descend(run.optimizer, loss, config.optimizer)
         loss_sum += loss.item() * len(labels)
-        correct += int((currents.detach().sum(0).argmax(-1) == y).sum())
+        correct += int((output.detach().sum(0).argmax(-1) == y).sum())
         seen += len(labels)
     return {"loss": loss_sum / seen, "train_accuracy": correct / seen, "learning_rate": rate}
-
-
-def _step(run: Run, loss: torch.Tensor) -> None:
-    run.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    if run.config.optimizer.clip_norm:
-        torch.nn.utils.clip_grad_norm_(run.module.parameters(), run.config.optimizer.clip_norm)
-    run.optimizer.step()
