@@ -18,7 +18,7 @@ from spikeport.export.errors import InputError
 from spikeport.export.files import written_whole
 from spikeport.export.network import QuantizedNetwork
 from spikeport.export.nir_build import build_graph
-from spikeport.export.nir_graph import RawGraph, load_graph
+from spikeport.export.nir_graph import RawGraph, load_graph, opened
 from spikeport.export.nir_plan import FORMAT, KEY, network_from, plan_of
 
 DT_DEFAULT = 1e-3
@@ -73,7 +73,8 @@ def read_nir(path: Path) -> QuantizedNetwork:
 
 def is_quantized(path: Path) -> bool:
     """Whether a NIR file holds a network that `write_nir` wrote; raises InputError if it is no NIR file."""
-    return KEY in load_graph(path).metadata
+    with opened(path) as file:
+        return f"metadata/{KEY}" in file["node"]
 
 
 def _dt(network: QuantizedNetwork) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +17,8 @@ from spikeport.export.errors import InputError
 MAX_FILE_BYTES = 1 << 31
 MAX_ELEMENTS = 120_000_000
 """Numbers in all arrays of a file together: the synapses of one Loihi 2 chip."""
+TEXT_COST = 1000
+"""A name counts as this many numbers: text is read one by one."""
 MAX_NEURONS = 16_000_000
 """Neurons of a network, and values of one input: about sixteen Loihi 2 chips."""
 MAX_OBJECTS = 100_000
@@ -39,7 +43,18 @@ def load_graph(path: Path) -> RawGraph:
     """Read the graph of a `.nir` file.
 
     Raises:
-        InputError: missing, empty, no HDF5, truncated, not NIR, larger than the limits above, or holding links or foreign data.
+        InputError: see `opened`, or not NIR.
+    """
+    with opened(path) as file:
+        return as_graph(hdf2dict(file["node"]), file["version"][()].decode() if "version" in file else "unknown")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """A checked HDF5 file that has a NIR node; whatever goes wrong while reading it becomes one clear error.
+
+    Raises:
+        InputError: missing, empty, no HDF5, truncated, no NIR, larger than the limits above, or holding links or foreign data.
     """
     if not path.is_file():
         raise InputError(f"{path} does not exist" if not path.exists() else f"{path} is a directory, not a .nir file")
@@ -48,9 +63,9 @@ def load_graph(path: Path) -> RawGraph:
     try:
         with h5py.File(path, "r") as file:
             _check_size(file, path)
-            top = hdf2dict(file["node"])
-            version = file["version"][()].decode() if "version" in file else "unknown"
-        return as_graph(top, version)
+            if "type" not in file["node"]:
+                raise KeyError("its node has no type")
+            yield file
     except InputError:
         raise
     except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
@@ -110,4 +125,5 @@ def _elements(item: h5py.Dataset, path: Path) -> int:
         raise InputError(f"{path} keeps {item.name} in another file; NIR files are whole")
     if item.dtype.kind not in "fiub" and h5py.check_string_dtype(item.dtype) is None:
         raise InputError(f"{path} holds {item.name} of type {item.dtype}; NIR files hold numbers and text only")
-    return int(np.prod(item.shape or (), dtype=object)) * max(1, item.dtype.itemsize // 8)
+    each = max(1, item.dtype.itemsize // 8) if item.dtype.kind in "fiub" else TEXT_COST
+    return int(np.prod(item.shape or (), dtype=object)) * each

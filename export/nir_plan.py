@@ -92,7 +92,7 @@ def _connection_plan(connection: Connection, node: str) -> dict[str, Any]:
 
 def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> tuple[QuantizedNetwork, float]:
     """The network and its dt, integers recovered from the nodes. KeyError, TypeError and the like mean a malformed plan."""
-    source = Input(**_tuples(plan["input"]))
+    source = _input(plan["input"])
     dt = float(plan["dt"])
     if not 0 < dt < float("inf"):
         raise InputError(f"its dt is {dt}; the length of a timestep is positive")
@@ -104,6 +104,11 @@ def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> tuple[Qu
         source, tuple(populations.values()), connections, plan["output"], plan["readout"], int(plan["timesteps"]), plan["provenance"]
     )
     return network, dt
+
+
+def _input(plan: Mapping[str, Any]) -> Input:
+    shape, scale = tuple(map(int, plan["shape"])), float(plan["scale"])
+    return Input(str(plan["name"]), shape, scale, int(plan["low"]), int(plan["high"]), plan["code"])
 
 
 def _check_neurons(shapes: list[Shape]) -> None:

@@ -246,3 +246,19 @@ def test_slash_in_a_name_is_refused(tmp_path):
     first = replace(network.connections[0], name="a/b")
     with pytest.raises(InputError, match="a/b"):
         write_nir(replace(network, connections=(first, network.connections[1])), tmp_path / "net.nir")
+
+
+def test_damaged_bytes_end_in_a_network_or_one_clear_error(tmp_path):
+    write_nir(conv_network(), tmp_path / "net.nir")
+    whole, rng, refused = (tmp_path / "net.nir").read_bytes(), np.random.default_rng(0), 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for place in rng.integers(len(whole), size=rng.integers(1, 20)):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "net.nir").write_bytes(damaged)
+        try:
+            read_nir(tmp_path / "net.nir")
+        except InputError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 20
