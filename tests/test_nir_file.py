@@ -251,7 +251,7 @@ def test_slash_in_a_name_is_refused(tmp_path):
 def test_damaged_bytes_end_in_a_network_or_one_clear_error(tmp_path):
     write_nir(conv_network(), tmp_path / "net.nir")
     whole, rng, refused = (tmp_path / "net.nir").read_bytes(), np.random.default_rng(0), 0
-    for _ in range(60):
+    for _ in range(30):
         damaged = bytearray(whole)
         for place in rng.integers(len(whole), size=rng.integers(1, 20)):
             damaged[place] = rng.integers(256)
@@ -261,4 +261,4 @@ def test_damaged_bytes_end_in_a_network_or_one_clear_error(tmp_path):
         except InputError as error:
             assert "\n" not in str(error)
             refused += 1
-    assert refused > 20
+    assert refused > 10
