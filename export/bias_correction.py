@@ -15,7 +15,7 @@ import torch
 from spikeport.export import registers as reg
 from spikeport.export.calibrate import Calibration
 from spikeport.export.float_layers import SynapseLayer
-from spikeport.export.network import FloatNetwork, Population
+from spikeport.export.network import FloatNetwork, FloatNeuron, Population
 from spikeport.export.rounding import BIAS_MAX, Plan, quantize_connection
 from spikeport.export.synapse import Connection
 from spikeport.export.weight_step import weight_step
@@ -33,6 +33,7 @@ def correct_biases(network: FloatNetwork, plan: Plan, seen: Calibration) -> Floa
 
 def _corrected(network: FloatNetwork, p: Population, plan: Plan, seen: Calibration) -> Population:
     neuron, scale = p.neuron, plan.scales[p.name]
+    assert isinstance(neuron, FloatNeuron)
     exponents = [plan.exponents[c.name] for c in network.incoming(p.name)]
     rounded_down = seen.activity[p.name] * scale * sum((1 - 2.0**e) / 2 for e in exponents if e < 0)
     missed = sum((mean_error(network, c, plan, seen) for c in network.incoming(p.name)), np.zeros(p.shape))

@@ -47,10 +47,9 @@ class _Statistics:
     def __call__(self, name: str, course: Step) -> None:
         samples = course.spikes.shape[1]
         self.sums["mean"][name] = self.sums["mean"][name] + samples * course.spikes.double().mean((0, 1)).numpy()
-        for layer in self.module.synapses:
-            c = layer.connection
-            if c.source == name:
-                self.sums["squares"][c.name] = self.sums["squares"][c.name] + samples * seen_squares(layer, course.spikes)
+        for c in self.module.network.outgoing(name):
+            squares = seen_squares(self.module.synapse[c.name], course.spikes)
+            self.sums["squares"][c.name] = self.sums["squares"][c.name] + samples * squares
         if name == self.module.network.input.name:
             self.samples += samples
             return
@@ -60,7 +59,8 @@ class _Statistics:
 
     def result(self) -> Calibration:
         mean = {what: {key: total / self.samples for key, total in sums.items()} for what, sums in self.sums.items()}
-        return Calibration(**mean, **self.peaks)
+        activity = {name: float(share) for name, share in mean["activity"].items()}
+        return Calibration(mean["mean"], mean["squares"], self.peaks["current"], self.peaks["potential"], activity)
 
 
 def calibrate(network: FloatNetwork, data: np.ndarray, *, dtype: torch.dtype = torch.float32) -> Calibration:

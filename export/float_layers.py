@@ -34,6 +34,12 @@ class Step(NamedTuple):
 class NeuronLayer(nn.Module):
     """A population's dynamics, `spikeport.export.network`, one timestep at a time. `bias` is trainable, the rest is fixed."""
 
+    alpha: Tensor
+    beta: Tensor
+    threshold: Tensor
+    reset_value: Tensor
+    current_bias: Tensor
+
     def __init__(self, population: Population, spike: SpikeFunction | None, dtype: torch.dtype) -> None:
         super().__init__()
         neuron = population.neuron

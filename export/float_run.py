@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spikeport.export.errors import InputError
 from spikeport.export.float_layers import NeuronLayer, SpikeFunction, Step, SynapseLayer
-from spikeport.export.network import FloatNetwork, Network
+from spikeport.export.network import Connection, FloatNetwork, Network
 
 Observer = Callable[[str, Step], None]
 """Called once per population with its whole course of time, every tensor `(T, N, *shape)`."""
@@ -29,20 +29,21 @@ class FloatModule(nn.Module):
     def __init__(self, network: FloatNetwork, *, spike: SpikeFunction | None = None, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.network = network
-        self.neurons = nn.ModuleList(NeuronLayer(p, spike, dtype) for p in network.populations)
-        self.synapses = nn.ModuleList(SynapseLayer(c, network.shape(c.source), network[c.target].shape, dtype) for c in network.connections)
-        self._neuron = {p.name: layer for p, layer in zip(network.populations, self.neurons)}
+        self.neuron = {p.name: NeuronLayer(p, spike, dtype) for p in network.populations}
+        self.synapse = {c.name: SynapseLayer(c, network.shape(c.source), network[c.target].shape, dtype) for c in network.connections}
+        # Dictionaries keep any name; these lists make the layers known to torch.
+        self.neurons, self.synapses = nn.ModuleList(self.neuron.values()), nn.ModuleList(self.synapse.values())
         self._stages = causal_stages(network)
 
     @property
     def weights(self) -> Mapping[str, nn.Parameter]:
         """Weights by connection name, shaped as in the network."""
-        return {c.name: layer.weight for c, layer in zip(self.network.connections, self.synapses)}
+        return {name: layer.weight for name, layer in self.synapse.items()}
 
     @property
     def biases(self) -> Mapping[str, nn.Parameter]:
         """Membrane biases by population name, shaped as in the network."""
-        return {p.name: layer.bias for p, layer in zip(self.network.populations, self.neurons)}
+        return {name: layer.bias for name, layer in self.neuron.items()}
 
     def forward(self, x: Tensor, timesteps: int | None = None, *, first: int = 0, observe: Observer | None = None) -> Tensor:
         """Run from rest.
@@ -66,7 +67,7 @@ class FloatModule(nn.Module):
                 if observe:
                     observe(name, Step(*map(torch.stack, zip(*steps))))
                 if name == self.network.output:
-                    output = signals[name] if self._neuron[name].spiking else self._readout([step.potential for step in steps])
+                    output = signals[name] if self.neuron[name].spiking else self._readout([step.potential for step in steps])
         return output
 
     def _over_time(self, x: Tensor, timesteps: int | None) -> tuple[Tensor, int]:
@@ -92,7 +93,7 @@ class FloatModule(nn.Module):
         course: dict[str, list[Step]] = {name: [] for name in stage}
         for t in range(timesteps):
             for name in stage:
-                neuron, a = self._neuron[name], outside[name][t]
+                neuron, a = self.neuron[name], outside[name][t]
                 for c, synapse in inner[name]:
                     if t >= c.delay:
                         a = a + synapse(course[c.source][t - c.delay].spikes[None])[0]
@@ -100,12 +101,12 @@ class FloatModule(nn.Module):
                 course[name].append(neuron(before, a, neuron.noise_at(first, samples, t)))
         return course
 
-    def _incoming(self, name: str):
-        return [(c, s) for c, s in zip(self.network.connections, self.synapses) if c.target == name]
+    def _incoming(self, name: str) -> list[tuple[Connection, SynapseLayer]]:
+        return [(c, self.synapse[c.name]) for c in self.network.incoming(name)]
 
     def _outside_current(self, name: str, signals: Mapping[str, Tensor], timesteps: int, samples: int) -> Tensor:
         """Sum of currents `(T, N, *shape)` from populations that are complete."""
-        total = self._neuron[name].bias.new_zeros(1, 1, *self._neuron[name].shape)
+        total = self.neuron[name].bias.new_zeros(1, 1, *self.neuron[name].shape)
         for c, synapse in self._incoming(name):
             if c.source in signals:
                 current = synapse(signals[c.source])

@@ -74,7 +74,8 @@ def quantize(
     network = replace(network, input=choose_input(network.input, values, input_bits))
     seen, bounds = calibrate(network, values), state_bounds(network)
     settings = Settings(weight_bits, per_channel, margin)
-    scales, exponents = {}, {}
+    scales: dict[str, np.ndarray] = {}
+    exponents: dict[str, int] = {}
     for p in network.populations:
         fit = _fit_population(network, p, seen, bounds[p.name], settings)
         scales[p.name] = _per_channel_array(fit.scale, p)
@@ -91,7 +92,9 @@ def _fit_population(network: FloatNetwork, p: Population, seen: Calibration, bou
     def largest(*values: np.ndarray) -> np.ndarray:
         return np.max([np.broadcast_to(np.abs(v), p.shape).reshape(groups, -1).max(axis=1) for v in values], axis=0)
 
-    synapses = [_rows(network, c, seen.squares[c.name], groups) for c in incoming] or [Synapses(*np.zeros((2, groups, 1)), 1)]
+    synapses = [_rows(network, c, seen.squares[c.name], groups) for c in incoming] or [
+        Synapses(np.zeros((groups, 1)), np.zeros((groups, 1)), 1)
+    ]
     search = ScaleSearch(synapses, settings.weight_bits, largest(p.neuron.threshold), fires=p.neuron.spiking)
     observed = Bound(settings.margin * seen.current[p.name], settings.margin * seen.potential[p.name])
     proven = search.best(_floor(p, bound, largest))

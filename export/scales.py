@@ -24,8 +24,6 @@ PHASES = 16
 """Candidate steps per factor of two: neighbours differ by 4 %."""
 UNSEEN_SHARE = 0.01
 """A weight whose input was silent in calibration still counts this share of the average one."""
-WIDEST_CLIPPING = 8 * PHASES
-"""Steps are tried down to 2**-8 of the one that holds the largest weight."""
 NEGLIGIBLE = 1.001
 """Costs whose ratio is closer to 1 are the same."""
 EXPONENTS = range(reg.WEIGHT_EXPONENT_MIN, reg.WEIGHT_EXPONENT_MAX + 1)
@@ -59,8 +57,10 @@ class _ErrorTable:
         half = 1 << (bits - 1)
         worst = (threshold**2)[:, None].astype(np.float32)
         peak = np.abs(synapses.weight).max(axis=1)
-        fits = np.ceil(PHASES * np.log2(np.where(peak > 0, peak, base) / ((half - 1) * base)) - 1e-6)
-        self.first, last = int(fits.min()) - WIDEST_CLIPPING, int(fits.max()) + 1
+        # From clipping all beyond the mean magnitude to clipping none.
+        typical = np.abs(synapses.weight).sum(axis=1) / np.maximum(np.count_nonzero(synapses.weight, axis=1), 1)
+        self.first = int(np.floor(PHASES * np.log2(np.where(peak > 0, typical, base) / ((half - 1) * base)).min()))
+        last = int(np.ceil(PHASES * np.log2(np.where(peak > 0, peak, base) / ((half - 1) * base)).max() - 1e-6)) + 1
         steps = base[:, None] * 2.0 ** (np.arange(self.first, last + 1) / PHASES)
         neurons = weight.shape[1] / synapses.fan_in
         self.error = np.stack([_squared_error(weight, squares, s.astype(np.float32), half, worst) for s in steps.T], axis=1) / neurons

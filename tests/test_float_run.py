@@ -48,7 +48,7 @@ def slow_run(network: FloatNetwork, x: np.ndarray) -> dict[str, tuple[np.ndarray
 
 def float_current(connection: Connection, x: np.ndarray) -> np.ndarray:
     """The reference's integer sums, by fixing the point at 2**-20 (weights here are multiples of it)."""
-    weight = np.rint(connection.weight * 2**20).astype(np.int64)
+    weight = np.asarray(np.rint(connection.weight * 2**20), np.int64)
     assert (weight == connection.weight * 2**20).all()
     return synaptic_current(replace(connection, op=replace(connection.op, weight=weight)), np.rint(x).astype(np.int64)) / 2**20
 

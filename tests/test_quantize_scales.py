@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from float_networks import conv_network, digits, heavy_tailed, train
+from float_networks import conv_network, digits, heavy_tailed, neuron, train
 from random_networks import random_network, random_stimulus
 
 from spikeport.export.calibrate import calibrate
 from spikeport.export.dequantize import dequantize
 from spikeport.export.float_run import FloatModule
 from spikeport.export.float_simulate import simulate_float
-from spikeport.export.network import FloatNetwork
+from spikeport.export.network import FloatNetwork, Input, Population
 from spikeport.export.quantize import quantize
 from spikeport.export.scales import ScaleSearch, Synapses
 from spikeport.export.state_bounds import state_bounds
+from spikeport.export.synapse import Connection, Dense
 from spikeport.hw import reference
 from spikeport.hw.record import accuracy_over_time
 from spikeport.hw.stimulus import encode
+
+NORSE = Path(__file__).resolve().parents[2] / "shared" / "cases" / "lif_norse.csv"
 
 
 def cost(synapses: list[Synapses], scale: float, exponents: tuple[int, ...], half: int, threshold: float) -> float:
@@ -84,6 +88,20 @@ def test_statistics_equal_those_of_complete_records():
     np.testing.assert_allclose(seen.squares["w3"][0], (last**2).mean(0), atol=1e-6)
     potential = simulate_float(network, x, 8)["output"].cumsum(1)
     np.testing.assert_allclose(seen.potential["out"], np.abs(potential).max((0, 1)), rtol=1e-5)
+
+
+@pytest.mark.skipif(not NORSE.exists(), reason="the shared reference cases are not here")
+def test_norse_spike_times_survive_quantization():
+    """Leaky neuron, tau 2.5 ms, dt 0.1 ms, Euler: norse and snnTorch fire at steps 460, 510, 710 and 760."""
+    rows = np.loadtxt(NORSE, delimiter=",")
+    leak = 1e-4 / 2.5e-3
+    population = Population("lif", (1,), neuron(threshold=0.1, beta=1 - leak))
+    weight = Connection("w", "in", "lif", Dense(np.array([[leak]])))
+    network = FloatNetwork(Input("in", (1,)), (population,), (weight,), "lif", "spike_count", len(rows))
+    x = rows[None, :, :1]
+    quantized = quantize(network, x)
+    np.testing.assert_array_equal(simulate_float(network, x, len(rows))["output"][0, :, 0], rows[:, 2])
+    np.testing.assert_array_equal(reference.run(quantized, encode(quantized.input, x, len(rows))).output[0, :, 0], rows[:, 2])
 
 
 def with_parameters(network: FloatNetwork, module: FloatModule) -> FloatNetwork:
