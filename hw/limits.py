@@ -78,8 +78,8 @@ def _connection_findings(network: QuantizedNetwork, connection: Connection) -> I
         "ok",
         f"{count} synapses of {WEIGHT_BITS_MAX} bits or fewer, exponent {connection.exponent}, {delay} step{'s' * (delay > 1)} of delay",
     )
-    if delay > DELAY_MAX + 1:
-        yield "refused", f"needs {delay} timesteps of delay, the chip has {DELAY_MAX + 1}; shorten the delay or the path beside it"
+    if delay > DELAY_MAX:
+        yield "refused", f"needs {delay} timesteps of delay, the chip has {DELAY_MAX}; shorten the delay or the path beside it"
     if delay > 1:
         yield "note", f"{delay - 1} extra step{'s' * (delay > 2)} of axonal delay"
 

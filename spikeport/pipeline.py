@@ -30,6 +30,7 @@ from spikeport.hw.record_file import load_record, save_record
 from spikeport.hw.simulate import Backend, backend
 from spikeport.hw.stimulus import encode
 from spikeport.hw.verify import Verification, verify
+from spikeport.train.architecture import ARCHITECTURES
 from spikeport.train.data import Dataset, Split
 from spikeport.train.qat import FinetuneConfig, finetune
 from spikeport.workspace import Workspace
@@ -37,6 +38,8 @@ from spikeport.workspace import Workspace
 Bar = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
 """Makes a progress bar for so many samples under a name."""
 SplitName = Literal["validation", "test"]
+STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
+"""What the report calls the accuracy that a backend reached."""
 CALIBRATION_SAMPLES = 256
 FISHER_BATCH = 64
 
@@ -132,8 +135,9 @@ def verify_stage(work: Workspace, data: Dataset, bar: Bar, *, backends: Sequence
         stimulus = encode(network.input, part.images, network.timesteps)
         result = verify(network, stimulus, {name: kept(name) for name in backends}, progress=progress)
     curves = [
-        accuracy_curve(name, "test", correct_over_time(np.concatenate(parts), part.labels, network.readout))
+        accuracy_curve(STAGES.get(name, name), "test", correct_over_time(np.concatenate(parts), part.labels, network.readout))
         for name, parts in outputs.items()
+        if name != "engine"  # the engine runs on all test samples anyway: "quantized"
     ]
     write_json(work.verification, {"verification": to_json(result), "accuracy": to_json(curves)})
     return result
@@ -147,7 +151,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
     truncation = from_json(Truncation, read_json(work.truncation)) if work.truncation.exists() else None
     verification, verified_curves = _verification(work)
     report = Report(
-        title=f"{trained.config.arch} on {trained.config.data}",
+        title=f"{ARCHITECTURES.get(trained.config.arch, trained.config.arch)} on {trained.config.data}",
         subtitle=f"trained with {trained.config.method}, {data.source}, reported {time.strftime('%Y-%m-%d')}",
         network=network_facts(network),
         semantics=semantics_of(network),

@@ -51,7 +51,7 @@ def test_run_ends_in_a_report_that_holds(workspace):
 def test_lava_accuracy_is_its_own(workspace):
     """The Lava curve in the report is what the reference gives on the same samples, computed here from the file."""
     report = read_report(workspace / "report.json")
-    curve, data = report.curve("lava"), load("digits")
+    curve, data = report.curve("Lava"), load("digits")
     assert curve and curve.samples == 12
     np.save(workspace / "first.npy", data.test.images[:12])
     out = workspace / "first.npz"
