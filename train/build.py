@@ -20,4 +20,12 @@ def build(config: TrainConfig, task: Task) -> SpikingNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         stages = chain(parse(config.arch), task)
-        return SpikingNetwork(task, stages, config.neuron, timesteps=config.timesteps, norm=config.batch_norm, bias=config.bias)
+        return SpikingNetwork(
+            task,
+            stages,
+            config.neuron,
+            timesteps=config.timesteps,
+            norm=config.batch_norm,
+            bias=config.bias,
+            readout=config.readout,
+        )

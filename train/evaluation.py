@@ -14,14 +14,17 @@ BATCH = 256
 def readout_currents(
     module: nn.Module, images: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
 ) -> Iterator[torch.Tensor]:
-    """The readout's currents `(T, n, classes)`, batch after batch, in evaluation mode; the module's mode is put back.
+    """The readout's output `(T, n, classes)`, batch after batch, in evaluation mode; the module's mode is put back.
+
+    Neurons that draw noise draw the same every time: torch's generator is seeded inside, and left as it was.
 
     module: `SpikingNetwork`, `export.float_run.FloatModule`, or anything else called as `module(x, timesteps)`.
     """
     training = module.training
     module.eval()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.random.fork_rng():
+            torch.manual_seed(0)
             for start in range(0, len(images), BATCH):
                 x = torch.from_numpy(images[start : start + BATCH]).to(device)
                 yield module(x, timesteps).cpu()

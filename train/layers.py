@@ -17,12 +17,13 @@ class Synapses(nn.Module):
     """A path's weights. forward: `(batch, *source_shape)` to currents `(batch, *output_shape)`.
 
     norm: BatchNorm behind the weights, its statistics over time, batch and space, instead of a bias. bias: whether there is one.
+    pool_factor: what pooling multiplies the window's mean by.
     """
 
-    def __init__(self, path: Path, *, norm: bool, bias: bool) -> None:
+    def __init__(self, path: Path, *, norm: bool, bias: bool, pool_factor: float = 1.0) -> None:
         super().__init__()
         assert isinstance(path.layer, ConvLayer | DenseLayer)
-        self.path = path
+        self.path, self.pool_factor = path, pool_factor if path.pool > 1 else 1.0
         self.flatten = isinstance(path.layer, DenseLayer)
         self.weights = _weights(path, bias=bias and not norm)
         self.norm = _norm(path) if norm else None
@@ -30,13 +31,17 @@ class Synapses(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.path.pool > 1:
             x = F.avg_pool2d(x, self.path.pool)
+            x = x if self.pool_factor == 1 else x * self.pool_factor
         x = self.weights(x.flatten(1) if self.flatten else x)
         return self.norm(x) if self.norm is not None else x
 
-    def lowered(self, target: str, gain: float) -> tuple[Connection, np.ndarray]:
-        """The connection and the bias `(C,)` it leaves to its target, times the target's gain, BatchNorm as in evaluation."""
+    def lowered(self, target: str, gain: float, height: float) -> tuple[Connection, np.ndarray]:
+        """The connection and the bias `(C,)` it leaves to its target, BatchNorm as in evaluation.
+
+        gain: the target's factor on all that enters it. height: of a spike of the source.
+        """
         weight, bias = self._folded()
-        op, pool, k = self._op(gain * weight), None, (self.path.pool,) * 2
+        op, pool, k = self._op(gain * height * self.pool_factor * weight), None, (self.path.pool,) * 2
         if self.path.pool > 1:
             pool, op = fold_average_pool(op, k, k, (0, 0))
         return Connection(f"{self.path.source}->{target}", self.path.source, target, op, pool), gain * bias

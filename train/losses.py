@@ -1,4 +1,4 @@
-"""Losses on the readout's currents `(T, N, classes)`."""
+"""Losses on the readout's output `(T, N, classes)` over time: currents, or what a spiking readout sends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,56 @@ import torch
 from torch.nn import functional as F
 
 
-def accumulated_cross_entropy(currents: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def accumulated_cross_entropy(output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the mean over time, a scalar. The mean and the accumulated sum rank the classes alike (TIC, section 3)."""
-    return F.cross_entropy(currents.mean(0), labels)
+    return F.cross_entropy(output.mean(0), labels)
+
+
+def rate_squared_error(output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Mean square of the mean over time minus the one-hot label (Wu et al. 2018, equation 6; Jiang and Zhang 2022, section 3)."""
+    return F.mse_loss(output.mean(0), F.one_hot(labels, output.shape[2]).to(output.dtype))
+
+
+def alpha_loss(output: torch.Tensor, labels: torch.Tensor, alpha: float) -> torch.Tensor:
+    """Mean over t of |L_t - alpha|, L_t the cross-entropy of the mean output up to t (TIC, equations 9 and 10)."""
+    sums = output.cumsum(0)
+    losses = torch.stack([F.cross_entropy(total / t, labels) for t, total in enumerate(sums, start=1)])
+    return (losses - alpha).abs().mean()
+
+
+def desired_train(timesteps: int, device: torch.device | None = None) -> torch.Tensor:
+    """TSSL-BP's spikes for the right class: silent first, then always; [0, 1] repeated from T = 10 on (released code)."""
+    t = torch.arange(timesteps, device=device)
+    return (t % 2 if timesteps >= 10 else t > 0).float()
+
+
+def synaptic_filter(x: torch.Tensor, tau_s: float) -> torch.Tensor:
+    """q[t] = q[t-1] + (x[t] - q[t-1]) / tau_s along the first axis."""
+    q, out = torch.zeros_like(x[0]), []
+    for step in x:
+        q = q + (step - q) / tau_s
+        out.append(q)
+    return torch.stack(out)
+
+
+def kernel_loss(output: torch.Tensor, labels: torch.Tensor, *, tau_s: float, passes: int = 2) -> torch.Tensor:
+    """TSSL-BP's van Rossum distance: half the squared difference of post-synaptic currents, summed over batch, class and time.
+
+    passes: how often the desired train is filtered; the released code does it twice, the paper-time code once.
+    """
+    timesteps, _, classes = output.shape
+    target = desired_train(timesteps, output.device)
+    for _ in range(passes):
+        target = synaptic_filter(target, tau_s)
+    wanted = target[:, None, None] * F.one_hot(labels, classes)
+    return 0.5 * (output - wanted).square().sum()
+
+
+def count_loss(output: torch.Tensor, labels: torch.Tensor, *, desired: float = 4.0, undesired: float = 1.0) -> torch.Tensor:
+    """TSSL-BP's count loss: half the square of how far sums over time miss the wanted count, over T, summed over batch and class.
+
+    The right class may have more than `desired`, the others less than `undesired`, at no cost (released code).
+    """
+    count, right = output.sum(0), F.one_hot(labels, output.shape[2]).bool()
+    miss = torch.where(right, desired - count, count - undesired).clamp(min=0)
+    return 0.5 * miss.square().sum() / len(output)

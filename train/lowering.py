@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikeport.export.errors import InputError
 from spikeport.export.network import Connection, Elementwise, FloatNetwork, FloatNeuron, Input, Pool, Population
 from spikeport.train.architecture import MaxPool
 from spikeport.train.neurons.base import LoweredNeuron
@@ -26,13 +28,20 @@ def lower(network: SpikingNetwork, timesteps: int) -> FloatNetwork:
     Pixels are levels of the task, sent as they are (direct coding). Max pooling becomes neurons without memory that fire when
     any of their inputs does.
     """
-    lowered = [_lower_stage(network, stage) for stage in network.stages]
+    neurons = {stage.name: _neuron_of(network, stage) for stage in network.stages}
+    heights = _heights(network, neurons)
+    populations, connections = [], []
+    for number, stage in enumerate(network.stages):
+        incoming, bias = _incoming(network, stage, neurons[stage.name].gain, heights)
+        neuron = _placed(neurons[stage.name].neuron, bias, _input_memory(network, stage, neurons), number)
+        populations.append(Population(stage.name, stage.shape, neuron))
+        connections += incoming
     return FloatNetwork(
         input=Input(INPUT, network.task.shape, 1 / network.task.levels, 0, network.task.levels, "direct"),
-        populations=tuple(population for population, _ in lowered),
-        connections=tuple(c for _, connections in lowered for c in connections),
+        populations=tuple(populations),
+        connections=tuple(connections),
         output=READOUT,
-        readout="accumulated_current",
+        readout="spike_count" if network.readout == "spikes" else "accumulated_current",
         timesteps=timesteps,
         provenance={
             "dt": NOMINAL_DT,
@@ -44,27 +53,50 @@ def lower(network: SpikingNetwork, timesteps: int) -> FloatNetwork:
     )
 
 
-def _lower_stage(network: SpikingNetwork, stage: Stage) -> tuple[Population, list[Connection]]:
+def _neuron_of(network: SpikingNetwork, stage: Stage) -> LoweredNeuron:
+    """The neurons of a stage, before what their synapses add to them."""
     if stage.kind == "max_pool":
-        return Population(stage.name, stage.shape, _or_neuron()), [_or_connection(stage.incoming[0], stage.name)]
-    neuron = _readout() if stage.kind == "readout" else network.neuron(stage.name).lowered()
-    pairs = [s.lowered(stage.name, neuron.gain) for s in network.synapses_of(stage.name)]
-    bias = np.sum([b for _, b in pairs], axis=0).reshape(-1, *(1,) * (len(stage.shape) - 1))
-    return Population(stage.name, stage.shape, replace(neuron.neuron, bias=bias)), [c for c, _ in pairs]
+        return LoweredNeuron(neuron=_neuron(threshold=0.0, beta=0.0, spiking=True))
+    if stage.name in network.neurons:
+        return network.neuron(stage.name).lowered()
+    # The readout adds up its current for ever; its threshold is never asked.
+    return LoweredNeuron(neuron=_neuron(threshold=1.0, beta=1.0, spiking=False))
+
+
+def _heights(network: SpikingNetwork, neurons: Mapping[str, LoweredNeuron]) -> dict[str, float]:
+    """What a spike of each stage, or one of the input, stands for; max pooling passes its source's on."""
+    heights = {INPUT: 1 / network.neuron_config.input_filter}
+    for stage in network.stages:
+        heights[stage.name] = heights[stage.incoming[0].source] if stage.kind == "max_pool" else neurons[stage.name].height
+    return heights
+
+
+def _incoming(network: SpikingNetwork, stage: Stage, gain: float, heights: Mapping[str, float]) -> tuple[list[Connection], np.ndarray]:
+    """Connections into a stage, and the bias they leave to it, shaped to broadcast against its population."""
+    if stage.kind == "max_pool":
+        return [_or_connection(stage.incoming[0], stage.name)], np.zeros(())
+    pairs = [s.lowered(stage.name, gain, heights[s.path.source]) for s in network.synapses_of(stage.name)]
+    return [c for c, _ in pairs], np.sum([b for _, b in pairs], axis=0).reshape(-1, *(1,) * (len(stage.shape) - 1))
+
+
+def _input_memory(network: SpikingNetwork, stage: Stage, neurons: Mapping[str, LoweredNeuron]) -> float:
+    """Fraction of the synaptic current kept per timestep: the filter behind a source's spikes moves into its targets."""
+    kept = {INPUT: 1 - 1 / network.neuron_config.input_filter, **{name: n.trace for name, n in neurons.items()}}
+    (memory,) = {kept[path.source] for path in stage.incoming}
+    if memory and stage.kind == "max_pool":
+        raise InputError(f"{stage.name}: max pooling of post-synaptic currents is no logical or; use average pooling with this method")
+    return memory
+
+
+def _placed(neuron: FloatNeuron, bias: np.ndarray, memory: float, number: int) -> FloatNeuron:
+    """The neuron in its stage: with its synapses' bias and memory, and noise of its own."""
+    noise = replace(neuron.noise, seed=number) if neuron.noise else None
+    return replace(neuron, bias=neuron.bias + bias, alpha=np.array(memory), noise=noise)
 
 
 def _neuron(*, threshold: float, beta: float, spiking: bool) -> FloatNeuron:
     zero = np.array(0.0)
     return FloatNeuron(alpha=zero, beta=np.array(beta), threshold=np.array(threshold), bias=zero, spiking=spiking)
-
-
-def _readout() -> LoweredNeuron:
-    """Adds up its current for ever; the threshold is never asked."""
-    return LoweredNeuron(neuron=_neuron(threshold=1.0, beta=1.0, spiking=False), gain=1.0)
-
-
-def _or_neuron() -> FloatNeuron:
-    return _neuron(threshold=0.0, beta=0.0, spiking=True)
 
 
 def _or_connection(path: Path, target: str) -> Connection:

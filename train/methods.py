@@ -1,26 +1,73 @@
-"""Training methods by name: each brings its neuron and its loss."""
+"""Training methods by name: each brings its neuron, its loss, its readout and its usual settings, as data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import torch
 
-from spikeport.train.losses import accumulated_cross_entropy
+from spikeport.train import losses
 from spikeport.train.neurons.base import NeuronConfig
+from spikeport.train.neurons.dsr import DSRConfig
+from spikeport.train.neurons.noise import NoiseConfig
 from spikeport.train.neurons.stbp import LIFConfig
+from spikeport.train.neurons.tsslbp import TSSLConfig
+from spikeport.train.optimization import OptimizerConfig
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-"""Readout currents `(T, N, classes)` and labels `(N,)` to a scalar."""
+Loss: TypeAlias = Callable[[torch.Tensor, torch.Tensor, NeuronConfig], torch.Tensor]
+"""The readout's output `(T, N, classes)`, labels `(N,)` and the neurons to a scalar."""
+Readout: TypeAlias = Literal["current", "spikes"]
+"""Accumulated current of neurons that never fire, or the output of neurons like all others."""
+
+
+def _kernel(passes: int) -> Loss:
+    def loss(output: torch.Tensor, labels: torch.Tensor, neuron: NeuronConfig) -> torch.Tensor:
+        return losses.kernel_loss(output, labels, tau_s=neuron.input_filter, passes=passes)
+
+    return loss
+
+
+LOSSES: dict[str, Loss] = {
+    "cross-entropy": lambda output, labels, _: losses.accumulated_cross_entropy(output, labels),
+    "rate-mse": lambda output, labels, _: losses.rate_squared_error(output, labels),
+    "kernel": _kernel(2),
+    "kernel-once": _kernel(1),
+    "count": lambda output, labels, _: losses.count_loss(output, labels),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """neuron: class of its configuration. loss: what is minimised."""
+    """neuron: its usual configuration. loss, readout: by name. training_timesteps: T in training, None for the network's own.
 
-    neuron: type[NeuronConfig]
-    loss: Loss
+    settings: fields of `TrainConfig` in which a method's usual run differs from a data set's.
+    """
+
+    neuron: NeuronConfig
+    loss: str = "cross-entropy"
+    readout: Readout = "current"
+    training_timesteps: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-METHODS = {"stbp": Method(neuron=LIFConfig, loss=accumulated_cross_entropy)}
+METHODS = {
+    "stbp": Method(neuron=LIFConfig()),
+    "dsr": Method(
+        neuron=DSRConfig(kind="lif", threshold=0.6, alpha=0.5, bound=0.001, dt=0.1),
+        settings={"timesteps": 5, "optimizer": OptimizerConfig(kind="sgd", learning_rate=0.05, weight_decay=5e-4)},
+    ),
+    "tssl-bp": Method(
+        neuron=TSSLConfig(),
+        loss="kernel",
+        readout="spikes",
+        settings={
+            "timesteps": 5,
+            "batch_norm": False,
+            "bias": False,
+            "optimizer": OptimizerConfig(learning_rate=5e-4, clip_norm=1.0, clip_weights=4.0),
+        },
+    ),
+    "noise": Method(neuron=NoiseConfig(), loss="rate-mse", training_timesteps=1, settings={"timesteps": 5}),
+}

@@ -12,6 +12,7 @@ from spikeport.export.network import FloatNetwork
 from spikeport.train.architecture import MaxPool
 from spikeport.train.data import Task
 from spikeport.train.layers import Synapses
+from spikeport.train.losses import synaptic_filter
 from spikeport.train.lowering import lower
 from spikeport.train.neurons.base import Neuron, NeuronConfig
 from spikeport.train.topology import INPUT, READOUT, Stage
@@ -21,36 +22,56 @@ class SpikingNetwork(nn.Module):
     """A network of stages (`train.topology`) with one neuron model.
 
     task: input and classes. timesteps: T it is trained for. norm: BatchNorm in every spiking layer. bias: a bias where there
-    is no BatchNorm. The readout accumulates its current and never fires.
+    is no BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers.
     """
 
     def __init__(
-        self, task: Task, stages: tuple[Stage, ...], neuron: NeuronConfig, *, timesteps: int, norm: bool = True, bias: bool = True
+        self,
+        task: Task,
+        stages: tuple[Stage, ...],
+        neuron: NeuronConfig,
+        *,
+        timesteps: int,
+        norm: bool = True,
+        bias: bool = True,
+        readout: str = "current",
     ) -> None:
         super().__init__()
         if timesteps < 1:
             raise InputError(f"timesteps is {timesteps}; a network runs for at least 1")
         self.task, self.stages, self.timesteps = task, stages, timesteps
-        self.neurons = nn.ModuleDict({s.name: neuron.build() for s in stages if s.kind == "neuron"})
+        self.readout, self.neuron_config = readout, neuron
+        spiking = [s.name for s in stages if s.kind == "neuron" or (s.kind == "readout" and readout == "spikes")]
+        self.neurons = nn.ModuleDict({name: neuron.build() for name in spiking})
         self.synapses = nn.ModuleDict(
             {
-                s.name: nn.ModuleList(Synapses(p, norm=norm and s.name != READOUT, bias=bias) for p in s.incoming)
+                s.name: nn.ModuleList(
+                    Synapses(p, norm=norm and s.name != READOUT, bias=bias, pool_factor=neuron.pool_factor(p.pool)) for p in s.incoming
+                )
                 for s in stages
                 if s.kind != "max_pool"
             }
         )
 
+        self._scale_weights(neuron.initial_gain)
+
     def forward(self, x: torch.Tensor, timesteps: int | None = None) -> torch.Tensor:
         """Run from rest.
 
         x: `(N, *shape)`, held over all timesteps (direct coding), or `(T or more, N, *shape)`.
-        Returns the readout's currents, `(T, N, classes)`; classes by their sum over time.
+        Returns the readout's currents, or its neurons' output, `(T, N, classes)`; classes by their sum over time.
         """
         steps = timesteps or self.timesteps
         activity = {INPUT: self._over_time(x, steps)}
         for stage in self.stages:
             activity[stage.name] = self._run(stage, activity, steps)
         return activity[READOUT]
+
+    def _scale_weights(self, gain: float) -> None:
+        with torch.no_grad():
+            for stage in self.synapses:
+                for synapses in self.synapses_of(stage):
+                    synapses.weights.weight.mul_(gain)
 
     def neuron(self, name: str) -> Neuron:
         """The neurons of a stage."""
@@ -69,18 +90,23 @@ class SpikingNetwork(nn.Module):
     def _over_time(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
         """`(1, N, *shape)` for held input, so that what depends on it alone is computed once; else `(T, N, *shape)`."""
         if x.shape[1:] == self.task.shape:
-            return x[None]
+            return self._filtered(x[None], timesteps)
         if x.shape[2:] != self.task.shape or len(x) < timesteps:
             expected = f"(samples, *{self.task.shape}) or ({timesteps} timesteps or more, samples, *{self.task.shape})"
             raise InputError(f"input has shape {tuple(x.shape)}; expected {expected}")
-        return x[:timesteps]
+        return self._filtered(x[:timesteps], timesteps)
+
+    def _filtered(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        """What the input's synapses make of it, where the neuron model has such a filter."""
+        tau = self.neuron_config.input_filter
+        return x if tau == 1 else synaptic_filter(x.expand(timesteps, *x.shape[1:]), tau)
 
     def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
         if stage.kind == "max_pool":
             return _max_pool(stage, activity)
         currents = [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)]
         total = sum(currents[1:], start=currents[0])
-        if stage.kind == "readout":
+        if stage.name not in self.neurons:
             return total.expand(timesteps, *total.shape[1:])
         return self.neuron(stage.name)(total, timesteps)
 

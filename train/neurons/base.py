@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -42,9 +42,24 @@ class Neuron(nn.Module):
         raise NotImplementedError
 
 
-class NeuronConfig(Protocol):
-    """A frozen, keyword-only dataclass that fixes a neuron's dynamics and gradient."""
+@dataclass(frozen=True, kw_only=True)
+class NeuronConfig(ABC):
+    """What fixes a neuron's dynamics and gradient, and how such neurons like their input."""
 
+    @abstractmethod
     def build(self) -> Neuron:
         """A neuron for one layer."""
-        ...
+
+    @property
+    def input_filter(self) -> float:
+        """tau: the input passes q += (x - q) / tau before the first layer; 1 for no filter."""
+        return 1.0
+
+    @property
+    def initial_gain(self) -> float:
+        """What torch's initial weights are multiplied by."""
+        return 1.0
+
+    def pool_factor(self, size: int) -> float:
+        """What pooling a window of size x size multiplies its mean by."""
+        return 1.0

@@ -29,11 +29,11 @@ from torch import nn
 
 from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNeuron
-from spikeport.train.neurons.base import LoweredNeuron, Neuron
+from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class DSRConfig:
+class DSRConfig(NeuronConfig):
     """threshold: V_th to start from. bound: smallest V_th. alpha: firing parameter. tau, dt: LIF only."""
 
     kind: Literal["if", "lif"] = "if"

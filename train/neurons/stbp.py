@@ -24,12 +24,12 @@ import torch
 
 from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNeuron
-from spikeport.train.neurons.base import LoweredNeuron, Neuron
+from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
 from spikeport.train.surrogates import Surrogate
 
 
 @dataclass(frozen=True, kw_only=True)
-class LIFConfig:
+class LIFConfig(NeuronConfig):
     """Leaky integrate-and-fire. decay: fraction of the membrane potential kept per timestep, 1 for no leak.
 
     A negative decay (TIC's tau = 0.75) trains, but no Loihi register holds it.

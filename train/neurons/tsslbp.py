@@ -20,6 +20,7 @@ sigma'(u) = z / ((1 + z)^2 * 0.2), z = exp(clip((theta - u) / 0.2, -8, 8)).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -27,18 +28,19 @@ import torch
 
 from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNeuron
-from spikeport.train.neurons.base import LoweredNeuron, Neuron
+from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
 
 RELEASED_CLIP, PAPER_CLIP = (0.0, 8.0), (-10.0, 10.0)
 """Range of 1 / delta."""
 WARM_UP_RATE = 0.1
 SIGMA_WIDTH = 0.2
+POOL_GAIN = 1.1
 INACTIVE_SHARE = 0.25
 """A neuron counts as inactive while q is below this share of one spike's 1 / tau_s."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class TSSLConfig:
+class TSSLConfig(NeuronConfig):
     """tau_m, tau_s: time constants of membrane and synapse in timesteps. warm_up: whether inactive neurons use sigma'; "all" for all."""
 
     tau_m: float = 5.0
@@ -58,6 +60,20 @@ class TSSLConfig:
     def build(self) -> TSSL:
         """A neuron layer."""
         return TSSL(self)
+
+    @property
+    def input_filter(self) -> float:
+        """The image passes the synapses' filter like any spike train."""
+        return self.tau_s
+
+    @property
+    def initial_gain(self) -> float:
+        """He's deviation sqrt(2 / fan_in) over that of torch's uniform weights, sqrt(1 / (3 fan_in)): less, and deep layers are silent."""
+        return sqrt(6)
+
+    def pool_factor(self, size: int) -> float:
+        """Pooling is a sum times 1.1 (released code)."""
+        return POOL_GAIN * size**2
 
 
 class TSSL(Neuron):
