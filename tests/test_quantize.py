@@ -78,6 +78,17 @@ def test_a_proven_range_holds_for_the_worst_input():
     assert not any(record.overflows.values())
 
 
+def test_a_range_too_dear_to_prove_is_calibrated_and_the_report_says_so():
+    rng = np.random.default_rng(0)
+    network = dense_network({"a": heavy_tailed(rng, 30, 3000) * 6}, neuron(beta=1.0), inputs=3000)
+    x = spikes_in(10, samples=6, inputs=3000, rate=0.03)
+    quantized = quantize(network, x)
+    entry = quantized.provenance["quantization"]["populations"]["a"]
+    assert not entry["proven"] and entry["used_bound"] > 1 > 2 * entry["used"]
+    assert quantized["a"].neuron.threshold > 100
+    assert correlation(rates(network, quantized, x, "a")) > 0.97
+
+
 def test_an_outlier_does_not_starve_the_rest():
     rng = np.random.default_rng(0)
     weight = heavy_tailed(rng, 30, 20) * 1.5
