@@ -8,7 +8,6 @@ import numpy as np
 
 from spikeport.export import registers as reg
 from spikeport.export.network import Connection, FloatNetwork, FloatNeuron, IntegerNeuron, Network, Population, QuantizedNetwork
-from spikeport.export.synapse import frozen_array
 from spikeport.export.weight_step import weight_step
 
 
@@ -16,7 +15,7 @@ def dequantize(network: QuantizedNetwork) -> FloatNetwork:
     """Weights times their step, registers times their unit. Decays and sums are then real numbers, so spikes may differ by rounding."""
     return FloatNetwork(
         input=network.input,
-        populations=tuple(replace(p, neuron=_neuron(p), scale=frozen_array(1.0)) for p in network.populations),
+        populations=tuple(Population(p.name, p.shape, _neuron(p)) for p in network.populations),
         connections=tuple(_connection(network, c) for c in network.connections),
         output=network.output,
         readout=network.readout,
@@ -25,9 +24,8 @@ def dequantize(network: QuantizedNetwork) -> FloatNetwork:
     )
 
 
-def _neuron(population: Population) -> FloatNeuron:
+def _neuron(population: Population[IntegerNeuron]) -> FloatNeuron:
     n, scale = population.neuron, population.scale
-    assert isinstance(n, IntegerNeuron)
     state_unit = scale / (1 << reg.STATE_SHIFT)
     noise = replace(n.noise, amplitude=float(n.noise.amplitude * state_unit)) if n.noise else None
     return FloatNeuron(

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import Any, Literal, TypeAlias
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -45,6 +45,8 @@ __all__ = [
     "Shape",
 ]
 
+Neuron = TypeVar("Neuron", bound="FloatNeuron | IntegerNeuron")
+Self = TypeVar("Self", bound="Network[Any]")
 InputCode: TypeAlias = Literal["direct", "rate", "latency", "events"]
 ReadoutKind: TypeAlias = Literal["spike_count", "accumulated_current", "membrane_potential"]
 CODES = ("direct", "rate", "latency", "events")
@@ -81,12 +83,12 @@ class Input:
 
 
 @dataclass(frozen=True, eq=False)
-class Population:
+class Population(Generic[Neuron]):
     """Neurons of one kind. scale: physical potential of one weight unit (1 in a float network); may be per channel."""
 
     name: str
     shape: Shape
-    neuron: FloatNeuron | IntegerNeuron
+    neuron: Neuron
     scale: np.ndarray = field(default_factory=lambda: frozen_array(1.0))
 
     @property
@@ -96,7 +98,7 @@ class Population:
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class Network(Generic[Neuron]):
     """Topology and meaning shared by float and quantized networks; validated when made.
 
     readout: how `output` is read. "spike_count": its spikes, classes by their sum over time. "accumulated_current": the
@@ -106,7 +108,7 @@ class Network:
     """
 
     input: Input
-    populations: tuple[Population, ...]
+    populations: tuple[Population[Neuron], ...]
     connections: tuple[Connection, ...]
     output: str
     readout: ReadoutKind
@@ -143,7 +145,7 @@ class Network:
                 f"connection {connection.name} makes {size} currents for the {self[connection.target].size} neurons of {connection.target}"
             )
 
-    def __getitem__(self, name: str) -> Population:
+    def __getitem__(self, name: str) -> Population[Neuron]:
         for population in self.populations:
             if population.name == name:
                 return population
@@ -206,13 +208,13 @@ class Network:
         """Whether any connection reaches across timesteps (recurrence or axonal delay)."""
         return any(c.delay for c in self.connections)
 
-    def with_timesteps(self, timesteps: int) -> Network:
+    def with_timesteps(self: Self, timesteps: int) -> Self:
         """The same network for another number of timesteps."""
         return replace(self, timesteps=timesteps)
 
 
 @dataclass(frozen=True, eq=False)
-class FloatNetwork(Network):
+class FloatNetwork(Network[FloatNeuron]):
     """A network in physical units: float64 weights, exponent 0, `FloatNeuron`s."""
 
     def __post_init__(self) -> None:
@@ -221,7 +223,7 @@ class FloatNetwork(Network):
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedNetwork(Network):
+class QuantizedNetwork(Network[IntegerNeuron]):
     """A network in Loihi's integers: int8 weights with exponents, `IntegerNeuron`s. Written to `.nir` and read back exactly."""
 
     def __post_init__(self) -> None:

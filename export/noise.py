@@ -32,7 +32,8 @@ def sample_noise(noise: Noise, samples: np.ndarray, step: int, size: int) -> np.
     bits = mix(mix(key ^ step)[:, None] ^ np.arange(size, dtype=np.int64))
     if noise.kind == "uniform":
         return (bits >> 16) - 32768
-    return 64 * (sum((bits >> shift) & 0xFF for shift in (0, 8, 16, 24)) - 510)
+    byte_sum = (bits & 0xFF) + (bits >> 8 & 0xFF) + (bits >> 16 & 0xFF) + (bits >> 24)
+    return 64 * (byte_sum - 510)
 
 
 def integer_noise(noise: Noise, samples: np.ndarray, step: int, size: int) -> np.ndarray:

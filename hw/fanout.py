@@ -34,8 +34,8 @@ def _through_pool(reach: np.ndarray, pool: Pool, source: Shape) -> np.ndarray:
     total = np.zeros(tuple(n + 2 * p for n, p in zip(source[1:], pool.padding)), np.int64)
     total = np.broadcast_to(total, (source[0], *total.shape)).copy()
     for offset in np.ndindex(*pool.kernel):
-        total[(slice(None), *_window_slices(offset, reach.shape[1:], pool.stride))] += reach
-    return total[(slice(None), *_crop(pool.padding, source[1:]))]
+        total[_window(offset, reach.shape[1:], pool.stride)] += reach
+    return total[_crop(pool.padding, source[1:])]
 
 
 def _scatter(taps, outputs: Shape, source: Shape, stride: Shape, padding: Shape, dilation: Shape) -> np.ndarray:
@@ -43,17 +43,18 @@ def _scatter(taps, outputs: Shape, source: Shape, stride: Shape, padding: Shape,
     total = np.zeros((source[0], *(n + 2 * p for n, p in zip(source[1:], padding))), np.int64)
     for offset in np.ndindex(*taps.shape[1:]):
         start = tuple(o * d for o, d in zip(offset, dilation))
-        at = (slice(None), *_window_slices(start, outputs, stride))
-        total[at] += taps[(slice(None), *offset)].reshape(-1, *(1,) * len(outputs))
-    return total[(slice(None), *_crop(padding, source[1:]))]
+        total[_window(start, outputs, stride)] += np.moveaxis(taps, 0, -1)[offset].reshape(-1, *(1,) * len(outputs))
+    return total[_crop(padding, source[1:])]
 
 
-def _window_slices(start: Shape, outputs: Shape, stride: Shape) -> tuple[slice, ...]:
-    return tuple(slice(o, o + (n - 1) * s + 1, s) for o, n, s in zip(start, outputs, stride))
+def _window(start: Shape, outputs: Shape, stride: Shape) -> tuple[slice, ...]:
+    """Every channel, and the positions that one tap reads for all outputs."""
+    return (slice(None), *(slice(o, o + (n - 1) * s + 1, s) for o, n, s in zip(start, outputs, stride)))
 
 
 def _crop(padding: Shape, sizes: Shape) -> tuple[slice, ...]:
-    return tuple(slice(p, p + n) for p, n in zip(padding, sizes))
+    """Every channel, without the padding."""
+    return (slice(None), *(slice(p, p + n) for p, n in zip(padding, sizes)))
 
 
 def synapses(connection: Connection, source: Shape) -> int:

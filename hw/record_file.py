@@ -19,7 +19,7 @@ MAPPINGS = tuple(f.name for f in fields(SpikeRecord) if f.name != "output")
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write an `.npz` whole."""
     with written_whole(path) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(file, **arrays)
 
 
 def save_record(path: Path, record: SpikeRecord) -> None:

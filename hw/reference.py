@@ -34,7 +34,7 @@ def convolve(x: np.ndarray, conv: Conv) -> np.ndarray:
     total = np.zeros((len(x), groups, weight.shape[1], *out_shape[1:]), np.int64)
     for offset in np.ndindex(*conv.kernel):
         window = tuple(slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, s, n in zip(offset, conv.dilation, conv.stride, out_shape[1:]))
-        taps = weight[(slice(None), slice(None), slice(None), *offset)]
+        taps = weight[(slice(None),) * 3 + offset]
         total += np.einsum("goi,ngi...->ngo...", taps, grouped[(slice(None),) * 3 + window])
     return total.reshape(len(x), *out_shape)
 
@@ -67,7 +67,9 @@ def decayed(state: np.ndarray, keep: np.ndarray) -> np.ndarray:
     return np.sign(product) * (np.abs(product) >> reg.DECAY_SHIFT)
 
 
-def neuron_step(neuron: IntegerNeuron, u: np.ndarray, v: np.ndarray, a: np.ndarray, noise: np.ndarray | int):
+def neuron_step(
+    neuron: IntegerNeuron, u: np.ndarray, v: np.ndarray, a: np.ndarray, noise: np.ndarray | int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """One timestep of every neuron: returns `(u, v, spikes, overflow)`, all shaped like `a`; int64 except the last two."""
     ideal = decayed(u, reg.DECAY_UNITY - (neuron.du.astype(np.int64) + 1)) + (a << reg.STATE_SHIFT)
     raw = wrap(decayed(u, reg.DECAY_UNITY - (neuron.du.astype(np.int64) + 1)) + wrap(a << reg.STATE_SHIFT, 32), 32)
@@ -99,7 +101,7 @@ def run(
 ) -> SpikeRecord:
     """Run all samples from rest. See `SpikeRecord` for what comes back."""
     samples, steps = len(stimulus), stimulus.timesteps
-    state = {p.name: [np.zeros((samples, *p.shape), np.int64)] * 2 for p in network.populations}
+    state = {p.name: (np.zeros((samples, *p.shape), np.int64),) * 2 for p in network.populations}
     fired: dict[str, list[np.ndarray]] = {network.input.name: [stimulus.at(t) for t in range(steps)]}
     fired |= {p.name: [] for p in network.populations}
     potentials: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -119,7 +121,7 @@ def run(
             noise = population.neuron.noise
             eta = integer_noise(noise, stimulus.samples, t, population.size).reshape(shape) if noise else 0
             u, v, spikes, overflow = neuron_step(population.neuron, *state[name], wrap(a, 32), eta)
-            state[name] = [u, v]
+            state[name] = (u, v)
             fired[name].append(spikes)
             potentials[name].append(v)
             overflows[name] += int((overflow | lost).sum())

@@ -30,6 +30,6 @@ def execute(arguments: argparse.Namespace) -> int:
     emit(
         arguments,
         result,
-        f"{arguments.out}: {result['bytes']} bytes, one step of integer arithmetic with state in and out, T = {network.timesteps}",
+        f"{arguments.out}: {result['bytes']} bytes, integer arithmetic with state in and out for any number of steps, T = {network.timesteps}",
     )
     return 0

@@ -18,6 +18,7 @@ from spikeport.commands.sources import load_any, load_quantized
 from spikeport.export.errors import InputError
 from spikeport.export.float_simulate import simulate_float
 from spikeport.export.network import FloatNetwork, Network
+from spikeport.hw.record import RecordLevel
 from spikeport.hw.record_file import save_arrays, save_record
 from spikeport.hw.simulate import BACKENDS, backend
 from spikeport.hw.stimulus import encode, load_input
@@ -57,7 +58,7 @@ def _run_integer(arguments: argparse.Namespace) -> dict:
     network = load_quantized(arguments.network)
     array = load_input(arguments.input)
     stimulus = encode(network.input, array, _timesteps(arguments.timesteps, network, array))
-    level = "spikes" if arguments.record == "all" else "counts"
+    level: RecordLevel = "spikes" if arguments.record == "all" else "counts"
     with progress_bar(len(stimulus), arguments.backend) as progress:
         record = backend(arguments.backend)(network, stimulus, level, progress=progress)
     save_record(arguments.out, record)

@@ -34,7 +34,7 @@ def load_foreign(arguments: argparse.Namespace, path: Path) -> FloatNetwork:
     missing = [name for name, value in (("--dt", dt), ("--integrator", integrator), ("--reset", reset)) if value is None]
     if missing:
         raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} (or --from FRAMEWORK)")
-    return import_nir(path, dt=dt, integrator=integrator, reset=reset)
+    return import_nir(path, dt=dt, integrator=integrator, reset=reset, strict=not arguments.nonstrict)
 
 
 def load_any(arguments: argparse.Namespace) -> FloatNetwork:
