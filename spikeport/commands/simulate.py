@@ -50,7 +50,9 @@ def execute(arguments: argparse.Namespace) -> int:
         summary = _run_float(arguments)
     else:
         summary = _run_integer(arguments)
-    emit(arguments, summary, f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {summary['spikes']} spikes")
+    text = f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {summary['spikes']} spikes"
+    lost = {name: count for name, count in summary.get("overflows", {}).items() if count}
+    emit(arguments, summary, text + (f"\nwarning: registers left their range, neuron-steps by node: {lost}" if lost else ""))
     return 0
 
 
