@@ -6,7 +6,9 @@ import pytest
 
 from spikeport.export.errors import InputError
 from spikeport.train.config import RECIPES, OptimizerConfig, TrainConfig, read_config, recipe, write_config
+from spikeport.train.methods import METHODS
 from spikeport.train.neurons.stbp import LIFConfig, tic_lif, wu_lif
+from spikeport.train.neurons.tsslbp import TSSLConfig
 from spikeport.train.surrogates import Surrogate
 
 ODD = TrainConfig(
@@ -18,7 +20,16 @@ ODD = TrainConfig(
 )
 
 
-@pytest.mark.parametrize("config", [*RECIPES.values(), ODD, replace(ODD, neuron=wu_lif()), replace(ODD, neuron=tic_lif(0.75))])
+@pytest.mark.parametrize(
+    "config",
+    [
+        *RECIPES.values(),
+        *(recipe("digits", method=m) for m in METHODS),
+        ODD,
+        replace(ODD, neuron=wu_lif()),
+        replace(ODD, neuron=tic_lif(0.75)),
+    ],
+)
 def test_toml_round_trip(tmp_path, config):
     write_config(tmp_path / "config.toml", config)
     assert read_config(tmp_path / "config.toml") == config
@@ -40,6 +51,9 @@ def test_left_out_fields_take_their_defaults(tmp_path):
         ("timesteps = 0", "timesteps is 0"),
         ("method = 'magic'", "'magic' is unknown; choose one of stbp"),
         ("neuron = 3", "neuron must be a table"),
+        ("loss = 'magic'", "'magic' is unknown; choose one of cross-entropy"),
+        ("readout = 'magic'", "choose current or spikes"),
+        ("method = 'dsr'\n[neuron]\ndecay = 0.5", "unknown fields decay"),
         ("[neuron]\ndecay = 2.0", "decay 2.0 must lie"),
         ("[neuron.surrogate]\nkind = 'step'", "choose one of arctan"),
         ("[optimizer]\nkind = 'lion'", "choose adamw or sgd"),
@@ -63,3 +77,11 @@ def test_recipe_with_changes():
     assert recipe("mnist", epochs=1).epochs == 1
     with pytest.raises(InputError, match="choose one of digits"):
         recipe("nosuch")
+
+
+def test_a_method_brings_its_own_neuron_loss_and_readout():
+    config = recipe("digits", method="tssl-bp", timesteps=9)
+    assert (config.neuron, config.loss, config.readout, config.timesteps) == (TSSLConfig(), "kernel", "spikes", 9)
+    assert TrainConfig(method="tssl-bp").loss == "kernel"
+    with pytest.raises(InputError, match="neurons of TSSLConfig, got LIFConfig"):
+        replace(TrainConfig(), method="tssl-bp")

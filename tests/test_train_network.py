@@ -12,7 +12,10 @@ from spikeport.export.float_run import FloatModule
 from spikeport.train.build import build
 from spikeport.train.config import TrainConfig
 from spikeport.train.data import Task
+from spikeport.train.methods import METHODS
+from spikeport.train.neurons.dsr import DSRConfig
 from spikeport.train.neurons.stbp import LIFConfig, tic_lif, wu_lif
+from spikeport.train.neurons.tsslbp import TSSLConfig
 
 TASK = Task("toy", (2, 12, 12), 5, 15)
 T = 5
@@ -20,7 +23,9 @@ T = 5
 
 def network(arch="6C3-P2-8C5p2-MP2-P2-12", neuron=None, seed=0, **changes):
     """A small, lively float64 network whose BatchNorms have seen other data."""
-    config = replace(TrainConfig(arch=arch, timesteps=T, seed=seed), neuron=neuron or LIFConfig(threshold=0.5), **changes)
+    neuron = neuron or LIFConfig(threshold=0.5)
+    (method,) = (name for name, m in METHODS.items() if type(m.neuron) is type(neuron))
+    config = TrainConfig(arch=arch, timesteps=T, seed=seed, method=method, neuron=neuron, **changes)
     module = build(config, TASK).double()
     generator = torch.Generator().manual_seed(seed)
     for layer in module.modules():
@@ -59,6 +64,8 @@ NEURONS = {
     "tic": tic_lif(2.0),
     "subtract": LIFConfig(decay=0.9, threshold=0.7, reset="subtract"),
     "if": LIFConfig(decay=1.0, threshold=0.8),
+    "dsr-if": DSRConfig(kind="if", threshold=1.5),
+    "dsr-lif": DSRConfig(kind="lif", threshold=0.1, alpha=0.3, tau=0.7, dt=0.1),
 }
 
 
@@ -73,9 +80,41 @@ def test_lowered_network_gives_the_same_spikes(neuron, norm):
     out, spikes = observed(module, x)
     assert spikes.keys() == {"conv1", "conv2", "dense1"}
     for name in spikes:
-        assert torch.equal(lowered[name], spikes[name]), name
+        assert torch.equal(lowered[name], (spikes[name] > 0).double()), name
     assert 0.01 < spikes["conv2"].mean() < 0.99
     torch.testing.assert_close(lowered_out, out, rtol=1e-9, atol=1e-9)
+
+
+def test_post_synaptic_currents_become_synaptic_current_decay():
+    """TSSL-BP: input filter, gained pooling, filter behind every spike, spiking readout."""
+    neuron = TSSLConfig(threshold=0.6)
+    module = network("6C3-P2-8C5p2-P2-12", neuron=neuron, batch_norm=False, bias=False)
+    lowered, spikes = {}, {}
+    with torch.no_grad():
+        counts = FloatModule(module.lower(), dtype=torch.float64)(
+            images(), T, observe=lambda name, step: lowered.update({name: step.spikes})
+        )
+    for name, q in observed(module, images())[1].items():
+        before = torch.cat([torch.zeros_like(q[:1]), q[:-1]])
+        spikes[name] = (neuron.tau_s * (q - (1 - 1 / neuron.tau_s) * before)).round()
+    assert spikes.keys() == {"conv1", "conv2", "dense1", "readout"}
+    for name, expected in spikes.items():
+        assert torch.equal(lowered[name], expected), name
+    assert torch.equal(counts, spikes["readout"])
+    assert 0.02 < spikes["dense1"].mean() < 0.98
+
+
+def test_max_pooling_of_post_synaptic_currents_cannot_be_lowered():
+    module = network("6C3-MP2-12", neuron=TSSLConfig(), batch_norm=False, bias=False)
+    with pytest.raises(InputError, match="no logical or; use average pooling"):
+        module.lower()
+
+
+def test_spiking_readout_counts_spikes():
+    module = network("6C3-P2-12", readout="spikes")
+    with torch.no_grad():
+        assert torch.equal(FloatModule(module.lower(), dtype=torch.float64)(images(), T), module(images(), T))
+    assert module.lower().readout == "spike_count"
 
 
 def test_lowered_network_says_what_it_is():

@@ -9,9 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from spikeport.export.errors import InputError
+from spikeport.export.float_run import FloatModule
 from spikeport.train import checkpoint, data, trainer
-from spikeport.train.config import OptimizerConfig, TrainConfig
+from spikeport.train.config import OptimizerConfig, TrainConfig, recipe
 from spikeport.train.evaluation import evaluate
+from spikeport.train.methods import METHODS
 from spikeport.train.optimization import rate_factor
 
 CONFIG = TrainConfig(arch="6C3-P2-24", epochs=5, timesteps=3, batch_size=25, threads=1, optimizer=OptimizerConfig(learning_rate=0.02))
@@ -49,6 +51,19 @@ def test_training_learns(finished):
     assert len(history) == CONFIG.epochs
     assert history[-1]["loss"] < 0.6 * history[0]["loss"]
     assert finished[1].metrics["test_accuracy"][-1] > 0.5
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_learns_and_lowers(method, dataset, tmp_path):
+    config = recipe("digits", method=method, arch="8C3-P2-24", epochs=8, batch_size=10, shift=0)
+    config = replace(config, optimizer=replace(config.optimizer, learning_rate=0.02))
+    trained = trainer.train(config, dataset, tmp_path, progress=False)
+    losses = [epoch["loss"] for epoch in trained.metrics["history"]]
+    assert losses[-1] < 0.75 * losses[0]
+    lowered = FloatModule(trained.module.lower())
+    accuracy = evaluate(lowered, dataset.test.images, dataset.test.labels, config.timesteps)[-1]
+    assert accuracy > 0.4
+    assert accuracy == pytest.approx(trained.metrics["test_accuracy"][-1], abs=0.1)
 
 
 def test_best_epoch_on_validation_data_is_kept(finished, dataset):
