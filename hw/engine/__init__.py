@@ -1,5 +1,5 @@
 """The fast engine: the integer semantics of `spikeport.hw.reference`, bit for bit, thousands of times faster."""
 
-from spikeport.hw.engine.run import run
+from spikeport.hw.engine.stream import run
 
 __all__ = ["run"]

@@ -28,22 +28,11 @@ M0, M1 = (np.uint32(m) for m in MULTIPLIERS)
 S0, S1, S2 = (np.uint32(s) for s in SHIFTS)
 
 compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
-inlined = numba.njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
 
-class Registers(NamedTuple):
-    """Per neuron, int32 `(size,)`, in the engine's order; fan_out `(connections, size)` int16 or int32.
-
-    keep_u, keep_v: 4096ths kept per step. reset: added after firing to `v & subtract`. neuron: the noise generator's number.
-    """
-
-    keep_u: np.ndarray
-    keep_v: np.ndarray
-    threshold: np.ndarray
-    bias: np.ndarray
-    reset: np.ndarray
-    neuron: np.ndarray
-    fan_out: np.ndarray
+KEEP_U, KEEP_V, THRESHOLD, BIAS, RESET, NEURON = range(6)
+"""Rows of a population's registers, int32 `(6, size)` in the engine's order: 4096ths of u and v kept per step, threshold and bias
+in state units, what is added after firing to `v & subtract`, and the neuron's number for the noise generator."""
 
 
 class Switches(NamedTuple):
@@ -61,7 +50,7 @@ class Switches(NamedTuple):
     amplitude: int
 
 
-@inlined
+@compiled
 def decay(x, keep):
     """x * keep / 4096 rounded toward zero, without 64-bit products: x = 4096 h + l."""
     toward_zero = np.int32((x >> np.int32(31)) & LOW_BITS)
@@ -150,7 +139,14 @@ def count_events(spikes, fan_out):
 
 
 @compiled
-def neuron_steps(total, start, scale, first, last, u, v, registers, switches, keys, spikes, potentials, counts, events):
+def copy(source, target):
+    """target = source; a slice assignment would compile numba's error messages, which takes longer than all the rest."""
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@compiled
+def neuron_steps(total, start, scale, first, last, u, v, registers, fan_out, switches, keys, spikes, potentials, counts, events):
     """Advance a population from timestep first to last; returns the number of overflows.
 
     total: `(samples, steps, size)`, the incoming sums; index 0 holds timestep `start`, or every timestep if there is one only.
@@ -168,8 +164,8 @@ def neuron_steps(total, start, scale, first, last, u, v, registers, switches, ke
             part = slice(begin, min(begin + BLOCK, size))
             block = slice(0, part.stop - begin)
             current, lost, potential = currents[block], losses[block], v[sample, part]
-            keep, bias = registers.keep_v[part], registers.bias[part]
-            threshold, reset = registers.threshold[part], registers.reset[part]
+            keep, bias = registers[KEEP_V, part], registers[BIAS, part]
+            threshold, reset = registers[THRESHOLD, part], registers[RESET, part]
             drive = drives[block] if keys.size else bias
             if first == 0:
                 potential[:] = 0
@@ -179,9 +175,9 @@ def neuron_steps(total, start, scale, first, last, u, v, registers, switches, ke
                 if changing or t == first:
                     load_current(total[sample, t - start if total.shape[1] > 1 else 0, part], scale[0], scale[1], current)
                 if switches.memory:
-                    remember_current(u[sample, part], registers.keep_u[part], current, lost)
+                    remember_current(u[sample, part], registers[KEEP_U, part], current, lost)
                 if keys.size:
-                    add_noise(keys[sample, t], registers.neuron[part], bias, switches.gaussian, switches.amplitude, drive)
+                    add_noise(keys[sample, t], registers[NEURON, part], bias, switches.gaussian, switches.amplitude, drive)
                 fired = spikes[sample, t, part]
                 if watched:
                     count, lossy = fire_checked(
@@ -192,9 +188,9 @@ def neuron_steps(total, start, scale, first, last, u, v, registers, switches, ke
                 else:
                     counts[sample, t] += fire(potential, keep, current, drive, threshold, reset, switches.subtract, fired)
                 if potentials.size:
-                    potentials[sample, t, part] = potential
+                    copy(potential, potentials[sample, t, part])
                 for k in range(len(events)):
-                    events[k, sample, t] += count_events(fired, registers.fan_out[k, part])
+                    events[k, sample, t] += count_events(fired, fan_out[k, part])
     return overflows
 
 

@@ -13,7 +13,7 @@ from spikeport.export.network import Population
 from spikeport.export.noise import MASK, integer_noise, mix
 from spikeport.hw.bounds import StateBound
 from spikeport.hw.engine.channel import Channel
-from spikeport.hw.engine.kernels import Registers, Switches, add_channel, neuron_steps
+from spikeport.hw.engine.kernels import BIAS, KEEP_U, KEEP_V, NEURON, RESET, THRESHOLD, Switches, add_channel, neuron_steps
 from spikeport.hw.engine.layout import order, per_neuron
 
 
@@ -72,15 +72,16 @@ class CompiledNeurons(Neurons):
         neuron, shape = self.neuron, population.shape
         subtract = neuron.reset == "subtract"
         leaves = {"zero": 0 * neuron.reset_value, "value": neuron.reset_value, "subtract": -neuron.reset_value}[neuron.reset]
-        self.registers = Registers(
-            keep_u=per_neuron(reg.DU_NO_MEMORY - neuron.du, shape),
-            keep_v=per_neuron(reg.DECAY_UNITY - neuron.dv, shape),
-            threshold=per_neuron(neuron.threshold << reg.STATE_SHIFT, shape),
-            bias=per_neuron(neuron.bias, shape),
-            reset=per_neuron(leaves << reg.STATE_SHIFT, shape),
-            neuron=self.order.astype(np.int32),
-            fan_out=self.fan_out.astype(np.int16 if self.fan_out.max(initial=0) < 1 << 15 else np.int32),
-        )
+        rows = {
+            KEEP_U: reg.DU_NO_MEMORY - neuron.du,
+            KEEP_V: reg.DECAY_UNITY - neuron.dv,
+            THRESHOLD: neuron.threshold << reg.STATE_SHIFT,
+            BIAS: neuron.bias,
+            RESET: leaves << reg.STATE_SHIFT,
+            NEURON: np.arange(population.size).reshape(shape),
+        }
+        self.registers = np.stack([per_neuron(rows[row], shape) for row in range(len(rows))])
+        self.reach = self.fan_out.astype(np.int16 if self.fan_out.max(initial=0) < 1 << 15 else np.int32)
         self.switches = Switches(
             memory=bool((neuron.du != reg.DU_NO_MEMORY).any()) or not bound.u_excluded,
             checked=not bound.v_excluded,
@@ -110,6 +111,7 @@ class CompiledNeurons(Neurons):
             trace.u.numpy(),
             trace.v.numpy(),
             self.registers,
+            self.reach,
             self.switches,
             self._noise_keys(trace.samples, last),
             trace.spikes.numpy(),
