@@ -146,17 +146,16 @@ def state_bound(neuron: IntegerNeuron, low: np.ndarray, high: np.ndarray, steps:
     amplitude = int(neuron.noise.amplitude) if neuron.noise else 0
     u = v = (np.zeros(1, np.int64),) * 2
     wrapped = np.array([reg.STATE_LIMIT])
-    extremes = [0, 0, 0, 0]
+    u_low = u_high = v_low = v_high = 0
     for _ in range(steps):
         u = decayed(u[0], keep_u) + low, decayed(u[1], keep_u) + high
         wrapped = decayed(wrapped, keep_u) + np.maximum(-low, high)
         v = decayed(v[0], keep_v) + u[0] + neuron.bias - amplitude, decayed(v[1], keep_v) + u[1] + neuron.bias + amplitude
-        ends = (u[0].min(), u[1].max(), v[0].min(), v[1].max())
-        widened = [min(extremes[0], ends[0]), max(extremes[1], ends[1]), min(extremes[2], ends[2]), max(extremes[3], ends[3])]
-        extremes = [int(e) for e in widened]
+        u_low, u_high = min(u_low, int(u[0].min())), max(u_high, int(u[1].max()))
+        v_low, v_high = min(v_low, int(v[0].min())), max(v_high, int(v[1].max()))
         v = _interval_after_reset(neuron, *v)
     drive = max(_magnitude(wrapped), reg.STATE_LIMIT) + _magnitude(neuron.bias) + amplitude
-    return StateBound(*extremes, drive=drive, channels_excluded=channels_excluded)
+    return StateBound(u_low, u_high, v_low, v_high, drive, channels_excluded)
 
 
 def _interval_after_reset(neuron: IntegerNeuron, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -53,7 +53,7 @@ class Collector:
         shape = self.network.shape(name)
         if name in self.spikes:
             self.spikes[name][part] = from_engine(trace.spikes.cpu().numpy(), shape)
-        if name in self.potentials:
+        if name in self.potentials and trace.potentials is not None:
             self.potentials[name][part] = from_engine(trace.potentials.cpu().numpy(), shape)
         if name == self.network.output:
             self.output[part] = from_engine(self._readout(trace), shape)
@@ -62,6 +62,7 @@ class Collector:
         """See `Network.readout`."""
         if self.network.readout == "spike_count":
             return trace.spikes.cpu().numpy()
+        assert trace.potentials is not None
         potentials = trace.potentials.cpu().numpy()
         return potentials if self.network.readout == "membrane_potential" else np.diff(potentials, axis=1, prepend=np.int32(0))
 

@@ -121,6 +121,7 @@ class EventSynapse:
             self.grid, self.kernel, self.padding = None, (1, 1), (0, 0)
             engine = weight[:, order(source)].T
         else:
+            assert isinstance(connection.op, Conv)
             self.grid, self.kernel = grid(source), two_axes(connection.op.kernel, 1)
             self.padding = two_axes(connection.op.padding, 0)
             engine = weight.reshape(*weight.shape[:2], *self.kernel)[..., ::-1].transpose(2, 1, 3, 0)

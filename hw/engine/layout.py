@@ -15,8 +15,8 @@ from spikeport.export.network import Shape
 
 def grid(shape: Shape) -> tuple[int, int, int]:
     """`(H, W, C)` of a population of shape `(C,)`, `(C, W)` or `(C, H, W)`."""
-    spatial = (1, 1, *shape[1:])[-2:]
-    return (*spatial, shape[0])
+    rows, columns = (1, 1, *shape[1:])[-2:]
+    return rows, columns, shape[0]
 
 
 def to_engine(array: np.ndarray, shape: Shape) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class Trace:
     overflows: int = 0
 
 
-class Neurons:
+class Neurons(ABC):
     """Common to both: makes traces. fan_out: int64 `(connections, *shape)` of the outgoing connections."""
 
     def __init__(self, population: Population, fan_out: np.ndarray, device: torch.device) -> None:
@@ -60,8 +61,13 @@ class Neurons:
             events=zeros(len(self.fan_out), n, steps, dtype=torch.int64),
         )
 
+    @abstractmethod
     def _at_rest(self, n: int) -> torch.Tensor:
-        return torch.zeros(n, self.population.size, dtype=torch.int64, device=self.device)
+        """State of n samples, `(n, size)`."""
+
+    @abstractmethod
+    def advance(self, trace: Trace, channels: Sequence[Channel], first: int, last: int) -> None:
+        """Timesteps first..last-1 with the given incoming channels."""
 
 
 class CompiledNeurons(Neurons):
@@ -92,11 +98,10 @@ class CompiledNeurons(Neurons):
         )
 
     def _at_rest(self, n: int) -> torch.Tensor:
-        """Memory only: the kernel clears it at timestep 0, block by block."""
+        # memory only: the kernel clears it at timestep 0, block by block
         return torch.empty(n, self.population.size, dtype=torch.int32)
 
     def advance(self, trace: Trace, channels: Sequence[Channel], first: int, last: int) -> None:
-        """Timesteps first..last-1 with the given incoming channels."""
         if len(channels) == 1 and channels[0].start <= first:
             total, start, exponent = channels[0].total.numpy(), channels[0].start, channels[0].exponent
         else:
@@ -149,8 +154,10 @@ class TorchNeurons(Neurons):
         self.reset_value = register(neuron.reset_value) << reg.STATE_SHIFT
         self.reach = torch.from_numpy(self.fan_out.T.copy()).to(device, torch.float64)
 
+    def _at_rest(self, n: int) -> torch.Tensor:
+        return torch.zeros(n, self.population.size, dtype=torch.int64, device=self.device)
+
     def advance(self, trace: Trace, channels: Sequence[Channel], first: int, last: int) -> None:
-        """Timesteps first..last-1 with the given incoming channels."""
         for t in range(first, last):
             a, lost = self._received(trace.v, channels, t)
             lost |= self._step(trace, a, self._noise(trace.samples, t), t)

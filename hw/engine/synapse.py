@@ -83,8 +83,8 @@ class Synapse:
         """`(n, T, size)` messages to `(n, T, outputs)` sums of any number type."""
         if self.pool:
             x = self.pool(x)
-        sparse = self.events is not None and self.events.pays(_activity(x))
-        total = self.events(x) if sparse else self.dense(x)
+        sparse = self.events if self.events and self.events.pays(_activity(x)) else None
+        total = sparse(x) if sparse else self.dense(x)
         return total if self.rearranged is None else total[..., self.rearranged]
 
 
