@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from spikeport.export.fold import fold_average_pool, fold_batch_norm
 from spikeport.export.network import Connection, Conv, Dense, Op
 from spikeport.train.architecture import ConvLayer, DenseLayer
+from spikeport.train.pooling import average_pool
 from spikeport.train.topology import Path
 
 
@@ -30,7 +30,7 @@ class Synapses(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.path.pool > 1:
-            x = F.avg_pool2d(x, self.path.pool)
+            x = average_pool(x, self.path.pool)
             x = x if self.pool_factor == 1 else x * self.pool_factor
         x = self.weights(x.flatten(1) if self.flatten else x)
         return self.norm(x) if self.norm is not None else x

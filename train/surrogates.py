@@ -14,7 +14,7 @@ from spikeport.export.errors import InputError
 
 def arctan(x: torch.Tensor, width: float) -> torch.Tensor:
     """1 / (1 + (pi x / width)^2), in place. Source: Fang et al. 2021; width 1 is TIC's (equation 4)."""
-    return x.mul_(pi / width).square_().add_(1).reciprocal_()
+    return x.mul_(x).mul_((pi / width) ** 2).add_(1).reciprocal_()
 
 
 def rectangle(x: torch.Tensor, width: float) -> torch.Tensor:
