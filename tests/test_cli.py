@@ -135,7 +135,7 @@ def test_simulate_keeps_the_contract(workspace, images):
         assert spikes.dtype == bool and spikes.shape == (6, 2, *network[name].shape) and spikes.any()
         for backend in ("engine", "lava", "onnx"):
             np.testing.assert_array_equal(arrays[backend][f"spikes/{name}"], spikes)
-        assert (arrays["torch"][f"spikes/{name}"] == spikes).mean() > 0.99
+        assert (arrays["torch"][f"spikes/{name}"] == spikes).mean() > 0.95
     for backend in ("engine", "lava", "onnx"):
         np.testing.assert_array_equal(arrays[backend]["output"], arrays["reference"]["output"])
 

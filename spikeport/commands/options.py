@@ -27,6 +27,7 @@ def add_meaning(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dt", type=float, metavar="S", help=DT_HELP)
     group.add_argument("--integrator", choices=["euler", "exponential"], help="how its equations become steps")
     group.add_argument("--reset", choices=["zero", "subtract"], help="membrane potential after a spike: v_reset, or minus the threshold")
+    group.add_argument("--nonstrict", action="store_true", help="its neurons fire on v >= threshold; NIR's own rule is v > threshold")
     group.add_argument(
         "--from", dest="framework", metavar="FRAMEWORK", help="take all three from the framework that wrote it, e.g. norse, snntorch"
     )
