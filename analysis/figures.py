@@ -84,6 +84,7 @@ def fisher_figure(fisher: FisherResult, chosen: int | None, proposal: int | None
     marks += upright(frame, fisher.centroid, f"centroid {fisher.centroid:.2f}", "centroid")
     marks += upright(frame, proposal, f"proposal {proposal}", "faint", level=1) if proposal and proposal != chosen else []
     marks += upright(frame, chosen, f"T' = {chosen}", "cut", level=2) if chosen else []
+    marks.sort(key=lambda mark: mark.tag == "text")  # words lie above lines
     caption = (
         f"columns: Fisher information I_t, accumulated to t (peak {peak:.3g}); line: share of information after t. "
         f"{fisher.samples:,} samples, {fisher.labels} labels"
