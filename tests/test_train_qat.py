@@ -59,7 +59,9 @@ def test_gradient_passes_rounding_but_not_clipping(coarse):
     latent.requires_grad_()
     rounded = FakeQuantize(grid)(latent)
     rounded.sum().backward()
-    torch.testing.assert_close(rounded / grid.step, torch.tensor([-2.0, -2.0, 0.0, 1.0, 1.0]), rtol=1e-6, atol=1e-6, check_dtype=False)
+    torch.testing.assert_close(
+        rounded.detach() / float(grid.step), torch.tensor([-2.0, -2.0, 0.0, 1.0, 1.0]), rtol=1e-6, atol=1e-6, check_dtype=False
+    )
     assert latent.grad.tolist() == [0, 0, 1, 1, 0]
 
 

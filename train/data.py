@@ -75,7 +75,7 @@ def load(name: str, data_dir: Path | None = None, seed: int = 0) -> Dataset:
 def _digits(name: str, data_dir: Path | None, seed: int) -> Dataset:
     """1797 scans of 8 x 8 pixels with 17 grey levels (UCI, bundled with scikit-learn), 1037 / 400 / 360, stratified: choosing T' with confidence takes validation samples."""
     digits = load_digits()
-    everything = Split(np.float32(digits.images[:, None] / 16), np.int64(digits.target))
+    everything = Split((digits.images[:, None] / 16).astype(np.float32), digits.target.astype(np.int64))
     rest, test = _cut(everything, 360, seed)
     train, validation = _cut(rest, 400, seed)
     return Dataset(Task(name, (1, 8, 8), 10, 16), train, validation, test, "scikit-learn load_digits")

@@ -81,7 +81,9 @@ class SpikingNetwork(nn.Module):
 
     def synapses_of(self, name: str) -> list[Synapses]:
         """The synapses into a stage, in the order of its paths."""
-        return [s for s in self.synapses[name] if isinstance(s, Synapses)]  # type: ignore[union-attr]
+        paths = self.synapses[name]
+        assert isinstance(paths, nn.ModuleList)
+        return [s for s in paths if isinstance(s, Synapses)]
 
     def lower(self, timesteps: int | None = None) -> FloatNetwork:
         """The network in evaluation mode, in physical units; see `train.lowering`."""

@@ -49,6 +49,8 @@ class FinetuneConfig:
 class FakeQuantize(nn.Module):
     """Weights rounded to a grid, with a straight-through gradient."""
 
+    step: torch.Tensor
+
     def __init__(self, grid: WeightGrid) -> None:
         super().__init__()
         self.low, self.high = grid.low, grid.high
@@ -121,21 +123,23 @@ def _state(module: nn.Module) -> dict[str, torch.Tensor]:
 
 def _network(network: FloatNetwork, quantized: QuantizedNetwork, module: FloatModule) -> FloatNetwork:
     """The trained weights, on their grid, and biases, in float64."""
-    grids = weight_grids(quantized)
+    grids, latent = weight_grids(quantized), dict(module.named_parameters())
 
     def population(p: Population) -> Population:
         assert isinstance(p.neuron, FloatNeuron)
         return replace(p, neuron=replace(p.neuron, bias=_float64(module.biases[p.name])))
 
-    def connection(c: Connection, latent: torch.Tensor) -> Connection:
+    def connection(c: Connection, trained: torch.Tensor) -> Connection:
         grid = grids[c.name]
-        weight = grid.step * np.clip(np.rint(_float64(latent) / grid.step), grid.low, grid.high)
+        weight = grid.step * np.clip(np.rint(_float64(trained) / grid.step), grid.low, grid.high)
         return replace(c, op=replace(c.op, weight=np.asarray(weight)))
 
     return replace(
         network,
         populations=tuple(map(population, network.populations)),
-        connections=tuple(connection(c, s.parametrizations["weight"].original) for c, s in zip(network.connections, module.synapses)),
+        connections=tuple(
+            connection(c, latent[f"synapses.{i}.parametrizations.weight.original"]) for i, c in enumerate(network.connections)
+        ),
     )
 
 
