@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeport.export.network import Input, QuantizedNetwork
-from spikeport.hw.record import SpikeRecord, class_scores
+from spikeport.hw.record import SpikeRecord, answers_over_time
 from spikeport.hw.stimulus import Stimulus
 
 SHOWN = 80
@@ -43,7 +43,7 @@ def sample_rasters(
     network: QuantizedNetwork, stimulus: Stimulus, record: SpikeRecord, labels: np.ndarray | None = None, count: int = 3
 ) -> tuple[SampleRaster, ...]:
     """Rasters of the first `count` samples of a record that holds spikes; labels `(samples,)` as far as they are known."""
-    answers = class_scores(record.output.reshape(*record.output.shape[:2], -1), network.readout).argmax(axis=2)
+    answers = answers_over_time(record.output, network.readout)
     return tuple(
         SampleRaster(
             number=stimulus.first + n,

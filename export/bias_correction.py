@@ -31,9 +31,8 @@ def correct_biases(network: FloatNetwork, plan: Plan, seen: Calibration) -> Floa
     return replace(network, populations=tuple(_corrected(network, p, plan, seen) for p in network.populations))
 
 
-def _corrected(network: FloatNetwork, p: Population, plan: Plan, seen: Calibration) -> Population:
+def _corrected(network: FloatNetwork, p: Population[FloatNeuron], plan: Plan, seen: Calibration) -> Population[FloatNeuron]:
     neuron, scale = p.neuron, plan.scales[p.name]
-    assert isinstance(neuron, FloatNeuron)
     exponents = [plan.exponents[c.name] for c in network.incoming(p.name)]
     rounded_down = seen.activity[p.name] * scale * sum((1 - 2.0**e) / 2 for e in exponents if e < 0)
     missed = sum((mean_error(network, c, plan, seen) for c in network.incoming(p.name)), np.zeros(p.shape))

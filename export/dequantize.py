@@ -26,11 +26,11 @@ def dequantize(network: QuantizedNetwork) -> FloatNetwork:
 
 def _neuron(population: Population[IntegerNeuron]) -> FloatNeuron:
     n, scale = population.neuron, population.scale
-    state_unit = scale / (1 << reg.STATE_SHIFT)
+    state_unit = scale * reg.STATE_UNIT
     noise = replace(n.noise, amplitude=float(n.noise.amplitude * state_unit)) if n.noise else None
     return FloatNeuron(
-        alpha=1 - (n.du + 1) / reg.DECAY_UNITY,
-        beta=1 - n.dv / reg.DECAY_UNITY,
+        alpha=n.keep_current / reg.DECAY_UNITY,
+        beta=n.keep_potential / reg.DECAY_UNITY,
         threshold=n.threshold * scale,
         bias=n.bias * state_unit,
         reset=n.reset,

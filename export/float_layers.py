@@ -40,10 +40,9 @@ class NeuronLayer(nn.Module):
     reset_value: Tensor
     current_bias: Tensor
 
-    def __init__(self, population: Population, spike: SpikeFunction | None, dtype: torch.dtype) -> None:
+    def __init__(self, population: Population[FloatNeuron], spike: SpikeFunction | None, dtype: torch.dtype) -> None:
         super().__init__()
         neuron = population.neuron
-        assert isinstance(neuron, FloatNeuron)
         self.shape, self.spiking, self.reset, self.noise = population.shape, neuron.spiking, neuron.reset, neuron.noise
         self.bias = nn.Parameter(torch.tensor(neuron.bias, dtype=dtype))
         for name in ("alpha", "beta", "threshold", "reset_value", "current_bias"):

@@ -81,6 +81,10 @@ class Input:
         """Whether the input carries plain spikes, no graded values."""
         return (self.low, self.high) == (0, 1)
 
+    def integers(self, values: np.ndarray) -> np.ndarray:
+        """What is sent for physical values, int32: divided by scale, rounded half to even, saturated to `low..high`."""
+        return np.clip(np.rint(values / self.scale), self.low, self.high).astype(np.int32)
+
 
 @dataclass(frozen=True, eq=False)
 class Population(Generic[Neuron]):
@@ -124,6 +128,9 @@ class Network(Generic[Neuron]):
             raise InputError(f"population names must be unique, got {names}")
         if self.output not in names[1:]:
             raise InputError(f"output {self.output!r} is not one of the populations {names[1:]}")
+        labels = [c.name for c in self.connections]
+        if len(set(labels)) != len(labels):
+            raise InputError(f"connection names must be unique, got {labels}")
         if (self.readout == "spike_count") != self[self.output].neuron.spiking:
             raise InputError(f"readout {self.readout} does not fit population {self.output!r}, spiking: {self[self.output].neuron.spiking}")
         for connection in self.connections:
@@ -154,6 +161,14 @@ class Network(Generic[Neuron]):
     def shape(self, name: str) -> Shape:
         """Shape of a population or of the input."""
         return self.input.shape if name == self.input.name else self[name].shape
+
+    def messages(self, name: str) -> tuple[int, int]:
+        """Smallest and largest message that a population or the input sends; 0 is silence."""
+        return (self.input.low, self.input.high) if name == self.input.name else (0, 1)
+
+    def unit(self, name: str) -> float:
+        """What a message of 1 from a population or the input stands for: a spike of height 1, or the input's scale."""
+        return self.input.scale if name == self.input.name else 1.0
 
     def incoming(self, name: str) -> tuple[Connection, ...]:
         """Connections that end in a population."""
@@ -202,11 +217,6 @@ class Network(Generic[Neuron]):
     def hardware_delay(self, connection: Connection) -> int:
         """Timesteps a spike takes through this connection on hardware, at least 1."""
         return connection.delay + self.depths[connection.target] - self.depths[connection.source]
-
-    @property
-    def has_delays(self) -> bool:
-        """Whether any connection reaches across timesteps (recurrence or axonal delay)."""
-        return any(c.delay for c in self.connections)
 
     def with_timesteps(self: Self, timesteps: int) -> Self:
         """The same network for another number of timesteps."""

@@ -99,6 +99,21 @@ class IntegerNeuron:
         """Effective bias in state units, int32."""
         return self.bias_mantissa << self.bias_exponent
 
+    @property
+    def keep_current(self) -> np.ndarray:
+        """Synaptic current kept per timestep, in 1/4096, int64; the chip adds 1 to du."""
+        return reg.DECAY_UNITY - (self.du.astype(np.int64) + 1)
+
+    @property
+    def keep_potential(self) -> np.ndarray:
+        """Membrane potential kept per timestep, in 1/4096, int64."""
+        return reg.DECAY_UNITY - self.dv.astype(np.int64)
+
+    @property
+    def remembers_current(self) -> bool:
+        """Whether any synaptic current outlasts its timestep."""
+        return bool(self.keep_current.any())
+
 
 def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:

@@ -23,8 +23,9 @@ import numpy.typing as npt
 
 from spikeport.export import registers as reg
 from spikeport.export.errors import InputError
-from spikeport.export.network import Connection, IntegerNeuron, Network, Population, QuantizedNetwork
-from spikeport.export.synapse import Conv, Dense, Op, Pool, Shape
+from spikeport.export.network import Connection, IntegerNeuron, Population, QuantizedNetwork
+from spikeport.export.synapse import Conv, Dense, Elementwise, Op, Pool, Shape
+from spikeport.export.weight_step import same_in_channel, weight_step
 
 SMALLEST_DECAY = 2.0**-20
 """Stands for a decay of 0 (in 1/4096 per step) where NIR wants a finite time constant."""
@@ -57,13 +58,12 @@ def full(array: npt.ArrayLike, shape: Shape) -> np.ndarray:
     return np.broadcast_to(array, shape).astype(np.float32)
 
 
-def neuron_node(population: Population, dt: float, leak_carries_bias: bool) -> nir.NIRNode:
+def neuron_node(population: Population[IntegerNeuron], dt: float, leak_carries_bias: bool) -> nir.NIRNode:
     """The NIR neuron of a population; every parameter has the population's shape."""
     n, shape = population.neuron, population.shape
-    assert isinstance(n, IntegerNeuron)
     bias = physical_bias(population) if leak_carries_bias else np.float64(0)
     tau, tau_syn = time_constant(n.dv, dt), time_constant(n.du + 1, dt)
-    leaky, cuba = bool(n.dv.any() or np.any(bias)), bool((n.du != reg.DU_NO_MEMORY).any())
+    leaky, cuba = bool(n.dv.any() or np.any(bias)), n.remembers_current
     membrane = {"tau_mem" if cuba else "tau": full(tau, shape), "v_leak": full(bias * tau / dt, shape)} if leaky or cuba else {}
     synapse = {"tau_syn": full(tau_syn, shape), "w_in": full(tau_syn / dt, shape)} if cuba else {}
     r = full(tau / dt if leaky or cuba else 1 / dt, shape)
@@ -74,9 +74,9 @@ def neuron_node(population: Population, dt: float, leak_carries_bias: bool) -> n
     return getattr(nir, kind)(r=r, **membrane, **synapse, **firing)
 
 
-def physical_bias(population: Population) -> np.ndarray:
+def physical_bias(population: Population[IntegerNeuron]) -> np.ndarray:
     """Potential added at every timestep."""
-    return population.neuron.bias / (1 << reg.STATE_SHIFT) * population.scale
+    return population.neuron.bias * reg.STATE_UNIT * population.scale
 
 
 def _v_reset(neuron: IntegerNeuron) -> np.ndarray:
@@ -85,36 +85,17 @@ def _v_reset(neuron: IntegerNeuron) -> np.ndarray:
     return neuron.reset_value if neuron.reset == "value" else np.zeros((), np.int32)
 
 
-def bias_carrier(network: QuantizedNetwork, population: Population) -> int | None:
+def bias_carrier(network: QuantizedNetwork, population: Population[IntegerNeuron]) -> int | None:
     """Index of the connection whose Affine or Conv node carries the bias; None: it is zero, or v_leak carries it."""
-    neuron = population.neuron
-    assert isinstance(neuron, IntegerNeuron)
-    if not neuron.bias_mantissa.any() or (neuron.du != reg.DU_NO_MEMORY).any():
+    if not population.neuron.bias_mantissa.any() or population.neuron.remembers_current:
         return None
     bias = physical_bias(population)
     for index, c in enumerate(network.connections):
         if c.target != population.name:
             continue
-        if isinstance(c.op, Dense) or (isinstance(c.op, Conv) and _same_in_channel(bias, population.shape, len(c.weight))):
+        if isinstance(c.op, Dense) or (isinstance(c.op, Conv) and same_in_channel(bias, population.shape, len(c.weight))):
             return index
     return None
-
-
-def _same_in_channel(array: np.ndarray, shape: Shape, channels: int) -> bool:
-    by_channel = np.broadcast_to(array, shape).reshape(channels, -1)
-    return bool((by_channel == by_channel[:, :1]).all())
-
-
-def weight_unit(op: type[Op], written: Shape, target: Population, exponent: int, input_scale: float) -> np.ndarray:
-    """Physical value of one weight unit, to broadcast against the weights as written (shape `written`)."""
-    unit = np.broadcast_to(target.scale, target.shape) * 2.0**exponent / input_scale
-    if op is Dense:
-        return unit.reshape(written[0], 1)
-    if op is Conv:
-        if not _same_in_channel(unit, unit.shape, written[0]):
-            raise InputError(f"population {target.name}: its scale varies inside a channel, which a convolution's weights cannot carry")
-        return unit.reshape(written[0], -1)[:, :1].reshape(-1, *(1,) * (len(written) - 1))
-    return unit.reshape(written)
 
 
 def connection_nodes(network: QuantizedNetwork, connection: Connection, dt: float, with_bias: bool) -> dict[str, nir.NIRNode]:
@@ -127,19 +108,15 @@ def connection_nodes(network: QuantizedNetwork, connection: Connection, dt: floa
         shape = connection.pool.output_shape(shape)
     if isinstance(connection.op, Dense) and len(shape) > 1:
         nodes[".flatten"] = _flatten(shape)
-    written = shape if not isinstance(connection.op, (Dense, Conv)) else connection.weight.shape
-    unit = weight_unit(type(connection.op), written, target, connection.exponent, _input_scale(network, connection))
-    weight = np.broadcast_to(connection.weight * unit, written).astype(np.float32)
+    weight = (connection.weight * weight_step(network, connection, target.scale)).astype(np.float32)
+    if isinstance(connection.op, Elementwise):
+        weight = full(weight, shape)
     bias = np.broadcast_to(physical_bias(target), target.shape).ravel() if with_bias else None
     nodes[""] = _weighted_node(connection.op, weight, bias, shape)
     current = connection.op.output_shape(shape)
     if len(current) > 1 and len(target.shape) == 1:
         nodes[".reshape"] = _flatten(current)
     return nodes
-
-
-def _input_scale(network: Network, connection: Connection) -> float:
-    return network.input.scale if connection.source == network.input.name else 1.0
 
 
 def _weighted_node(op: Op, weight: np.ndarray, bias: np.ndarray | None, source: Shape) -> nir.NIRNode:

@@ -14,8 +14,9 @@ from spikeport.export.errors import InputError
 from spikeport.export.network import Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.nir_build import Built
 from spikeport.export.nir_graph import MAX_NEURONS, Node
-from spikeport.export.nir_nodes import integers, weight_unit
+from spikeport.export.nir_nodes import integers
 from spikeport.export.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape
+from spikeport.export.weight_step import step_of
 
 KEY = "spikeport"
 """Name of the JSON text in the graph's metadata."""
@@ -47,9 +48,8 @@ def plan_of(network: QuantizedNetwork, dt: float, built: Built) -> dict[str, Any
     }
 
 
-def _population_plan(population: Population, carrier: int | None) -> dict[str, Any]:
+def _population_plan(population: Population[IntegerNeuron], carrier: int | None) -> dict[str, Any]:
     n = population.neuron
-    assert isinstance(n, IntegerNeuron)
     hidden = _hidden(n.spiking, n.reset)
     return {
         "name": population.name,
@@ -122,7 +122,7 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 
-def _population(plan: Mapping[str, Any], nodes: Mapping[str, Node], bias_nodes: list[str], dt: float) -> Population:
+def _population(plan: Mapping[str, Any], nodes: Mapping[str, Node], bias_nodes: list[str], dt: float) -> Population[IntegerNeuron]:
     name, shape = plan["name"], tuple(plan["shape"])
     scale = np.array(plan["scale"], np.float64)
     bias = None if plan["bias_node"] is None else nodes[bias_nodes[plan["bias_node"]]]["bias"]
@@ -175,12 +175,11 @@ def _collapse(values: np.ndarray, small: Shape, what: str) -> np.ndarray:
 def _connection(plan: Mapping[str, Any], node: Node, target: Population, source: Input) -> Connection:
     op, exponent = OPS[plan["op"]], int(plan["exponent"])
     written = node["scale" if op is Elementwise else "weight"]
-    unit = weight_unit(op, written.shape, target, exponent, source.scale if plan["source"] == source.name else 1.0)
-    weight = _collapse(
-        integers(written, unit, f"weight of node {plan['node']}"), tuple(plan["weight_shape"]), f"weight of node {plan['node']}"
-    )
+    what = f"weight of node {plan['node']}"
+    step = step_of(target, target.scale, op, written.shape, exponent, source.scale if plan["source"] == source.name else 1.0)
+    weight = _collapse(integers(written, step, what), tuple(plan["weight_shape"]), what)
     if weight.size and (weight.min() < -128 or weight.max() > 127):
-        raise InputError(f"weight of node {plan['node']} spans {weight.min()}..{weight.max()} steps, outside int8; quantize the file again")
+        raise InputError(f"{what} spans {weight.min()}..{weight.max()} steps, outside int8; quantize the file again")
     pool = Pool(**_tuples(plan["pool"])) if plan["pool"] else None
     weighted = op(weight.astype(np.int8), **_tuples(plan["geometry"]))
     return Connection(plan["name"], plan["source"], plan["target"], weighted, pool, int(plan["delay"]), exponent)

@@ -25,7 +25,6 @@ from spikeport.export.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.onnx_neuron import neuron_step, noise_at, noise_key
 from spikeport.export.onnx_ops import Ops, Value
 from spikeport.export.onnx_synapse import Signal, channel
-from spikeport.export.registers import DU_NO_MEMORY
 from spikeport.export.synapse import Connection, Shape
 
 OPSET, IR_VERSION = 18, 8
@@ -61,7 +60,7 @@ def state_shapes(network: QuantizedNetwork) -> dict[str, tuple[Shape, type]]:
     states: dict[str, tuple[Shape, type]] = {}
     for p in network.populations:
         states[f"v/{p.name}"] = (p.shape, np.int32)
-        if _remembers(p):
+        if p.neuron.remembers_current:
             states[f"u/{p.name}"] = (p.shape, np.int32)
     for name in [network.input.name, *(p.name for p in network.populations)]:
         reach = max((c.delay for c in network.outgoing(name)), default=0)
@@ -130,18 +129,17 @@ class _Model:
         nexts = [_info(self.next_states[n], self.states[n][1], _state_axes(n, self.states[n][0])) for _, n in states]
         return helper.make_graph(self.step.nodes, "timestep", inputs, nexts + [each for each, _ in self.results])
 
-    def _population(self, p: Population, signals: dict[str, Signal], key: str | None) -> Signal:
+    def _population(self, p: Population[IntegerNeuron], signals: dict[str, Signal], key: str | None) -> Signal:
         ops = self.step
         v = ops.cast(f"step/v/{p.name}", np.int64)
-        u = ops.cast(f"step/u/{p.name}", np.int64) if _remembers(p) else ""
+        u = ops.cast(f"step/u/{p.name}", np.int64) if p.neuron.remembers_current else ""
         a = Value(ops("Mul", v, 0), 0)
         for c in self.network.incoming(p.name):
             part = channel(ops, c, self._delayed(signals, c), p.shape)
             a = Value(ops("Add", a.name, part.name) if a.bound else part.name, a.bound + part.bound)
         eta = noise_at(ops, self.noise[p.name], key, "step/number", p.shape) if key else None
-        assert isinstance(p.neuron, IntegerNeuron)
         new_u, new_v, spikes = neuron_step(ops, p.neuron, u, v, a, eta)
-        if _remembers(p):
+        if p.neuron.remembers_current:
             self.next_states[f"u/{p.name}"] = ops.cast(new_u, np.int32)
         self.next_states[f"v/{p.name}"] = ops.cast(new_v, np.int32)
         self._record(p, v, new_v, spikes)
@@ -151,8 +149,8 @@ class _Model:
         """What the connection carries at this timestep: now, or from the line of past messages."""
         if not c.delay:
             return signals[c.source]
-        low, high = (self.network.input.low, self.network.input.high) if c.source == self.network.input.name else (0, 1)
-        return Signal(self.step("Gather", f"step/line/{c.source}", c.delay - 1, axis=0), self.network.shape(c.source), low, high)
+        past = self.step("Gather", f"step/line/{c.source}", c.delay - 1, axis=0)
+        return Signal(past, self.network.shape(c.source), *self.network.messages(c.source))
 
     def _push(self, name: str, signal: Signal) -> None:
         """Newest message first, the oldest falls out."""
@@ -182,11 +180,6 @@ def _info(name: str, dtype: type, shape: tuple[int | str, ...]) -> ValueInfoProt
 
 def _state_axes(name: str, shape: Shape) -> tuple[int | str, ...]:
     return (shape[0], "N", *shape[1:]) if name.startswith("line/") else ("N", *shape)
-
-
-def _remembers(population: Population) -> bool:
-    assert isinstance(population.neuron, IntegerNeuron)
-    return bool((population.neuron.du != DU_NO_MEMORY).any())
 
 
 def _metadata(network: QuantizedNetwork) -> dict[str, str]:

@@ -16,7 +16,7 @@ STATE_TOP = reg.STATE_LIMIT - 1
 def neuron_step(ops: Ops, neuron: IntegerNeuron, u: str, v: str, a: Value, eta: str | None) -> tuple[str, str, str]:
     """New u, new v (int64) and spikes (bool) from the state (int64), the summed channels and the noise."""
     u = _current(ops, neuron, u, a)
-    moved = ops("Add", _decayed(ops, v, reg.DECAY_UNITY - neuron.dv.astype(np.int64)), u)
+    moved = ops("Add", _decayed(ops, v, neuron.keep_potential), u)
     if neuron.bias_mantissa.any():
         moved = ops("Add", moved, neuron.bias.astype(np.int64))
     v = ops.clip(ops("Add", moved, eta) if eta else moved, STATE_TOP)
@@ -27,9 +27,8 @@ def neuron_step(ops: Ops, neuron: IntegerNeuron, u: str, v: str, a: Value, eta: 
 def _current(ops: Ops, neuron: IntegerNeuron, u: str, a: Value) -> str:
     """Decay, add the input, wrap to 32 bits, then Lava's one correction towards 24 bits."""
     raw = ops.wrap(ops.shift(ops.wrap(a, 32), reg.STATE_SHIFT), 32)
-    keep = reg.DECAY_UNITY - (neuron.du.astype(np.int64) + 1)
-    if keep.any():
-        raw = ops.wrap(Value(ops("Add", _decayed(ops, u, keep), raw.name), raw.bound + reg.STATE_LIMIT), 32)
+    if neuron.remembers_current:
+        raw = ops.wrap(Value(ops("Add", _decayed(ops, u, neuron.keep_current), raw.name), raw.bound + reg.STATE_LIMIT), 32)
     if raw.bound < reg.STATE_LIMIT:
         return raw.name
     span = 2 * reg.STATE_LIMIT

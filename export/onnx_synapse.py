@@ -90,6 +90,6 @@ def _summed(ops: Ops, multiply: Callable[[str, int], str], x: str, signal: Signa
 
 def _pooled(ops: Ops, pool: Pool, signal: Signal) -> Signal:
     """Sum over windows, as a convolution with ones in each channel."""
-    axes, area = len(pool.kernel), prod(pool.kernel)
-    ones = Conv(np.ones((signal.shape[0], 1, *pool.kernel), np.int8), pool.stride, pool.padding, (1,) * axes, signal.shape[0])
-    return Signal(_convolved(ops, ones, signal), pool.output_shape(signal.shape), signal.low * area, signal.high * area)
+    dilation = (1,) * len(pool.kernel)
+    ones = Conv(np.ones((signal.shape[0], 1, *pool.kernel), np.int8), pool.stride, pool.padding, dilation, signal.shape[0])
+    return Signal(_convolved(ops, ones, signal), pool.output_shape(signal.shape), signal.low * pool.area, signal.high * pool.area)

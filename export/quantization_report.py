@@ -10,7 +10,7 @@ import numpy as np
 from spikeport.export import registers as reg
 from spikeport.export.calibrate import Calibration, calibrate
 from spikeport.export.dequantize import dequantize
-from spikeport.export.network import FloatNetwork, IntegerNeuron, QuantizedNetwork
+from spikeport.export.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.state_bounds import Bound, state_bounds
 from spikeport.export.synapse import Connection
 from spikeport.export.weight_step import weight_step
@@ -53,9 +53,9 @@ def report(
 ) -> QuantizedNetwork:
     """The quantized network with its report. values: physical calibration data; seen: what the float network did on them."""
     sent = quantized.input
-    held_values = np.clip(np.rint(values / sent.scale), sent.low, sent.high) * sent.scale
+    held_values = sent.integers(values) * sent.scale
     meaning = dequantize(quantized)
-    after, bounds = calibrate(meaning, held_values), state_bounds(meaning)
+    after, bounds = calibrate(meaning, held_values), integer_bounds(quantized)
     original = {c.name: c for c in network.connections}
     connections = {c.name: _connection(quantized, c, original[c.name], seen.squares[c.name]) for c in quantized.connections}
     populations = {p.name: _population(quantized, p.name, seen, after, bounds[p.name]) for p in quantized.populations}
@@ -68,6 +68,12 @@ def report(
         "populations": {name: asdict(p) for name, p in populations.items()},
     }
     return replace(quantized, provenance={**quantized.provenance, "quantization": made})
+
+
+def integer_bounds(network: QuantizedNetwork) -> dict[str, Bound]:
+    """Bounds that the integers keep too: a weight exponent below 0 rounds each current down, by less than a weight unit."""
+    floored = {p.name: p.scale * sum(c.exponent < 0 for c in network.incoming(p.name)) for p in network.populations}
+    return state_bounds(dequantize(network), floored)
 
 
 def _connection(network: QuantizedNetwork, c: Connection, original: Connection, squares: np.ndarray) -> ConnectionReport:
@@ -84,10 +90,7 @@ def _connection(network: QuantizedNetwork, c: Connection, original: Connection, 
 
 def _population(network: QuantizedNetwork, name: str, before: Calibration, after: Calibration, bound: Bound) -> PopulationReport:
     p = network[name]
-    assert isinstance(p.neuron, IntegerNeuron)
-    # A current that is rounded down may lose a weight unit per step beyond its bound.
-    rounded_down = sum(c.exponent < 0 for c in network.incoming(name)) * network.timesteps
-    used_bound = (max(_largest(b / p.scale) for b in bound) + rounded_down) / reg.THRESHOLD_MAX
+    used_bound = max(_largest(b / p.scale) for b in bound) / reg.THRESHOLD_MAX
     return PopulationReport(
         scale=_span(p.scale),
         threshold=(int(p.neuron.threshold.min()), int(p.neuron.threshold.max())),

@@ -85,7 +85,7 @@ def quantize(
     return report(network, quantized, values, seen, weight_bits=weight_bits, per_channel=per_channel)
 
 
-def _fit_population(network: FloatNetwork, p: Population, seen: Calibration, bound: Bound, settings: Settings) -> Fit:
+def _fit_population(network: FloatNetwork, p: Population[FloatNeuron], seen: Calibration, bound: Bound, settings: Settings) -> Fit:
     incoming = network.incoming(p.name)
     groups = p.shape[0] if settings.per_channel and _may_differ(network, p) else 1
 
@@ -102,15 +102,14 @@ def _fit_population(network: FloatNetwork, p: Population, seen: Calibration, bou
     return proven if proven.cost <= COST_OF_PROOF * cheapest.cost else cheapest
 
 
-def _floor(p: Population, bound: Bound, largest: Callable[..., np.ndarray]) -> np.ndarray:
+def _floor(p: Population[FloatNeuron], bound: Bound, largest: Callable[..., np.ndarray]) -> np.ndarray:
     """Smallest scale of each group at which every register holds what it must."""
     n = p.neuron
-    assert isinstance(n, FloatNeuron)
     state = largest(bound.current, bound.potential, n.threshold if n.spiking else np.zeros(()), n.reset_value)
     return np.maximum(np.maximum(state / STATE_ROOM, largest(steady_bias(n)) / BIAS_ROOM), np.finfo(float).tiny)
 
 
-def _may_differ(network: FloatNetwork, p: Population) -> bool:
+def _may_differ(network: FloatNetwork, p: Population[FloatNeuron]) -> bool:
     """Whether channels may have scales of their own: they spike, noise has no common unit to keep, no kernel crosses channels."""
     whole_kernels = all(not isinstance(c.op, Conv) or c.output_shape(network.shape(c.source)) == p.shape for c in network.incoming(p.name))
     return p.neuron.spiking and p.neuron.noise is None and whole_kernels
@@ -118,7 +117,7 @@ def _may_differ(network: FloatNetwork, p: Population) -> bool:
 
 def _rows(network: FloatNetwork, c: Connection, squares: np.ndarray, groups: int) -> Synapses:
     """A connection's weights by channel, as current per input integer."""
-    unit = network.input.scale if c.source == network.input.name else 1.0
+    unit = network.unit(c.source)
     shape = c.output_shape(network.shape(c.source)) if isinstance(c.op, Elementwise) else c.weight.shape
     fan_in = 1 if isinstance(c.op, Elementwise) else prod(shape[1:])
     weight, seen = (np.broadcast_to(a, shape).reshape(groups, -1) for a in (c.weight * unit, squares / unit**2))

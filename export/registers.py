@@ -9,6 +9,8 @@ STATE_LIMIT = 1 << (STATE_BITS - 1)
 """v saturates at +-(STATE_LIMIT - 1); u wraps around once beyond it."""
 STATE_SHIFT = 6
 """Synaptic input and threshold are shifted left by this: one weight unit is 64 state units."""
+STATE_UNIT = 1 / (1 << STATE_SHIFT)
+"""u and v count in this share of a weight unit."""
 DECAY_SHIFT = 12
 DECAY_UNITY = 1 << DECAY_SHIFT
 """du and dv count in 1/4096 of the state per timestep."""

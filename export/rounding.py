@@ -16,9 +16,7 @@ from spikeport.export.network import FloatNetwork, FloatNeuron, Input, IntegerNe
 from spikeport.export.synapse import Connection, frozen_array
 from spikeport.export.weight_step import weight_bits, weight_step
 
-STATE_UNIT = 1 / (1 << reg.STATE_SHIFT)
-"""u and v count in this share of a weight unit."""
-BIAS_MAX = (reg.BIAS_MANTISSA_MAX << reg.BIAS_EXPONENT_MAX) * STATE_UNIT
+BIAS_MAX = (reg.BIAS_MANTISSA_MAX << reg.BIAS_EXPONENT_MAX) * reg.STATE_UNIT
 """Largest bias in weight units."""
 WHOLE_TOLERANCE = 1e-6
 """A ratio this close to an integer is one that float arithmetic has missed."""
@@ -79,13 +77,12 @@ def quantize_connection(network: Network, connection: Connection, plan: Plan) ->
     return replace(coarse, op=replace(connection.op, weight=weight))
 
 
-def quantize_population(network: FloatNetwork, population: Population, plan: Plan) -> Population:
+def quantize_population(network: FloatNetwork, population: Population[FloatNeuron], plan: Plan) -> Population[IntegerNeuron]:
     """Registers of a population at its planned scale."""
     n, scale = population.neuron, plan.scales[population.name]
-    assert isinstance(n, FloatNeuron)
     check_neuron(population)
-    mantissa, exponent = bias_registers(np.asarray(steady_bias(n) / (scale * STATE_UNIT)))
-    noise = replace(n.noise, amplitude=int(np.rint(n.noise.amplitude / (float(scale) * STATE_UNIT)))) if n.noise else None
+    mantissa, exponent = bias_registers(np.asarray(steady_bias(n) / (scale * reg.STATE_UNIT)))
+    noise = replace(n.noise, amplitude=int(np.rint(n.noise.amplitude / (float(scale) * reg.STATE_UNIT)))) if n.noise else None
     lattice = _on_lattice(n, mantissa << exponent, [plan.exponents[c.name] for c in network.incoming(population.name)])
     neuron = IntegerNeuron(
         du=np.rint((1 - n.alpha) * reg.DECAY_UNITY).astype(np.int32) - 1,
@@ -98,7 +95,7 @@ def quantize_population(network: FloatNetwork, population: Population, plan: Pla
         spiking=n.spiking,
         noise=noise,
     )
-    return replace(population, neuron=neuron, scale=frozen_array(scale, np.float64))
+    return Population(population.name, population.shape, neuron, frozen_array(scale, np.float64))
 
 
 def steady_bias(n: FloatNeuron) -> np.ndarray:
@@ -141,10 +138,9 @@ def _on_lattice(n: FloatNeuron, bias: np.ndarray, exponents: list[int]) -> bool:
     return bool(all_or_nothing and whole)
 
 
-def check_neuron(population: Population) -> None:
+def check_neuron(population: Population[FloatNeuron]) -> None:
     """Refuse what no register means: InputError for decays outside 0..1, negative thresholds, a bias on a current that never decays."""
     n, name = population.neuron, population.name
-    assert isinstance(n, FloatNeuron)
     for what, keep in ("alpha", n.alpha), ("beta", n.beta):
         if keep.size and not (keep.min() >= 0 and keep.max() <= 1):
             raise InputError(f"population {name}: {what} spans {keep.min():g}..{keep.max():g}; a chip keeps 0 to 1 of its state per step")
@@ -154,10 +150,9 @@ def check_neuron(population: Population) -> None:
         raise InputError(f"population {name} adds a bias to a current that never decays; Loihi's bias enters the potential only")
 
 
-def rounding_notes(population: Population) -> list[str]:
+def rounding_notes(population: Population[FloatNeuron]) -> list[str]:
     """What a user should know that no register can hold."""
     n, name, notes = population.neuron, population.name, []
-    assert isinstance(n, FloatNeuron)
     if np.any((n.current_bias != 0) & (n.alpha > 0)):
         notes.append(
             f"{name}: the bias of the synaptic current became a bias of the potential, b/(1 - alpha), equal once the current settles"

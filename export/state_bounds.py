@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from spikeport.export.network import FloatNetwork, FloatNeuron, Population
+from spikeport.export.network import FloatNetwork, FloatNeuron, Network, Population
 from spikeport.export.synapse import Connection, Conv, Dense
 
 
@@ -18,39 +18,45 @@ class Bound(NamedTuple):
     potential: np.ndarray
 
 
-def state_bounds(network: FloatNetwork) -> dict[str, Bound]:
-    """Bounds of every population, in physical units, for runs of up to `network.timesteps` steps from rest."""
-    return {p.name: _bound(network, p) for p in network.populations}
+def state_bounds(network: FloatNetwork, floored: Mapping[str, np.ndarray] | None = None) -> dict[str, Bound]:
+    """Bounds of every population, in physical units, for runs of up to `network.timesteps` steps from rest.
+
+    floored: per population, how much rounding down may take off its summed current in a timestep; nothing if not given.
+    """
+    return {p.name: _bound(network, p, (floored or {}).get(p.name, np.zeros(()))) for p in network.populations}
 
 
-def current_range(network: FloatNetwork, connection: Connection) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest current of a connection in one timestep, per neuron; broadcast against the target."""
-    low, high = (network.input.low * network.input.scale, network.input.high * network.input.scale)
-    if connection.source != network.input.name:
-        low, high = 0.0, 1.0
-    window = prod(connection.pool.kernel) if connection.pool else 1
-    weight = connection.weight * window
-    bottom, top = (np.minimum(weight * low, weight * high), np.maximum(weight * low, weight * high))
-    return _per_neuron(network, connection, bottom), _per_neuron(network, connection, top)
+def sum_range(connection: Connection, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest sum of weight times message of each output, for messages in `low..high` ahead of pooling.
+
+    float64, or int64 for integer weights and messages; broadcasts against the connection's output shape.
+    """
+    window = connection.pool.area if connection.pool else 1
+    weight = connection.weight.astype(np.int64 if connection.weight.dtype.kind == "i" else np.float64)
+    ends = weight * (low * window), weight * (high * window)
+    return _per_output(connection, np.minimum(*ends)), _per_output(connection, np.maximum(*ends))
 
 
-def _per_neuron(network: FloatNetwork, connection: Connection, terms: np.ndarray) -> np.ndarray:
-    """Sum over the weights of each neuron."""
-    shape, made = network[connection.target].shape, connection.output_shape(network.shape(connection.source))
+def _per_output(connection: Connection, terms: np.ndarray) -> np.ndarray:
     if isinstance(connection.op, Dense):
-        return terms.sum(axis=1).reshape(shape)
+        return terms.sum(axis=1)
     if isinstance(connection.op, Conv):
-        terms = terms.reshape(len(terms), -1).sum(axis=1).reshape(-1, *(1,) * (len(made) - 1))
-    return terms if made == shape else np.broadcast_to(terms, made).reshape(shape)
+        return terms.reshape(len(terms), -1).sum(axis=1).reshape(-1, *(1,) * len(connection.op.kernel))
+    return terms
 
 
-def _bound(network: FloatNetwork, population: Population) -> Bound:
+def on_target(network: Network, connection: Connection, values: np.ndarray) -> np.ndarray:
+    """What broadcasts against a connection's output, against its target; written out only where a flatten lies between."""
+    made, shape = connection.output_shape(network.shape(connection.source)), network.shape(connection.target)
+    return values if made == shape else np.broadcast_to(values, made).reshape(shape)
+
+
+def _bound(network: FloatNetwork, population: Population[FloatNeuron], floored: np.ndarray) -> Bound:
     n, steps = population.neuron, network.timesteps
-    assert isinstance(n, FloatNeuron)
-    low, high = n.current_bias, n.current_bias
-    for connection in network.incoming(population.name):
-        bottom, top = current_range(network, connection)
-        low, high = low + bottom, high + top
+    low, high = n.current_bias - floored, n.current_bias
+    for c in network.incoming(population.name):
+        bottom, top = sum_range(c, *(network.unit(c.source) * end for end in network.messages(c.source)))
+        low, high = low + on_target(network, c, bottom), high + on_target(network, c, top)
     u_low, u_high = (np.minimum(low, 0) * _kept(n.alpha, steps), np.maximum(high, 0) * _kept(n.alpha, steps))
     noise = n.noise.amplitude if n.noise else 0.0
     v_low, v_high = _potential_range(n, u_low + n.bias - noise, u_high + n.bias + noise, steps)

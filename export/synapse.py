@@ -46,6 +46,11 @@ class Pool:
         if min(self.kernel + self.stride, default=0) < 1 or min(self.padding) < 0:
             raise InputError(f"pooling needs kernel and stride >= 1 and padding >= 0, got {self}")
 
+    @property
+    def area(self) -> int:
+        """Number of inputs in a window."""
+        return prod(self.kernel)
+
     def output_shape(self, source: Shape) -> Shape:
         """Shape of the pooled map."""
         if len(source) != 1 + len(self.kernel):
@@ -158,6 +163,10 @@ class Connection:
         """The weights of the op."""
         return self.op.weight
 
+    def pooled_shape(self, source: Shape) -> Shape:
+        """Shape that the weights read, for a source of this shape."""
+        return self.pool.output_shape(source) if self.pool else source
+
     def output_shape(self, source: Shape) -> Shape:
         """Shape of the current for a source of this shape, before the target's own shape (a flatten is a reshape)."""
-        return self.op.output_shape(self.pool.output_shape(source) if self.pool else source)
+        return self.op.output_shape(self.pooled_shape(source))

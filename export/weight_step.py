@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeport.export import registers as reg
-from spikeport.export.network import Network, QuantizedNetwork
-from spikeport.export.synapse import Connection, Conv, Dense
+from spikeport.export.errors import InputError
+from spikeport.export.network import Network, Population, QuantizedNetwork
+from spikeport.export.synapse import Connection, Conv, Dense, Elementwise, Op, Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,19 +38,32 @@ def weight_bits(network: QuantizedNetwork) -> int:
 
 def weight_step(network: Network, connection: Connection, scale: np.ndarray) -> np.ndarray:
     """Physical size of one integer of a connection's weights, for a target of this scale; broadcasts against the weights."""
-    unit = network.input.scale if connection.source == network.input.name else 1.0
-    return _per_weight(scale, network, connection) * (2.0**connection.exponent / unit)
+    op, unit = connection.op, network.unit(connection.source)
+    written = connection.output_shape(network.shape(connection.source)) if isinstance(op, Elementwise) else op.weight.shape
+    return step_of(network[connection.target], scale, type(op), written, connection.exponent, unit)
 
 
-def _per_weight(values: np.ndarray, network: Network, connection: Connection) -> np.ndarray:
-    """Values of the target's neurons, equal along the spatial axes of a convolution, shaped like the weights that lead to them."""
-    if values.size == 1:
-        return values.reshape(())
-    op, shape = connection.op, network[connection.target].shape
-    full = np.broadcast_to(values, shape)
-    if isinstance(op, Dense):
-        return full.reshape(-1, 1)
-    made = connection.output_shape(network.shape(connection.source))
-    if isinstance(op, Conv):
-        return full.reshape(made[0], -1)[:, 0].reshape(-1, *(1,) * (op.weight.ndim - 1))
-    return values if made == shape else full.reshape(made)
+def step_of(target: Population, scale: np.ndarray, op: type[Op], written: Shape, exponent: int, unit: float) -> np.ndarray:
+    """The same from its parts. written: shape of the weights, of an `Elementwise` written out for every neuron.
+
+    Raises:
+        InputError: the scale varies inside a channel of a convolution, whose weights have one step per channel.
+    """
+    if scale.size == 1:
+        per_weight = scale.reshape(())
+    elif op is Dense:
+        per_weight = np.broadcast_to(scale, target.shape).reshape(-1, 1)
+    elif op is Conv:
+        if not same_in_channel(scale, target.shape, written[0]):
+            raise InputError(f"population {target.name}: its scale varies inside a channel, which a convolution's weights cannot carry")
+        by_channel = np.broadcast_to(scale, target.shape).reshape(written[0], -1)[:, 0]
+        per_weight = by_channel.reshape(-1, *(1,) * (len(written) - 1))
+    else:
+        per_weight = scale if written == target.shape else np.broadcast_to(scale, target.shape).reshape(written)
+    return per_weight * 2.0**exponent / unit
+
+
+def same_in_channel(values: np.ndarray, shape: Shape, channels: int) -> bool:
+    """Whether values of the neurons of a population are equal along its spatial axes."""
+    by_channel = np.broadcast_to(values, shape).reshape(channels, -1)
+    return bool((by_channel == by_channel[:, :1]).all())

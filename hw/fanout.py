@@ -15,8 +15,7 @@ def fan_out(connection: Connection, source: Shape) -> np.ndarray:
 
     A pooled connection counts the synapses of the expanded kernel: each neuron of a window has its own copy of the weights.
     """
-    shape = connection.pool.output_shape(source) if connection.pool else source
-    op = connection.op
+    shape, op = connection.pooled_shape(source), connection.op
     if isinstance(op, Dense):
         reach = np.count_nonzero(op.weight, axis=0).reshape(shape)
     elif isinstance(op, Conv):
@@ -64,8 +63,7 @@ def synapses(connection: Connection, source: Shape) -> int:
 
 def multiplications(connection: Connection, source: Shape) -> int:
     """Multiply-accumulates of the same connection in a non-spiking network, once per inference (zero weights included)."""
-    shape = connection.pool.output_shape(source) if connection.pool else source
-    op = connection.op
+    shape, op = connection.pooled_shape(source), connection.op
     if isinstance(op, Conv):
         return prod(op.output_shape(shape)) * prod(op.weight.shape[1:])
     return int(op.weight.size) if isinstance(op, Dense) else prod(shape)

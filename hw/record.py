@@ -63,10 +63,14 @@ def class_scores(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
     return output.astype(np.int64) if readout == "membrane_potential" else output.cumsum(axis=1, dtype=np.int64)
 
 
+def answers_over_time(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
+    """Class after 1..T timesteps, int64 `(samples, timesteps)`; ties go to the lowest class."""
+    return class_scores(output.reshape(*output.shape[:2], -1), readout).argmax(axis=2)
+
+
 def correct_over_time(output: np.ndarray, labels: np.ndarray, readout: ReadoutKind) -> np.ndarray:
-    """Whether each sample is classified correctly after 1..T timesteps, bool `(samples, timesteps)`; ties go to the lowest class."""
-    flat = output.reshape(*output.shape[:2], -1)
-    return class_scores(flat, readout).argmax(axis=2) == np.asarray(labels)[:, None]
+    """Whether each sample is classified correctly after 1..T timesteps, bool `(samples, timesteps)`."""
+    return answers_over_time(output, readout) == np.asarray(labels)[:, None]
 
 
 def accuracy_over_time(output: np.ndarray, labels: np.ndarray, readout: ReadoutKind) -> np.ndarray:

@@ -71,11 +71,11 @@ def neuron_step(
     neuron: IntegerNeuron, u: np.ndarray, v: np.ndarray, a: np.ndarray, noise: np.ndarray | int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """One timestep of every neuron: returns `(u, v, spikes, overflow)`, all shaped like `a`; int64 except the last two."""
-    ideal = decayed(u, reg.DECAY_UNITY - (neuron.du.astype(np.int64) + 1)) + (a << reg.STATE_SHIFT)
-    raw = wrap(decayed(u, reg.DECAY_UNITY - (neuron.du.astype(np.int64) + 1)) + wrap(a << reg.STATE_SHIFT, 32), 32)
+    kept, arrived = decayed(u, neuron.keep_current), a << reg.STATE_SHIFT
+    ideal, raw = kept + arrived, wrap(kept + wrap(arrived, 32), 32)
     u = np.where(raw > reg.STATE_LIMIT, raw - 2 * reg.STATE_LIMIT, raw)
     u = np.where(u <= -reg.STATE_LIMIT, raw + 2 * reg.STATE_LIMIT, u)
-    moved = decayed(v, reg.DECAY_UNITY - neuron.dv.astype(np.int64)) + u + neuron.bias + noise
+    moved = decayed(v, neuron.keep_potential) + u + neuron.bias + noise
     v = np.clip(moved, 1 - reg.STATE_LIMIT, reg.STATE_LIMIT - 1)
     overflow = (np.abs(ideal) >= reg.STATE_LIMIT) | (np.abs(moved) >= reg.STATE_LIMIT)
     threshold = neuron.threshold.astype(np.int64) << reg.STATE_SHIFT

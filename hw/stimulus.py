@@ -62,7 +62,7 @@ def encode(target: Input, array: np.ndarray, timesteps: int) -> Stimulus:
     """
     array, held = shape_input(target, array, timesteps)
     if array.dtype.kind == "f":
-        values = np.clip(np.rint(array / target.scale), target.low, target.high).astype(np.int32)
+        values = target.integers(array)
     else:
         if array.size and (array.min() < target.low or array.max() > target.high):
             raise InputError(

@@ -16,11 +16,11 @@ from spikeport.analysis.devices import device_named
 from spikeport.analysis.fisher import FisherResult, Labels, fisher_information
 from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.analysis.rasters import SampleRaster, sample_rasters
-from spikeport.analysis.render import render
+from spikeport.analysis.render import write_page
 from spikeport.analysis.report import AccuracyCurve, Report, accuracy_curve, installed_versions, network_facts, semantics_of, write_report
 from spikeport.analysis.truncation import Truncation, confirmed, truncate, with_proposal
 from spikeport.export.errors import InputError
-from spikeport.export.files import read_json, write_json, write_text
+from spikeport.export.files import read_json, write_json
 from spikeport.export.network import QuantizedNetwork
 from spikeport.export.nir_file import read_nir, write_nir
 from spikeport.export.quantize import quantize
@@ -167,7 +167,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         warnings=_warnings(network, found),
     )
     write_report(report, work.root / "report.json")
-    write_text(work.root / "report.html", render(report))
+    write_page(report, work.root / "report.html")
     return report
 
 

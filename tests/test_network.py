@@ -39,7 +39,6 @@ def test_a_short_path_waits_on_hardware():
     skip = dense("skip", "input", "b", 2, 2)
     made = network([dense("1", "input", "a", 2, 2), dense("2", "a", "b", 2, 2), skip])
     assert made.hardware_delay(skip) == 2
-    assert not made.has_delays
 
 
 def test_a_loop_needs_delay_and_the_hardware_needs_one_step_per_connection():
@@ -71,6 +70,11 @@ def test_shapes_that_do_not_fit_are_named():
         network([dense("1", "input", "a", 3, 2), dense("2", "a", "b", 2, 2)])
     with pytest.raises(InputError, match="names population 'c'"):
         network([dense("1", "c", "a", 2, 2)])
+
+
+def test_two_connections_of_one_name_are_refused():
+    with pytest.raises(InputError, match=r"connection names must be unique, got \['1', '1'\]"):
+        network([dense("1", "input", "a", 2, 2), dense("1", "a", "b", 2, 2)])
 
 
 def test_arrays_cannot_be_changed():

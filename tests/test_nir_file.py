@@ -87,7 +87,7 @@ def test_names_do_not_clash(tmp_path):
         network,
         output="output",
         populations=(network["conv"], replace(network["classes"], name="output")),
-        connections=(replace(network.connections[0], name="conv"), replace(network.connections[1], name="conv", target="output")),
+        connections=(replace(network.connections[0], name="conv"), replace(network.connections[1], name="output", target="output")),
     )
     write_nir(named, tmp_path / "net.nir")
     assert_equal(read_nir(tmp_path / "net.nir"), named)

@@ -37,7 +37,7 @@ def test_the_random_networks_reach_what_is_to_be_shown():
     """Guards the property test above: enough of its networks have delays, noise, wide inputs, every reset and overflows."""
     networks = [random_network(seed, edge=seed % 2 == 0) for seed in range(70)]
     neurons = [p.neuron for n in networks for p in n.populations]
-    assert sum(n.has_delays for n in networks) > 10 and sum(n.input.low < 0 for n in networks) > 10
+    assert sum(any(c.delay for c in n.connections) for n in networks) > 10 and sum(n.input.low < 0 for n in networks) > 10
     assert sum(n.noise is not None for n in neurons) > 10 and sum((n.du != 4095).any() for n in neurons) > 20
     assert all(sum(n.reset == kind for n in neurons) > 10 for kind in ("zero", "value", "subtract"))
     assert sum(sum(reference.run(n, random_stimulus(s, n)).overflows.values()) > 0 for s, n in list(enumerate(networks))[::6]) >= 3

@@ -66,10 +66,9 @@ def lower(network: QuantizedNetwork, tape: Tape, first_sample: int, process_mode
     return graph
 
 
-def neuron_node(network: QuantizedNetwork, population: Population, line: Timeline, first_sample: int, tapped: bool) -> Node:
+def neuron_node(network: QuantizedNetwork, population: Population[IntegerNeuron], line: Timeline, first_sample: int, tapped: bool) -> Node:
     """Lava's LIFReset where it will do."""
     neuron, depth = population.neuron, network.depths[population.name]
-    assert isinstance(neuron, IntegerNeuron)
     registers = {
         "shape": population.shape,
         "du": scalar_or_full(neuron.du, population.shape),
@@ -102,12 +101,12 @@ def add_connection(graph: Graph, network: QuantizedNetwork, c: Connection, stock
     """Processes and wires from the source's spikes to the target's input."""
     source = HOST if c.source == network.input.name else c.source
     shape, delay = network.shape(c.source), extra_delay(network, c)
-    messages, pool = message_range(network, c), None
+    messages, pool = network.messages(c.source), None
     folded = synapses(c.op, c.pool, shape)
     if folded is None and c.pool:
         pool = c.pool
         folded = synapses(c.op, None, pool.output_shape(shape))
-        messages = (messages[0] * int(np.prod(pool.kernel)), messages[1] * int(np.prod(pool.kernel)))
+        messages = (messages[0] * pool.area, messages[1] * pool.area)
     if pool or (delay and isinstance(folded, Conv)):
         source = add_axon(graph, source, c, Node(Axon, {"shape": shape, "delay": delay, "pool": pool}, PyAxon))
         shape, delay = pool.output_shape(shape) if pool else shape, 0
@@ -135,11 +134,6 @@ def add_axon(graph: Graph, source: str, connection: Connection, axon: Node) -> s
     graph.nodes[name] = axon
     graph.wires.append(Wire(source, "s_out", name, "s_in"))
     return name
-
-
-def message_range(network: QuantizedNetwork, c: Connection) -> tuple[int, int]:
-    """What the source sends at each step."""
-    return (network.input.low, network.input.high) if c.source == network.input.name else (0, 1)
 
 
 def message_bits(messages: tuple[int, int]) -> int:
