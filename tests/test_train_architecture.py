@@ -38,6 +38,7 @@ def test_papers_notation():
 def test_names_stand_for_strings():
     for name, notation in ARCHITECTURES.items():
         assert parse(name) == parse(notation)
+        assert chain(parse(name), Task("cifar-like", (3, 32, 32), 10, 255))[-1].shape == (10,)
 
 
 def test_published_parameter_count():
