@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -65,6 +66,13 @@ def random_stimulus(seed: int, network: QuantizedNetwork, samples: int = 3) -> S
     shape = (samples, *(() if held else (network.timesteps,)), *network.input.shape)
     values = rng.integers(network.input.low, network.input.high + 1, shape) * (rng.random(shape) < rng.uniform(0.1, 1))
     return encode(network.input, values, network.timesteps)
+
+
+def overdriven(network: QuantizedNetwork) -> QuantizedNetwork:
+    """Currents that never decay, weights and biases at their largest exponent: u wraps, v saturates, channels wrap."""
+    populations = [replace(p, neuron=replace(p.neuron, du=np.int32(-1), bias_exponent=7)) for p in network.populations]
+    connections = [replace(c, exponent=7) for c in network.connections]
+    return replace(network, populations=tuple(populations), connections=tuple(connections))
 
 
 def _random_shape(rng: np.random.Generator) -> Shape:

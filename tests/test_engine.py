@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lava_compare import differences
-from random_networks import random_network, random_stimulus
+from random_networks import overdriven, random_network, random_stimulus
 
 from spikeport.export import registers as reg
 from spikeport.export.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Pool, Population, QuantizedNetwork
@@ -28,13 +28,6 @@ def assert_equal(expected: SpikeRecord, actual: SpikeRecord, what: str) -> None:
     assert not differences(expected, actual), what
     assert expected.overflows == actual.overflows, what
     assert actual.output.dtype == expected.output.dtype
-
-
-def overdriven(network: QuantizedNetwork) -> QuantizedNetwork:
-    """Current that never decays and exponents at their largest: channels and u wrap, v saturates."""
-    populations = [replace(p, neuron=replace(p.neuron, du=np.int32(-1), bias_exponent=7)) for p in network.populations]
-    connections = [replace(c, exponent=7) for c in network.connections]
-    return replace(network, populations=tuple(populations), connections=tuple(connections))
 
 
 @pytest.mark.parametrize("kind", ["usual", "edge", "overdriven"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from float_networks import ArctanSpike
 from torch import Tensor, nn
 
 from spikeport.analysis.fisher import FisherResult, fisher_information, log_probabilities
@@ -17,35 +18,12 @@ from spikeport.export.synapse import Connection, Conv, Dense, Elementwise, Pool
 STEPS, SAMPLES, CLASSES = 4, 5, 3
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny tensors gain nothing from threads, and lose much on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-class Surrogate(torch.autograd.Function):
-    """Hard step forward, 1 / (1 + x^2) backward."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return (x > 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        return g / (1 + x * x)
-
-
 def integrate(currents: Tensor) -> Tensor:
     """Leaky integrate-and-fire over `(T, N, ...)`, reset to zero."""
     v, spikes = torch.zeros_like(currents[0]), []
     for a in currents:
         v = 0.5 * v + a
-        s = Surrogate.apply(v - 0.3)
+        s = ArctanSpike.apply(v - 0.3)
         v = v * (1 - s.detach())
         spikes.append(s)
     return torch.stack(spikes)
@@ -83,7 +61,7 @@ class StepByStep(nn.Module):
         outputs = []
         for t in range(timesteps):
             v = 0.7 * v + self.normal(self.conv(x[t]).flatten(1)) + self.loop(s)
-            s = Surrogate.apply(v - 0.2)
+            s = ArctanSpike.apply(v - 0.2)
             outputs.append(self.dense(s))
         return torch.stack(outputs)
 
@@ -108,7 +86,7 @@ def float_module() -> FloatModule:
         readout="accumulated_current",
         timesteps=STEPS,
     )
-    return FloatModule(network, spike=Surrogate.apply, dtype=torch.float64)
+    return FloatModule(network, spike=ArctanSpike.apply, dtype=torch.float64)
 
 
 def case(name: str) -> tuple[nn.Module, Tensor]:

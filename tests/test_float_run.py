@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from float_networks import neuron
 from random_networks import random_network, random_stimulus
 
 from spikeport.export.dequantize import dequantize
 from spikeport.export.errors import InputError
 from spikeport.export.float_run import FloatModule, causal_stages
 from spikeport.export.float_simulate import simulate_float
-from spikeport.export.network import FloatNetwork, FloatNeuron, Input, Noise, Population, QuantizedNetwork
+from spikeport.export.network import FloatNetwork, Input, Noise, Population, QuantizedNetwork
 from spikeport.export.noise import sample_noise
 from spikeport.export.synapse import Connection, Dense
 from spikeport.hw import reference
@@ -132,10 +133,6 @@ def test_a_held_input_and_a_shorter_run_change_nothing(seed):
         assert torch.equal(module(held.expand(6, *held.shape)), long)
         assert torch.equal(module(held, 3), long[:3])
         assert torch.equal(module(held.expand(6, *held.shape), 2), long[:2])
-
-
-def neuron(**changes) -> FloatNeuron:
-    return FloatNeuron(**{"alpha": 0.0, "beta": 0.5, "threshold": 1.0, "bias": 0.0} | changes)
 
 
 def one_layer(**changes) -> FloatNetwork:

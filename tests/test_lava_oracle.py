@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lava_compare import differences
-from random_networks import random_network, random_stimulus
+from random_networks import overdriven, random_network, random_stimulus
 
 from spikeport.export.errors import InputError
 from spikeport.export.network import Connection, Dense, Elementwise, Input, IntegerNeuron, Population, QuantizedNetwork
@@ -27,13 +27,6 @@ def lava_models(network, stimulus):
     except InputError as error:
         assert "stock Conv" in str(error)
         return oracle.run(network, stimulus, "potentials"), "fast"
-
-
-def overdriven(network: QuantizedNetwork) -> QuantizedNetwork:
-    """Currents that never decay, weights and biases at their largest exponent: u wraps, v saturates, channels wrap."""
-    populations = [replace(p, neuron=replace(p.neuron, du=np.int32(-1), bias_exponent=7)) for p in network.populations]
-    connections = [replace(c, exponent=7) for c in network.connections]
-    return replace(network, populations=tuple(populations), connections=tuple(connections))
 
 
 @pytest.mark.parametrize("kind", ["usual", "edge", "overdriven"])
