@@ -30,10 +30,10 @@ TOKEN = re.compile(
 ARCHITECTURES = {
     "digits": "16C3-P2-32C3-P2-64",
     "mnist": "16C5-P2-32C5-P2-128",
-    "15c5": "15C5-P2-40C5-P2-300",
-    "noise": "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
-    "cnn1": "96C3-256C3-P2-384C3-P2-384C3-256C3-1024-1024",
-    "cnn2": "128C3-256C3-P2-512C3-P2-1024C3-512C3-1024-512",
+    "tssl-mnist": "15C5-P2-40C5-P2-300",
+    "noise-mnist": "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
+    "tssl-cnn1": "96C3-256C3-P2-384C3-P2-384C3-256C3-1024-1024",
+    "tssl-cnn2": "128C3-256C3-P2-512C3-P2-1024C3-512C3-1024-512",
 }
 """Networks by name: ours for two data sets, then those of TSSL-BP (MNIST), noise single-step (MNIST), TSSL-BP (CIFAR-10, twice)."""
 
