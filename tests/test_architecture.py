@@ -45,7 +45,7 @@ def test_the_network_description_needs_numpy_only(name):
 
 def test_the_engine_knows_nothing_of_training_or_lava():
     code = "import sys, spikeport.hw.engine; print([m for m in sys.modules if m.startswith(('spikeport.train', 'lava'))])"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+    assert subprocess.check_output([sys.executable, "-I", "-c", code], text=True).strip() == "[]"
 
 
 def test_files_stay_small():
