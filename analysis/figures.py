@@ -32,8 +32,10 @@ def accuracy_figure(report: Report) -> Node | None:
         return None
     steps = report.network.timesteps
     values = [100 * a for c in curves for a in c.accuracy]
-    values += [100 * s.accuracy for s in report.truncation.steps] if report.truncation else []
-    frame = Frame(0.5, steps + 0.5, *padded(values, floor=0, ceiling=100.5))
+    if report.truncation:
+        values += [100 * s.accuracy for s in report.truncation.steps]
+        values.append(values[-1] - report.truncation.tolerance)
+    frame = Frame(0.5, steps + 0.5, *padded(values, 0.14, floor=0, ceiling=100.5))
     marks = axes(frame, "timesteps T'", "accuracy, %", steps=steps)
     if report.truncation:
         marks += _validation_marks(frame, report.truncation)
