@@ -14,7 +14,7 @@ from spikeport.train.config import TrainConfig
 from spikeport.train.data import Task
 from spikeport.train.methods import METHODS
 from spikeport.train.neurons.dsr import DSRConfig
-from spikeport.train.neurons.stbp import LIFConfig, tic_lif, wu_lif
+from spikeport.train.neurons.stbp import LIFConfig, parametric_lif, tic_lif, wu_lif
 from spikeport.train.neurons.tsslbp import TSSLConfig
 
 TASK = Task("toy", (2, 12, 12), 5, 15)
@@ -64,6 +64,8 @@ NEURONS = {
     "tic": tic_lif(2.0),
     "subtract": LIFConfig(decay=0.9, threshold=0.7, reset="subtract"),
     "if": LIFConfig(decay=1.0, threshold=0.8),
+    "learned": LIFConfig(decay=0.9, threshold=0.8, learned="decay"),
+    "parametric": parametric_lif(3.0),
     "dsr-if": DSRConfig(kind="if", threshold=1.5),
     "dsr-lif": DSRConfig(kind="lif", threshold=0.1, alpha=0.3, tau=0.7, dt=0.1),
 }
@@ -102,6 +104,23 @@ def test_post_synaptic_currents_become_synaptic_current_decay():
         assert torch.equal(lowered[name], expected), name
     assert torch.equal(counts, spikes["readout"])
     assert 0.02 < spikes["dense1"].mean() < 0.98
+
+
+def test_threshold_dependent_batch_norm_by_hand_and_lowered():
+    """Statistics over time, batch and space; alpha V_th inside gamma's bracket (Zheng et al. 2020); folds like any BatchNorm."""
+    module = network("6C3-P2-12", neuron=LIFConfig(threshold=0.5), tdbn_alpha=1.5)
+    synapses = module.synapses["conv1"][0].train()
+    x = images(8)
+    with torch.no_grad():
+        currents = synapses.weights(x)
+        mean, variance = currents.mean((0, 2, 3), keepdim=True), currents.var((0, 2, 3), keepdim=True, unbiased=False)
+        gamma, beta = (p[:, None, None] for p in (synapses.norm.weight, synapses.norm.bias))
+        expected = gamma * (1.5 * 0.5 * (currents - mean) / torch.sqrt(variance + 1e-5)) + beta
+        torch.testing.assert_close(synapses(x), expected)
+    module.eval()
+    with torch.no_grad():
+        out = FloatModule(module.lower(), dtype=torch.float64)(x, T)
+        torch.testing.assert_close(out, module(x, T), rtol=1e-9, atol=1e-9)
 
 
 def test_max_pooling_of_post_synaptic_currents_cannot_be_lowered():

@@ -1,6 +1,8 @@
 """STBP's neuron against plain autograd over unrolled time, and against the authors' numbers."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,7 +10,7 @@ from training_cases import case
 from unrolled import lif
 
 from spikeport.export.errors import InputError
-from spikeport.train.neurons.stbp import LIFConfig, tic_lif, wu_lif
+from spikeport.train.neurons.stbp import LIFConfig, parametric_lif, tic_lif, wu_lif
 from spikeport.train.surrogates import SURROGATES, Surrogate
 
 # Written anew, out of place, from the published formulas.
@@ -18,6 +20,9 @@ DERIVATIVES = {
     "scaled_rectangle": lambda x, w: (x.abs() < w).to(x) / (2 * w),
     "triangle": lambda x, w: torch.clamp(1 - x.abs() / w, min=0),
     "fast_sigmoid": lambda x, w: 1 / (1 + x.abs() / w) ** 2,
+    "sigmoid": lambda x, w: torch.exp(-x / w) / (1 + torch.exp(-x / w)) ** 2 / w,
+    "gaussian": lambda x, w: torch.exp(-((x / w) ** 2) / 2) / math.sqrt(2 * math.pi * w**2),
+    "exponential": lambda x, w: torch.exp(-x.abs() / w) / w,
 }
 
 
@@ -46,6 +51,31 @@ def test_gradient_equals_unrolled_autograd(kind, reset, detach):
     assert 0.1 < spikes.mean() < 0.9
     assert torch.equal(spikes, expected_spikes)
     torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("config", [LIFConfig(decay=0.7, gain=0.9, threshold=0.6, learned="decay"), parametric_lif(3.0)])
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+@pytest.mark.parametrize("steps", [1, 6])
+def test_gradient_of_learned_time_constants_equals_unrolled_autograd(config, reset, steps):
+    generator = torch.Generator().manual_seed(5)
+    config = replace(config, reset=reset, detach_reset=False)
+    currents = 0.5 + 2 * torch.randn(steps, 5, 7, generator=generator, dtype=torch.float64)
+    grad = torch.randn(steps, 5, 7, generator=generator, dtype=torch.float64)
+    neuron = config.build().double()
+    spikes, gradient = run(lambda x: neuron(x, steps), currents, grad)
+    w = torch.tensor(math.log(config.decay / (1 - config.decay)), dtype=torch.float64, requires_grad=True)
+    decay = 1 / (1 + torch.exp(-w))
+    learned = replace_fields(config, decay=decay, gain=1 - decay if config.learned == "tau" else config.gain)
+    expected_spikes, expected = run(lambda x: lif(x, learned, lambda d: DERIVATIVES["arctan"](d, 1.0))[0], currents, grad)
+    assert torch.equal(spikes, expected_spikes)
+    torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(neuron.logit.grad, w.grad, rtol=1e-6, atol=1e-9)
+    if steps > 1:
+        assert w.grad.abs() > 1e-3
+
+
+def replace_fields(config, **tensors):
+    return SimpleNamespace(**{**vars(config), **tensors})
 
 
 def test_held_currents_are_the_same_as_repeated_ones():
@@ -91,7 +121,17 @@ def test_authors_tic_neuron():
     torch.testing.assert_close(after, z["v_after"], rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [{"decay": 1.5}, {"threshold": 0.0}, {"reset": "soft"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"decay": 1.5},
+        {"threshold": 0.0},
+        {"reset": "soft"},
+        {"learned": "all"},
+        {"decay": 1.0, "learned": "decay"},
+        {"gain": 1.0, "learned": "tau"},
+    ],
+)
 def test_impossible_neurons_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         LIFConfig(**wrong)

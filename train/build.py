@@ -27,5 +27,6 @@ def build(config: TrainConfig, task: Task) -> SpikingNetwork:
             timesteps=config.timesteps,
             norm=config.batch_norm,
             bias=config.bias,
+            tdbn_alpha=config.tdbn_alpha,
             readout=config.readout,
         )

@@ -26,6 +26,7 @@ T = TypeVar("T")
 class TrainConfig:
     """One training run. What is left out of loss, readout and neuron is the method's own (`train.methods`).
 
+    tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0 for plain BatchNorm.
     shift: images move by up to so many pixels in training. seed: of weights, order, augmentation and splits.
 
     threads: of torch's operators, 0 for torch's own choice; part of the configuration because sums, and so the last bits of
@@ -42,6 +43,7 @@ class TrainConfig:
     batch_size: int = 64
     batch_norm: bool = True
     bias: bool = True
+    tdbn_alpha: float = 0.0
     shift: int = 0
     seed: int = 0
     threads: int = 0
@@ -63,7 +65,7 @@ class TrainConfig:
         for name in ("timesteps", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("shift", "threads"):
+        for name in ("shift", "threads", "tdbn_alpha"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from spikeport.export.fold import fold_average_pool, fold_batch_norm
 from spikeport.export.network import Connection, Conv, Dense, Op
@@ -17,23 +18,29 @@ class Synapses(nn.Module):
     """A path's weights. forward: `(batch, *source_shape)` to currents `(batch, *output_shape)`.
 
     norm: BatchNorm behind the weights, its statistics over time, batch and space, instead of a bias. bias: whether there is one.
+    norm_scale: what BatchNorm multiplies the normalised currents by besides gamma; tdBN's alpha * V_th.
     pool_factor: what pooling multiplies the window's mean by.
     """
 
-    def __init__(self, path: Path, *, norm: bool, bias: bool, pool_factor: float = 1.0) -> None:
+    def __init__(self, path: Path, *, norm: bool, bias: bool, norm_scale: float = 1.0, pool_factor: float = 1.0) -> None:
         super().__init__()
         assert isinstance(path.layer, ConvLayer | DenseLayer)
         self.path, self.pool_factor = path, pool_factor if path.pool > 1 else 1.0
         self.flatten = isinstance(path.layer, DenseLayer)
         self.weights = _weights(path, bias=bias and not norm)
-        self.norm = _norm(path) if norm else None
+        self.norm, self.norm_scale = _norm(path) if norm else None, norm_scale
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.path.pool > 1:
             x = average_pool(x, self.path.pool)
             x = x if self.pool_factor == 1 else x * self.pool_factor
         x = self.weights(x.flatten(1) if self.flatten else x)
-        return self.norm(x) if self.norm is not None else x
+        return x if self.norm is None else self._normalised(x, self.norm)
+
+    def _normalised(self, x: torch.Tensor, n: nn.BatchNorm2d | nn.BatchNorm1d) -> torch.Tensor:
+        """gamma * (norm_scale * (x - mu) / sqrt(var + eps)) + beta (Zheng et al. 2020, equations 6 and 7)."""
+        assert n.weight is not None and n.momentum is not None
+        return F.batch_norm(x, n.running_mean, n.running_var, self.norm_scale * n.weight, n.bias, n.training, n.momentum, n.eps)
 
     def lowered(self, target: str, gain: float, height: float) -> tuple[Connection, np.ndarray]:
         """The connection and the bias `(C,)` it leaves to its target, BatchNorm as in evaluation.
@@ -53,7 +60,7 @@ class Synapses(nn.Module):
             return weight, bias
         assert n.running_mean is not None and n.running_var is not None
         statistics = {"mean": _float64(n.running_mean), "variance": _float64(n.running_var)}
-        return fold_batch_norm(weight, bias, **statistics, gamma=_float64(n.weight), beta=_float64(n.bias), epsilon=n.eps)
+        return fold_batch_norm(weight, bias, **statistics, gamma=self.norm_scale * _float64(n.weight), beta=_float64(n.bias), epsilon=n.eps)
 
     def _op(self, weight: np.ndarray) -> Op:
         layer = self.path.layer

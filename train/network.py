@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 import torch
 from torch import nn
@@ -22,7 +24,7 @@ class SpikingNetwork(nn.Module):
     """A network of stages (`train.topology`) with one neuron model.
 
     task: input and classes. timesteps: T it is trained for. norm: BatchNorm in every spiking layer. bias: a bias where there
-    is no BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers.
+    is no BatchNorm. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class SpikingNetwork(nn.Module):
         timesteps: int,
         norm: bool = True,
         bias: bool = True,
+        tdbn_alpha: float = 0.0,
         readout: str = "current",
     ) -> None:
         super().__init__()
@@ -46,7 +49,14 @@ class SpikingNetwork(nn.Module):
         self.synapses = nn.ModuleDict(
             {
                 s.name: nn.ModuleList(
-                    Synapses(p, norm=norm and s.name != READOUT, bias=bias, pool_factor=neuron.pool_factor(p.pool)) for p in s.incoming
+                    Synapses(
+                        path,
+                        norm=norm and s.name != READOUT,
+                        bias=bias,
+                        norm_scale=_norm_scale(tdbn_alpha, neuron, s),
+                        pool_factor=neuron.pool_factor(path.pool),
+                    )
+                    for path in s.incoming
                 )
                 for s in stages
                 if s.kind != "max_pool"
@@ -111,6 +121,11 @@ class SpikingNetwork(nn.Module):
         if stage.name not in self.neurons:
             return total.expand(timesteps, *total.shape[1:])
         return self.neuron(stage.name)(total, timesteps)
+
+
+def _norm_scale(tdbn_alpha: float, neuron: NeuronConfig, stage: Stage) -> float:
+    """tdBN's alpha * V_th, alpha over the square root of the number of paths that are joined (Zheng et al. 2020, section 3.2)."""
+    return tdbn_alpha * neuron.threshold / sqrt(len(stage.incoming)) if tdbn_alpha else 1.0
 
 
 def _over_batch(module: nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import pi
+from math import pi, sqrt
 from typing import Any
 
 import torch
@@ -37,12 +37,31 @@ def fast_sigmoid(x: torch.Tensor, width: float) -> torch.Tensor:
     return x.abs_().mul_(1 / width).add_(1).square_().reciprocal_()
 
 
+def sigmoid(x: torch.Tensor, width: float) -> torch.Tensor:
+    """sigmoid'(x / width) / width, unit area, in place. Source: Wu et al. 2018, h3 with a_3 = width."""
+    y = x.mul_(1 / width).sigmoid_()
+    return y.addcmul_(y, y, value=-1).mul_(1 / width)
+
+
+def gaussian(x: torch.Tensor, width: float) -> torch.Tensor:
+    """Normal density with standard deviation `width`, in place. Source: Wu et al. 2018, h4 with a_4 = width^2."""
+    return x.square_().mul_(-0.5 / width**2).exp_().mul_(1 / (width * sqrt(2 * pi)))
+
+
+def exponential(x: torch.Tensor, width: float) -> torch.Tensor:
+    """exp(-|x| / width) / width, in place. Source: Shrestha and Orchard 2018 (SLAYER), with alpha = beta = 1 / width."""
+    return x.abs_().mul_(-1 / width).exp_().mul_(1 / width)
+
+
 SURROGATES: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
     "arctan": arctan,
     "rectangle": rectangle,
     "scaled_rectangle": scaled_rectangle,
     "triangle": triangle,
     "fast_sigmoid": fast_sigmoid,
+    "sigmoid": sigmoid,
+    "gaussian": gaussian,
+    "exponential": exponential,
 }
 
 

@@ -44,7 +44,9 @@ class Neuron(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronConfig(ABC):
-    """What fixes a neuron's dynamics and gradient, and how such neurons like their input."""
+    """What fixes a neuron's dynamics and gradient, and how such neurons like their input. threshold: V_th, to start from where it trains."""
+
+    threshold: float
 
     @abstractmethod
     def build(self) -> Neuron:

@@ -12,15 +12,21 @@ Backward, with sigma the surrogate and G_h, G_v the gradients of h and v:
     G_h = sigma(h - threshold) * G_s + dv/dh * G_v
     dv/dh = (1 - s) - h sigma, or 1 - threshold sigma     (a detached reset drops the sigma term)
     G_x = gain * G_h,  G_v (one step earlier) = decay * G_h
+
+Learned time constants (one per layer) add, with v the potential one step earlier:
+
+    decay = sigmoid(w),  G_decay = sum of G_h v,  G_gain = sum of G_h x = (sum of G_h h - decay * G_decay) / gain
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isclose, log
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNeuron
@@ -33,6 +39,9 @@ class LIFConfig(NeuronConfig):
     """Leaky integrate-and-fire. decay: fraction of the membrane potential kept per timestep, 1 for no leak.
 
     A negative decay (TIC's tau = 0.75) trains, but no Loihi register holds it.
+
+    learned: what trains, beginning at `decay`, one number per layer. "decay": the decay alone; "tau": the decay and with it the gain
+    1 - decay, which is the parametric LIF of Fang et al. 2021 (1/tau = sigmoid(-w)).
     """
 
     decay: float = 0.5
@@ -41,6 +50,7 @@ class LIFConfig(NeuronConfig):
     strict: bool = True
     reset: Literal["zero", "subtract"] = "zero"
     detach_reset: bool = True
+    learned: Literal["nothing", "decay", "tau"] = "nothing"
     surrogate: Surrogate = field(default_factory=Surrogate)
 
     def __post_init__(self) -> None:
@@ -50,6 +60,12 @@ class LIFConfig(NeuronConfig):
             raise InputError(f"neuron threshold {self.threshold} and gain {self.gain} must be positive")
         if self.reset not in ("zero", "subtract"):
             raise InputError(f"neuron reset {self.reset!r} is unknown; choose zero or subtract")
+        if self.learned not in ("nothing", "decay", "tau"):
+            raise InputError(f"neuron learned {self.learned!r} is unknown; choose nothing, decay or tau")
+        if self.learned != "nothing" and not 0 < self.decay < 1:
+            raise InputError(f"neuron decay {self.decay} cannot be learned; begin between 0 and 1")
+        if self.learned == "tau" and not isclose(self.gain, 1 - self.decay):
+            raise InputError(f"neuron gain {self.gain} with a learned tau must be 1 - decay = {1 - self.decay}")
 
     def build(self) -> LIF:
         """A neuron layer."""
@@ -66,30 +82,46 @@ def tic_lif(tau: float = 2.0) -> LIFConfig:
     return LIFConfig(decay=1 - 1 / tau, gain=1 / tau, strict=False)
 
 
+def parametric_lif(tau: float = 2.0) -> LIFConfig:
+    """The neuron of Fang et al. 2021: one trained tau per layer, h = v + (x - v) / tau, s = h >= 1, detached reset to zero."""
+    return replace(tic_lif(tau), learned="tau")
+
+
 class LIF(Neuron):
-    """A layer of `LIFConfig` neurons."""
+    """A layer of `LIFConfig` neurons. logit: w of the module's docstring, None where nothing is learned."""
 
     def __init__(self, config: LIFConfig) -> None:
         super().__init__()
         self.config = config
+        learns = config.learned != "nothing"
+        self.logit = nn.Parameter(torch.tensor(log(config.decay / (1 - config.decay)))) if learns else None
 
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         """See `Neuron`; the output is 0 or 1 in the currents' type."""
-        return _LIFOverTime.apply(currents, timesteps, self.config)
+        return _LIFOverTime.apply(currents, timesteps, *self.leak(), self.config)
+
+    def leak(self) -> tuple[torch.Tensor | float, torch.Tensor | float]:
+        """Decay and gain, tensors where they are learned."""
+        if self.logit is None:
+            return self.config.decay, self.config.gain
+        decay = torch.sigmoid(self.logit)
+        return decay, (1 - decay if self.config.learned == "tau" else self.config.gain)
 
     def lowered(self) -> LoweredNeuron:
         c = self.config
+        with torch.no_grad():
+            decay, gain = map(float, self.leak())
         reset_value = np.array(c.threshold if c.reset == "subtract" else 0.0)
         neuron = FloatNeuron(
             alpha=np.array(0.0),
-            beta=np.array(c.decay),
+            beta=np.array(decay),
             threshold=np.array(c.threshold),
             bias=np.array(0.0),
             reset=c.reset,
             reset_value=reset_value,
             strict=c.strict,
         )
-        return LoweredNeuron(neuron=neuron, gain=c.gain)
+        return LoweredNeuron(neuron=neuron, gain=gain)
 
     def extra_repr(self) -> str:
         return repr(self.config)
@@ -99,12 +131,13 @@ class _LIFOverTime(torch.autograd.Function):
     """All timesteps at once. Saved: the potentials before the spike, nothing else."""
 
     @staticmethod
-    def forward(ctx: Any, currents: torch.Tensor, timesteps: int, config: LIFConfig) -> torch.Tensor:
+    def forward(ctx: Any, currents: torch.Tensor, timesteps: int, decay: Any, gain: Any, config: LIFConfig) -> torch.Tensor:
+        ctx.decay, ctx.gain = float(decay), float(gain)
         potentials = currents.new_empty(timesteps, *currents.shape[1:])
         spikes = torch.empty_like(potentials)
         v = torch.zeros_like(potentials[0])
         for t, (h, s) in enumerate(zip(potentials, spikes)):
-            torch.mul(v, config.decay, out=h).add_(_at(currents, t), alpha=config.gain)
+            torch.mul(v, ctx.decay, out=h).add_(_at(currents, t), alpha=ctx.gain)
             _fire(h, config, out=s)
             _reset(h, s, config, out=v)
         ctx.save_for_backward(potentials)
@@ -112,19 +145,47 @@ class _LIFOverTime(torch.autograd.Function):
         return spikes
 
     @staticmethod
-    def backward(ctx: Any, grad_spikes: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+    def backward(ctx: Any, grad_spikes: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor | None, torch.Tensor | None, None]:
         (potentials,) = ctx.saved_tensors
         config: LIFConfig = ctx.config
         grad = torch.zeros_like(potentials[:1]) if ctx.held else torch.empty_like(potentials)
         grad_v, scratch = torch.zeros_like(potentials[0]), torch.empty_like(potentials[0])
+        leak = _LeakGradient(potentials) if any(ctx.needs_input_grad[2:4]) else None
         for t in reversed(range(len(potentials))):
             grad_h = _potential_gradient(potentials[t], grad_spikes[t], grad_v, config, scratch)
+            if leak:
+                leak.add(grad_h, potentials[t], _rest(potentials[t - 1], config) if t else None)
             if ctx.held:
-                grad[0].add_(grad_h, alpha=config.gain)
+                grad[0].add_(grad_h, alpha=ctx.gain)
             else:
-                torch.mul(grad_h, config.gain, out=grad[t])
-            torch.mul(grad_h, config.decay, out=grad_v)
-        return grad, None, None
+                torch.mul(grad_h, ctx.gain, out=grad[t])
+            torch.mul(grad_h, ctx.decay, out=grad_v)
+        grads = leak.result(ctx.decay, ctx.gain) if leak else (None, None)
+        grad_decay, grad_gain = (g if needed else None for g, needed in zip(grads, ctx.needs_input_grad[2:4]))
+        return grad, None, grad_decay, grad_gain, None
+
+
+class _LeakGradient:
+    """Gradients of decay and gain, gathered over time from the saved potentials alone."""
+
+    def __init__(self, potentials: torch.Tensor) -> None:
+        self.through_rest, self.through_potential = potentials.new_zeros(()), potentials.new_zeros(())
+
+    def add(self, grad_h: torch.Tensor, h: torch.Tensor, rest: torch.Tensor | None) -> None:
+        """One timestep; `rest` is the potential that the step before left, None for zero."""
+        self.through_potential += (grad_h * h).sum()
+        if rest is not None:
+            self.through_rest += (grad_h * rest).sum()
+
+    def result(self, decay: float, gain: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """dL/d decay, dL/d gain."""
+        return self.through_rest, (self.through_potential - decay * self.through_rest) / gain
+
+
+def _rest(h: torch.Tensor, config: LIFConfig) -> torch.Tensor:
+    """The potential after the spike."""
+    s = _fire(h, config, out=torch.empty_like(h))
+    return _reset(h, s, config, out=s)
 
 
 def _at(currents: torch.Tensor, t: int) -> torch.Tensor:
