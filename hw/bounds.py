@@ -125,14 +125,14 @@ def message_interval(network: QuantizedNetwork, connection: Connection) -> tuple
 
 
 def sum_bound(connection: Connection, low: int, high: int) -> SumBound:
-    """Bound a connection's sums for messages in `low..high`."""
-    weight = connection.weight.astype(np.int64)
-    ends = np.stack([weight * low, weight * high])
+    """Bound a connection's sums for messages in `low..high`, which holds 0."""
     axes = _summed_axes(connection)
-    bottom, top = ends.min(0).sum(axes), ends.max(0).sum(axes)
+    excitation = np.maximum(connection.weight, 0).sum(axes, dtype=np.int64)
+    inhibition = np.minimum(connection.weight, 0).sum(axes, dtype=np.int64)
+    bottom, top = inhibition * high + excitation * low, excitation * high + inhibition * low
     if isinstance(connection.op, Conv):
         bottom, top = (end.reshape(-1, *(1,) * len(connection.op.kernel)) for end in (bottom, top))
-    partial = int((np.abs(weight).sum(axes) * max(-low, high)).max(initial=0))
+    partial = int((excitation - inhibition).max(initial=0)) * max(-low, high)
     assert partial < FLOAT64_EXACT
     channel = max(_magnitude(shift(end, connection.exponent)) for end in (bottom, top))
     return SumBound(bottom, top, partial, channel)

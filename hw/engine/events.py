@@ -26,7 +26,7 @@ LIST_NS, FLUSH_NS, ADD_NS, MULTIPLY_NS = 1.2, 0.4, 0.036, 0.023
 
 def event_budget(weight: np.ndarray) -> int:
     """Unit events that may be added to one 16-bit sum before it could overflow."""
-    return INT16_MAX // max(1, int(np.abs(weight.astype(np.int64)).max(initial=1)))
+    return INT16_MAX // max(int(weight.max(initial=1)), -int(weight.min(initial=0)))
 
 
 @compiled

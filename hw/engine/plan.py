@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -24,6 +24,12 @@ class Group:
 
     populations: tuple[str, ...]
     looped: bool
+
+
+@lru_cache(maxsize=4)
+def plan_for(network: QuantizedNetwork, timesteps: int, device: str | torch.device | None) -> Plan:
+    """The plan of a network, kept for the next runs of the same one (networks are immutable and compared by identity)."""
+    return Plan(network, timesteps, device)
 
 
 class Plan:

@@ -14,7 +14,7 @@ from spikeport.hw.engine.channel import Channel
 from spikeport.hw.engine.collect import Collector
 from spikeport.hw.engine.layout import to_engine
 from spikeport.hw.engine.neurons import Trace
-from spikeport.hw.engine.plan import Group, Plan
+from spikeport.hw.engine.plan import Group, Plan, plan_for
 from spikeport.hw.engine.synapse import plain_sums
 from spikeport.hw.record import RecordLevel, SpikeRecord
 from spikeport.hw.stimulus import Stimulus
@@ -39,7 +39,7 @@ def run(
 
     Source: Lava 0.10's fixed-point process models, by way of the reference.
     """
-    plan = Plan(network, stimulus.timesteps, device)
+    plan = plan_for(network, stimulus.timesteps, device)
     collector = Collector(network, stimulus, record)
     with plain_sums(), _workers(plan) as (executor, count):
         size = _chunk_size(plan.bytes_per_sample(stimulus.held), len(stimulus), count)

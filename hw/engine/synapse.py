@@ -95,7 +95,7 @@ def _activity(x: torch.Tensor) -> float:
 
 def _rearrangement(made: Shape, wanted: Shape) -> torch.Tensor | None:
     """Where each target neuron finds its sum, if the target flattens what the connection makes."""
-    if order(made).tolist() == order(wanted).tolist():
+    if made == wanted or np.array_equal(order(made), order(wanted)):
         return None
     position = np.empty(len(order(made)), np.int64)
     position[order(made)] = np.arange(len(position))

@@ -1,0 +1,119 @@
+"""Time per sample and timestep of one network on stock Lava, our Lava backend, the engine, float frameworks and bare products.
+
+    python benchmarks/engine.py [--make-rivals] [--quick] [--only NAME ...]
+
+Same network, same images, one run. Writes benchmarks/results/engine.json and the table in docs/engine.md. SpikingJelly 2 needs Python
+3.11 and lives in an environment of its own, .venv-rivals, which --make-rivals creates. Contenders take turns, and each is given its
+fastest round, so that other work on the machine harms all alike; the load is recorded. Lava's start-up is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import engine_lava
+import engine_networks
+import engine_rivals
+import engine_table
+import numpy as np
+
+from spikeport.hw import engine
+from spikeport.hw.bounds import Bounds
+from spikeport.hw.record import class_scores
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "benchmarks/results/engine.json"
+RIVALS = ROOT / ".venv-rivals"
+IMAGES = dict(zip(engine_networks.NAMES, (2048, 128, 16)))
+LAVA_STEPS = {"stock": dict(zip(engine_networks.NAMES, (100, 8, 2))), "fast": dict(zip(engine_networks.NAMES, (100, 40, 10)))}
+"""Timesteps of one round of Lava."""
+LAVA_ROUNDS = 5
+
+
+def make_rivals() -> None:
+    """Create the environment that SpikingJelly 2 needs."""
+    python = next(Path.home().glob(".pyenv/versions/3.11*/bin/python"), "python3.11")
+    subprocess.run([str(python), "-m", "venv", RIVALS], check=True)
+    subprocess.run([RIVALS / "bin/pip", "install", "--quiet", "torch>=2.6", "spikingjelly==2.0.0"], check=True)
+
+
+def subprocess_rounds(framework: str, path: Path, rounds: int) -> dict[str, Any]:
+    """One round of a framework in the rivals' environment; an error where that is missing."""
+    python = RIVALS / "bin/python"
+    if not python.exists():
+        return {"missing": f"no environment at {RIVALS.name}; run with --make-rivals"}
+    command = [python, ROOT / "benchmarks/engine_rivals.py", framework, path, str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"missing": done.stderr.strip().splitlines()[-1]}
+
+
+def measure(name: str, rounds: int) -> dict[str, Any]:
+    """All contenders on one network; microseconds per sample and timestep."""
+    network = engine_networks.network(name)
+    stimulus = engine_networks.stimulus(network, IMAGES[name])
+    steps = len(stimulus) * network.timesteps
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.npz"
+        engine_networks.save(network, stimulus, path)
+        layers, images, timesteps = engine_rivals.load(str(path))
+        contenders: dict[str, Callable[[], Any]] = {"engine": lambda: engine.run(network, stimulus)}
+        settings: dict[str, str] = {}
+        for rival in ("floor", "snntorch"):
+            contenders[rival], settings[rival] = engine_rivals.best_setting(rival, layers, images, timesteps)
+        times: dict[str, list[float]] = {key: [] for key in contenders}
+        contenders["engine"]()  # compiled kernels are loaded
+        for _ in range(rounds):
+            for key, run in contenders.items():
+                times[key].append(engine_rivals.seconds(run))
+        jelly = subprocess_rounds("spikingjelly", path, rounds)
+    if "seconds" in jelly:
+        times["spikingjelly"] = jelly["seconds"]
+    for models, counts in LAVA_STEPS.items():
+        times[f"lava {models}"] = [s * steps for s in engine_lava.rounds(network, stimulus, models, counts[name], LAVA_ROUNDS)]
+    micro = {key: 1e6 * min(values) / steps for key, values in times.items()}
+    record = contenders["engine"]()
+    classes = class_scores(record.output, network.readout)[:, -1].argmax(1)
+    floats = {"snntorch": contenders["snntorch"]().argmax(1).numpy(), "spikingjelly": np.array(jelly.get("classes", []))}
+    agreement = {key: float((classes == found).mean()) for key, found in floats.items() if len(found)}
+    return {
+        "microseconds": micro,
+        "median": {key: 1e6 * float(np.median(values)) / steps for key, values in times.items()},
+        "rounds": {key: len(values) for key, values in times.items()},
+        "settings": settings | {"spikingjelly": jelly.get("setting", jelly.get("missing"))},
+        "versions": jelly.get("versions", {}),
+        "classes equal to the engine's": agreement,
+        "samples": len(stimulus),
+        "timesteps": network.timesteps,
+        "spike rates": {p.name: float(record.spike_counts[p.name].mean() / p.size) for p in network.populations if p.neuron.spiking},
+        "overflow excluded": Bounds(network).overflow_excluded,
+        "overflows": sum(record.overflows.values()),
+        "ratios": engine_table.ratios(name, micro),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--make-rivals", action="store_true", help="create the environment for SpikingJelly 2 first")
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--only", nargs="+", choices=engine_networks.NAMES, default=engine_networks.NAMES)
+    options = parser.parse_args()
+    if options.make_rivals:
+        make_rivals()
+    results = json.loads(RESULT.read_text()) if RESULT.exists() else {"networks": {}}
+    results["machine"] = engine_table.machine()
+    for name in options.only:
+        results["networks"][name] = measure(name, options.rounds)
+        print(engine_table.table({"networks": {name: results["networks"][name]}}), flush=True)
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(json.dumps(results, indent=1) + "\n")
+    engine_table.into_document(ROOT / "docs/engine.md", results)
+
+
+if __name__ == "__main__":
+    main()

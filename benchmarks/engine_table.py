@@ -1,0 +1,85 @@
+"""Results of the engine benchmark as ratios, goals and a Markdown table."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+CONTENDERS = ("lava stock", "lava fast", "snntorch", "spikingjelly", "floor", "engine")
+TITLES = {
+    "lava stock": "stock Lava",
+    "lava fast": "our Lava backend",
+    "snntorch": "snnTorch, float",
+    "spikingjelly": "SpikingJelly 2.0, float",
+    "floor": "bare products, float",
+    "engine": "**engine**",
+}
+BEGIN, END = "<!-- measured by benchmarks/engine.py -->", "<!-- end -->"
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    cpu = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), platform.machine()
+    )
+    return {
+        "date": date.today().isoformat(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "packages": {p: metadata.version(p) for p in ("torch", "numba", "lava-nc", "snntorch", "numpy")},
+    }
+
+
+def ratios(name: str, micro: dict[str, float]) -> dict[str, dict[str, Any]]:
+    """Each goal with what was reached."""
+    rivals = [micro[key] for key in ("snntorch", "spikingjelly") if key in micro]
+    reached = {
+        "stock Lava / engine": (micro["lava stock"] / micro["engine"], 300 if name.startswith("784") else 5000),
+        "fastest float framework / engine": (min(rivals) / micro["engine"], 2),
+        "engine / floor": (micro["engine"] / micro["floor"], 1.5),
+    }
+    met = {key: value <= goal if key == "engine / floor" else value >= goal for key, (value, goal) in reached.items()}
+    return {key: {"reached": value, "goal": goal, "met": met[key]} for key, (value, goal) in reached.items()}
+
+
+def table(results: dict[str, Any]) -> str:
+    """Markdown: microseconds per sample and timestep, then ratios against goals."""
+    networks = results["networks"]
+    lines = ["| µs per sample and timestep | " + " | ".join(networks) + " |", "|---|" + "---:|" * len(networks)]
+    for key in CONTENDERS:
+        cells = [_number(n["microseconds"].get(key)) for n in networks.values()]
+        lines.append(f"| {TITLES[key]} | " + " | ".join(cells) + " |")
+    for key in next(iter(networks.values()))["ratios"]:
+        cells = [_ratio(n["ratios"][key]) for n in networks.values()]
+        lines.append(f"| {key} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def into_document(path: Path, results: dict[str, Any]) -> None:
+    """Replace the measured part of the document."""
+    text = path.read_text()
+    m = results["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in m["packages"].items())
+    source = f"{m['date']}, {m['cpu']}, {m['threads']} threads, load {m['load']:.1f} when started, Python {m['python']}, {packages}."
+    before, rest = text.split(BEGIN)
+    path.write_text(f"{before}{BEGIN}\n{table(results)}\n{source}\n{END}{rest.split(END)[1]}")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "not measured"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _ratio(entry: dict[str, Any]) -> str:
+    value = f"{entry['reached']:,.0f}" if entry["reached"] >= 100 else f"{entry['reached']:.2f}"
+    return f"{value} (goal {entry['goal']:,}{'' if entry['met'] else ', missed'})"
