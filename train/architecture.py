@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from spikeport.export.errors import InputError
+from spikeport.train.residual_plans import RESIDUAL
 
 TOKEN = re.compile(
     r"(?P<channels>[1-9]\d*)C(?P<kernel>[1-9]\d*)(s(?P<stride>[1-9]\d*))?(p(?P<padding>\d+))?"
@@ -34,8 +35,16 @@ ARCHITECTURES = {
     "noise-mnist": "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC",
     "tssl-cnn1": "96C3-256C3-P2-384C3-P2-384C3-256C3-1024-1024",
     "tssl-cnn2": "128C3-256C3-P2-512C3-P2-1024C3-512C3-1024-512",
+    "vgg-11": "64C3-P2-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-512C3-512C3-P2-4096-4096",
+    "vgg-16": "64C3-64C3-P2-128C3-128C3-P2-256C3-256C3-256C3-P2-512C3-512C3-512C3-P2-512C3-512C3-512C3-P2-4096-4096",
+    "alexnet": "96C3-P2-256C3-P2-384C3-384C3-256C3-P2-4096-4096",
 }
-"""Networks by name: ours for two data sets, then those of TSSL-BP (MNIST), noise single-step (MNIST), TSSL-BP (CIFAR-10, twice)."""
+"""Networks by name: ours for two data sets, then those of TSSL-BP (MNIST), noise single-step (MNIST), TSSL-BP (CIFAR-10, twice).
+
+VGG: Simonyan and Zisserman 2015, configurations A and D, with average pooling. AlexNet: Krizhevsky et al. 2012 for small images, all
+kernels 3 x 3. Pools of these three that find a map of 1 pixel are left out (`SHRINKING`).
+"""
+SHRINKING = ("vgg-11", "vgg-16", "alexnet")
 
 
 def paper_padding(kernel: int) -> int:
@@ -88,6 +97,11 @@ class MaxPool:
         return f"MP{self.size}"
 
 
+@dataclass(frozen=True)
+class Skip:
+    """One to one: the source itself. Part of residual networks only, the notation has no token for it."""
+
+
 Layer: TypeAlias = "ConvLayer | DenseLayer | AveragePool | MaxPool"
 
 
@@ -114,7 +128,7 @@ def parse(text: str) -> Architecture:
 def _layer(token: str, text: str) -> Layer:
     match = TOKEN.fullmatch(token)
     if match is None:
-        names = ", ".join(ARCHITECTURES)
+        names = ", ".join((*ARCHITECTURES, *RESIDUAL))
         raise InputError(f"architecture {text!r}: {token!r} is neither like 15C5, P2, MP2 or 300, nor the whole one of {names}")
     found = {key: int(value) for key, value in match.groupdict().items() if value and key != "pool"}
     if "channels" in found:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from spikeport.train.architecture import parse
+from spikeport.train.architecture import SHRINKING, parse
 from spikeport.train.config import TrainConfig
 from spikeport.train.data import Task
 from spikeport.train.network import SpikingNetwork
-from spikeport.train.topology import chain
+from spikeport.train.residual import residual
+from spikeport.train.residual_plans import RESIDUAL
+from spikeport.train.topology import Stage, chain
 
 
 def build(config: TrainConfig, task: Task) -> SpikingNetwork:
@@ -19,7 +21,7 @@ def build(config: TrainConfig, task: Task) -> SpikingNetwork:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        stages = chain(parse(config.arch), task)
+        stages = stages_of(config.arch, task)
         return SpikingNetwork(
             task,
             stages,
@@ -30,3 +32,14 @@ def build(config: TrainConfig, task: Task) -> SpikingNetwork:
             tdbn_alpha=config.tdbn_alpha,
             readout=config.readout,
         )
+
+
+def stages_of(arch: str, task: Task) -> tuple[Stage, ...]:
+    """The stages of a named network or one in the papers' notation.
+
+    Raises:
+        InputError: not understood, or it does not fit the task.
+    """
+    if arch in RESIDUAL:
+        return residual(RESIDUAL[arch], task)
+    return chain(parse(arch), task, shrinking=arch in SHRINKING)

@@ -1,4 +1,4 @@
-"""Synapses: average pooling, weights and BatchNorm on the way from one population to the next."""
+"""Synapses: average pooling, weights (a `Skip` has none) and BatchNorm on the way from one population to the next."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from spikeport.export.fold import fold_average_pool, fold_batch_norm
-from spikeport.export.network import Connection, Conv, Dense, Op
-from spikeport.train.architecture import ConvLayer, DenseLayer
+from spikeport.export.network import Connection, Conv, Dense, Elementwise, Op
+from spikeport.train.architecture import ConvLayer, DenseLayer, MaxPool, Skip
 from spikeport.train.pooling import average_pool
 from spikeport.train.topology import Path
 
@@ -24,17 +24,18 @@ class Synapses(nn.Module):
 
     def __init__(self, path: Path, *, norm: bool, bias: bool, norm_scale: float = 1.0, pool_factor: float = 1.0) -> None:
         super().__init__()
-        assert isinstance(path.layer, ConvLayer | DenseLayer)
+        assert not isinstance(path.layer, MaxPool)
         self.path, self.pool_factor = path, pool_factor if path.pool > 1 else 1.0
         self.flatten = isinstance(path.layer, DenseLayer)
-        self.weights = _weights(path, bias=bias and not norm)
+        self.weights = None if isinstance(path.layer, Skip) else _weights(path, bias=bias and not norm)
         self.norm, self.norm_scale = _norm(path) if norm else None, norm_scale
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.path.pool > 1:
             x = average_pool(x, self.path.pool)
             x = x if self.pool_factor == 1 else x * self.pool_factor
-        x = self.weights(x.flatten(1) if self.flatten else x)
+        if self.weights is not None:
+            x = self.weights(x.flatten(1) if self.flatten else x)
         return x if self.norm is None else self._normalised(x, self.norm)
 
     def _normalised(self, x: torch.Tensor, n: nn.BatchNorm2d | nn.BatchNorm1d) -> torch.Tensor:
@@ -42,20 +43,23 @@ class Synapses(nn.Module):
         assert n.weight is not None and n.momentum is not None
         return F.batch_norm(x, n.running_mean, n.running_var, self.norm_scale * n.weight, n.bias, n.training, n.momentum, n.eps)
 
-    def lowered(self, target: str, gain: float, height: float) -> tuple[Connection, np.ndarray]:
+    def lowered(self, target: str, gain: np.ndarray, height: float) -> tuple[Connection, np.ndarray]:
         """The connection and the bias `(C,)` it leaves to its target, BatchNorm as in evaluation.
 
-        gain: the target's factor on all that enters it. height: of a spike of the source.
+        gain: the target's factor on all that enters it, `()` or per channel `(C,)`. height: of a spike of the source.
         """
-        weight, bias = self._folded()
-        op, pool, k = self._op(gain * height * self.pool_factor * weight), None, (self.path.pool,) * 2
+        weight, bias = self.folded()
+        factor = gain.reshape(-1, *(1,) * (weight.ndim - 1))
+        op, pool, k = self._op(factor * height * self.pool_factor * weight), None, (self.path.pool,) * 2
         if self.path.pool > 1:
             pool, op = fold_average_pool(op, k, k, (0, 0))
         return Connection(f"{self.path.source}->{target}", self.path.source, target, op, pool), gain * bias
 
-    def _folded(self) -> tuple[np.ndarray, np.ndarray]:
-        weight, n = _float64(self.weights.weight), self.norm
-        bias = np.zeros(len(weight)) if self.weights.bias is None else _float64(self.weights.bias)
+    def folded(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and bias `(C,)` with BatchNorm inside; a `Skip`'s weights are factors per channel `(C,)`."""
+        n, channels = self.norm, self.path.output_shape[0]
+        weight = np.ones(channels) if self.weights is None else _float64(self.weights.weight)
+        bias = np.zeros(channels) if self.weights is None or self.weights.bias is None else _float64(self.weights.bias)
         if n is None:
             return weight, bias
         assert n.running_mean is not None and n.running_var is not None
@@ -66,6 +70,8 @@ class Synapses(nn.Module):
         layer = self.path.layer
         if isinstance(layer, ConvLayer):
             return Conv(weight, (layer.stride,) * 2, (layer.padding,) * 2, (1, 1))
+        if isinstance(layer, Skip):
+            return Elementwise(np.array(weight.reshape(-1, *(1,) * (len(self.path.shape) - 1))))
         return Dense(weight)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from spikeport.export.errors import InputError
 from spikeport.export.network import Connection, Elementwise, FloatNetwork, FloatNeuron, Input, Pool, Population
 from spikeport.train.architecture import MaxPool
+from spikeport.train.layers import Synapses
 from spikeport.train.neurons.base import LoweredNeuron
 from spikeport.train.topology import INPUT, READOUT, Path, Stage
 
@@ -28,12 +29,13 @@ def lower(network: SpikingNetwork, timesteps: int) -> FloatNetwork:
     Pixels are levels of the task, sent as they are (direct coding). Max pooling becomes neurons without memory that fire when
     any of their inputs does.
     """
-    neurons = {stage.name: _neuron_of(network, stage) for stage in network.stages}
-    heights = _heights(network, neurons)
+    stages = [stage for stage in network.stages if stage.kind != "stream"]
+    neurons = {stage.name: _neuron_of(network, stage) for stage in stages}
+    heights, traces = _heights(network, stages, neurons), _traces(network, neurons)
     populations, connections = [], []
-    for number, stage in enumerate(network.stages):
+    for number, stage in enumerate(stages):
         incoming, bias = _incoming(network, stage, neurons[stage.name].gain, heights)
-        neuron = _placed(neurons[stage.name].neuron, bias, _input_memory(network, stage, neurons), number)
+        neuron = _placed(neurons[stage.name].neuron, bias, _input_memory(stage, traces), number)
         populations.append(Population(stage.name, stage.shape, neuron))
         connections += incoming
     return FloatNetwork(
@@ -63,10 +65,10 @@ def _neuron_of(network: SpikingNetwork, stage: Stage) -> LoweredNeuron:
     return LoweredNeuron(neuron=_neuron(threshold=1.0, beta=1.0, spiking=False))
 
 
-def _heights(network: SpikingNetwork, neurons: Mapping[str, LoweredNeuron]) -> dict[str, float]:
+def _heights(network: SpikingNetwork, stages: list[Stage], neurons: Mapping[str, LoweredNeuron]) -> dict[str, float]:
     """What a spike of each stage, or one of the input, stands for; max pooling passes its source's on."""
     heights = {INPUT: 1 / network.neuron_config.input_filter}
-    for stage in network.stages:
+    for stage in stages:
         heights[stage.name] = heights[stage.incoming[0].source] if stage.kind == "max_pool" else neurons[stage.name].height
     return heights
 
@@ -75,14 +77,47 @@ def _incoming(network: SpikingNetwork, stage: Stage, gain: float, heights: Mappi
     """Connections into a stage, and the bias they leave to it, shaped to broadcast against its population."""
     if stage.kind == "max_pool":
         return [_or_connection(stage.incoming[0], stage.name)], np.zeros(())
-    pairs = [s.lowered(stage.name, gain, heights[s.path.source]) for s in network.synapses_of(stage.name)]
-    return [c for c, _ in pairs], np.sum([b for _, b in pairs], axis=0).reshape(-1, *(1,) * (len(stage.shape) - 1))
+    connections, bias = _gathered(network, stage.name, stage.name, np.array(gain), heights)
+    return connections, bias.reshape(-1, *(1,) * (len(stage.shape) - 1))
 
 
-def _input_memory(network: SpikingNetwork, stage: Stage, neurons: Mapping[str, LoweredNeuron]) -> float:
+def _gathered(
+    network: SpikingNetwork, stage: str, target: str, gain: np.ndarray, heights: Mapping[str, float]
+) -> tuple[list[Connection], np.ndarray]:
+    """What enters a stage, a stream or the target itself, as connections to the target and their bias."""
+    connections: list[Connection] = []
+    bias = np.zeros(())
+    for synapses in network.synapses_of(stage):
+        found, left = _followed(network, synapses, target, gain, heights)
+        connections, bias = connections + found, bias + left
+    return connections, bias
+
+
+def _followed(
+    network: SpikingNetwork, synapses: Synapses, target: str, gain: np.ndarray, heights: Mapping[str, float]
+) -> tuple[list[Connection], np.ndarray]:
+    """Connections along one path, through streams back to spikes: a stream is linear, so factors and biases multiply out."""
+    source = synapses.path.source
+    if source in heights:
+        connection, bias = synapses.lowered(target, gain, heights[source])
+        return [connection], bias
+    assert synapses.path.pool == 1, "pooled currents are no connection"
+    factor, offset = synapses.folded()
+    connections, bias = _gathered(network, source, target, gain * factor, heights)
+    return connections, bias + gain * offset
+
+
+def _traces(network: SpikingNetwork, neurons: Mapping[str, LoweredNeuron]) -> dict[str, float]:
+    """Fraction of what each stage sends that is kept per timestep; a stream keeps what its sources do."""
+    traces = {INPUT: 1 - 1 / network.neuron_config.input_filter}
+    for stage in network.stages:
+        traces[stage.name] = neurons[stage.name].trace if stage.name in neurons else traces[stage.incoming[0].source]
+    return traces
+
+
+def _input_memory(stage: Stage, traces: Mapping[str, float]) -> float:
     """Fraction of the synaptic current kept per timestep: the filter behind a source's spikes moves into its targets."""
-    kept = {INPUT: 1 - 1 / network.neuron_config.input_filter, **{name: n.trace for name, n in neurons.items()}}
-    (memory,) = {kept[path.source] for path in stage.incoming}
+    (memory,) = {traces[path.source] for path in stage.incoming}
     if memory and stage.kind == "max_pool":
         raise InputError(f"{stage.name}: max pooling of post-synaptic currents is no logical or; use average pooling with this method")
     return memory

@@ -11,19 +11,19 @@ from torch.nn import functional as F
 
 from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNetwork
-from spikeport.train.architecture import MaxPool
+from spikeport.train.architecture import MaxPool, Skip
 from spikeport.train.data import Task
 from spikeport.train.layers import Synapses
 from spikeport.train.losses import synaptic_filter
 from spikeport.train.lowering import lower
 from spikeport.train.neurons.base import Neuron, NeuronConfig
-from spikeport.train.topology import INPUT, READOUT, Stage
+from spikeport.train.topology import INPUT, READOUT, Path, Stage
 
 
 class SpikingNetwork(nn.Module):
     """A network of stages (`train.topology`) with one neuron model.
 
-    task: input and classes. timesteps: T it is trained for. norm: BatchNorm in every spiking layer. bias: a bias where there
+    task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons. bias: a bias where there
     is no BatchNorm. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers.
     """
 
@@ -51,7 +51,7 @@ class SpikingNetwork(nn.Module):
                 s.name: nn.ModuleList(
                     Synapses(
                         path,
-                        norm=norm and s.name != READOUT,
+                        norm=norm and self._normed(s, path),
                         bias=bias,
                         norm_scale=_norm_scale(tdbn_alpha, neuron, s),
                         pool_factor=neuron.pool_factor(path.pool),
@@ -77,11 +77,17 @@ class SpikingNetwork(nn.Module):
             activity[stage.name] = self._run(stage, activity, steps)
         return activity[READOUT]
 
+    def _normed(self, stage: Stage, path: Path) -> bool:
+        """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it."""
+        streams = {s.name for s in self.stages if s.kind == "stream"}
+        return (stage.name in self.neurons) and (path.source in streams or not isinstance(path.layer, Skip))
+
     def _scale_weights(self, gain: float) -> None:
         with torch.no_grad():
             for stage in self.synapses:
                 for synapses in self.synapses_of(stage):
-                    synapses.weights.weight.mul_(gain)
+                    if synapses.weights is not None:
+                        synapses.weights.weight.mul_(gain)
 
     def neuron(self, name: str) -> Neuron:
         """The neurons of a stage."""
@@ -118,6 +124,8 @@ class SpikingNetwork(nn.Module):
             return _max_pool(stage, activity)
         currents = [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)]
         total = sum(currents[1:], start=currents[0])
+        if stage.kind == "stream":
+            return total
         if stage.name not in self.neurons:
             return total.expand(timesteps, *total.shape[1:])
         return self.neuron(stage.name)(total, timesteps)

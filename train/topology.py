@@ -1,6 +1,7 @@
 """A network as stages joined by paths: what every architecture, chain or graph, becomes before it is built or lowered.
 
-A stage is one population of neurons; its incoming paths are summed, so a residual join is a stage with two paths.
+A stage is one population of neurons; its incoming paths are summed, so a residual join is a stage with two paths. A stream is a sum of
+currents without neurons, read by others through a `Skip`; in the lowered network its paths lead straight to whoever reads it.
 """
 
 from __future__ import annotations
@@ -10,24 +11,24 @@ from typing import Literal, TypeAlias
 
 from spikeport.export.errors import InputError
 from spikeport.export.synapse import Shape
-from spikeport.train.architecture import Architecture, AveragePool, ConvLayer, DenseLayer, Layer, MaxPool
+from spikeport.train.architecture import Architecture, AveragePool, ConvLayer, DenseLayer, Layer, MaxPool, Skip
 from spikeport.train.data import Task
 
 INPUT = "input"
 READOUT = "readout"
-StageKind: TypeAlias = Literal["neuron", "max_pool", "readout"]
+StageKind: TypeAlias = Literal["neuron", "max_pool", "readout", "stream"]
 
 
 @dataclass(frozen=True)
 class Path:
     """Synapses from a source stage. shape: the source's. pool: average pooling ahead of the weights, 1 for none.
 
-    layer: the weights; a `MaxPool` has none.
+    layer: the weights; `MaxPool` and `Skip` have none.
     """
 
     source: str
     shape: Shape
-    layer: ConvLayer | DenseLayer | MaxPool
+    layer: ConvLayer | DenseLayer | MaxPool | Skip
     pool: int = 1
 
     @property
@@ -40,6 +41,8 @@ class Path:
         """Shape of the currents."""
         if isinstance(self.layer, DenseLayer):
             return (self.layer.features,)
+        if isinstance(self.layer, Skip):
+            return self.pooled_shape
         if isinstance(self.layer, MaxPool):
             return _pooled(self.pooled_shape, self.layer.size)
         return _convolved(self.pooled_shape, self.layer)
@@ -47,7 +50,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Stage:
-    """One population: a spiking layer, a max pooling of spikes, or the readout."""
+    """One population: a spiking layer, a max pooling of spikes, or the readout; or a stream of currents."""
 
     name: str
     kind: StageKind
@@ -59,8 +62,8 @@ class Stage:
         return self.incoming[0].output_shape
 
 
-def chain(architecture: Architecture, task: Task) -> tuple[Stage, ...]:
-    """The stages of a chain of layers, readout last.
+def chain(architecture: Architecture, task: Task, *, shrinking: bool = False) -> tuple[Stage, ...]:
+    """The stages of a chain of layers, readout last. shrinking: leave out pools that the map has become too small for.
 
     Raises:
         InputError: a layer that does not fit the map before it.
@@ -69,6 +72,8 @@ def chain(architecture: Architecture, task: Task) -> tuple[Stage, ...]:
     source, shape, pool = INPUT, task.shape, 1
     for layer in with_readout(architecture, task.classes):
         if isinstance(layer, AveragePool):
+            if shrinking and len(shape) == 3 and min(shape[1:]) < pool * layer.size:
+                continue
             pool *= layer.size
             _pooled(shape, pool)
             continue
