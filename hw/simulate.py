@@ -8,6 +8,7 @@ from typing import Protocol
 
 from spikeport.export.errors import InputError
 from spikeport.export.network import QuantizedNetwork
+from spikeport.hw.lava.available import require_lava
 from spikeport.hw.record import RecordLevel, SpikeRecord
 from spikeport.hw.stimulus import Stimulus
 
@@ -39,4 +40,6 @@ def backend(name: str) -> Backend:
     """
     if name not in BACKENDS:
         raise InputError(f"backend {name!r} is unknown; choose one of {', '.join(BACKENDS)}")
+    if name == "lava":
+        require_lava()
     return import_module(BACKENDS[name]).run

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from spikeport.export.errors import InputError
 
-REMEDY = "run on Python 3.10 with `pip install lava-nc==0.10.0 'numpy<2'`, or choose --backend engine"
+REMEDY = "run on Python 3.10 with `pip install lava-nc==0.10.0 'numpy<2'`, or choose the engine backend"
 
 
 def require_lava() -> None:

@@ -18,6 +18,7 @@ from spikeport.commands.options import add_json, emit, parse_backends, progress_
 from spikeport.commands.training import add_training, training_changes
 from spikeport.commands.verify import TESTABLE
 from spikeport.config import RunConfig, run_config
+from spikeport.hw.simulate import backend
 from spikeport.pipeline import quantize_stage, report_stage, tic_stage, truncate_stage, verify_stage
 from spikeport.train.data import load
 from spikeport.train.trainer import train
@@ -48,6 +49,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run every stage and print the result table."""
     config = run_config(arguments.config, training_changes(arguments), _changes(arguments))
     backends = parse_backends(config.verify_backends, TESTABLE)
+    for name in backends:
+        backend(name)  # what cannot be imported is told now, not after training
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
     data = load(config.train.data, data_dir, config.train.seed)
     train(config.train, data, work.root, resume=True)
