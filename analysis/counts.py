@@ -12,7 +12,7 @@ from math import ceil
 import numpy as np
 
 from spikeport.analysis.devices import ACCESS, AXON_IN, AXON_OUT, CONVOLUTION, DENSE, GRADED, SPARSE, SPIKE, UPDATE, Device
-from spikeport.export.network import Connection, Conv, Dense, Population, QuantizedNetwork
+from spikeport.export.network import Connection, Conv, Dense, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.hw.fanout import multiplications, synapses
 from spikeport.hw.record import SpikeRecord
 
@@ -70,7 +70,9 @@ def _synapses(network: QuantizedNetwork, population: Population) -> int:
     return sum(synapses(c, network.shape(c.source)) for c in network.incoming(population.name))
 
 
-def _events(network: QuantizedNetwork, record: SpikeRecord, population: Population, cores: dict[str, int]) -> dict[str, np.ndarray]:
+def _events(
+    network: QuantizedNetwork, record: SpikeRecord, population: Population[IntegerNeuron], cores: dict[str, int]
+) -> dict[str, np.ndarray]:
     incoming, spikes = network.incoming(population.name), record.spike_counts[population.name]
     none = np.zeros_like(spikes)
     events: dict[str, np.ndarray] = {}
@@ -93,7 +95,7 @@ def _term(network: QuantizedNetwork, connection: Connection) -> str:
     return DENSE if isinstance(connection.op, Dense) else CONVOLUTION if isinstance(connection.op, Conv) else SPARSE
 
 
-def _always_active(population: Population) -> int:
+def _always_active(population: Population[IntegerNeuron]) -> int:
     """Neurons that change at every step without input: those with a bias or noise."""
     if population.neuron.noise:
         return population.size

@@ -172,7 +172,7 @@ def _collapse(values: np.ndarray, small: Shape, what: str) -> np.ndarray:
     return array
 
 
-def _connection(plan: Mapping[str, Any], node: Node, target: Population, source: Input) -> Connection:
+def _connection(plan: Mapping[str, Any], node: Node, target: Population[IntegerNeuron], source: Input) -> Connection:
     op, exponent = OPS[plan["op"]], int(plan["exponent"])
     written = node["scale" if op is Elementwise else "weight"]
     what = f"weight of node {plan['node']}"

@@ -159,7 +159,7 @@ class _Model:
         kept = ops("Slice", f"step/{name}", np.zeros(1, np.int64), np.array([shape[0] - 1]), np.zeros(1, np.int64))
         self.next_states[name] = ops("Concat", newest, kept, axis=0)
 
-    def _record(self, p: Population, v: str, new_v: str, spikes: str) -> None:
+    def _record(self, p: Population[IntegerNeuron], v: str, new_v: str, spikes: str) -> None:
         ops = self.step
         if p.name == self.network.output:
             increment = ops("Sub", new_v, v) if self.network.readout == "accumulated_current" else new_v

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from spikeport.export.network import Connection, Population, QuantizedNetwork
+from spikeport.export.network import Connection, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.registers import DELAY_MAX, WEIGHT_BITS_MAX
 from spikeport.hw.fanout import synapses
 
@@ -84,7 +84,7 @@ def _connection_findings(network: QuantizedNetwork, connection: Connection) -> I
         yield "note", f"{delay - 1} extra step{'s' * (delay > 2)} of axonal delay"
 
 
-def _population_findings(population: Population, chip: Chip) -> Iterator[tuple[Status, str]]:
+def _population_findings(population: Population[IntegerNeuron], chip: Chip) -> Iterator[tuple[Status, str]]:
     neuron = population.neuron
     yield "ok", f"{population.size} neurons" if neuron.spiking else f"{population.size} non-spiking neurons, read as membrane potential"
     if population.size > chip.neurons:
