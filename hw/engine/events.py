@@ -20,8 +20,8 @@ from spikeport.hw.engine.layout import grid, order, two_axes
 INT16_MAX = (1 << 15) - 1
 MESSAGE_MAX = 16
 """Larger messages would be sent as too many unit events."""
-LIST_NS, FLUSH_NS, ADD_NS, MULTIPLY_NS = 1.2, 0.4, 0.036, 0.023
-"""Measured on one AVX2 core: per input listed, per output flushed, per weight added by an event, per dense multiplication."""
+LIST_NS, FLUSH_NS, ADD_NS, READ_NS, MULTIPLY_NS = 1.2, 0.4, 0.036, 1.0, 0.023
+"""Measured on one AVX2 core. Events: per input listed, per output flushed, per weight added. Dense: per input read, per multiplication."""
 
 
 def event_budget(weight: np.ndarray) -> int:
@@ -142,7 +142,7 @@ class EventSynapse:
         """Whether events beat the dense product at this mean message."""
         fixed = LIST_NS * self.inputs + FLUSH_NS * self.made
         padded = -(-self.outputs // 16) * 16 / self.outputs
-        return fixed + ADD_NS * activity * padded * self.products < MULTIPLY_NS * self.products
+        return fixed + ADD_NS * activity * padded * self.products < READ_NS * self.inputs + MULTIPLY_NS * self.products
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """`(n, T, size)` messages uint8 to `(n, T, outputs)` sums int32."""

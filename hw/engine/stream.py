@@ -19,7 +19,7 @@ from spikeport.hw.engine.synapse import plain_sums
 from spikeport.hw.record import RecordLevel, SpikeRecord
 from spikeport.hw.stimulus import Stimulus
 
-CHUNK_BYTES = 16 << 20
+CHUNK_BYTES = 32 << 20
 """Working memory of one chunk: small enough to stay in a shared cache, large enough to drown the cost of a call."""
 
 
