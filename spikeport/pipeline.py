@@ -31,6 +31,7 @@ from spikeport.hw.simulate import Backend, backend
 from spikeport.hw.stimulus import encode
 from spikeport.hw.verify import Verification, verify
 from spikeport.train.architecture import ARCHITECTURES
+from spikeport.train.batches import network_input
 from spikeport.train.data import Dataset, Split
 from spikeport.train.qat import FinetuneConfig, finetune
 from spikeport.workspace import Workspace
@@ -92,7 +93,7 @@ def tic_stage(work: Workspace, data: Dataset, out: Path, bar: Bar, *, samples: i
     trained = work.trained()
     part = data.validation[:samples]
     batches = [
-        (torch.from_numpy(part.images[i : i + FISHER_BATCH]), torch.from_numpy(part.labels[i : i + FISHER_BATCH]))
+        (network_input(torch.from_numpy(part.images[i : i + FISHER_BATCH])), torch.from_numpy(part.labels[i : i + FISHER_BATCH]))
         for i in range(0, len(part), FISHER_BATCH)
     ]
     with bar(len(part), "Fisher information") as progress:

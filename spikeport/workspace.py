@@ -71,4 +71,4 @@ class Workspace:
         if data_dir is None and self.place.exists():
             kept = read_json(self.place)["data_dir"]
             data_dir = Path(kept) if kept else None
-        return load_data(trained.config.data, data_dir, trained.config.seed)
+        return load_data(trained.config.data, data_dir, trained.config.seed, trained.config.timesteps)

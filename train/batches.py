@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from spikeport.train.augment import random_shift
+from spikeport.train.augment import MAP_AXES, random_flip, random_shift
 from spikeport.train.data import Split
 
 
@@ -16,16 +16,22 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
 
 
+def network_input(images: torch.Tensor) -> torch.Tensor:
+    """Images `(N, C, H, W)` as they are; recordings `(N, T, C, H, W)` time first, as numbers that gradients know."""
+    return images if images.ndim <= MAP_AXES else images.transpose(0, 1).float()
+
+
 def batch_count(split: Split, size: int) -> int:
     """Number of batches in an epoch."""
     return max(len(split) // size, 1)
 
 
-def shuffled_batches(split: Split, size: int, *, shift: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images, moved by up to `shift` pixels, and labels in random order; the remainder of less than a batch waits for another epoch."""
+def shuffled_batches(split: Split, size: int, *, shift: int, seed: int, flip: bool = False) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Images as a network takes them, moved by up to `shift` pixels and mirrored at random, and labels in random order; the remainder of less than a batch waits for another epoch."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(split), generator=generator)
     size = min(size, len(split))
     for start in range(0, len(split) - size + 1, size):
         part = order[start : start + size].numpy()
-        yield random_shift(torch.from_numpy(split.images[part]), shift, generator), torch.from_numpy(split.labels[part])
+        images = random_shift(torch.from_numpy(split.images[part]), shift, generator)
+        yield network_input(random_flip(images, generator) if flip else images), torch.from_numpy(split.labels[part])

@@ -76,6 +76,6 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapp
 
 def _task(values: Any, folder: Path) -> Task:
     try:
-        return Task(values["name"], tuple(values["shape"]), values["classes"], values["levels"])
-    except (TypeError, KeyError):
+        return Task(values["name"], tuple(values["shape"]), values["classes"], values["levels"], values.get("code", "direct"))
+    except (TypeError, KeyError, AttributeError):
         raise InputError(f"{folder / METRICS} lacks the task (name, shape, classes, levels); train again") from None

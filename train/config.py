@@ -27,7 +27,7 @@ class TrainConfig:
     """One training run. What is left out of loss, readout and neuron is the method's own (`train.methods`).
 
     tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0 for plain BatchNorm.
-    shift: images move by up to so many pixels in training. seed: of weights, order, augmentation and splits.
+    shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to right. seed: of weights, order, augmentation and splits.
 
     threads: of torch's operators, 0 for torch's own choice; part of the configuration because sums, and so the last bits of
     a result, depend on it. Networks on 8 x 8 pixels gain little from a second thread and lose much where it has to share its core.
@@ -45,6 +45,7 @@ class TrainConfig:
     bias: bool = True
     tdbn_alpha: float = 0.0
     shift: int = 0
+    flip: bool = False
     seed: int = 0
     threads: int = 0
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -70,10 +71,15 @@ class TrainConfig:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
 
 
+CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")
 RECIPES = {
     "digits": TrainConfig(timesteps=8, epochs=30, shift=1, threads=1),
     "mnist": TrainConfig(data="mnist", arch="mnist", epochs=4, batch_size=128),
     "fashion-mnist": TrainConfig(data="fashion-mnist", arch="mnist", epochs=8, batch_size=128),
+    **{name: TrainConfig(data=name, arch="resnet-19", epochs=100, batch_size=128, shift=4, flip=True) for name in CIFAR},
+    "svhn": TrainConfig(data="svhn", arch="resnet-19", epochs=50, batch_size=128, shift=4),
+    "n-mnist": TrainConfig(data="n-mnist", arch="12C5-P2-64C5-P2", timesteps=10, epochs=10),
+    "n-mnist-small": TrainConfig(data="n-mnist-small", arch="12C5-P2-64C5-P2", timesteps=10, epochs=30, shift=1),
 }
 """A sensible run for each data set."""
 FITTED = {("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-2, clip_norm=1.0, clip_weights=4.0)}}

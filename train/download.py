@@ -7,8 +7,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from torchvision import datasets
+from torchvision.datasets.utils import download_and_extract_archive
 
 from spikeport.export.errors import InputError
 
@@ -23,7 +25,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "spikeport"
 
 
-def download(name: str) -> Path:
+def download(name: str, **options: Any) -> Path:
     """Make sure that torchvision's data set of this class name lies in the cache; returns the cache folder.
 
     Raises:
@@ -32,10 +34,26 @@ def download(name: str) -> Path:
     folder = cache_folder()
     try:
         with _patience(NETWORK_PATIENCE):
-            getattr(datasets, name)(str(folder), download=True)
+            getattr(datasets, name)(str(folder), download=True, **options)
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"cannot download {name} to {folder} ({reason}); pass --data-dir with a folder that holds its files") from None
+    return folder
+
+
+def download_archive(url: str, unpacked: str) -> Path:
+    """Make sure that an archive's folder lies unpacked in the cache; returns the cache folder.
+
+    Raises:
+        InputError: the download failed; says how to do without.
+    """
+    folder = cache_folder()
+    if not (folder / unpacked).is_dir():
+        try:
+            with _patience(NETWORK_PATIENCE):
+                download_and_extract_archive(url, str(folder))
+        except (OSError, RuntimeError, EOFError) as error:
+            raise InputError(f"cannot download {url} to {folder} ({error}); pass --data-dir with a folder that holds its files") from None
     return folder
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from spikeport.train.batches import network_input
+
 BATCH = 256
 
 
@@ -26,8 +28,8 @@ def readout_currents(
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(0)
             for start in range(0, len(images), BATCH):
-                x = torch.from_numpy(images[start : start + BATCH]).to(device)
-                yield module(x, timesteps).cpu()
+                x = network_input(torch.from_numpy(images[start : start + BATCH]))
+                yield module(x.to(device), timesteps).cpu()
     finally:
         module.train(training)
 
@@ -37,7 +39,7 @@ def evaluate(
 ) -> np.ndarray:
     """Fraction of correct samples after 1..T timesteps, float64 `(T,)`: the largest accumulated current wins.
 
-    images: float32 `(samples, *shape)`; labels: int64 `(samples,)`.
+    images: `(samples, *shape)` or `(samples, timesteps, *shape)`, see `train.dataset.Split`; labels: int64 `(samples,)`.
     """
     correct = np.zeros(timesteps)
     start = 0

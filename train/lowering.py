@@ -26,7 +26,7 @@ NOMINAL_DT = 1e-3
 def lower(network: SpikingNetwork, timesteps: int) -> FloatNetwork:
     """The network as `FloatModule` runs it: equal spikes in evaluation mode, up to rounding at the threshold.
 
-    Pixels are levels of the task, sent as they are (direct coding). Max pooling becomes neurons without memory that fire when
+    Pixels are levels of the task, sent as they are (direct coding), and so are event counts. Max pooling becomes neurons without memory that fire when
     any of their inputs does.
     """
     stages = [stage for stage in network.stages if stage.kind != "stream"]
@@ -39,7 +39,7 @@ def lower(network: SpikingNetwork, timesteps: int) -> FloatNetwork:
         populations.append(Population(stage.name, stage.shape, neuron))
         connections += incoming
     return FloatNetwork(
-        input=Input(INPUT, network.task.shape, 1 / network.task.levels, 0, network.task.levels, "direct"),
+        input=Input(INPUT, network.task.shape, network.task.scale, 0, network.task.levels, network.task.code),
         populations=tuple(populations),
         connections=tuple(connections),
         output=READOUT,

@@ -131,7 +131,7 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
     torch.manual_seed(seed)
     count = batch_count(split, config.batch_size)
     loss_sum, correct, seen, rate = 0.0, 0, 0, 0.0
-    for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, seed=seed)):
+    for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)):
         rate = config.optimizer.learning_rate * rate_factor(epoch + i / count, config.optimizer.warmup_epochs, config.epochs)
         set_rate(run.optimizer, rate)
         y = labels.to(run.device)

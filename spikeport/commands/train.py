@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
     config = run_config(arguments.config, training_changes(arguments), {}).train
-    data = load(config.data, arguments.data_dir, config.seed)
+    data = load(config.data, arguments.data_dir, config.seed, config.timesteps)
     trained = train(config, data, arguments.out, resume=arguments.resume)
     Workspace(arguments.out).remember_data(arguments.data_dir)
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}
