@@ -10,6 +10,7 @@ from typing import Any
 from spikeport.analysis.devices import DEVICES
 from spikeport.export.errors import InputError
 from spikeport.train.config import TrainConfig, from_table, parse_table, read_toml, recipe
+from spikeport.train.recipes import published
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +38,12 @@ class RunConfig:
             raise InputError(f"verify_samples is {self.verify_samples}; compare at least 1")
 
 
-def run_config(path: Path | None, train_changes: Mapping[str, Any], changes: Mapping[str, Any]) -> RunConfig:
-    """The recipe of the data set, overlaid by the file, overlaid by what was said on the command line.
+def run_config(
+    path: Path | None, train_changes: Mapping[str, Any], changes: Mapping[str, Any], published_as: str | None = None
+) -> RunConfig:
+    """The recipe, overlaid by the file, overlaid by what was said on the command line.
+
+    published_as: name of a published recipe; else it is that of the data set and the method.
 
     Raises:
         InputError: missing file, unknown fields, wrong types, values out of range.
@@ -47,7 +52,7 @@ def run_config(path: Path | None, train_changes: Mapping[str, Any], changes: Map
     said = table.pop("train", {})
     if not isinstance(said, dict):
         raise InputError(f"{path}: train must be a table, got {said!r}")
-    base = asdict(recipe(train_changes.get("data", said.get("data", TrainConfig.data))))
+    base = asdict(published(published_as) if published_as else recipe(train_changes.get("data", said.get("data", TrainConfig.data))))
     training = from_table(_overlaid(_overlaid(base, said), train_changes), f"{path or 'command line'}: train")
     defaults = {f.name: f.default for f in fields(RunConfig) if f.name != "train"}
     return parse_table(RunConfig, {**defaults, **table, **changes}, str(path or "command line"), train=training)

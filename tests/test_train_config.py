@@ -56,7 +56,7 @@ def test_left_out_fields_take_their_defaults(tmp_path):
         ("method = 'dsr'\n[neuron]\ndecay = 0.5", "unknown fields decay"),
         ("[neuron]\ndecay = 2.0", "decay 2.0 must lie"),
         ("[neuron.surrogate]\nkind = 'step'", "choose one of arctan"),
-        ("[optimizer]\nkind = 'lion'", "choose adamw or sgd"),
+        ("[optimizer]\nkind = 'lion'", "choose adamw, adam or sgd"),
         ("[optimizer]\nlearning_rate = 0.0", "learning_rate 0.0"),
         ("epochs = ", "cannot be read as TOML"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch.nn import functional as F
 
@@ -9,6 +11,11 @@ from torch.nn import functional as F
 def accumulated_cross_entropy(output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of the mean over time, a scalar. The mean and the accumulated sum rank the classes alike (TIC, section 3)."""
     return F.cross_entropy(output.mean(0), labels)
+
+
+def weighted_cross_entropy(output: torch.Tensor, labels: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
+    """Cross-entropy of the weighted mean over time, a scalar; weights `(T,)` add up to 1."""
+    return F.cross_entropy(torch.einsum("t,tnc->nc", output.new_tensor(weights), output), labels)
 
 
 def rate_squared_error(output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -8,9 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
+from spikeport.export.errors import InputError
 from spikeport.train import losses
 from spikeport.train.neurons.base import NeuronConfig
-from spikeport.train.neurons.dsr import DSRConfig
+from spikeport.train.neurons.dsr import DSRConfig, representation_weights
 from spikeport.train.neurons.noise import NoiseConfig
 from spikeport.train.neurons.stbp import LIFConfig
 from spikeport.train.neurons.tsslbp import TSSLConfig
@@ -29,8 +30,25 @@ def _kernel(passes: int) -> Loss:
     return loss
 
 
+def _weighted_cross_entropy(output: torch.Tensor, labels: torch.Tensor, neuron: NeuronConfig) -> torch.Tensor:
+    """Cross-entropy of DSR's weighted rate (Meng et al. 2022, section 3.2)."""
+    if not isinstance(neuron, DSRConfig):
+        raise InputError("loss weighted-cross-entropy weighs by DSR's neurons; choose cross-entropy for other methods")
+    return losses.weighted_cross_entropy(output, labels, representation_weights(neuron, len(output)))
+
+
+ALPHAS = ("0.0001", "0.001", "0.01", "0.07")
+"""TIC's settings, low to high (Kim et al. 2023, table 1)."""
+
+
+def _alpha(alpha: str) -> Loss:
+    return lambda output, labels, _: losses.alpha_loss(output, labels, float(alpha))
+
+
 LOSSES: dict[str, Loss] = {
     "cross-entropy": lambda output, labels, _: losses.accumulated_cross_entropy(output, labels),
+    "weighted-cross-entropy": _weighted_cross_entropy,
+    **{f"alpha-{alpha}": _alpha(alpha) for alpha in ALPHAS},
     "rate-mse": lambda output, labels, _: losses.rate_squared_error(output, labels),
     "kernel": _kernel(2),
     "kernel-once": _kernel(1),

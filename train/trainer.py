@@ -125,14 +125,14 @@ def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
 
 def _epoch(run: Run, epoch: int) -> dict[str, float]:
     """One pass over the training data; returns the mean loss, the accuracy and the last learning rate."""
-    config, timesteps = run.config, METHODS[run.config.method].training_timesteps
+    config, course, timesteps = run.config, run.config.optimizer, METHODS[run.config.method].training_timesteps
     run.module.train()
     seed, split = epoch_seed(config.seed, epoch), run.dataset.train
     torch.manual_seed(seed)
     count = batch_count(split, config.batch_size)
     loss_sum, correct, seen, rate = 0.0, 0, 0, 0.0
     for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)):
-        rate = config.optimizer.learning_rate * rate_factor(epoch + i / count, config.optimizer.warmup_epochs, config.epochs)
+        rate = course.learning_rate * rate_factor(epoch + i / count, course.warmup_epochs, config.epochs, course.restart_epochs)
         set_rate(run.optimizer, rate)
         y = labels.to(run.device)
         output = run.module(images.to(run.device), timesteps)

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run every stage and print the result table."""
-    config = run_config(arguments.config, training_changes(arguments), _changes(arguments))
+    config = run_config(arguments.config, training_changes(arguments), _changes(arguments), arguments.recipe)
     backends = parse_backends(config.verify_backends, TESTABLE)
     for name in backends:
         backend(name)  # what cannot be imported is told now, not after training

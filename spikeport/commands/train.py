@@ -18,6 +18,7 @@ from spikeport.workspace import Workspace
 EXAMPLES = """examples:
   spikeport train --data digits --out runs/digits
   spikeport train --method stbp --data mnist --data-dir data --arch 15C5-P2-40C5-P2-300 --timesteps 5 --epochs 5 --seed 1 --out runs/mnist
+  spikeport train --recipe dsr-cifar10-lif-t20 --out runs/dsr
   spikeport train --data digits --out runs/digits --resume
 """
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
-    config = run_config(arguments.config, training_changes(arguments), {}).train
+    config = run_config(arguments.config, training_changes(arguments), {}, arguments.recipe).train
     data = load(config.data, arguments.data_dir, config.seed, config.timesteps)
     trained = train(config, data, arguments.out, resume=arguments.resume)
     Workspace(arguments.out).remember_data(arguments.data_dir)

@@ -1,0 +1,97 @@
+"""The published settings as named runs: `spikeport train --recipe dsr-cifar10-lif-t20`.
+
+What a paper leaves open is as its authors' code has it, or as close as said here. Not as published: images lie in [0, 1] and are not
+normalised per channel (BatchNorm sees to that, TSSL-BP has none), and TSSL-BP's networks for CIFAR-10 have no dropout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spikeport.export.errors import InputError
+from spikeport.train.config import TrainConfig
+from spikeport.train.neurons.dsr import DSRConfig
+from spikeport.train.neurons.stbp import tic_lif
+from spikeport.train.neurons.tsslbp import TSSLConfig
+from spikeport.train.optimization import OptimizerConfig
+
+DATA = {"cifar10": "cifar-10", "cifar100": "cifar-100"}
+WARM_UP = 400 / 391
+"""Epochs: DSR's 400 iterations, of which an epoch on all 50000 images has 391."""
+
+DSR_NEURONS = {
+    "lif-t20": (20, DSRConfig(kind="lif", threshold=0.3, alpha=0.3, bound=5e-4, dt=0.05), 0.1),
+    "if-t20": (20, DSRConfig(kind="if", threshold=6.0, alpha=0.5, bound=0.01), 0.1),
+    "lif-t5": (5, DSRConfig(kind="lif", threshold=0.6, alpha=0.5, bound=0.001, dt=0.1), 0.05),
+    "if-t5": (5, DSRConfig(kind="if", threshold=6.0, alpha=0.5, bound=0.01), 0.05),
+}
+"""T, neuron and learning rate (Meng et al. 2022, supplement and code)."""
+TIC_ALPHA = {"svhn": "alpha-0.0001", "cifar10": "alpha-0.001", "cifar100": "alpha-0.0001"}
+"""Kim et al. 2023, table 1: low alpha."""
+
+
+def _dsr(data: str, timesteps: int, neuron: DSRConfig, rate: float) -> TrainConfig:
+    return TrainConfig(
+        data=DATA[data],
+        arch="dsr-preact-resnet-18",
+        method="dsr",
+        loss="weighted-cross-entropy",
+        readout="spikes",
+        timesteps=timesteps,
+        epochs=200,
+        batch_size=128,
+        shift=4,
+        flip=True,
+        neuron=neuron,
+        optimizer=OptimizerConfig(kind="sgd", learning_rate=rate, weight_decay=5e-4, warmup_epochs=WARM_UP),
+    )
+
+
+def _tssl(data: str, arch: str, epochs: int, rate: float) -> TrainConfig:
+    """Zhang and Li 2020 with the released rule; epochs and batches as in the reproduction."""
+    optimizer = OptimizerConfig(learning_rate=rate, clip_norm=1.0, clip_weights=4.0)
+    return TrainConfig(
+        data=data, arch=arch, method="tssl-bp", timesteps=5, epochs=epochs, batch_size=50, batch_norm=False, bias=False, optimizer=optimizer
+    )
+
+
+def _noise(data: str, arch: str, timesteps: int) -> TrainConfig:
+    """Jiang and Zhang 2022, section 4; epochs (two courses of the learning rate) and batches are ours."""
+    optimizer = OptimizerConfig(kind="adam", learning_rate=1e-4, weight_decay=0.0, restart_epochs=100.0)
+    colour = data == "cifar-10"
+    return TrainConfig(
+        data=data,
+        arch=arch,
+        method="noise",
+        timesteps=timesteps,
+        epochs=200,
+        batch_size=128,
+        shift=4 if colour else 0,
+        flip=colour,
+        optimizer=optimizer,
+    )
+
+
+PUBLISHED = {
+    **{f"dsr-{data}-{name}": _dsr(data, *settings) for data in DATA for name, settings in DSR_NEURONS.items()},
+    "tssl-mnist-t5": _tssl("mnist", "tssl-mnist", 100, 5e-4),
+    "tssl-paper-mnist-t5": replace(_tssl("mnist", "tssl-mnist", 100, 5e-4), neuron=TSSLConfig(rule="paper"), loss="kernel-once"),
+    "tssl-cifar10-cnn1-t5": _tssl("cifar-10", "tssl-cnn1", 150, 2e-4),
+    "tssl-cifar10-cnn2-t5": _tssl("cifar-10", "tssl-cnn2", 150, 2e-4),
+    "tssl-nmnist-t30": replace(_tssl("n-mnist", "12C5-P2-64C5-P2", 100, 5e-4), timesteps=30, neuron=TSSLConfig(tau_m=8.0, tau_s=4.0)),
+    **{f"noise-{data}-t{t}": _noise(data, "noise-mnist", t) for data in ("mnist", "fashion-mnist") for t in (5, 10)},
+    **{f"noise-cifar10-{arch.replace('-', '')}-t{t}": _noise("cifar-10", arch, t) for arch in ("vgg-16", "resnet-18") for t in (5, 10)},
+    **{f"tic-{data}-t10": _tic(data) for data in TIC_ALPHA},
+}
+"""Runs by name. TSSL-BP's come with the released rule unless they say "paper"."""
+
+
+def published(name: str) -> TrainConfig:
+    """A published run.
+
+    Raises:
+        InputError: no such recipe.
+    """
+    if name not in PUBLISHED:
+        raise InputError(f"recipe {name!r} is unknown; choose one of {', '.join(PUBLISHED)}")
+    return PUBLISHED[name]
