@@ -72,6 +72,22 @@ def _noise(data: str, arch: str, timesteps: int) -> TrainConfig:
     )
 
 
+def _tic(data: str) -> TrainConfig:
+    """Kim et al. 2023: T = 10, tau = 2, 300 epochs; batches are ours."""
+    return TrainConfig(
+        data=DATA.get(data, data),
+        arch="resnet-19",
+        loss=TIC_ALPHA[data],
+        timesteps=10,
+        epochs=300,
+        batch_size=128,
+        shift=4,
+        flip=data != "svhn",
+        neuron=tic_lif(2.0),
+        optimizer=OptimizerConfig(kind="sgd", learning_rate=0.3, weight_decay=5e-4),
+    )
+
+
 PUBLISHED = {
     **{f"dsr-{data}-{name}": _dsr(data, *settings) for data in DATA for name, settings in DSR_NEURONS.items()},
     "tssl-mnist-t5": _tssl("mnist", "tssl-mnist", 100, 5e-4),
