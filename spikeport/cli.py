@@ -1,6 +1,6 @@
 """The command line: one stage, one command, one file in, one file out.
 
-Exit status: 0 success, 1 a finding (a difference, an unsupported node), 2 bad input, told in one line.
+Exit status: 0 success, 1 a finding (a difference, an unsupported node, a backend that failed), 2 bad input, told in one line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from spikeport import __version__
-from spikeport.export.errors import InputError
+from spikeport.export.errors import BackendError, InputError
 
 COMMANDS = {
     "run": "everything: train, quantize, simulate, verify, truncate, report",
@@ -68,6 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"spikeport {name}: {error}", file=sys.stderr)
         return 2
+    except BackendError as error:
+        print(f"spikeport {name}: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"spikeport {name}: interrupted", file=sys.stderr)
         return 130

@@ -12,6 +12,7 @@ import pytest
 
 from spikeport.analysis.report import read_report
 from spikeport.cli import COMMANDS, main
+from spikeport.export.errors import BackendError
 from spikeport.export.nir_file import read_nir, write_nir
 from spikeport.hw.record import correct_over_time
 from spikeport.train.data import load
@@ -233,3 +234,15 @@ def test_bad_input_is_told_in_one_line(command, words, files, monkeypatch, capsy
     assert status == 2, error
     assert words in error and error.count("\n") == 1, error
     assert sorted(files.iterdir()) == before, "something half-written was left behind"
+
+
+@pytest.mark.lava
+def test_a_backend_that_fails_is_told_in_one_line(workspace, images, monkeypatch, capsys):
+    def fails(*arguments, **options):
+        raise BackendError("Lava stood still at timestep 3")
+
+    monkeypatch.setattr("spikeport.commands.simulate.backend", lambda name: fails)
+    command = ["simulate", str(workspace / "network.nir"), "--input", str(images), "--backend", "lava", "--out", str(workspace / "no.npz")]
+    assert main(command) == 1
+    assert capsys.readouterr().err == "spikeport simulate: Lava stood still at timestep 3\n"
+    assert not (workspace / "no.npz").exists()

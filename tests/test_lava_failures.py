@@ -17,8 +17,9 @@ from spikeport.hw.lava import backend
 from spikeport.hw.stimulus import Stimulus, encode
 
 pytest.importorskip("lava.magma.core.process.process")
+from spikeport.export.errors import BackendError
 from spikeport.hw.lava.neuron import PyStreamingLif, StreamingLIF
-from spikeport.hw.lava.runtime import LavaError, simulation
+from spikeport.hw.lava.runtime import simulation
 
 pytestmark = [
     pytest.mark.lava,
@@ -121,7 +122,7 @@ def test_a_failed_model_is_named_and_leaves_nothing(model, message):
         return simulation({p: model if isinstance(p, StreamingLIF) else m for p, m in models.items()})
 
     began = time.monotonic()
-    with pytest.raises(LavaError, match=message):
+    with pytest.raises(BackendError, match=message):
         backend.run(network(), stimulus(), run_config=configuration, timeout=1)
     assert time.monotonic() - began < 20
     gc.collect()

@@ -35,7 +35,7 @@ def run(
 
     Raises:
         InputError: Lava is missing, or the network does not lower to it (see `spikeport.hw.lava.lower.lower`).
-        LavaError: a process failed or stood still.
+        BackendError: a process failed or stood still.
     """
     require_lava()
     from spikeport.hw.lava.lower import lower  # noqa: PLC0415

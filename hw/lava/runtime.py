@@ -19,6 +19,7 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 
+from spikeport.export.errors import BackendError
 from spikeport.hw.lava.children import guarded_children
 from spikeport.hw.lava.graph import Graph
 from spikeport.hw.lava.registry import forget_processes
@@ -27,10 +28,6 @@ from spikeport.hw.lava.tape import Tape
 RunConfigFactory: TypeAlias = "Callable[[Mapping[AbstractProcess, type]], RunConfig]"
 """Makes Lava's run configuration from the processes whose process model is ours (its `exception_proc_model_map`)."""
 STOP_SECONDS, POLL_SECONDS, CHECK_SECONDS = 10.0, 0.001, 0.1
-
-
-class LavaError(RuntimeError):
-    """A Lava run that failed or stood still; every process of it has been ended."""
 
 
 def simulation(models: Mapping[AbstractProcess, type]) -> RunConfig:
@@ -62,7 +59,7 @@ class LavaRuntime:
                 self.any_process.create_runtime(executable=self.executable)
         except Exception as error:
             self.kill()
-            raise LavaError(f"Lava did not start: {error}") from error
+            raise BackendError(f"Lava did not start: {error}") from error
         except BaseException:
             self.kill()
             raise
@@ -98,14 +95,14 @@ class LavaRuntime:
         """Execute so many timesteps.
 
         Raises:
-            LavaError: a process model failed or died, or no timestep was finished within the timeout.
+            BackendError: a process model failed or died, or no timestep was finished within the timeout.
         """
         self.runtime.start(RunSteps(num_steps=steps, blocking=False))
         answers = self.runtime.service_to_runtime
         self._watch_until(lambda: all(port.probe() for port in answers))
         if not all(enum_equal(port.peek(), MGMT_RESPONSE.DONE) for port in answers):
             self.check_alive()
-            raise LavaError(f"Lava reported an error at timestep {int(self.tape.done[0]) + 1}")
+            raise BackendError(f"Lava reported an error at timestep {int(self.tape.done[0]) + 1}")
         self.runtime.wait()
 
     def _watch_until(self, finished: Callable[[], bool]) -> None:
@@ -119,7 +116,7 @@ class LavaRuntime:
             if done != seen:
                 seen, since = done, now
             elif now - since > self.timeout:
-                raise LavaError(f"Lava stood still at timestep {seen + 1} for {self.timeout:g} s; its processes were killed")
+                raise BackendError(f"Lava stood still at timestep {seen + 1} for {self.timeout:g} s; its processes were killed")
 
     def check_alive(self) -> None:
         """Raise if any process has ended."""
@@ -127,7 +124,7 @@ class LavaRuntime:
             if actor.exitcode is not None:
                 cause = actor.exception
                 what = f"{type(cause[0]).__name__}: {cause[0]}" if cause else f"exit code {actor.exitcode}"
-                raise LavaError(f"Lava's process for {self._role(i)!r} ended at timestep {int(self.tape.done[0]) + 1} ({what})")
+                raise BackendError(f"Lava's process for {self._role(i)!r} ended at timestep {int(self.tape.done[0]) + 1} ({what})")
 
     def _role(self, actor: int) -> str:
         """What an actor stands for: Lava starts one per process, in the order of the executable, then its runtime services."""
@@ -149,7 +146,7 @@ class _StartWatch(threading.Thread):
             runtime = self.lava.runtime
             actors = getattr(runtime and runtime._messaging_infrastructure, "actors", [])
             if any(not a._is_done and a.exitcode for a in list(actors)) or time.monotonic() > deadline:
-                error = LavaError("a process ended or stood still while it was being built")
+                error = BackendError("a process ended or stood still while it was being built")
                 error.trace = ""  # type: ignore[attr-defined]  # Lava prints it
                 for queue in getattr(runtime, "exception_q", []):
                     queue.put(error)
