@@ -67,22 +67,25 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
         for rival in ("floor", "snntorch"):
             contenders[rival], settings[rival] = engine_rivals.best_setting(rival, layers, images, timesteps)
         times: dict[str, list[float]] = {key: [] for key in contenders}
+        core_times: dict[str, list[float]] = {key: [] for key in contenders}
         contenders["engine"]()  # compiled kernels are loaded
         for _ in range(rounds):
             for key, run in contenders.items():
                 times[key].append(engine_rivals.seconds(run))
+                core_times[key].append(engine_rivals.core_seconds(run))
         jelly = subprocess_rounds("spikingjelly", path, rounds)
     if "seconds" in jelly:
-        times["spikingjelly"] = jelly["seconds"]
+        times["spikingjelly"], core_times["spikingjelly"] = jelly["seconds"], jelly["core seconds"]
     for models, counts in LAVA_STEPS.items():
         times[f"lava {models}"] = [s * steps for s in engine_lava.rounds(network, stimulus, models, counts[name], LAVA_ROUNDS)]
-    micro = {key: 1e6 * min(values) / steps for key, values in times.items()}
+    micro, core = ({key: 1e6 * min(values) / steps for key, values in t.items()} for t in (times, core_times))
     record = contenders["engine"]()
     classes = class_scores(record.output, network.readout)[:, -1].argmax(1)
     floats = {"snntorch": contenders["snntorch"]().argmax(1).numpy(), "spikingjelly": np.array(jelly.get("classes", []))}
     agreement = {key: float((classes == found).mean()) for key, found in floats.items() if len(found)}
     return {
         "microseconds": micro,
+        "core microseconds": core,
         "median": {key: 1e6 * float(np.median(values)) / steps for key, values in times.items()},
         "rounds": {key: len(values) for key, values in times.items()},
         "settings": settings | {"spikingjelly": jelly.get("setting", jelly.get("missing"))},
@@ -93,7 +96,7 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
         "spike rates": {p.name: float(record.spike_counts[p.name].mean() / p.size) for p in network.populations if p.neuron.spiking},
         "overflow excluded": Bounds(network).overflow_excluded,
         "overflows": sum(record.overflows.values()),
-        "ratios": engine_table.ratios(name, micro),
+        "ratios": engine_table.ratios(name, micro, core),
     }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import engine_networks
 import engine_rivals
 import engine_table
-import matplotlib as mpl
+import torch
 from matplotlib.figure import Figure
 
 from spikeport.hw import engine
@@ -33,7 +33,7 @@ TITLES = {"batch": "images in the batch", "timesteps": "timesteps", "width": "ch
 
 
 def point(batch: int, timesteps: int, width: float, rate: float, rounds: int) -> dict[str, float]:
-    """Microseconds per image and timestep of the engine and of the bare products, fastest of several turns."""
+    """Processor microseconds of one core per image and timestep of the engine and of the bare products, fastest of several turns."""
     network = engine_networks.network(engine_networks.NAMES[1], timesteps, rate, width)
     stimulus = engine_networks.stimulus(network, batch)
     with tempfile.TemporaryDirectory() as folder:
@@ -41,7 +41,7 @@ def point(batch: int, timesteps: int, width: float, rate: float, rounds: int) ->
         layers, images, _ = engine_rivals.load(f"{folder}/network.npz")
     floor, _ = engine_rivals.best_setting("floor", layers, images, timesteps)
     contenders = {"engine": lambda: engine.run(network, stimulus), "floor": floor}
-    turns = [{key: engine_rivals.seconds(run) for key, run in contenders.items()} for _ in range(rounds + 1)]
+    turns = [{key: engine_rivals.core_seconds(run) for key, run in contenders.items()} for _ in range(rounds + 1)]
     return {key: 1e6 * min(turn[key] for turn in turns) / batch / timesteps for key in contenders}
 
 
@@ -52,19 +52,20 @@ def plot(results: dict[str, Any], path: Path) -> None:
         values = [float(value) for value in points]
         for key, style, label in (("engine", "o-", "engine"), ("floor", "s--", "bare products, dense float32")):
             panel.plot(values, [p[key] for p in points.values()], style, label=label, markersize=4)
-        panel.set(xscale="log", yscale="log", xlabel=TITLES[axis], ylabel="µs per image and timestep")
+        panel.set(xscale="log", xlabel=TITLES[axis], ylabel="core µs per image and timestep")
         panel.set_xticks(values, [f"{v:g}" for v in values])
         panel.minorticks_off()
+        panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3)
     figure.axes[0].legend(frameon=False)
-    with mpl.rc_context({"svg.hashsalt": "spikeport"}):
-        figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=80)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
     results: dict[str, Any] = {"machine": engine_table.machine(), "base": BASE, "axes": {}}
     for axis, values in AXES.items():
         results["axes"][axis] = {}
