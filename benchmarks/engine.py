@@ -33,7 +33,7 @@ RIVALS = ROOT / ".venv-rivals"
 IMAGES = dict(zip(engine_networks.NAMES, (2048, 128, 16)))
 LAVA_STEPS = {"stock": dict(zip(engine_networks.NAMES, (100, 8, 2))), "fast": dict(zip(engine_networks.NAMES, (100, 40, 10)))}
 """Timesteps of one round of Lava."""
-LAVA_ROUNDS = 5
+LAVA_ROUNDS = 9
 
 
 def make_rivals() -> None:
