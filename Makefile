@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
-	$(VENV)/bin/spikeport run --out runs/demo
+	$(VENV)/bin/spikeport run --tolerance 2 --out runs/demo
 
 test: $(STAMP)
 	$(PY) -m pytest

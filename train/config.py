@@ -73,7 +73,7 @@ class TrainConfig:
 
 CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")
 RECIPES = {
-    "digits": TrainConfig(timesteps=8, epochs=30, shift=1, threads=1),
+    "digits": TrainConfig(timesteps=4, epochs=40, shift=1, threads=1),
     "mnist": TrainConfig(data="mnist", arch="mnist", epochs=4, batch_size=128),
     "fashion-mnist": TrainConfig(data="fashion-mnist", arch="mnist", epochs=8, batch_size=128),
     **{name: TrainConfig(data=name, arch="resnet-19", epochs=100, batch_size=128, shift=4, flip=True) for name in CIFAR},
