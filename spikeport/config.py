@@ -52,10 +52,15 @@ def run_config(
     said = table.pop("train", {})
     if not isinstance(said, dict):
         raise InputError(f"{path}: train must be a table, got {said!r}")
-    base = asdict(published(published_as) if published_as else recipe(train_changes.get("data", said.get("data", TrainConfig.data))))
+    base = asdict(published(published_as) if published_as else _usual({**said, **train_changes}))
     training = from_table(_overlaid(_overlaid(base, said), train_changes), f"{path or 'command line'}: train")
     defaults = {f.name: f.default for f in fields(RunConfig) if f.name != "train"}
     return parse_table(RunConfig, {**defaults, **table, **changes}, str(path or "command line"), train=training)
+
+
+def _usual(said: Mapping[str, Any]) -> TrainConfig:
+    """The recipe of the data set and the method that are named: a method brings its own neurons, loss and optimizer."""
+    return recipe(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
 
 
 def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from spikeport.config import run_config
 from spikeport.export.errors import InputError
 from spikeport.train.config import RECIPES, OptimizerConfig, TrainConfig, read_config, recipe, write_config
 from spikeport.train.methods import METHODS
@@ -85,3 +86,10 @@ def test_a_method_brings_its_own_neuron_loss_and_readout():
     assert TrainConfig(method="tssl-bp").loss == "kernel"
     with pytest.raises(InputError, match="neurons of TSSLConfig, got LIFConfig"):
         replace(TrainConfig(), method="tssl-bp")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_naming_a_method_brings_its_neurons_loss_and_settings(method, tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text(f'[train]\nmethod = "{method}"\n')
+    assert run_config(path, {}, {}).train == run_config(None, {"method": method}, {}).train == recipe("digits", method=method)

@@ -31,6 +31,9 @@ class TrainConfig:
 
     threads: of torch's operators, 0 for torch's own choice; part of the configuration because sums, and so the last bits of
     a result, depend on it. Networks on 8 x 8 pixels gain little from a second thread and lose much where it has to share its core.
+
+    precision: of synapses and neurons while training, weights and optimizer always float32 (mixed precision). bfloat16 is faster where the
+    processor has it (avx512_bf16, amx_bf16, or a GPU), slower elsewhere. Evaluation and all that is deployed is float32 or better.
     """
 
     data: str = "digits"
@@ -48,6 +51,7 @@ class TrainConfig:
     flip: bool = False
     seed: int = 0
     threads: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     neuron: NeuronConfig = None  # type: ignore[assignment]  # filled in below
 
@@ -61,6 +65,8 @@ class TrainConfig:
             raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
         if self.loss not in LOSSES:
             raise InputError(f"loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bfloat16")
         if self.readout not in ("current", "spikes"):
             raise InputError(f"readout {self.readout!r} is unknown; choose current or spikes")
         for name in ("timesteps", "epochs", "batch_size"):

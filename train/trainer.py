@@ -135,8 +135,9 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
         rate = course.learning_rate * rate_factor(epoch + i / count, course.warmup_epochs, config.epochs, course.restart_epochs)
         set_rate(run.optimizer, rate)
         y = labels.to(run.device)
-        output = run.module(images.to(run.device), timesteps)
-        loss = LOSSES[config.loss](output, y, config.neuron)
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            output = run.module(images.to(run.device), timesteps)
+        loss = LOSSES[config.loss](output.float(), y, config.neuron)
         descend(run.optimizer, loss, config.optimizer)
         loss_sum += loss.item() * len(labels)
         correct += int((output.detach().sum(0).argmax(-1) == y).sum())
