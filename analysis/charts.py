@@ -14,6 +14,8 @@ from spikeport.analysis.numbers import nice_ticks
 
 WIDTH, HEIGHT = 360, 244
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 40
+SERIES = 9
+"""Colours of the style sheet, p0 to p8; more curves begin anew."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,18 @@ def chart(title: str, summary: str, *marks: Child, caption: Child = None) -> Nod
     return el("figure", el("h3", title), drawing, el("figcaption", caption) if caption else None, class_="chart")
 
 
-def axes(frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_most: float = inf) -> list[Node]:
-    """Grid, ticks and labels. steps: label 1 .. steps on the horizontal axis, thinned out where they are many. y_most: last tick."""
+def axes(frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_most: float = inf, names: Sequence[str] = ()) -> list[Node]:
+    """Grid, ticks and labels. steps: label 1 .. steps on the horizontal axis, thinned out where they are many. y_most: last tick.
+
+    names: labels at 1, 2, ... on the horizontal axis, instead of numbers.
+    """
     marks = []
     for value in nice_ticks(frame.y_low, min(frame.y_high, y_most)):
         marks.append(el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(value), y2=frame.y(value), class_="grid"))
         marks.append(el("text", f"{value:g}", x=LEFT - 6, y=frame.y(value) + 3.5, class_="tick end"))
-    for value in _step_ticks(steps) if steps else nice_ticks(frame.x_low, frame.x_high):
-        marks.append(el("text", f"{value:g}", x=frame.x(value), y=HEIGHT - BOTTOM + 15, class_="tick middle"))
+    numbers = _step_ticks(steps) if steps else nice_ticks(frame.x_low, frame.x_high)
+    for value, name in enumerate(names, 1) if names else ((n, f"{n:g}") for n in numbers):
+        marks.append(el("text", name, x=frame.x(value), y=HEIGHT - BOTTOM + 15, class_="tick middle"))
     marks.append(el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.bottom, y2=frame.bottom, class_="axis"))
     marks.append(el("text", x_label, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 6, class_="label middle"))
     return [*marks, el("text", y_label, x=2, y=9, class_="label")]
@@ -140,3 +146,13 @@ def level(frame: Frame, y: float, label: str, kind: str) -> list[Node]:
 
 def _points(frame: Frame, xs: Sequence[float], ys: Sequence[float]) -> str:
     return " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in zip(xs, ys))
+
+
+def series_key(names: Sequence[str]) -> list[Child]:
+    """What the colours of lines and columns of kinds s0, s1, ... stand for."""
+    return [el("span", el("span", class_=f"key part{i % SERIES}"), name, class_="named") for i, name in enumerate(names)]
+
+
+def series(frame: Frame, i: int, xs: Sequence[float], ys: Sequence[float], notes: Sequence[str]) -> list[Node]:
+    """The i-th curve of several, in its own colour."""
+    return [line(frame, xs, ys, f"s{i % SERIES}"), *dots(frame, xs, ys, notes, f"s{i % SERIES}", 3)]

@@ -1,13 +1,13 @@
-"""The report as one self-contained HTML file: no scripts, nothing loaded from elsewhere, light and dark, phone to laptop."""
+"""The report as one self-contained HTML file."""
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 
 from spikeport.analysis import sections
-from spikeport.analysis.markup import Child, Node, el, html
+from spikeport.analysis.markup import Child, Node, el
 from spikeport.analysis.numbers import percent, points, si
+from spikeport.analysis.page import page
 from spikeport.analysis.report import Report
 from spikeport.export.files import write_text
 from spikeport.hw.verify import Verification
@@ -15,34 +15,13 @@ from spikeport.hw.verify import Verification
 
 def render(report: Report) -> str:
     """The whole page."""
-    style = resources.files("spikeport.analysis").joinpath("report.css").read_text(encoding="utf-8")
-    head = el(
-        "head",
-        el("meta", charset="utf-8"),
-        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        el("meta", name="color-scheme", content="light dark"),
-        el("title", f"{report.title} · spikeport"),
-        el("style", style),
-    )
-    main = el("main", _hero(report), _warnings(report), sections.all_sections(report))
-    footer = el("footer", el("p", f"spikeport, report format {report.version}. All data is in report.json."))
-    return "<!doctype html>\n" + html(el("html", head, el("body", _masthead(report), main, footer), lang="en"))
+    foot = f"spikeport, report format {report.version}. All data is in report.json."
+    return page(report.title, report.subtitle, _hero(report), _warnings(report), sections.all_sections(report), foot=foot)
 
 
 def write_page(report: Report, path: Path) -> None:
     """Write `report.html`, whole."""
     write_text(path, render(report))
-
-
-def _masthead(report: Report) -> Node:
-    brand = el("p", _spikes(), "spikeport", class_="brand")
-    return el("header", brand, el("h1", report.title), el("p", report.subtitle, class_="subtitle"))
-
-
-def _spikes() -> Node:
-    """The sign: a spike train."""
-    path = el("path", d="M2 15h4V4v11h5V8v7h3V2v13h6V6v9h4")
-    return el("svg", path, viewBox="0 0 26 18", aria_hidden="true", class_="sign")
 
 
 def _hero(report: Report) -> Node:

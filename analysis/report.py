@@ -18,6 +18,7 @@ from spikeport.analysis.cost import Cost
 from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.analysis.rasters import SampleRaster
+from spikeport.analysis.robustness import Robustness
 from spikeport.analysis.truncation import Truncation
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json
@@ -62,7 +63,8 @@ class Report:
     """All results on one network.
 
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
-    configuration: all that is needed to get the same again. warnings: one sentence each.
+    configuration: all that is needed to get the same again. warnings: one sentence each. robustness: an experiment aside, so never
+    missed in `absent`.
     """
 
     title: str
@@ -74,6 +76,7 @@ class Report:
     truncation: Truncation | None = None
     cost: Cost | None = None
     verification: Verification | None = None
+    robustness: Robustness | None = None
     samples: tuple[SampleRaster, ...] = ()
     seeds: Mapping[str, int] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

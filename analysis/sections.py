@@ -9,8 +9,10 @@ from spikeport.analysis.cost import Cost
 from spikeport.analysis.figures import accuracy_figure, fisher_figure, trade_off_figure
 from spikeport.analysis.markup import Child, Node, el
 from spikeport.analysis.numbers import DASH, TIMES, count, percent, points, si, significant
+from spikeport.analysis.page import data_table, section
 from spikeport.analysis.raster_figure import raster_figure
 from spikeport.analysis.report import AccuracyCurve, Report
+from spikeport.analysis.robustness_page import robustness_section
 from spikeport.analysis.truncation import Truncation
 
 
@@ -19,6 +21,7 @@ def all_sections(report: Report) -> list[Node]:
     made = [
         _accuracy(report),
         _timesteps(report),
+        robustness_section(report.robustness) if report.robustness else None,
         _cost(report),
         _samples(report),
         _layers(report),
@@ -26,22 +29,7 @@ def all_sections(report: Report) -> list[Node]:
         _prices(report),
         _again(report),
     ]
-    return [section for section in made if section is not None]
-
-
-def _section(title: str, lead: str | None, *children: Child) -> Node:
-    return el("section", el("h2", title), el("p", lead, class_="lead") if lead else None, children)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[Child]], numeric: Sequence[int] = (), label: str = "") -> Node:
-    """A table; columns in `numeric` are set to the right."""
-
-    def cell(tag: str, i: int, content: Child) -> Node:
-        return el(tag, content, class_="number" if i in numeric else None, scope="col" if tag == "th" else None)
-
-    header = el("thead", el("tr", [cell("th", i, name) for i, name in enumerate(head)]))
-    body = el("tbody", [el("tr", [cell("td", i, content) for i, content in enumerate(row)]) for row in rows])
-    return el("div", el("table", header, body), class_="scroll", tabindex="0", role="region", aria_label=label or head[0])
+    return [part for part in made if part is not None]
 
 
 def _accuracy(report: Report) -> Node | None:
@@ -49,13 +37,13 @@ def _accuracy(report: Report) -> Node | None:
     if figure is None:
         return None
     table = _accuracy_table(report.accuracy, report.network.timesteps, report.chosen) if report.accuracy else None
-    return _section("Accuracy", None, el("div", figure, table, class_="pair"))
+    return section("Accuracy", None, el("div", figure, table, class_="pair"))
 
 
 def _accuracy_table(curves: Sequence[AccuracyCurve], full: int, chosen: int) -> Node:
     columns = [full] if chosen == full else [full, chosen]
     rows = [[c.stage, f"{c.split}, {c.samples:,}", *(_or_dash(c.at(t)) for t in columns)] for c in curves]
-    return _table(["stage", "samples", *(f"T = {t}" if t == full else f"T' = {t}" for t in columns)], rows, (2, 3), "Accuracy by stage")
+    return data_table(["stage", "samples", *(f"T = {t}" if t == full else f"T' = {t}" for t in columns)], rows, (2, 3), "Accuracy by stage")
 
 
 def _or_dash(accuracy: float | None) -> str:
@@ -69,7 +57,7 @@ def _timesteps(report: Report) -> Node | None:
     figure = (
         fisher_figure(fisher, truncation.chosen if truncation else None, truncation.proposal if truncation else None) if fisher else None
     )
-    return _section("Timesteps", None, el("div", figure, _decision(truncation) if truncation else None, class_="pair"))
+    return section("Timesteps", None, el("div", figure, _decision(truncation) if truncation else None, class_="pair"))
 
 
 def _decision(truncation: Truncation) -> Node:
@@ -87,7 +75,7 @@ def _decision(truncation: Truncation) -> Node:
     return el(
         "div",
         el("p", _statement(truncation)),
-        _table(columns, rows, (0, 1, 2, 3), "Decision on the number of timesteps"),
+        data_table(columns, rows, (0, 1, 2, 3), "Decision on the number of timesteps"),
         _confirmation(truncation),
     )
 
@@ -119,9 +107,7 @@ def _cost(report: Report) -> Node | None:
         return None
     figures = [trade_off_figure(report, cost.dynamic, "energy", "J"), trade_off_figure(report, cost.latency, "latency", "s")]
     lead = f"{cost.device.title}: {cost.device.note}. {cost.samples:,} samples; {cost.cores} cores, {cost.depth} timesteps deep."
-    return _section(
-        "Energy and latency", lead, el("div", figures, class_="pair"), _terms(cost, report.chosen), _beside(cost, report.chosen)
-    )
+    return section("Energy and latency", lead, el("div", figures, class_="pair"), _terms(cost, report.chosen), _beside(cost, report.chosen))
 
 
 def _terms(cost: Cost, chosen: int) -> Node:
@@ -136,7 +122,9 @@ def _terms(cost: Cost, chosen: int) -> Node:
     rows: list[list[Child]] = [
         [[el("span", class_=f"key {colour}"), name], count(n), si(e, "J"), percent(e / total, 1)] for colour, name, n, e in priced
     ]
-    table = _table([f"where it goes at T' = {at + 1}", "events per sample", "energy", "share"], rows, (1, 2, 3), "Energy by kind of event")
+    table = data_table(
+        [f"where it goes at T' = {at + 1}", "events per sample", "energy", "share"], rows, (1, 2, 3), "Energy by kind of event"
+    )
     return el("div", el("div", segments, class_="stack", role="img", aria_label="Energy by kind of event"), table)
 
 
@@ -161,7 +149,7 @@ def _beside(cost: Cost, chosen: int) -> Node:
 def _samples(report: Report) -> Node | None:
     if not report.samples:
         return None
-    return _section(
+    return section(
         "Spikes",
         "Every mark is a spike; the last line is the answer so far.",
         el("div", [raster_figure(s, report.chosen) for s in report.samples], class_="samples"),
@@ -190,7 +178,7 @@ def _layers(report: Report) -> Node | None:
     ]
     head = ["layer", "neurons", "cores", "spikes", "rate", "synaptic operations", "energy", "busiest"]
     lead = f"Means per sample at T' = {at + 1}. Rate: spikes per neuron and timestep. Busiest: share of timesteps that wait for this layer."
-    return _section("Layers", lead, _table(head, rows, (2, 3, 4, 5, 6, 7), "Layers"))
+    return section("Layers", lead, data_table(head, rows, (2, 3, 4, 5, 6, 7), "Layers"))
 
 
 def _bar(share: float, text: str) -> Node:
@@ -200,7 +188,7 @@ def _bar(share: float, text: str) -> Node:
 def _meaning(report: Report) -> Node:
     facts = report.network
     size = {"size": f"{facts.neurons:,} neurons, {facts.synapses:,} synapses, input {f' {TIMES} '.join(map(str, facts.input_shape))}"}
-    return _section("What the network means", None, _pairs({**report.semantics, **size}))
+    return section("What the network means", None, _pairs({**report.semantics, **size}))
 
 
 def _pairs(values: Mapping[str, object]) -> Node:
@@ -221,7 +209,7 @@ def _prices(report: Report) -> Node | None:
     ]
     barrier = ", ".join(f"{n:g} ns on {t} tiles" for t, n in zip(device.barrier.tiles, device.barrier.nanoseconds))
     rows.append(["barrier", barrier, device.barrier.evidence, "", device.barrier.source])
-    table = _table(["term", "price", "evidence", "95 % within", "source"], rows, (1, 3), "Prices")
+    table = data_table(["term", "price", "evidence", "95 % within", "source"], rows, (1, 3), "Prices")
     return el("section", el("details", el("summary", f"Prices of {device.title} and their sources"), table))
 
 

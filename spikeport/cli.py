@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "write a quantized network in another format",
     "tic": "Fisher information over timesteps",
     "truncate": "find the fewest timesteps that keep the accuracy",
+    "robustness": "accuracy under noise, blur, attacks and deficits in a window of timesteps",
     "report": "write report.html and report.json from what is in a directory",
 }
 

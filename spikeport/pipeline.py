@@ -18,6 +18,7 @@ from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.analysis.rasters import SampleRaster, sample_rasters
 from spikeport.analysis.render import write_page
 from spikeport.analysis.report import AccuracyCurve, Report, accuracy_curve, installed_versions, network_facts, semantics_of, write_report
+from spikeport.analysis.robustness import Robustness
 from spikeport.analysis.truncation import Truncation, confirmed, truncate, with_proposal
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json
@@ -161,6 +162,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         truncation=truncation,
         cost=estimate_cost(network, found["test"], device_named(device), seed=trained.config.seed),
         verification=verification,
+        robustness=from_json(Robustness, read_json(work.robustness)) if work.robustness.exists() else None,
         samples=_rasters(network, data),
         seeds={"seed": trained.config.seed},
         versions=installed_versions(),

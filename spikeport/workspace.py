@@ -43,6 +43,11 @@ class Workspace:
         return self.root / "truncation.json"
 
     @property
+    def robustness(self) -> Path:
+        """Accuracy under perturbations."""
+        return self.root / "robustness.json"
+
+    @property
     def verification(self) -> Path:
         """Spike-for-spike comparison."""
         return self.root / "verify.json"

@@ -1,0 +1,77 @@
+"""Accuracy under Gaussian noise, blur, FGSM and PGD, and under deficits in a sliding window of timesteps (Kim et al. 2023, table 1, figure 2).
+
+In float, and in fixed point where DIR/network.nir is. Adversarial images are made on the float network through its own gradient
+(white box) and transferred to the quantized network as integers. Writes JSON and, beside it, a page with pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+from fractions import Fraction
+from pathlib import Path
+
+from spikeport.analysis.jsonable import to_json
+from spikeport.analysis.perturbations import Strengths
+from spikeport.analysis.robustness_page import lead, table_rows
+from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
+from spikeport.robustness import robustness_stage
+from spikeport.workspace import Workspace
+
+EXAMPLES = """examples:
+  spikeport robustness runs/digits
+  spikeport robustness runs/mnist --data-dir data --samples 2000 --epsilon 16/255 --step 4/255 --no-random-start --out strong.json
+  spikeport robustness runs/mnist --deficit blur --window 1
+"""
+USUAL = Strengths()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `spikeport robustness`."""
+    parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory")
+    parser.add_argument("--out", type=Path, metavar="robustness.json", help="default DIR/robustness.json, which the report shows")
+    parser.add_argument("--samples", type=int, default=1000, metavar="N", help="the first test samples (default 1000)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of noise, and of PGD's start (default 0)")
+    parser.add_argument("--noise", type=float, default=USUAL.noise, metavar="R", help="l2 norm over the image's (default 0.5)")
+    parser.add_argument("--blur", type=float, default=USUAL.blur, metavar="F", help="factor of down-sampling (default 2)")
+    parser.add_argument("--epsilon", type=_level, default=USUAL.epsilon, metavar="E", help="of FGSM and PGD (default 8/255)")
+    parser.add_argument("--step", type=_level, default=USUAL.step, metavar="A", help="of PGD (default 4/255)")
+    parser.add_argument("--iterations", type=int, default=USUAL.iterations, metavar="N", help="of PGD (default 10)")
+    parser.add_argument(
+        "--random-start",
+        action=argparse.BooleanOptionalAction,
+        default=USUAL.random_start,
+        help="PGD starts at a random point of the ball (default), or at the image",
+    )
+    parser.add_argument("--deficit", choices=["noise", "blur"], default="noise", help="what the window of timesteps sees")
+    parser.add_argument("--window", type=int, metavar="W", help="timesteps of a deficit (default 3), 0 for none")
+    add_data(parser)
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Perturb, run and print the table."""
+    work = Workspace(arguments.directory)
+    names = ("noise", "blur", "epsilon", "step", "iterations", "random_start")
+    strengths = Strengths(**{name: getattr(arguments, name) for name in names})
+    result = robustness_stage(
+        work,
+        work.dataset(work.trained(), arguments.data_dir),
+        arguments.out or work.robustness,
+        progress_bar,
+        samples=arguments.samples,
+        seed=arguments.seed,
+        strengths=strengths,
+        deficit=arguments.deficit,
+        window=arguments.window,
+    )
+    head, rows = table_rows(result)
+    emit(arguments, to_json(result), f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}")
+    return 0
+
+
+def _level(text: str) -> float:
+    """A number or a fraction, such as 8/255."""
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number or fraction such as 8/255") from None
