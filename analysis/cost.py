@@ -114,13 +114,13 @@ def estimate_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device
         timesteps=record.timesteps,
         depth=depth,
         cores=cores,
-        dynamic=_band(dynamic, seed),
-        total=_band([*dynamic, static], seed),
-        latency=_band([(_latency(busy, layers, device, barrier), device.latency_spread)], seed),
+        dynamic=band(dynamic, seed),
+        total=band([*dynamic, static], seed),
+        latency=band([(_latency(busy, layers, device, barrier), device.latency_spread)], seed),
         period=_means(period),
         terms=tuple(_term_cost(term, n, device) for term, n in counts.items()),
         layers=tuple(_layer_cost(layer, device, float((busy.argmax(axis=2) == i).mean())) for i, layer in enumerate(layers)),
-        unpriced=_unpriced(counts, device),
+        unpriced=(*_unpriced(counts, device), *_stored_zeros(layers)),
         ann_multiplications=ann_multiplications(network),
         warnings=_warnings(network, layers, cores, device),
     )
@@ -138,6 +138,14 @@ def barrier_time(device: Device, cores: int) -> float:
     return 1e-9 * float(np.interp(tiles, device.barrier.tiles, device.barrier.nanoseconds))
 
 
+def on_hardware_clock(values: np.ndarray, lag: int, depth: int, idle: float) -> np.ndarray:
+    """A layer's `(samples, T)` moved to the hardware steps it works at, `(samples, T + depth)`; `idle` where it has no timestep."""
+    samples, steps = values.shape
+    course = np.full((samples, steps + depth), idle, np.float64)
+    course[:, lag : lag + steps] = values
+    return course
+
+
 def _latency(busy: np.ndarray, layers: tuple[LayerCounts, ...], device: Device, barrier: float) -> np.ndarray:
     """Seconds from input to output of one sample alone, `(samples, T)` over T'; a layer without data still visits its neurons."""
     depth, idle = max(layer.depth for layer in layers), 1e-9 * device.time[ACCESS].value
@@ -145,9 +153,7 @@ def _latency(busy: np.ndarray, layers: tuple[LayerCounts, ...], device: Device, 
     for steps in range(1, busy.shape[1] + 1):
         longest = np.zeros((len(busy), steps + depth))
         for i, layer in enumerate(layers):
-            course = np.full_like(longest, idle * layer.neurons / layer.cores)
-            course[:, layer.depth : layer.depth + steps] = busy[:, :steps, i]
-            longest = np.maximum(longest, course)
+            longest = np.maximum(longest, on_hardware_clock(busy[:, :steps, i], layer.depth, depth, idle * layer.neurons / layer.cores))
         result.append((longest + barrier).sum(axis=1))
     return np.stack(result, axis=1)
 
@@ -161,7 +167,7 @@ def _totals(layers: tuple[LayerCounts, ...]) -> dict[str, np.ndarray]:
     return totals
 
 
-def _band(parts: list[tuple[np.ndarray, float]], seed: int) -> Band:
+def band(parts: list[tuple[np.ndarray, float]], seed: int) -> Band:
     """Interval of the sum of `(samples, T)` parts, each times a price factor of the given spread (log-normal)."""
     rng = np.random.default_rng(seed)
     samples, steps = parts[0][0].shape
@@ -202,6 +208,12 @@ def _unpriced(counts: dict[str, np.ndarray], device: Device) -> tuple[str, ...]:
     return (*energy, *time, *NEVER_PRICED)
 
 
+def _stored_zeros(layers: tuple[LayerCounts, ...]) -> tuple[str, ...]:
+    """Names the zero weights that shared kernels hold: whether a chip reads them is not public."""
+    zeros, stored = sum(layer.kernel_zeros for layer in layers), sum(layer.kernel_synapses for layer in layers)
+    return (f"reading of the zero weights in shared kernels, {zeros / stored:.1%} of their synapses",) if zeros else ()
+
+
 def _warnings(network: QuantizedNetwork, layers: tuple[LayerCounts, ...], cores: int, device: Device) -> tuple[str, ...]:
     warnings = []
     operations = np.cumsum(sum(layer.operations for layer in layers), axis=1).mean(axis=0)
@@ -215,7 +227,7 @@ def _warnings(network: QuantizedNetwork, layers: tuple[LayerCounts, ...], cores:
         warnings.append(
             f"the network needs {cores} cores, one {device.title} has {device.cores}: {ceil(cores / device.cores)} chips assumed"
         )
-    if not device.graded and not network.input.binary:
+    if not device.chip.graded and not network.input.binary:
         warnings.append(f"{device.title} takes no graded input: encode it as binary spikes before trusting this estimate")
     return tuple(warnings)
 

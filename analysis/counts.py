@@ -1,19 +1,22 @@
 """Events per layer as exact integers, from a record: what is paid for, before any price.
 
 A layer is a population with everything that enters it. Synaptic events count where they are handled, at the target, and at the
-step they were sent (an axonal delay moves them in time, not in number).
+step they were sent (an axonal delay moves them in time, not in number). Which synapses a spike makes a core read is a matter of their
+encoding (`hw.encoding`, chosen by `hw.mapping`): a sparse list holds no zero weights, a dense one holds and reads them all. Zeros
+in a shared kernel are not counted; `cost` names them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 
 from spikeport.analysis.devices import ACCESS, AXON_IN, AXON_OUT, CONVOLUTION, DENSE, GRADED, SPARSE, SPIKE, UPDATE, Device
-from spikeport.export.network import Connection, Conv, Dense, IntegerNeuron, Population, QuantizedNetwork
+from spikeport.export.network import Connection, IntegerNeuron, Population, QuantizedNetwork
+from spikeport.hw.encoding import Encoding
 from spikeport.hw.fanout import multiplications, synapses
+from spikeport.hw.mapping import NetworkMap, Placement, map_network
 from spikeport.hw.record import SpikeRecord
 
 
@@ -21,9 +24,10 @@ from spikeport.hw.record import SpikeRecord
 class LayerCounts:
     """Events of one layer per sample and timestep, int64 `(samples, T)` by term.
 
-    cores: by neuron and synapse limits, neurons spread evenly. depth: hardware timesteps behind the input. synapses: nonzero,
+    cores: of the mapping; events are taken to be spread evenly over them. depth: hardware timesteps behind the input. synapses: nonzero,
     unrolled. "neuron access" is every neuron at every step; "neuron update" those that receive an event or hold a bias, at
-    most (a neuron that receives two events counts twice, up to all neurons).
+    most (a neuron that receives two events counts twice, up to all neurons). kernel_synapses, kernel_zeros: in shared kernels,
+    unrolled, and how many of them are 0.
     """
 
     name: str
@@ -32,6 +36,8 @@ class LayerCounts:
     depth: int
     synapses: int
     events: dict[str, np.ndarray]
+    kernel_synapses: int = 0
+    kernel_zeros: int = 0
 
     @property
     def operations(self) -> np.ndarray:
@@ -42,23 +48,19 @@ class LayerCounts:
 
 def layer_counts(network: QuantizedNetwork, record: SpikeRecord, device: Device) -> tuple[LayerCounts, ...]:
     """Counts of every population, in order of update."""
-    cores = {p.name: cores_needed(network, p, device) for p in network.populations}
+    placed = map_network(network, device.chip)
     return tuple(
         LayerCounts(
             name=p.name,
             neurons=p.size,
-            cores=cores[p.name],
+            cores=len(placed[p.name].cores),
             depth=network.depths[p.name],
             synapses=_synapses(network, p),
-            events=_events(network, record, p, cores),
+            events=_events(network, record, p, placed),
+            **_kernels(network, placed[p.name]),
         )
         for p in network.populations
     )
-
-
-def cores_needed(network: QuantizedNetwork, population: Population, device: Device) -> int:
-    """Cores for a population by itself: its neurons, and the synapses that end in it at one byte each."""
-    return max(ceil(population.size / device.neurons_per_core), ceil(_synapses(network, population) / device.synapse_bytes))
 
 
 def ann_multiplications(network: QuantizedNetwork) -> int:
@@ -66,33 +68,47 @@ def ann_multiplications(network: QuantizedNetwork) -> int:
     return sum(multiplications(c, network.shape(c.source)) for c in network.connections)
 
 
+def _kernels(network: QuantizedNetwork, placement: Placement) -> dict[str, int]:
+    """Synapses that lie in shared kernels, and the zeros among them."""
+    shared = [c for c in network.incoming(placement.name) if placement.encodings[c.name] == "convolution"]
+    stored = sum(placement.synapses[c.name] for c in shared)
+    return {"kernel_synapses": stored, "kernel_zeros": stored - sum(synapses(c, network.shape(c.source)) for c in shared)}
+
+
 def _synapses(network: QuantizedNetwork, population: Population) -> int:
     return sum(synapses(c, network.shape(c.source)) for c in network.incoming(population.name))
 
 
 def _events(
-    network: QuantizedNetwork, record: SpikeRecord, population: Population[IntegerNeuron], cores: dict[str, int]
+    network: QuantizedNetwork, record: SpikeRecord, population: Population[IntegerNeuron], placed: NetworkMap
 ) -> dict[str, np.ndarray]:
     incoming, spikes = network.incoming(population.name), record.spike_counts[population.name]
     none = np.zeros_like(spikes)
     events: dict[str, np.ndarray] = {}
     for connection in incoming:
-        term = _term(network, connection)
-        events[term] = events.get(term, none) + record.synaptic_events[connection.name]
-    received = sum((record.synaptic_events[c.name] for c in incoming), start=none)
+        term = _term(network, connection, placed[population.name].encodings[connection.name])
+        events[term] = events.get(term, none) + _read(record, connection, placed[population.name])
+    received = sum(events.values(), start=none)
     return events | {
         ACCESS: np.full_like(spikes, population.size),
         UPDATE: np.minimum(population.size, received + _always_active(population)),
         SPIKE: spikes,
-        AXON_OUT: spikes * sum(cores[c.target] for c in network.outgoing(population.name)),
-        AXON_IN: cores[population.name] * sum((record.spike_counts[c.source] for c in incoming), start=none),
+        AXON_OUT: spikes * sum(len(placed[c.target].cores) for c in network.outgoing(population.name)),
+        AXON_IN: len(placed[population.name].cores) * sum((record.spike_counts[c.source] for c in incoming), start=none),
     }
 
 
-def _term(network: QuantizedNetwork, connection: Connection) -> str:
+def _read(record: SpikeRecord, connection: Connection, placement: Placement) -> np.ndarray:
+    """Synapses that a connection's spikes make cores read, int64 `(samples, T)`."""
+    if placement.encodings[connection.name] == "dense":  # a spike of any source neuron reads a weight for every target
+        return record.spike_counts[connection.source] * placement.neurons
+    return record.synaptic_events[connection.name]
+
+
+def _term(network: QuantizedNetwork, connection: Connection, encoding: Encoding) -> str:
     if connection.source == network.input.name and not network.input.binary:
         return GRADED
-    return DENSE if isinstance(connection.op, Dense) else CONVOLUTION if isinstance(connection.op, Conv) else SPARSE
+    return {"dense": DENSE, "convolution": CONVOLUTION, "sparse": SPARSE}[encoding]
 
 
 def _always_active(population: Population[IntegerNeuron]) -> int:

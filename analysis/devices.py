@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from spikeport.export.errors import InputError
+from spikeport.hw.encoding import EVENT_NANOSECONDS
+from spikeport.hw.limits import CHIPS, Chip
 
 Evidence = Literal["measured", "fitted", "simulated", "scaled", "assumed"]
 """On silicon; fitted to silicon by a simulator; simulated before silicon; scaled from another chip; assumed here."""
@@ -45,7 +47,6 @@ class Barrier:
 class Device:
     """A chip. energy: pJ per event; time: ns per event of the core that handles it; static: W per chip.
 
-    synapse_bytes: synaptic memory of a core; a synapse takes one byte, weight sharing unrolled. graded: takes integers as input.
     latency_spread: relative half-width of a 95 % range of the whole latency. note: what must be said with every figure.
     """
 
@@ -57,11 +58,17 @@ class Device:
     static: Price
     barrier: Barrier
     latency_spread: float
-    cores: int
     cores_per_tile: int
-    neurons_per_core: int
-    synapse_bytes: int
-    graded: bool
+
+    @property
+    def chip(self) -> Chip:
+        """Its limits."""
+        return CHIPS[self.name]
+
+    @property
+    def cores(self) -> int:
+        """Cores of one chip."""
+        return self.chip.cores
 
 
 SANA_FE = "SANA-FE, IEEE TCAD 2025, fitted to Loihi boards (energy error at most 11.7 %, latency 24.3 %)"
@@ -87,9 +94,9 @@ LOIHI1 = Device(
     time={
         term: Price(value, "ns", "fitted", SANA_FE, 0.243)
         for term, value in {
-            DENSE: 3.8,
-            CONVOLUTION: 3.1,
-            SPARSE: 4.7,
+            DENSE: EVENT_NANOSECONDS["dense"],
+            CONVOLUTION: EVENT_NANOSECONDS["convolution"],
+            SPARSE: EVENT_NANOSECONDS["sparse"],
             ACCESS: 6.0,
             UPDATE: 3.7,
             SPIKE: 30.0,
@@ -100,11 +107,7 @@ LOIHI1 = Device(
     static=Price(0.0295, "W", "measured", "idle power of a Loihi board, Blouw et al. 2019 (keyword spotting)", 0.5),
     barrier=Barrier((1, 2, 4, 29), (600.0, 1000.0, 1400.0, 1800.0), "fitted", SANA_FE),
     latency_spread=0.243,
-    cores=128,
     cores_per_tile=4,
-    neurons_per_core=1024,
-    synapse_bytes=128 * 1024,
-    graded=False,
 )
 
 INHERITED = "inherited from Loihi 1, uncalibrated"
@@ -128,8 +131,6 @@ LOIHI2 = replace(
     static=Price(0.232, "W", "measured", "static power of PilotNet on Loihi 2, lava-dl", 0.5),
     barrier=Barrier((1,), (10_000.0,), "assumed", INTEL),
     latency_spread=0.25,
-    neurons_per_core=4096,
-    graded=True,
 )
 
 DEVICES = {device.name: device for device in (LOIHI1, LOIHI2)}

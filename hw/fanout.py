@@ -3,29 +3,48 @@
 from __future__ import annotations
 
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 
 from spikeport.export.network import Connection, Conv, Dense, Shape
 from spikeport.export.synapse import Pool
 
+Part: TypeAlias = "tuple[slice | np.ndarray, ...]"
+"""Some of the neurons that a connection ends in: slices of `Connection.output_shape`, axes left out for all; or indices, of a dense one."""
 
-def fan_out(connection: Connection, source: Shape) -> np.ndarray:
+
+def fan_out(connection: Connection, source: Shape, part: Part = (), *, zeros: bool = False) -> np.ndarray:
     """Number of nonzero synapses that a spike of each source neuron reaches, int64 of the source's shape.
 
     A pooled connection counts the synapses of the expanded kernel: each neuron of a window has its own copy of the weights.
+    part: only synapses that end there. zeros: count synapses of weight 0 too, as an encoding that stores them does.
     """
     shape, op = connection.pooled_shape(source), connection.op
+    there = np.ones_like(op.weight, bool) if zeros else op.weight != 0
     if isinstance(op, Dense):
-        reach = np.count_nonzero(op.weight, axis=0).reshape(shape)
+        reach = np.count_nonzero(there[part[:1]], axis=0).reshape(shape)
     elif isinstance(op, Conv):
-        per_tap = np.count_nonzero(op.weight.reshape(op.groups, -1, *op.weight.shape[1:]), axis=1)
-        taps = per_tap.reshape(shape[0], *op.kernel)
-        reach = _scatter(taps, op.output_shape(shape)[1:], shape, op.stride, op.padding, op.dilation)
+        reach = _conv_reach(op, there, shape, part)
     else:
-        reach = np.broadcast_to(op.weight != 0, shape)
+        reach = np.zeros(shape, bool)
+        reach[part] = np.broadcast_to(there, shape)[part]
     reach = reach.astype(np.int64)
     return _through_pool(reach, connection.pool, source) if connection.pool else reach
+
+
+def spans(op: Conv, source: Shape, part: Part) -> list[range]:
+    """Output positions of a convolution inside a part, along each spatial axis."""
+    whole = [range(n) for n in op.output_shape(source)[1:]]
+    return [span[s] if isinstance(s, slice) else span for span, s in zip(whole, (*part[1:], *(slice(None),) * len(whole)))]
+
+
+def _conv_reach(op: Conv, there: np.ndarray, source: Shape, part: Part) -> np.ndarray:
+    """Fan-out of every input of a convolution; there: which weights count."""
+    inside = np.zeros_like(there)
+    inside[part[:1]] = there[part[:1]]
+    per_tap = np.count_nonzero(inside.reshape(op.groups, -1, *there.shape[1:]), axis=1)
+    return _scatter(per_tap.reshape(source[0], *op.kernel), spans(op, source, part), source, op.stride, op.padding, op.dilation)
 
 
 def _through_pool(reach: np.ndarray, pool: Pool, source: Shape) -> np.ndarray:
@@ -37,12 +56,12 @@ def _through_pool(reach: np.ndarray, pool: Pool, source: Shape) -> np.ndarray:
     return total[_crop(pool.padding, source[1:])]
 
 
-def _scatter(taps, outputs: Shape, source: Shape, stride: Shape, padding: Shape, dilation: Shape) -> np.ndarray:
+def _scatter(taps, outputs: list[range], source: Shape, stride: Shape, padding: Shape, dilation: Shape) -> np.ndarray:
     """Transposed convolution of ones: how many (output, tap) pairs touch each source position, weighted by `taps`."""
     total = np.zeros((source[0], *(n + 2 * p for n, p in zip(source[1:], padding))), np.int64)
     for offset in np.ndindex(*taps.shape[1:]):
-        start = tuple(o * d for o, d in zip(offset, dilation))
-        total[_window(start, outputs, stride)] += np.moveaxis(taps, 0, -1)[offset].reshape(-1, *(1,) * len(outputs))
+        start = tuple(o * d + span.start * s for o, d, span, s in zip(offset, dilation, outputs, stride))
+        total[_window(start, tuple(map(len, outputs)), stride)] += np.moveaxis(taps, 0, -1)[offset].reshape(-1, *(1,) * len(outputs))
     return total[_crop(padding, source[1:])]
 
 

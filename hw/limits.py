@@ -1,7 +1,8 @@
 """What the chip takes: every node of a quantized network against Loihi's limits, in one file.
 
-Sources: Lava 0.10 process models (registers), Intel's Loihi 2 technology brief and lava-loihi compiler reports (cores, memory), Davies et
-al. 2018 (Loihi 1). Register ranges are enforced when a network is made (`export.network`); here stand the limits of a chip.
+Sources: Lava 0.10 process models (registers), Intel's Loihi 2 technology brief and lava-loihi compiler reports (totals), Davies et
+al. 2018 (Loihi 1), nengo-loihi's `block.py` (a core of Loihi 1, as it runs on the chip: neurons, axons, synaptic memory). Register
+ranges are enforced when a network is made (`export.network`); here stand the limits of a chip.
 """
 
 from __future__ import annotations
@@ -18,6 +19,20 @@ Status = Literal["ok", "note", "refused"]
 
 
 @dataclass(frozen=True)
+class Core:
+    """What one neuron core takes. synapse_bits: synaptic memory. axons: inputs and outputs; None where no limit is public.
+
+    border_lists: a shared kernel needs lists of its own for positions at a border. source: of the numbers, and how sure they are.
+    """
+
+    neurons: int
+    synapse_bits: int
+    axons: int | None
+    border_lists: bool
+    source: str
+
+
+@dataclass(frozen=True)
 class Chip:
     """Limits of one chip. graded: spikes may carry integers. microcode: neurons can be programmed."""
 
@@ -26,11 +41,42 @@ class Chip:
     synapses: int
     graded: bool
     microcode: bool
+    cores: int
+    core: Core
 
 
 CHIPS = {
-    "loihi2": Chip("Loihi 2", neurons=1 << 20, synapses=120_000_000, graded=True, microcode=True),
-    "loihi1": Chip("Loihi 1", neurons=128 * 1024, synapses=128 * 128 * 1024, graded=False, microcode=False),
+    "loihi2": Chip(
+        "Loihi 2",
+        neurons=1 << 20,
+        synapses=120_000_000,
+        graded=True,
+        microcode=True,
+        cores=128,
+        core=Core(
+            neurons=4096,
+            synapse_bits=8 * 128 * 1024,
+            axons=None,
+            border_lists=False,
+            source="assumed: half of the 8192 neurons that a core holds at most, since ours have two states; synaptic memory and its "
+            "format as on Loihi 1, though Loihi 2 shares a core's memory out freely; no limit on axons is public",
+        ),
+    ),
+    "loihi1": Chip(
+        "Loihi 1",
+        neurons=128 * 1024,
+        synapses=128 * 128 * 1024,
+        graded=False,
+        microcode=False,
+        cores=128,
+        core=Core(
+            neurons=1024,
+            synapse_bits=8 * 128 * 1024,
+            axons=4096,
+            border_lists=True,
+            source="Davies et al. 2018 and nengo-loihi, which runs on the chip",
+        ),
+    ),
 }
 """Loihi 1 stores at most 128 KiB of synapses in each of 128 cores, one byte each at 8 bits."""
 

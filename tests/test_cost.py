@@ -9,13 +9,14 @@ import pytest
 from random_networks import random_network, random_stimulus
 
 from spikeport.analysis.cost import Cost, barrier_time, busy_time, estimate_cost
-from spikeport.analysis.counts import LayerCounts, ann_multiplications, cores_needed
-from spikeport.analysis.devices import ACCESS, CONVOLUTION, DEVICES, GRADED, LOIHI1, LOIHI2, UPDATE, device_named
+from spikeport.analysis.counts import LayerCounts, ann_multiplications, layer_counts
+from spikeport.analysis.devices import ACCESS, CONVOLUTION, DENSE, DEVICES, GRADED, LOIHI1, LOIHI2, SPARSE, UPDATE, device_named
 from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.export.errors import InputError
 from spikeport.export.network import Input, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.synapse import Connection, Dense
 from spikeport.hw import reference
+from spikeport.hw.mapping import map_network
 from spikeport.hw.stimulus import encode
 
 
@@ -49,9 +50,10 @@ def test_energy_and_latency_by_hand():
     network = by_hand()
     cost = estimate_cost(network, record_by_hand(network), LOIHI1)
     picojoules = {
-        "synaptic event, dense": (3 + 3) * 35.5,
+        "synaptic event, dense": 4 * 35.5,  # two spikes, two weights each: a sixth of zeros is too few for sparse lists
+        "synaptic event, sparse": 3 * 33.6,  # a quarter is not
         "neuron access": 4 * 51.2,
-        "neuron update": (2 + 2) * 21.6,  # a: min(2, 3 events + 1 bias); b: min(2, 3 events)
+        "neuron update": (2 + 2) * 21.6,  # a: min(2, 4 events + 1 bias); b: min(2, 3 events)
         "spike generation": 2 * 69.3,
         "axon out": 2 * 111.0,
     }
@@ -61,21 +63,21 @@ def test_energy_and_latency_by_hand():
     assert {t.name: t.energy[0] for t in cost.terms if t.energy} == pytest.approx({k: v * 1e-12 for k, v in picojoules.items()})
     assert sum(layer.energy[1] for layer in cost.layers) == pytest.approx(cost.dynamic.mean[1])
 
-    a = 3 * 3.8 + 2 * 6.0 + 2 * 3.7 + 2 * 30.0 + 2 * 5.1 + 2 * 16.0  # nanoseconds; 2 messages arrive, 2 leave
-    b = 3 * 3.8 + 2 * 6.0 + 2 * 3.7 + 2 * 16.0
+    a = 4 * 3.8 + 2 * 6.0 + 2 * 3.7 + 2 * 30.0 + 2 * 5.1 + 2 * 16.0  # nanoseconds; 2 messages arrive, 2 leave
+    b = 3 * 4.7 + 2 * 6.0 + 2 * 3.7 + 2 * 16.0
     rest = 2 * 6.0
     # depth of a is 1, of b 2: hardware steps 0 (nothing yet), 1, 2
     assert cost.latency.mean[0] == pytest.approx((rest + a + b + 3 * 600.0) * 1e-9)
     assert cost.period[0] == pytest.approx((a + 600.0) * 1e-9)
     assert cost.total.mean[0] == pytest.approx(cost.dynamic.mean[0] + cost.period[0] * 0.0295)
-    assert (cost.cores, cost.depth, cost.operations) == (2, 2, (6.0, 6.0))
+    assert (cost.cores, cost.depth, cost.operations) == (2, 2, (7.0, 7.0))
 
 
 def test_graded_input_is_counted_apart_and_named_where_it_has_no_price():
     network = by_hand(graded=True)
     record = reference.run(network, encode(network.input, np.array([[200, 0, 7]]), 2))
     dear, cheap = estimate_cost(network, record, LOIHI2), estimate_cost(network, record, LOIHI1)
-    assert next(t for t in dear.terms if t.name == GRADED).count == (3.0, 6.0)
+    assert next(t for t in dear.terms if t.name == GRADED).count == (4.0, 8.0)  # two messages, two weights each
     assert next(t for t in cheap.terms if t.name == GRADED).energy is None
     assert "energy of graded multiply-accumulate" in cheap.unpriced
     assert any("no graded input" in w for w in cheap.warnings)
@@ -90,7 +92,12 @@ def test_terms_layers_and_curves_agree_on_random_networks(seed):
     cost = estimate_cost(network, record, LOIHI2)
     assert sum(np.array(t.energy) for t in cost.terms if t.energy) == pytest.approx(np.array(cost.dynamic.mean))
     assert sum(np.array(layer.energy) for layer in cost.layers) == pytest.approx(np.array(cost.dynamic.mean))
-    assert cost.operations[-1] == pytest.approx(sum(e.sum(axis=1).mean() for e in record.synaptic_events.values()))
+    placed = map_network(network, LOIHI2.chip)
+    dense = {c.name for c in network.connections if placed[c.target].encodings[c.name] == "dense"}
+    read = [
+        record.spike_counts[c.source] * len(c.weight) if c.name in dense else record.synaptic_events[c.name] for c in network.connections
+    ]
+    assert cost.operations[-1] == pytest.approx(sum(e.sum(axis=1).mean() for e in read))
     for band in (cost.dynamic, cost.total, cost.latency):
         assert all(0 < low <= high for low, high in zip(band.low, band.high))
         assert list(band.mean) == sorted(band.mean)
@@ -121,22 +128,43 @@ def test_warns_when_spikes_cost_more_than_no_spikes():
     network = by_hand()
     busy = reference.run(network, encode(network.input, np.ones((1, 2, 3), int), 2))
     assert ann_multiplications(network) == 10
-    assert any("from 2 timesteps on, the 16 synaptic operations" in w for w in estimate_cost(network, busy, LOIHI1).warnings)
+    assert any("from 2 timesteps on, the 18 synaptic operations" in w for w in estimate_cost(network, busy, LOIHI1).warnings)
     assert not estimate_cost(network, record_by_hand(network), LOIHI1).warnings
 
 
-def test_placement_follows_neurons_and_synapses():
-    def wide(neurons: int, inputs: int) -> QuantizedNetwork:
-        weight = np.ones((neurons, inputs), np.int8)
-        zero = np.array(0)
-        population = Population("a", (neurons,), IntegerNeuron(zero, zero, zero, zero))
-        return QuantizedNetwork(
-            Input("input", (inputs,)), (population,), (Connection("in", "input", "a", Dense(weight)),), "a", "spike_count", 1
+def test_a_dense_list_is_read_whole_and_half_the_weights_cost_half():
+    """8 x 8 weights: as many as there are without zeros, each spike reads 8; with half of them pruned, only those that are left."""
+    rng = np.random.default_rng(0)
+    full = rng.integers(1, 100, (8, 8)).astype(np.int8)
+    pruned = full * (rng.permutation(64).reshape(8, 8) < 32)
+    spikes = rng.integers(0, 2, (5, 3, 8))
+    operations = {}
+    for name, weight in {"full": full, "pruned": pruned}.items():
+        network = QuantizedNetwork(
+            Input("input", (8,)),
+            (Population("a", (8,), neuron()),),
+            (Connection("in", "input", "a", Dense(weight)),),
+            "a",
+            "spike_count",
+            3,
         )
+        network = replace(network, populations=(replace(network["a"], neuron=replace(neuron(), bias_mantissa=np.array(0))),))
+        (layer,) = layer_counts(network, reference.run(network, encode(network.input, spikes, 3)), LOIHI1)
+        operations[name] = layer.operations
+        assert (DENSE in layer.events, SPARSE in layer.events) == (name == "full", name == "pruned")
+    np.testing.assert_array_equal(operations["full"], spikes.sum(axis=2) * 8)
+    np.testing.assert_array_equal(operations["pruned"], spikes @ np.count_nonzero(pruned, axis=0))
+    assert operations["pruned"].sum() < 0.6 * operations["full"].sum()
 
-    for neurons, inputs, cores in [(1024, 1, 1), (1025, 1, 2), (1024, 128, 1), (1024, 129, 2)]:
-        network = wide(neurons, inputs)
-        assert cores_needed(network, network["a"], LOIHI1) == cores
+
+def test_zeros_of_shared_kernels_are_named():
+    network = random_network(3)
+    record = reference.run(network, random_stimulus(3, network))
+    layers = layer_counts(network, record, LOIHI2)
+    stored, zeros = sum(x.kernel_synapses for x in layers), sum(x.kernel_zeros for x in layers)
+    assert stored > zeros > 0
+    share = f"{zeros / stored:.1%} of their synapses"
+    assert any(share in line for line in estimate_cost(network, record, LOIHI2).unpriced)
 
 
 def test_against_pilotnet_on_loihi_2():

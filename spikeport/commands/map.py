@@ -1,0 +1,88 @@
+"""Place a quantized network on a chip's cores: how many it needs, how full they are, and what limits.
+
+Exit status 1 if it does not fit. `spikeport check` tells whether the chip can run every node at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spikeport.commands.options import add_json, emit, table
+from spikeport.commands.sources import load_quantized
+from spikeport.hw.limits import CHIPS
+from spikeport.hw.mapping import NetworkMap, Placement, map_network
+
+EXAMPLES = """examples:
+  spikeport map network.nir
+  spikeport map network.nir --device loihi1 --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `spikeport map`."""
+    parser.add_argument("network", type=Path, metavar="NET.nir")
+    parser.add_argument("--device", choices=list(CHIPS), default="loihi2")
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Print one row per population, and what does not fit."""
+    found = map_network(load_quantized(arguments.network), CHIPS[arguments.device])
+    emit(arguments, _as_json(found), _describe(found))
+    return 1 if found.obstacles else 0
+
+
+def _as_json(found: NetworkMap) -> dict:
+    return {
+        "device": found.chip.name,
+        "fits": not found.obstacles,
+        "obstacles": list(found.obstacles),
+        "cores": found.cores,
+        "cores_available": found.chip.cores,
+        "source": found.chip.core.source,
+        "populations": [_population(p, found) for p in found.placements],
+    }
+
+
+def _population(p: Placement, found: NetworkMap) -> dict:
+    resource, share = p.fullest(found.chip)
+    return {
+        "name": p.name,
+        "neurons": p.neurons,
+        "limit": resource,
+        "used": share,
+        "encodings": dict(p.encodings),
+        "synapses": dict(p.synapses),
+        "cores": [
+            {
+                "neurons": c.neurons,
+                "synapse_bits": c.synapse_bits,
+                "axons_in": c.axons_in,
+                "axons_out": c.axons_out,
+                "shares": c.shares(found.chip),
+            }
+            for c in p.cores
+        ],
+    }
+
+
+def _describe(found: NetworkMap) -> str:
+    rows = [
+        (
+            p.name,
+            p.neurons,
+            len(p.cores),
+            f"{max(c.neurons for c in p.cores):,}",
+            f"{max(c.synapse_bits for c in p.cores) / 8192:.1f} KiB",
+            f"{max(c.axons_in for c in p.cores):,}",
+            f"{max(c.axons_out for c in p.cores):,}",
+            "{1:.0%} of {0}".format(*p.fullest(found.chip)),
+            ", ".join(f"{name} {encoding}" for name, encoding in p.encodings.items()),
+        )
+        for p in found.placements
+    ]
+    head = ("population", "neurons", "cores", "a core: neurons", "synapses", "axons in", "axons out", "fullest", "encoding")
+    chip = found.chip
+    verdict = [f"does not fit: {line}" for line in found.obstacles] or [f"fits: {found.cores} of {chip.cores} cores of {chip.name}"]
+    return "\n".join([table(rows, head), *verdict, f"limits of a core: {chip.core.source}"])
