@@ -19,13 +19,13 @@ COMMANDS = {
     "train": "train a spiking network",
     "quantize": "turn a trained network, or a .nir file, into Loihi's integers",
     "check": "tell for every node whether it runs on Loihi, how it maps, or why not",
-    "map": "place a quantized network on cores: how many, how full, what limits",
     "simulate": "run a .nir file on a backend",
     "verify": "compare backends spike for spike",
     "export": "write a quantized network in another format",
     "tic": "Fisher information over timesteps",
     "truncate": "find the fewest timesteps that keep the accuracy",
     "robustness": "accuracy under noise, blur, attacks and deficits in a window of timesteps",
+    "sweep": "train a network with many settings and compare information and robustness",
     "report": "write report.html and report.json from what is in a directory",
 }
 

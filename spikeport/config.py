@@ -52,10 +52,15 @@ def run_config(
     said = table.pop("train", {})
     if not isinstance(said, dict):
         raise InputError(f"{path}: train must be a table, got {said!r}")
-    base = asdict(published(published_as) if published_as else _usual({**said, **train_changes}))
-    training = from_table(_overlaid(_overlaid(base, said), train_changes), f"{path or 'command line'}: train")
+    training = training_config(said, train_changes, f"{path or 'command line'}: train", published_as)
     defaults = {f.name: f.default for f in fields(RunConfig) if f.name != "train"}
     return parse_table(RunConfig, {**defaults, **table, **changes}, str(path or "command line"), train=training)
+
+
+def training_config(said: Mapping[str, Any], changes: Mapping[str, Any], where: str, published_as: str | None = None) -> TrainConfig:
+    """The recipe, overlaid by what a file said, overlaid by changes, both nested tables; arguments and errors as in `run_config`."""
+    base = asdict(published(published_as) if published_as else _usual({**said, **changes}))
+    return from_table(_overlaid(_overlaid(base, said), changes), where)
 
 
 def _usual(said: Mapping[str, Any]) -> TrainConfig:

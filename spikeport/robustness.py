@@ -69,11 +69,11 @@ def robustness_stage(
 
     unperturbed = Condition("clean", 1, timesteps, {network: outcome(correct, correct) for network, correct in clean.items()})
     starts = range(1, timesteps - window + 2) if window else ()
-    with bar(len(perturbed) + len(starts), "robustness") as progress:
+    with bar(len(part) * (len(perturbed) + len(starts)), "robustness") as progress:
 
         def counted(*arguments) -> Condition:
             found = condition(*arguments)
-            progress(1)
+            progress(len(part))
             return found
 
         result = Robustness(

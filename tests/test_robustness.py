@@ -126,8 +126,8 @@ def test_impossible_strengths_are_refused(change):
 def test_every_method_can_be_attacked(method, tmp_path):
     """The loss rises along the method's own gradient, the same way each time, and no other perturbation needs it."""
     digits = data.load("digits")
-    digits = replace(digits, train=digits.train[:400], validation=digits.validation[:40], test=digits.test[:40])
-    config = recipe("digits", method=method, arch="8C3-P2-24", timesteps=3, epochs=4, batch_size=20, shift=0)
+    digits = replace(digits, train=digits.train[:300], validation=digits.validation[:20], test=digits.test[:32])
+    config = recipe("digits", method=method, arch="8C3-P2-24", timesteps=3, epochs=2, batch_size=20, shift=0)
     module = train(replace(config, optimizer=replace(config.optimizer, learning_rate=0.02)), digits, tmp_path, progress=False).module
     x, y = torch.from_numpy(digits.test.images[:32]), torch.from_numpy(digits.test.labels[:32])
     strengths = Strengths(epsilon=0.2, step=0.05)
@@ -148,7 +148,7 @@ def test_every_method_can_be_attacked(method, tmp_path):
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     out = tmp_path_factory.mktemp("robust") / "run"
-    assert main(["train", "--arch", "6C3-P2-24", "--epochs", "4", "--timesteps", "3", "--out", str(out)]) == 0
+    assert main(["train", "--arch", "6C3-P2-24", "--epochs", "3", "--timesteps", "3", "--out", str(out)]) == 0
     assert main(["quantize", str(out), "--out", str(out / "network.nir")]) == 0
     return out
 

@@ -129,11 +129,23 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: missing file, or no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path} cannot be read as TOML ({error})") from None
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Tables from TOML text.
+
+    Raises:
+        InputError: no TOML; `where` names the text.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where} cannot be read as TOML ({error})") from None
 
 
 def from_table(table: dict[str, Any], where: str) -> TrainConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,6 +24,10 @@ from spikeport.train.network import SpikingNetwork
 from spikeport.train.optimization import descend, rate_factor, set_rate
 from spikeport.train.resume import STATE, load_state, save_state
 from spikeport.train.threads import operator_threads
+
+
+class DivergedError(InputError):
+    """The loss of a training is no number any more."""
 
 
 @dataclass
@@ -55,6 +60,7 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
 
     Raises:
         InputError: a configuration that does not fit the data, or a run in `out` of another configuration.
+        DivergedError: the loss is no number any more; the best network until then stays in `out`, without test accuracy.
     """
     if resume and _finished(config, out):
         return load(out)
@@ -104,6 +110,10 @@ def _epochs(run: Run, out: Path, log: Any, progress: bool) -> None:
         for epoch in range(len(run.history), total):
             started = perf_counter()
             measured = _epoch(run, epoch)
+            if not isfinite(measured["loss"]):
+                raise DivergedError(
+                    f"training diverged in epoch {epoch + 1} of {total}: its loss is {measured['loss']}; lower learning_rate"
+                )
             _judge(run, out, measured)
             run.history[-1]["seconds"] = perf_counter() - started
             for name, value in run.history[-1].items():

@@ -46,9 +46,9 @@ def emit(arguments: argparse.Namespace, result: Any, text: str) -> None:
 
 
 @contextmanager
-def progress_bar(total: int, what: str, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that counts samples; silent where standard error is no terminal."""
-    with tqdm(total=total, desc=what, unit="sample", disable=True if quiet else None, leave=False) as bar:
+def progress_bar(total: int, what: str, *, quiet: bool = False, unit: str = "sample") -> Iterator[Callable[[int], None]]:
+    """A bar on standard error that counts samples, or another unit; silent where standard error is no terminal."""
+    with tqdm(total=total, desc=what, unit=unit, disable=True if quiet else None, leave=False) as bar:
         yield lambda count: (bar.update(count), None)[1]
 
 

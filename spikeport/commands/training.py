@@ -7,7 +7,7 @@ from typing import Any
 
 from spikeport.commands.options import add_data
 from spikeport.train.config import RECIPES
-from spikeport.train.methods import METHODS
+from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.recipes import PUBLISHED
 
 
@@ -17,6 +17,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", choices=list(RECIPES), help="data set (default digits)")
     parser.add_argument("--method", choices=list(METHODS), help="training method")
     parser.add_argument("--arch", metavar="NAME", help="a named network, or the papers' notation such as 15C5-P2-40C5-P2-300")
+    parser.add_argument("--loss", metavar="NAME", help=f"default the method's own; {', '.join(LOSSES)}")
     parser.add_argument("--timesteps", type=int, metavar="T")
     parser.add_argument("--epochs", type=int, metavar="N")
     parser.add_argument("--seed", type=int, metavar="S", help="of weights, order of samples, augmentation and splits")
@@ -25,5 +26,5 @@ def add_training(parser: argparse.ArgumentParser) -> None:
 
 def training_changes(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `add_training`'s arguments say, as fields of a `TrainConfig`."""
-    names = ("data", "method", "arch", "timesteps", "epochs", "seed")
+    names = ("data", "method", "arch", "loss", "timesteps", "epochs", "seed")
     return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

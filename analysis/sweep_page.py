@@ -1,0 +1,93 @@
+"""A sweep for people: a table of all points, and for every varied field what it does to information, accuracy and robustness."""
+
+from __future__ import annotations
+
+from spikeport.analysis.charts import Frame, axes, bars, chart, padded, series, series_key
+from spikeport.analysis.markup import Child, Node, el
+from spikeport.analysis.numbers import percent
+from spikeport.analysis.page import data_table, page, section
+from spikeport.analysis.sweep import Sweep, SweepPoint
+
+WIDE = 0.8
+"""Part of a condition's place that its columns take."""
+
+
+def sweep_page(sweep: Sweep) -> str:
+    """A self-contained HTML page."""
+    head, rows = table_rows(sweep)
+    cells: list[list[Child]] = [list(row) for row in rows]
+    failures = el("ul", [el("li", f"{name}: {reason}") for name, reason in sweep.failed.items()], class_="notes")
+    table = section("Points", None, data_table(head, cells, range(1, len(head)), "Points of the sweep"), failures if sweep.failed else None)
+    subtitle = f"{len(sweep.points)} of {sweep.planned} trainings finished"
+    return page(sweep.title, subtitle, table, [_section(sweep, name) for name in sweep.figures], foot="All data is in sweep.json.")
+
+
+def table_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
+    """Head and rows, one per point."""
+    conditions = list(dict.fromkeys(name for point in sweep.points for name in _robust(point)))
+    head = ["point", "T", "test accuracy", "information centroid", "I_T", "proposed T'", *conditions]
+    return head, [_row(point, conditions) for point in sweep.points]
+
+
+def _row(point: SweepPoint, conditions: list[str]) -> list[str]:
+    found, fisher = _robust(point), point.fisher
+    numbers = [percent(point.accuracy[-1]), f"{fisher.centroid:.3f}", f"{fisher.per_step[-1]:.4g}", str(fisher.proposal())]
+    return [point.name, str(fisher.timesteps), *numbers, *(percent(found[name]) if name in found else "" for name in conditions)]
+
+
+def _robust(point: SweepPoint) -> dict[str, float]:
+    """Accuracy at T under every perturbation, by perturbation and network."""
+    if point.robustness is None:
+        return {}
+    result = point.robustness
+    return {f"{c.name}, {network}": c.outcomes[network].accuracy[-1] for network in result.networks for c in result.conditions}
+
+
+def _section(sweep: Sweep, name: str) -> Node:
+    points = sweep.of(name)
+    networks = dict.fromkeys(network for _, p in points if p.robustness for network in p.robustness.networks)
+    figures = [information_figure(points), accuracy_figure(points), *(robustness_figure(points, network) for network in networks)]
+    return section(name, None, el("div", figures, class_="pair"))
+
+
+def information_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+    """I_t over timesteps, each curve in per cent of its largest value (figure 4, right panels)."""
+    steps = max(p.fisher.timesteps for _, p in points)
+    frame = Frame(0.5, steps + 0.5, 0, 108)
+    marks = axes(frame, "timestep t", "I_t, % of its peak", steps=steps, y_most=100)
+    for i, (label, point) in enumerate(points):
+        peak = max(point.fisher.per_step) or 1.0
+        ys = [100 * value / peak for value in point.fisher.per_step]
+        xs = list(range(1, len(ys) + 1))
+        marks += series(frame, i, xs, ys, [f"{label}, t = {x}: I = {v:.4g}" for x, v in zip(xs, point.fisher.per_step)])
+    named = [f"{label} (centroid {point.fisher.centroid:.2f})" for label, point in points]
+    return chart("Fisher information", f"Fisher information over {steps} timesteps", marks, caption=series_key(named))
+
+
+def accuracy_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+    """Validation accuracy over epochs."""
+    last = max(len(p.validation) for _, p in points)
+    values = [100 * v for _, p in points for v in p.validation]
+    frame = Frame(0.5, last + 0.5, *padded(values, 0.08, floor=0, ceiling=100.5))
+    marks = axes(frame, "epoch", "validation accuracy, %", steps=last)
+    for i, (label, point) in enumerate(points):
+        xs, ys = list(range(1, len(point.validation) + 1)), [100 * v for v in point.validation]
+        marks += series(frame, i, xs, ys, [f"{label}, epoch {x}: {y:.2f} %" for x, y in zip(xs, ys)])
+    return chart(
+        "Accuracy over training", f"Validation accuracy over {last} epochs", marks, caption=series_key([label for label, _ in points])
+    )
+
+
+def robustness_figure(points: list[tuple[str, SweepPoint]], network: str) -> Node:
+    """Accuracy at T under every perturbation, one column per point."""
+    with_it = [(label, p.robustness) for label, p in points if p.robustness and network in p.robustness.networks]
+    conditions = [c.name for c in with_it[0][1].conditions]
+    frame, width = Frame(0.4, len(conditions) + 0.6, 0, 105), WIDE / len(with_it)
+    marks = axes(frame, "", "accuracy at T, %", y_most=100, names=conditions)
+    for i, (label, result) in enumerate(with_it):
+        xs = [c + 1 + (i - (len(with_it) - 1) / 2) * width for c in range(len(conditions))]
+        ys = [100 * c.outcomes[network].accuracy[-1] for c in result.conditions]
+        marks += bars(frame, xs, ys, [f"{label}, {c}: {y:.2f} %" for c, y in zip(conditions, ys)], f"s{i % 9}", width * 0.92)
+    return chart(
+        f"Robustness, {network}", f"Accuracy under perturbations, {network}", marks, caption=series_key([label for label, _ in with_it])
+    )

@@ -1,0 +1,81 @@
+"""Train a network with many settings; compare Fisher information, accuracy and, if asked, robustness (Kim et al. 2023, figures 4 and 5, table 1).
+
+Settings come from SWEEP.toml, from --vary, or both: one field at a time, the others as shared, or with --grid every combination. A field
+is any of a training's config.toml, nested ones dotted (neuron.decay, optimizer.learning_rate). Every point is a training directory
+below DIR. Run again after a kill, finished points are kept and the one under way goes on. Ends in DIR/sweep.json and DIR/sweep.html.
+Exit status 1 if a training diverged.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from spikeport.analysis.jsonable import to_json
+from spikeport.analysis.sweep_page import table_rows
+from spikeport.commands.options import add_json, emit, progress_bar, table
+from spikeport.commands.training import add_training, training_changes
+from spikeport.export.errors import InputError
+from spikeport.sweep import SweepConfig, plan, run_sweep
+from spikeport.train.config import parse_table, parse_toml, read_toml
+
+EXAMPLES = """examples:
+  spikeport sweep experiments/alpha-fashion.toml --data-dir data --out runs/alpha-fashion
+  spikeport sweep --data mnist --vary timesteps=4,6,8 --vary optimizer.learning_rate=0.001,0.004 --out runs/mnist-sweep
+  spikeport sweep --vary loss=cross-entropy,alpha-0.001,alpha-0.01,alpha-0.07 --robustness --out runs/alpha
+  spikeport sweep --vary neuron='{decay=0.5,gain=0.5},{decay=0.75,gain=0.25}' --out runs/tau
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `spikeport sweep`."""
+    parser.add_argument(
+        "sweep", type=Path, nargs="?", metavar="SWEEP.toml", help="title, [train] and [vary]; the command line overrules it"
+    )
+    parser.add_argument(
+        "--vary", action="append", default=[], metavar="FIELD=A,B,...", help="values of a field, as in TOML; may be repeated"
+    )
+    parser.add_argument("--grid", action="store_true", help="every combination; else one field at a time")
+    parser.add_argument("--robustness", action="store_true", help="measure every point under noise, blur, FGSM and PGD too")
+    parser.add_argument("--samples", type=int, metavar="N", help="validation samples for Fisher information (default 256)")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_training(parser)
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Plan, train, measure and print the table."""
+    where = str(arguments.sweep or "command line")
+    said = read_toml(arguments.sweep) if arguments.sweep else {}
+    config = parse_table(SweepConfig, {**said, **_changes(arguments, said)}, where)
+    points = plan(config, where)
+    with progress_bar(len(points), "sweep", unit="point") as progress:
+        sweep = run_sweep(config, points, arguments.out, arguments.data_dir, progress_bar, lambda: progress(1))
+    head, rows = table_rows(sweep)
+    failed = "".join(f"{name}: {reason}\n" for name, reason in sweep.failed.items())
+    emit(arguments, to_json(sweep), f"{table([tuple(row) for row in rows], tuple(head))}\n{failed}{arguments.out / 'sweep.html'}")
+    return 1 if sweep.failed else 0
+
+
+def _changes(arguments: argparse.Namespace, said: dict[str, Any]) -> dict[str, Any]:
+    """The file's fields as the command line has them."""
+    flags = {name: True for name in ("grid", "robustness") if getattr(arguments, name)}
+    values = {"recipe": arguments.recipe, "samples": arguments.samples}
+    return {
+        **flags,
+        **{name: value for name, value in values.items() if value is not None},
+        "train": {**said.get("train", {}), **training_changes(arguments)},
+        "vary": {**said.get("vary", {}), **dict(map(_values, arguments.vary))},
+    }
+
+
+def _values(text: str) -> tuple[str, list[Any]]:
+    """FIELD=A,B as a field and its values; what is no TOML value is text."""
+    name, equals, values = text.partition("=")
+    if not (name and equals and values):
+        raise InputError(f"--vary {text!r} must be FIELD=A,B,..., such as --vary timesteps=4,6,8")
+    try:
+        return name, parse_toml(f"values = [{values}]", "--vary")["values"]
+    except InputError:
+        return name, [value.strip() for value in values.split(",")]

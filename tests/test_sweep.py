@@ -1,0 +1,151 @@
+"""Sweeps: what is planned, a small one end to end, and one that is killed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from spikeport.analysis.jsonable import from_json
+from spikeport.analysis.sweep import Sweep
+from spikeport.cli import main
+from spikeport.export.errors import InputError
+from spikeport.sweep import GRID, SweepConfig, plan
+from spikeport.train import trainer
+from spikeport.train.config import parse_table, read_toml
+
+EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
+SMALL = ["--arch", "4C3-P2-16", "--epochs", "2", "--samples", "32"]
+
+
+def planned(grid=False, train=None, **vary):
+    return plan(SweepConfig(train=train or {}, vary=vary, grid=grid), "test")
+
+
+def test_one_field_at_a_time_leaves_the_others_as_shared():
+    points = planned(train={"timesteps": 4}, timesteps=[4, 6], seed=[0, 1])
+    assert [(p.config.timesteps, p.config.seed) for p in points] == [(4, 0), (6, 0), (4, 1)]
+    assert points[0].labels == {"timesteps": "timesteps=4", "seed": "seed=0"}  # one training, in both figures
+    assert [dict(p.settings) for p in points] == [{"timesteps": t, "seed": s} for t, s in ((4, 0), (6, 0), (4, 1))]
+
+
+def test_a_grid_has_every_combination():
+    points = planned(grid=True, timesteps=[4, 6], seed=[0, 1, 2])
+    assert [(p.config.timesteps, p.config.seed) for p in points] == [(t, s) for t in (4, 6) for s in (0, 1, 2)]
+    assert {name for p in points for name in p.labels} == {GRID} and len({p.name for p in points}) == 6
+
+
+def test_nested_fields_by_dots_by_tables_and_together():
+    for vary in ({"optimizer.learning_rate": [0.1]}, {"optimizer": {"learning_rate": [0.1]}}, {"optimizer": [{"learning_rate": 0.1}]}):
+        (point,) = plan(SweepConfig(vary=vary), "test")
+        assert point.config.optimizer.learning_rate == 0.1 and dict(point.settings) == {"optimizer.learning_rate": 0.1}
+    (both,) = planned(neuron=[{"decay": 0.75, "gain": 0.25}])
+    assert (both.config.neuron.decay, both.config.neuron.gain) == (0.75, 0.25)
+    assert both.name == "neuron.decay=0.75_neuron.gain=0.25"
+
+
+def test_data_and_method_bring_their_own_settings():
+    mnist, digits = planned(data=["mnist", "digits"])
+    assert mnist.config.arch == "mnist" and digits.config.arch == "digits"
+    assert [p.config.neuron.__class__.__name__ for p in planned(method=["stbp", "dsr"])] == ["LIFConfig", "DSRConfig"]
+
+
+@pytest.mark.parametrize(
+    ("vary", "named"),
+    [
+        ({}, "nothing to vary"),
+        ({"timesteps": 4}, "list"),
+        ({"timesteps": []}, "list"),
+        ({"timesteps": [0]}, "timesteps"),
+        ({"colour": [1]}, "colour"),
+    ],
+)
+def test_impossible_sweeps_are_refused_before_anything_is_trained(vary, named):
+    with pytest.raises(InputError, match=named):
+        plan(SweepConfig(vary=vary), "test")
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda p: p.stem)
+def test_the_experiments_that_ship_can_be_planned(path):
+    config = parse_table(SweepConfig, read_toml(path), str(path))
+    points = plan(config, str(path))
+    assert len(points) >= 4 and len({p.name for p in points}) == len(points)
+
+
+def read(out: Path) -> Sweep:
+    return from_json(Sweep, json.loads((out / "sweep.json").read_text()))
+
+
+def test_end_to_end_and_again(tmp_path, capsys):
+    file = tmp_path / "s.toml"
+    file.write_text(
+        'title = "Alpha"\nrobustness = true\nrobustness_samples = 24\n[train]\ntimesteps = 2\n[vary]\nloss = ["cross-entropy", "alpha-0.07"]\n'
+    )
+    out = tmp_path / "out"
+    run = ["sweep", str(file), *SMALL, "--out", str(out)]
+    assert main([*run, "--json"]) == 0
+    sweep = read(out)
+    assert from_json(Sweep, json.loads(capsys.readouterr().out)) == sweep
+    assert [p.settings["loss"] for p in sweep.points] == ["cross-entropy", "alpha-0.07"] and sweep.planned == 2
+    for point in sweep.points:
+        trained = json.loads((out / point.name / "train.json").read_text())
+        assert point.accuracy == tuple(trained["test_accuracy"]) and len(point.validation) == 2
+        assert point.fisher.samples == 32 and len(point.fisher.per_step) == 2
+        assert point.robustness and point.robustness.networks == ("float", "fixed point") and point.robustness.samples == 24
+    page = (out / "sweep.html").read_text(encoding="utf-8")
+    assert "Alpha" in page and "Robustness, fixed point" in page and "loss=alpha-0.07" in page
+    weights = {p: p.stat().st_mtime_ns for p in out.glob("*/*") if p.is_file() and p.name != "data.json"}
+    assert main(run) == 0  # all there: nothing is made anew
+    assert read(out) == sweep and {p: p.stat().st_mtime_ns for p in weights} == weights
+    assert main([*run, "--seed", "5"]) == 2 and "another --out" in capsys.readouterr().err
+    assert {p: p.stat().st_mtime_ns for p in weights} == weights
+
+
+def test_killed_in_the_second_point_it_goes_on(tmp_path, monkeypatch):
+    vary = ["--vary", "timesteps=2,3", "--vary", "seed=1"]
+    assert main(["sweep", *SMALL, *vary, "--out", str(tmp_path / "unbroken")]) == 0
+    calls, epoch = [], trainer._epoch
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return epoch(*arguments)
+
+    run = ["sweep", *SMALL, *vary, "--out", str(tmp_path / "broken")]
+    monkeypatch.setattr(trainer, "_epoch", killed)
+    assert main(run) == 130
+    partial = read(tmp_path / "broken")
+    assert len(partial.points) == 1 and partial.planned == 3
+    kept = (tmp_path / "broken" / partial.points[0].name / "model.safetensors").stat().st_mtime_ns
+    epochs = []
+    monkeypatch.setattr(trainer, "_epoch", lambda *arguments: (epochs.append(arguments[1]), epoch(*arguments))[1])
+    assert main(run) == 0
+    assert epochs == [1, 0, 1]  # the second point from its second epoch, then the third
+    assert (tmp_path / "broken" / partial.points[0].name / "model.safetensors").stat().st_mtime_ns == kept
+    assert read(tmp_path / "broken") == read(tmp_path / "unbroken")
+
+
+def test_a_training_that_diverges_is_told_and_the_others_go_on(tmp_path, capsys):
+    rates = ["--vary", "optimizer.learning_rate=1e9,0.004"]
+    assert main(["sweep", *SMALL, *rates, "--out", str(tmp_path)]) == 1
+    assert "diverged in epoch 1" in capsys.readouterr().out
+    sweep = read(tmp_path)
+    assert list(sweep.failed) == ["optimizer.learning_rate=1000000000.0"] and "diverged" in (tmp_path / "sweep.html").read_text()
+    assert [p.settings["optimizer.learning_rate"] for p in sweep.points] == [0.004]
+
+
+@pytest.mark.parametrize("wrong", ["timesteps", "timesteps=", "=4"])
+def test_a_wrong_vary_is_told_in_a_line(tmp_path, capsys, wrong):
+    assert main(["sweep", "--vary", wrong, "--out", str(tmp_path / "out")]) == 2
+    assert "FIELD=A,B" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_values_are_toml_or_text(tmp_path, capsys):
+    """Numbers, tables and words; the error of a value out of range names the point."""
+    bad = ["--vary", "neuron={decay=0.5,gain=0.5},{decay=2.0}"]
+    assert main(["sweep", *bad, "--out", str(tmp_path / "out")]) == 2
+    assert "decay" in capsys.readouterr().err
+    assert main(["sweep", "--vary", "loss=cross-entropy,nonsense", "--out", str(tmp_path / "out")]) == 2
+    assert "nonsense" in capsys.readouterr().err and not (tmp_path / "out").exists()
