@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a spiking network",
     "quantize": "turn a trained network, or a .nir file, into Loihi's integers",
     "check": "tell for every node whether it runs on Loihi, how it maps, or why not",
+    "map": "place a quantized network on cores: how many, how full, what limits",
     "simulate": "run a .nir file on a backend",
     "verify": "compare backends spike for spike",
     "export": "write a quantized network in another format",
