@@ -6,7 +6,7 @@ time-major, `(S*N, ...)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,16 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from spikeport.analysis.gradient_norms import Norms, batch_norm_norms, broadcast_norms, conv_norms, linear_norms, synapse_norms
+from spikeport.analysis.gradient_norms import (
+    Group,
+    Norms,
+    Squares,
+    batch_norm_norms,
+    broadcast_squares,
+    conv_norms,
+    linear_norms,
+    synapse_norms,
+)
 from spikeport.export.float_layers import NeuronLayer, Step, SynapseLayer
 
 
@@ -42,18 +51,24 @@ class Tap:
             self.versions.append(y._version)
 
     def clear(self) -> None:
-        """Forget the calls of the batch before."""
+        """Forget the calls of the run before."""
         self.inputs.clear()
         self.outputs.clear()
         self.versions.clear()
 
-    def square_norms(self, gradients: Sequence[list[Tensor]], samples: int) -> list[Tensor]:
-        """`(N,)` for each of several losses; a loss gives one output gradient per call."""
-        assert self.versions == [y._version for y in self.outputs], f"the output of {self.name} was changed in place"
-        return self.norms(self._joined(self.inputs, samples), [self._joined(calls, samples) for calls in gradients])
+    def joined(self, calls: Sequence[Tensor], samples: int) -> Tensor:
+        """Inputs, outputs or output gradients of all calls, `(S, N, *features)`."""
+        parts = [x.reshape(-1, samples, *x.shape[self.time_axes or x.ndim - 1 :]) for x in calls]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _joined(self, calls: list[Tensor], samples: int) -> Tensor:
-        return torch.cat([x.reshape(-1, samples, *x.shape[self.time_axes or x.ndim - 1 :]) for x in calls])
+    def squares(self, gradients: Sequence[Tensor]) -> dict[Group, Squares]:
+        """For several losses, each with joined output gradients `(S' <= S, N, *features)`; steps that are not there are zero."""
+        assert self.versions == [y._version for y in self.outputs], f"the output of {self.name} was changed in place"
+        x = self.joined(self.inputs, gradients[0].shape[1])
+        g = x.new_zeros(len(gradients), *self.joined(self.outputs, x.shape[1]).shape)
+        for loss, gradient in zip(g, gradients):
+            loss[: len(gradient)] = gradient
+        return self.norms(x, g)
 
 
 @contextmanager
@@ -72,9 +87,9 @@ def tapped(model: nn.Module) -> Iterator[list[Tap]]:
             handle.remove()
 
 
-def untapped_parameters(model: nn.Module) -> tuple[str, ...]:
-    """Trainable parameters that no tap covers (learned thresholds or time constants), by name."""
-    covered = {id(p) for name, layer in model.named_modules() if _tap(name, layer) for p in layer.parameters(recurse=False)}
+def untapped_parameters(model: nn.Module, seen: Collection[str]) -> tuple[str, ...]:
+    """Trainable parameters outside the layers `seen` (learned thresholds or time constants, layers never called), by name."""
+    covered = {id(p) for name, layer in model.named_modules() if name in seen for p in layer.parameters(recurse=False)}
     return tuple(name for name, p in model.named_parameters() if p.requires_grad and id(p) not in covered)
 
 
@@ -89,7 +104,7 @@ def _hook(tap: Tap):
 
 
 PLAIN_FORWARDS = {nn.Linear.forward, nn.Conv1d.forward, nn.Conv2d.forward, _BatchNorm.forward}
-"""Arithmetic known here; a subclass that computes otherwise is left out and named."""
+"""Arithmetic known here; a subclass that computes otherwise is left out and named, unless it is a BatchNorm with a `norm_scale`."""
 
 
 def _tap(name: str, layer: nn.Module) -> Tap | None:
@@ -97,8 +112,9 @@ def _tap(name: str, layer: nn.Module) -> Tap | None:
     if isinstance(layer, SynapseLayer):
         return Tap(name, partial(synapse_norms, layer), time_axes=2)
     if isinstance(layer, NeuronLayer):
-        return Tap(name, lambda _x, gs: broadcast_norms(layer.bias.shape, gs), time_axes=1)
-    return _torch_tap(name, layer) if type(layer).forward in PLAIN_FORWARDS else None
+        return Tap(name, lambda _x, g: {"biases": broadcast_squares(layer.bias.shape, g)}, time_axes=1)
+    known = type(layer).forward in PLAIN_FORWARDS or (isinstance(layer, _BatchNorm) and hasattr(layer, "norm_scale"))
+    return _torch_tap(name, layer) if known else None
 
 
 def _torch_tap(name: str, layer: nn.Module) -> Tap | None:

@@ -8,8 +8,9 @@ import torch
 from float_networks import ArctanSpike
 from torch import Tensor, nn
 
-from spikeport.analysis.fisher import FisherResult, fisher_information, log_probabilities
+from spikeport.analysis.fisher import FisherResult, fisher_information
 from spikeport.analysis.jsonable import from_json, to_json
+from spikeport.analysis.scores import log_probabilities
 from spikeport.export.errors import InputError
 from spikeport.export.float_run import FloatModule
 from spikeport.export.network import FloatNetwork, FloatNeuron, Input, Population

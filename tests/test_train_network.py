@@ -29,7 +29,7 @@ def network(arch="6C3-P2-8C5p2-MP2-P2-12", neuron=None, seed=0, **changes):
     module = build(config, TASK).double()
     generator = torch.Generator().manual_seed(seed)
     for layer in module.modules():
-        if isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+        if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm):
             for tensor, low, high in (
                 (layer.running_mean, -0.3, 0.3),
                 (layer.running_var, 0.2, 2),

@@ -6,12 +6,26 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from spikeport.export.fold import fold_average_pool, fold_batch_norm
 from spikeport.export.network import Connection, Conv, Dense, Elementwise, Op
 from spikeport.train.architecture import ConvLayer, DenseLayer, MaxPool, Skip
 from spikeport.train.pooling import average_pool
 from spikeport.train.topology import Path
+
+
+class ScaledBatchNorm(_BatchNorm):
+    """gamma * (norm_scale * (x - mu) / sqrt(var + eps)) + beta (Zheng et al. 2020, equations 6 and 7), for features and for maps."""
+
+    def __init__(self, channels: int, norm_scale: float) -> None:
+        super().__init__(channels)
+        self.norm_scale = norm_scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert self.weight is not None and self.momentum is not None
+        weight = self.norm_scale * self.weight
+        return F.batch_norm(x, self.running_mean, self.running_var, weight, self.bias, self.training, self.momentum, self.eps)
 
 
 class Synapses(nn.Module):
@@ -28,7 +42,7 @@ class Synapses(nn.Module):
         self.path, self.pool_factor = path, pool_factor if path.pool > 1 else 1.0
         self.flatten = isinstance(path.layer, DenseLayer)
         self.weights = None if isinstance(path.layer, Skip) else _weights(path, bias=bias and not norm)
-        self.norm, self.norm_scale = _norm(path) if norm else None, norm_scale
+        self.norm = ScaledBatchNorm(path.output_shape[0], norm_scale) if norm else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.path.pool > 1:
@@ -36,12 +50,7 @@ class Synapses(nn.Module):
             x = x if self.pool_factor == 1 else x * self.pool_factor
         if self.weights is not None:
             x = self.weights(x.flatten(1) if self.flatten else x)
-        return x if self.norm is None else self._normalised(x, self.norm)
-
-    def _normalised(self, x: torch.Tensor, n: nn.BatchNorm2d | nn.BatchNorm1d) -> torch.Tensor:
-        """gamma * (norm_scale * (x - mu) / sqrt(var + eps)) + beta (Zheng et al. 2020, equations 6 and 7)."""
-        assert n.weight is not None and n.momentum is not None
-        return F.batch_norm(x, n.running_mean, n.running_var, self.norm_scale * n.weight, n.bias, n.training, n.momentum, n.eps)
+        return x if self.norm is None else self.norm(x)
 
     def lowered(self, target: str, gain: np.ndarray, height: float) -> tuple[Connection, np.ndarray]:
         """The connection and the bias `(C,)` it leaves to its target, BatchNorm as in evaluation.
@@ -64,7 +73,7 @@ class Synapses(nn.Module):
             return weight, bias
         assert n.running_mean is not None and n.running_var is not None
         statistics = {"mean": _float64(n.running_mean), "variance": _float64(n.running_var)}
-        return fold_batch_norm(weight, bias, **statistics, gamma=self.norm_scale * _float64(n.weight), beta=_float64(n.bias), epsilon=n.eps)
+        return fold_batch_norm(weight, bias, **statistics, gamma=n.norm_scale * _float64(n.weight), beta=_float64(n.bias), epsilon=n.eps)
 
     def _op(self, weight: np.ndarray) -> Op:
         layer = self.path.layer
@@ -81,11 +90,6 @@ def _weights(path: Path, *, bias: bool) -> nn.Conv2d | nn.Linear:
         return nn.Conv2d(path.pooled_shape[0], layer.channels, layer.kernel, layer.stride, layer.padding, bias=bias)
     assert isinstance(layer, DenseLayer)
     return nn.Linear(int(np.prod(path.pooled_shape)), layer.features, bias=bias)
-
-
-def _norm(path: Path) -> nn.BatchNorm2d | nn.BatchNorm1d:
-    channels = path.output_shape[0]
-    return nn.BatchNorm2d(channels) if len(path.output_shape) == 3 else nn.BatchNorm1d(channels)
 
 
 def _float64(tensor: torch.Tensor) -> np.ndarray:
