@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spikeport.analysis.charts import Frame, axes, bars, chart, padded, series, series_key
+from spikeport.analysis.charts import SERIES, Frame, axes, bars, chart, padded, series, series_key
 from spikeport.analysis.markup import Child, Node, el
 from spikeport.analysis.numbers import percent
 from spikeport.analysis.page import data_table, page, section
@@ -87,7 +87,7 @@ def robustness_figure(points: list[tuple[str, SweepPoint]], network: str) -> Nod
     for i, (label, result) in enumerate(with_it):
         xs = [c + 1 + (i - (len(with_it) - 1) / 2) * width for c in range(len(conditions))]
         ys = [100 * c.outcomes[network].accuracy[-1] for c in result.conditions]
-        marks += bars(frame, xs, ys, [f"{label}, {c}: {y:.2f} %" for c, y in zip(conditions, ys)], f"s{i % 9}", width * 0.92)
+        marks += bars(frame, xs, ys, [f"{label}, {c}: {y:.2f} %" for c, y in zip(conditions, ys)], f"s{i % SERIES}", width * 0.92)
     return chart(
         f"Robustness, {network}", f"Accuracy under perturbations, {network}", marks, caption=series_key([label for label, _ in with_it])
     )

@@ -27,6 +27,8 @@ from spikeport.train.trainer import DivergedError, train
 from spikeport.workspace import Workspace
 
 GRID = "all combinations"
+SEED = 0
+"""Of noise and of attacks, the same for all points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +176,7 @@ def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Pa
 def _fisher(work: Workspace, data: Dataset, samples: int, bar: Bar) -> FisherResult:
     if work.tic.exists():
         kept = from_json(FisherResult, read_json(work.tic))
-        if kept.samples == min(samples, len(data.validation)):
+        if kept.samples == min(samples, len(data.validation)) and kept.labels == "true":
             return kept
     return tic_stage(work, data, work.tic, bar, samples=samples)
 
@@ -183,8 +185,9 @@ def _robustness(work: Workspace, data: Dataset, samples: int, bar: Bar) -> Robus
     """With the paper's strengths, without windows, which have a command of their own."""
     if work.robustness.exists():
         kept = from_json(Robustness, read_json(work.robustness))
-        if kept.samples == min(samples, len(data.test)) and kept.strengths == Strengths():
+        asked = (min(samples, len(data.test)), SEED, Strengths())
+        if (kept.samples, kept.seed, kept.strengths) == asked and "fixed point" in kept.networks:
             return kept
     if not work.network.exists():
         quantize_stage(work, data, work.network, weight_bits=8, per_channel=False, finetune_epochs=0)
-    return robustness_stage(work, data, work.robustness, bar, samples=samples, seed=0, strengths=Strengths(), window=0)
+    return robustness_stage(work, data, work.robustness, bar, samples=samples, seed=SEED, strengths=Strengths(), window=0)
