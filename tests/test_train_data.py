@@ -1,13 +1,16 @@
 """Data sets: the idx reader on files written here, splits, and what a user gets to hear."""
 
 import gzip
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 
 from spikeport.export.errors import InputError
-from spikeport.train import data, download
+from spikeport.train import data
 from spikeport.train.augment import random_shift
 from spikeport.train.idx import read_idx
 
@@ -83,15 +86,20 @@ def test_failed_download_says_how_to_do_without(tmp_path, monkeypatch):
         raise OSError("network is unreachable")
 
     monkeypatch.setenv("SPIKEPORT_DATA", str(tmp_path))
-    monkeypatch.setattr(download.datasets, "MNIST", refuse)
+    monkeypatch.setattr(torchvision.datasets, "MNIST", refuse)
     with pytest.raises(InputError, match=r"network is unreachable.*--data-dir"):
         data.load("mnist")
 
 
 def test_downloaded_files_are_read(tmp_path, monkeypatch):
     monkeypatch.setenv("SPIKEPORT_DATA", str(tmp_path))
-    monkeypatch.setattr(download.datasets, "MNIST", lambda root, download: write_mnist(tmp_path / "MNIST/raw", gzipped=False))
+    monkeypatch.setattr(torchvision.datasets, "MNIST", lambda root, download: write_mnist(tmp_path / "MNIST/raw", gzipped=False))
     assert len(data.load("mnist").test) == 20
+
+
+def test_torchvision_waits_for_a_download():
+    code = "import sys, spikeport.train.data; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def keys(split):

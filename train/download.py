@@ -1,4 +1,4 @@
-"""Downloads through torchvision, once, into the user's cache."""
+"""Downloads through torchvision, once, into the user's cache. It is imported where a download needs it: its import takes seconds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from torchvision import datasets
-from torchvision.datasets.utils import download_and_extract_archive
 
 from spikeport.export.errors import InputError
 
@@ -31,6 +28,8 @@ def download(name: str, **options: Any) -> Path:
     Raises:
         InputError: the download failed; says how to do without.
     """
+    from torchvision import datasets  # noqa: PLC0415
+
     folder = cache_folder()
     try:
         with _patience(NETWORK_PATIENCE):
@@ -47,6 +46,8 @@ def download_archive(url: str, unpacked: str) -> Path:
     Raises:
         InputError: the download failed; says how to do without.
     """
+    from torchvision.datasets.utils import download_and_extract_archive  # noqa: PLC0415
+
     folder = cache_folder()
     if not (folder / unpacked).is_dir():
         try:
