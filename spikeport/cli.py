@@ -6,6 +6,7 @@ Exit status: 0 success, 1 a finding (a difference, an unsupported node, a backen
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -25,6 +26,7 @@ COMMANDS = {
     "export": "write a quantized network in another format",
     "tic": "Fisher information over timesteps",
     "truncate": "find the fewest timesteps that keep the accuracy",
+    "prune": "prune in cycles, retraining with as many timesteps as the information needs",
     "robustness": "accuracy under noise, blur, attacks and deficits in a window of timesteps",
     "sweep": "train a network with many settings and compare information and robustness",
     "report": "write report.html and report.json from what is in a directory",
@@ -67,13 +69,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     module.add_arguments(command)
     try:
-        return module.execute(command.parse_args(arguments[1:]))
+        status = module.execute(command.parse_args(arguments[1:]))
+        sys.stdout.flush()
+        return status
     except InputError as error:
         print(f"spikeport {name}: {error}", file=sys.stderr)
         return 2
     except BackendError as error:
         print(f"spikeport {name}: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has enough; the flush at exit must not complain
+        return 0
     except KeyboardInterrupt:
         print(f"spikeport {name}: interrupted", file=sys.stderr)
         return 130

@@ -48,6 +48,11 @@ class Workspace:
         return self.root / "robustness.json"
 
     @property
+    def pruning(self) -> Path:
+        """Cycles of pruning that the network went through."""
+        return self.root / "pruning.json"
+
+    @property
     def verification(self) -> Path:
         """Spike-for-spike comparison."""
         return self.root / "verify.json"
@@ -66,6 +71,21 @@ class Workspace:
         if not self.root.is_dir():
             raise InputError(f"{self.root} is no directory; make one with: spikeport train --out {self.root}")
         return load(self.root)
+
+    def forget_stages(self) -> None:
+        """Delete what later stages made of a network that is about to be replaced."""
+        made = [
+            self.network,
+            self.deployed,
+            self.record("validation"),
+            self.record("test"),
+            self.tic,
+            self.truncation,
+            self.robustness,
+            self.verification,
+        ]
+        for path in (*made, self.root / "report.html", self.root / "report.json"):
+            path.unlink(missing_ok=True)
 
     def remember_data(self, data_dir: Path | None) -> None:
         """Keep where the data set is, for the stages to come."""

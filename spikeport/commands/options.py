@@ -29,14 +29,20 @@ def add_meaning(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--reset", choices=["zero", "subtract"], help="membrane potential after a spike: v_reset, or minus the threshold")
     group.add_argument("--nonstrict", action="store_true", help="its neurons fire on v >= threshold; NIR's own rule is v > threshold")
     group.add_argument(
-        "--from", dest="framework", metavar="FRAMEWORK", help="take all three from the framework that wrote it, e.g. norse, snntorch"
+        "--from",
+        dest="framework",
+        metavar="FRAMEWORK",
+        help="take what is not stated from the usual habit of the framework that wrote it, e.g. norse, snntorch; what was taken is printed",
     )
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """`--data-dir`."""
     parser.add_argument(
-        "--data-dir", type=Path, metavar="D", help="where the data set's files are (idx files, plain or gzipped); default ./data"
+        "--data-dir",
+        type=Path,
+        metavar="D",
+        help="where the data set's files are; without it they are looked for, or downloaded to, ~/.cache/spikeport",
     )
 
 

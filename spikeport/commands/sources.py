@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from spikeport.export.dequantize import dequantize
@@ -33,8 +34,14 @@ def load_foreign(arguments: argparse.Namespace, path: Path) -> FloatNetwork:
         dt, integrator, reset = (given if given is not None else usual for given, usual in zip((dt, integrator, reset), defaults))
     missing = [name for name, value in (("--dt", dt), ("--integrator", integrator), ("--reset", reset)) if value is None]
     if missing:
-        raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} (or --from FRAMEWORK)")
-    return import_nir(path, dt=dt, integrator=integrator, reset=reset, strict=not arguments.nonstrict)
+        way = f"{arguments.framework} has no usual one" if arguments.framework else "or --from FRAMEWORK"
+        raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} ({way})")
+    network = import_nir(path, dt=dt, integrator=integrator, reset=reset, strict=not arguments.nonstrict)
+    print(
+        f"{path}: read with dt {dt:g} s, {integrator} integrator, reset {reset}, fires on v {'>=' if arguments.nonstrict else '>'} threshold",
+        file=sys.stderr,
+    )
+    return network
 
 
 def load_any(arguments: argparse.Namespace) -> FloatNetwork:

@@ -36,6 +36,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
     config = run_config(arguments.config, training_changes(arguments), {}, arguments.recipe).train
     data = load(config.data, arguments.data_dir, config.seed, config.timesteps)
+    if not arguments.resume:
+        Workspace(arguments.out).forget_stages()
     trained = train(config, data, arguments.out, resume=arguments.resume)
     Workspace(arguments.out).remember_data(arguments.data_dir)
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}

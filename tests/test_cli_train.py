@@ -1,0 +1,43 @@
+"""`spikeport train` and what other frameworks' files are taken to mean, as users meet them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikeport.cli import main
+from spikeport.train.methods import METHODS
+
+CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
+needs_cases = pytest.mark.skipif(not CASES.is_dir(), reason="no reference cases in ../shared/cases")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_by_its_name_alone(method, tmp_path, capsys):
+    assert main(["train", "--method", method, "--arch", "4C3-P4", "--epochs", "1", "--out", str(tmp_path)]) == 0
+    assert "test accuracy" in capsys.readouterr().out
+
+
+def test_training_anew_leaves_nothing_of_the_network_before(tmp_path):
+    small = ["train", "--arch", "4C3-P4", "--timesteps", "2", "--epochs", "1", "--out", str(tmp_path)]
+    assert main(small) == main(["quantize", str(tmp_path), "--out", str(tmp_path / "network.nir")]) == 0
+    assert main([*small, "--seed", "1"]) == 0
+    assert not (tmp_path / "network.nir").exists()
+
+
+@needs_cases
+def test_what_a_file_is_taken_to_mean_is_told(capsys, tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((2, 1)))
+    words = ["--calibration", str(tmp_path / "x.npy"), "--from", "norse", "--timesteps", "4", "--out", str(tmp_path / "q.nir")]
+    main(["quantize", str(CASES / "lif_norse.nir"), *words])
+    assert "read with dt 0.001 s, euler integrator, reset zero, fires on v > threshold" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error():
+    shell = f"{sys.executable} -m spikeport --help | head -c 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
