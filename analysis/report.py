@@ -17,6 +17,7 @@ import numpy as np
 from spikeport.analysis.cost import Cost
 from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.jsonable import from_json, to_json
+from spikeport.analysis.pruning import Pruning
 from spikeport.analysis.rasters import SampleRaster
 from spikeport.analysis.robustness import Robustness
 from spikeport.analysis.truncation import Truncation
@@ -63,8 +64,8 @@ class Report:
     """All results on one network.
 
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
-    configuration: all that is needed to get the same again. warnings: one sentence each. robustness: an experiment aside, so never
-    missed in `absent`.
+    configuration: all that is needed to get the same again. warnings: one sentence each. robustness, pruning: experiments aside, so
+    never missed in `absent`.
     """
 
     title: str
@@ -77,6 +78,7 @@ class Report:
     cost: Cost | None = None
     verification: Verification | None = None
     robustness: Robustness | None = None
+    pruning: Pruning | None = None
     samples: tuple[SampleRaster, ...] = ()
     seeds: Mapping[str, int] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from spikeport.analysis.figures import accuracy_figure, fisher_figure, trade_off
 from spikeport.analysis.markup import Child, Node, el
 from spikeport.analysis.numbers import DASH, TIMES, count, percent, points, si, significant
 from spikeport.analysis.page import data_table, section
+from spikeport.analysis.pruning_page import pruning_section
 from spikeport.analysis.raster_figure import raster_figure
 from spikeport.analysis.report import AccuracyCurve, Report
 from spikeport.analysis.robustness_page import robustness_section
@@ -22,6 +23,7 @@ def all_sections(report: Report) -> list[Node]:
         _accuracy(report),
         _timesteps(report),
         robustness_section(report.robustness) if report.robustness else None,
+        pruning_section(report.pruning) if report.pruning else None,
         _cost(report),
         _samples(report),
         _layers(report),

@@ -15,6 +15,7 @@ from spikeport.analysis.cost import estimate_cost
 from spikeport.analysis.devices import device_named
 from spikeport.analysis.fisher import FisherResult, Labels, fisher_information
 from spikeport.analysis.jsonable import from_json, to_json
+from spikeport.analysis.pruning import Pruning
 from spikeport.analysis.rasters import SampleRaster, sample_rasters
 from spikeport.analysis.render import write_page
 from spikeport.analysis.report import AccuracyCurve, Report, accuracy_curve, installed_versions, network_facts, semantics_of, write_report
@@ -163,6 +164,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         cost=estimate_cost(network, found["test"], device_named(device), seed=trained.config.seed),
         verification=verification,
         robustness=from_json(Robustness, read_json(work.robustness)) if work.robustness.exists() else None,
+        pruning=from_json(Pruning, read_json(work.pruning)) if work.pruning.exists() else None,
         samples=_rasters(network, data),
         seeds={"seed": trained.config.seed},
         versions=installed_versions(),

@@ -38,6 +38,11 @@ class Workspace:
         return self.root / "tic.json"
 
     @property
+    def tic_history(self) -> Path:
+        """Fisher information during training."""
+        return self.root / "tic_history.json"
+
+    @property
     def truncation(self) -> Path:
         """The choice of T'."""
         return self.root / "truncation.json"
@@ -80,6 +85,7 @@ class Workspace:
             self.record("validation"),
             self.record("test"),
             self.tic,
+            self.tic_history,
             self.truncation,
             self.robustness,
             self.verification,

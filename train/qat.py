@@ -25,6 +25,7 @@ from spikeport.train.data import Dataset
 from spikeport.train.evaluation import evaluate
 from spikeport.train.losses import accumulated_cross_entropy
 from spikeport.train.optimization import rate_factor, set_rate
+from spikeport.train.pruning import keep_zeros
 from spikeport.train.surrogates import Surrogate
 from spikeport.train.threads import operator_threads
 
@@ -95,6 +96,7 @@ def _train(module: FloatModule, dataset: Dataset, config: FinetuneConfig, progre
     """Leave the best weights in the module."""
     best, best_accuracy = _state(module), _accuracy(module, dataset)
     optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], config.learning_rate, weight_decay=0.0)
+    keep_zeros(optimizer, [p for name, p in module.named_parameters() if name.startswith("synapses.") and p.requires_grad])
     for epoch in tqdm(range(config.epochs), desc="fine-tuning", unit="epoch", disable=None if progress else True):
         _epoch(module, optimizer, dataset, config, epoch)
         accuracy = _accuracy(module, dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -22,6 +23,7 @@ from spikeport.train.evaluation import evaluate
 from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.network import SpikingNetwork
 from spikeport.train.optimization import descend, rate_factor, set_rate
+from spikeport.train.pruning import Retraining, keep_zeros, prunable
 from spikeport.train.resume import STATE, load_state, save_state
 from spikeport.train.threads import operator_threads
 
@@ -30,15 +32,23 @@ class DivergedError(InputError):
     """The loss of a training is no number any more."""
 
 
+OnEpoch = Callable[[int, SpikingNetwork], None]
+"""Gets the number of an epoch, from 1, and the network after it."""
+
+
 @dataclass
 class Run:
-    """A training run under way. history: one entry per finished epoch. best: its epoch and validation accuracies over T."""
+    """A training run under way. history: one entry per finished epoch. best: its epoch and validation accuracies over T.
+
+    timesteps: T in training, None for the network's own.
+    """
 
     config: TrainConfig
     dataset: Dataset
     module: SpikingNetwork
     optimizer: torch.optim.Optimizer
     device: torch.device
+    timesteps: int | None
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
 
@@ -48,7 +58,17 @@ class Run:
         return {"source": self.dataset.source, **self.best, "history": self.history}
 
 
-def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = False, progress: bool = True, device: str = "cpu") -> Trained:
+def train(
+    config: TrainConfig,
+    dataset: Dataset,
+    out: Path,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    device: str = "cpu",
+    retraining: Retraining | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Trained:
     """Train a network and leave the best one on validation data in a folder (`train.checkpoint`).
 
     The metrics hold `epoch` (the best one, 1-based), `validation_accuracy` and `test_accuracy` after 1..T timesteps, and
@@ -57,6 +77,9 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
 
     resume: go on with an unfinished run in `out`; the result is the same as that of an unbroken run (seconds apart), on the
     same machine with as many threads. A finished one is returned as it is.
+    retraining: of a pruned network, instead of training a new one.
+    on_epoch: called when an epoch has been judged and before it is remembered, so that a run that is taken up calls it again for an
+    epoch it has to repeat. It must leave the network and torch's random numbers as they are.
 
     Raises:
         InputError: a configuration that does not fit the data, or a run in `out` of another configuration.
@@ -64,12 +87,12 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     """
     if resume and _finished(config, out):
         return load(out)
-    run = _start(config, dataset, device)
+    run = _start(config, dataset, device, retraining)
     if resume and (out / STATE).is_file():
         _continue(run, out)
     write_config(out / CONFIG, config)
     with torch.random.fork_rng(), operator_threads(config.threads), _log(out, len(run.history)) as log:
-        _epochs(run, out, log, progress)
+        _epochs(run, out, log, progress, on_epoch)
     trained = load(out)
     prepare_for_deployment(trained.module, dataset.train.images)
     test = evaluate(trained.module.to(device), dataset.test.images, dataset.test.labels, config.timesteps, device=device)
@@ -78,11 +101,17 @@ def train(config: TrainConfig, dataset: Dataset, out: Path, *, resume: bool = Fa
     return load(out)
 
 
-def _start(config: TrainConfig, dataset: Dataset, device: str) -> Run:
+def _start(config: TrainConfig, dataset: Dataset, device: str, retraining: Retraining | None) -> Run:
     if dataset.task.name != config.data:
         raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
     module = build(config, dataset.task).to(device)
-    return Run(config, dataset, module, config.optimizer.build(module.parameters()), torch.device(device))
+    optimizer = config.optimizer.build(module.parameters())
+    run = Run(config, dataset, module, optimizer, torch.device(device), METHODS[config.method].training_timesteps)
+    if retraining:
+        run.timesteps = retraining.timesteps
+        module.load_state_dict(retraining.weights)
+        keep_zeros(optimizer, prunable(module).values())
+    return run
 
 
 def _finished(config: TrainConfig, out: Path) -> bool:
@@ -104,7 +133,7 @@ def _log(out: Path, epoch: int) -> Any:
     return SummaryWriter(str(out / "tensorboard"), purge_step=epoch + 1)
 
 
-def _epochs(run: Run, out: Path, log: Any, progress: bool) -> None:
+def _epochs(run: Run, out: Path, log: Any, progress: bool, on_epoch: OnEpoch | None) -> None:
     total = run.config.epochs
     with tqdm(total=total, initial=len(run.history), desc="training", unit="epoch", disable=None if progress else True) as bar:
         for epoch in range(len(run.history), total):
@@ -118,6 +147,8 @@ def _epochs(run: Run, out: Path, log: Any, progress: bool) -> None:
             run.history[-1]["seconds"] = perf_counter() - started
             for name, value in run.history[-1].items():
                 log.add_scalar(name, value, epoch + 1)
+            if on_epoch:
+                on_epoch(epoch + 1, run.module)
             save_state(out, run.module, run.optimizer, {"history": run.history, "best": run.best})
             bar.set_postfix(loss=f"{measured['loss']:.3f}", validation=f"{run.history[-1]['validation_accuracy']:.4f}")
             bar.update()
@@ -135,7 +166,7 @@ def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
 
 def _epoch(run: Run, epoch: int) -> dict[str, float]:
     """One pass over the training data; returns the mean loss, the accuracy and the last learning rate."""
-    config, course, timesteps = run.config, run.config.optimizer, METHODS[run.config.method].training_timesteps
+    config, course = run.config, run.config.optimizer
     run.module.train()
     seed, split = epoch_seed(config.seed, epoch), run.dataset.train
     torch.manual_seed(seed)
@@ -146,7 +177,7 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
         set_rate(run.optimizer, rate)
         y = labels.to(run.device)
         with torch.autocast(run.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            output = run.module(images.to(run.device), timesteps)
+            output = run.module(images.to(run.device), run.timesteps)
         loss = LOSSES[config.loss](output.float(), y, config.neuron)
         descend(run.optimizer, loss, config.optimizer)
         loss_sum += loss.item() * len(labels)

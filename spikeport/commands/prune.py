@@ -1,0 +1,79 @@
+"""Prune a trained network in cycles, each retrained with only as many timesteps as its Fisher information needs (Kim et al. 2023, figure 6).
+
+Iterative magnitude pruning: the smallest weights go, the others are trained on from where they are (Han et al. 2015; no rewinding).
+Evaluated at full T. DIR2 is a training directory like any other: quantize, truncate, report. Run again after a kill, it goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import get_args
+
+from spikeport.analysis.jsonable import to_json
+from spikeport.analysis.pruning_page import lead, table_rows
+from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
+from spikeport.export.files import read_json
+from spikeport.pruning import SHARE, SHORTER, prune_stage
+from spikeport.train.pruning import Scope
+from spikeport.workspace import Workspace
+
+EXAMPLES = """examples:
+  spikeport prune runs/digits --out runs/digits-pruned
+  spikeport prune runs/mnist --cycles 5 --epochs 2 --out runs/mnist-pruned
+  spikeport prune runs/mnist --cycles 5 --epochs 2 --t-retrain 8 --beside runs/mnist-pruned --out runs/mnist-pruned-full
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `spikeport prune`."""
+    parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR2", help="where the pruned network goes")
+    parser.add_argument("--cycles", type=int, default=5, metavar="N", help="default 5, as published")
+    parser.add_argument(
+        "--fraction", type=float, default=0.5, metavar="P", help="of the weights left, in each cycle (default 0.5, as published)"
+    )
+    parser.add_argument(
+        "--scope", choices=get_args(Scope), default="global", help="weights compete in the network (default) or in their layer"
+    )
+    parser.add_argument(
+        "--epochs", type=int, metavar="N", help=f"of each cycle (default: those of the first training over {SHORTER}, as published)"
+    )
+    parser.add_argument("--t-retrain", type=int, metavar="T", help="timesteps of retraining (default: from Fisher information)")
+    parser.add_argument("--share", type=float, default=SHARE, metavar="S", help=f"of Fisher information that may be lost (default {SHARE})")
+    parser.add_argument("--beside", type=Path, nargs="+", default=[], metavar="DIR3", help="other runs of prune, for the picture")
+    add_data(parser)
+    add_json(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Prune and print the table."""
+    source, out = Workspace(arguments.directory), Workspace(arguments.out)
+    data = source.dataset(source.trained(), arguments.data_dir)
+    result = prune_stage(
+        source,
+        data,
+        out,
+        progress_bar,
+        cycles=arguments.cycles,
+        fraction=arguments.fraction,
+        scope=arguments.scope,
+        epochs=arguments.epochs,
+        retraining_timesteps=arguments.t_retrain,
+        share=arguments.share,
+        beside=arguments.beside,
+    )
+    out.remember_data(arguments.data_dir or _kept_place(source))
+    head, rows = table_rows(result)
+    emit(
+        arguments,
+        to_json(result),
+        f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}\n{out.pruning.with_suffix('.html')}",
+    )
+    return 0
+
+
+def _kept_place(source: Workspace) -> Path | None:
+    """Where training read the data set."""
+    kept = read_json(source.place)["data_dir"] if source.place.exists() else None
+    return Path(kept) if kept else None
