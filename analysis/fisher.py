@@ -153,6 +153,7 @@ def fisher_information(
     """
     question = Question(timesteps, labels, readout, fresh)
     generator = torch.Generator().manual_seed(seed)
+    device = next((p.device for p in model.parameters()), None)
     found: list[Found] = []
     sizes: list[int] = []
     with in_evaluation(model), torch.random.fork_rng(), tapped(model) if estimator == "sample" else _untapped(model) as taps:
@@ -161,7 +162,7 @@ def fisher_information(
             raise InputError(f"{type(model).__name__} has no linear, convolution or batch-norm layer to take Fisher information of")
         for x, y in batches:
             measure = batch_norms if taps is None else partial(sample_norms, taps=taps)
-            found.append(measure(model, x=x, y=y, question=question, generator=generator))
+            found.append(measure(model, x=x.to(device), y=y.to(device), question=question, generator=generator))
             sizes.append(len(y))
             if progress:
                 progress(len(y))

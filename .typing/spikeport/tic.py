@@ -1,0 +1,1 @@
+../../spikeport/tic.py

@@ -1,0 +1,42 @@
+"""Fisher information during training: what was found after some epochs, one file that grows and survives a kill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.jsonable import from_json, to_json
+from spikeport.export.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class FisherHistory:
+    """Results by epoch (1-based, ascending); `epochs[i]` belongs to `results[i]`."""
+
+    epochs: tuple[int, ...] = ()
+    results: tuple[FisherResult, ...] = ()
+
+    @property
+    def centroids(self) -> tuple[float, ...]:
+        """The information centroid after each of the epochs."""
+        return tuple(result.centroid for result in self.results)
+
+    def with_result(self, epoch: int, result: FisherResult) -> FisherHistory:
+        """With one more; what is there of this epoch and later ones belongs to a run that was taken up before them."""
+        before = sum(e < epoch for e in self.epochs)
+        return replace(self, epochs=(*self.epochs[:before], epoch), results=(*self.results[:before], result))
+
+
+def read_history(path: Path) -> FisherHistory | None:
+    """What `write_history` wrote, None where there is nothing.
+
+    Raises:
+        InputError: a damaged file, or one of another version.
+    """
+    return from_json(FisherHistory, read_json(path)) if path.exists() else None
+
+
+def write_history(history: FisherHistory, path: Path) -> None:
+    """Write JSON, whole."""
+    write_json(path, to_json(history))

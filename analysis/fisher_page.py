@@ -1,0 +1,35 @@
+"""Fisher information for people: a section of the report, a page of its own, and words for the command line."""
+
+from __future__ import annotations
+
+from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.fisher_figures import blocks_figure, centroid_figure, epochs_figure, fisher_figure, groups_figure
+from spikeport.analysis.fisher_history import FisherHistory
+from spikeport.analysis.markup import Node, el
+from spikeport.analysis.page import page, section
+
+
+def fisher_page(fisher: FisherResult, history: FisherHistory | None, title: str) -> str:
+    """A self-contained HTML page."""
+    parts = fisher_section(fisher, history, whole=True)
+    return page(title, "Fisher information over time", parts, foot="All data is in the JSON file beside.")
+
+
+def fisher_section(fisher: FisherResult, history: FisherHistory | None, *, whole: bool = False) -> Node:
+    """Figures by block and by kind of parameter, and over training where it was followed; with the curve itself where `whole`."""
+    figures = [*([fisher_figure(fisher, proposal=fisher.proposal())] if whole else []), blocks_figure(fisher), groups_figure(fisher)]
+    if history:
+        figures += [centroid_figure(history), epochs_figure(history)]
+    return section("Temporal information", describe(fisher), el("div", figures, class_="pair"))
+
+
+def describe(fisher: FisherResult) -> str:
+    """Centroid, proposal and what was left out, in words."""
+    low, high = fisher.intervals.centroid if fisher.intervals else (fisher.centroid, fisher.centroid)
+    limits = f" ({100 * fisher.intervals.confidence:g} % limits {low:.3f} to {high:.3f})" if fisher.intervals else ""
+    out = f" Not in the sums: {', '.join(fisher.left_out)}." if fisher.left_out else ""
+    return (
+        f"Information centroid {fisher.centroid:.3f}{limits} of {fisher.timesteps} timesteps; at most 5 % of the information is still to come "
+        f"after {fisher.proposal(0.05)}. {fisher.samples:,} samples, {fisher.labels} labels, estimator {fisher.estimator}"
+        f"{f' of {fisher.batch}' if fisher.estimator == 'batch' else ''}.{out}"
+    )
