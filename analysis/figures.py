@@ -1,4 +1,4 @@
-"""The report's figures: accuracy over timesteps, Fisher information, and accuracy against energy and latency."""
+"""The report's figures: accuracy over timesteps, and accuracy against energy and latency."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from spikeport.analysis.charts import (
     TOP,
     Frame,
     axes,
-    bars,
     chart,
     dots,
     level,
@@ -16,7 +15,6 @@ from spikeport.analysis.charts import (
     whiskers,
 )
 from spikeport.analysis.cost import Band
-from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.markup import Node, el
 from spikeport.analysis.numbers import percent, points, si, si_scale
 from spikeport.analysis.report import AccuracyCurve, Report
@@ -65,35 +63,6 @@ def _validation_marks(frame: Frame, truncation: Truncation) -> list[Node]:
     marks = level(frame, full - truncation.tolerance, f"tolerance {points(truncation.tolerance)}", "faint")
     marks += whiskers(frame, xs, [full - s.high for s in steps], [full - s.low for s in steps], "second")
     return marks + dots(frame, xs, [100 * s.accuracy for s in steps], notes, "second", 2.5)
-
-
-def fisher_figure(fisher: FisherResult, chosen: int | None, proposal: int | None) -> Node:
-    """I_t as columns, the share still to come as a line, centroid and cut."""
-    steps, peak = fisher.timesteps, max(fisher.per_step) or 1.0
-    xs = list(range(1, steps + 1))
-    frame = Frame(0.4, steps + 0.6, 0, 148)
-    heights = [100 * value / peak for value in fisher.per_step]
-    share = [100 * value for value in fisher.to_come]
-    notes = [f"t = {t}: I = {i:.4g} ± {e:.2g}" for t, i, e in zip(xs, fisher.per_step, fisher.standard_error)]
-    marks = axes(frame, "timestep t", "% of peak (columns), % still to come (line)", steps=steps, y_most=100)
-    marks += bars(frame, xs, heights, notes, "second", 0.62)
-    errors = [100 * e / peak for e in fisher.standard_error]
-    marks += whiskers(frame, xs, [h - e for h, e in zip(heights, errors)], [h + e for h, e in zip(heights, errors)], "second")
-    marks += [
-        line(frame, xs, share, "main"),
-        *dots(frame, xs, share, [f"after t = {t}: {s:.1f} % to come" for t, s in zip(xs, share)], "main", 3),
-    ]
-    marks += upright(frame, fisher.centroid, f"centroid {fisher.centroid:.2f}", "centroid")
-    marks += upright(frame, proposal, f"proposal {proposal}", "faint", level=1) if proposal and proposal != chosen else []
-    marks += upright(frame, chosen, f"T' = {chosen}", "cut", level=2) if chosen else []
-    marks.sort(key=lambda mark: mark.tag == "text")  # words lie above lines
-    caption = (
-        f"columns: Fisher information I_t, accumulated to t (peak {peak:.3g}); line: share of information after t. "
-        f"{fisher.samples:,} samples, {fisher.labels} labels"
-    )
-    return chart(
-        "Fisher information", f"Fisher information over {steps} timesteps, centroid at {fisher.centroid:.2f}", marks, caption=caption
-    )
 
 
 def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Node | None:

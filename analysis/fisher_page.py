@@ -17,7 +17,8 @@ def fisher_page(fisher: FisherResult, history: FisherHistory | None, title: str)
 
 def fisher_section(fisher: FisherResult, history: FisherHistory | None, *, whole: bool = False) -> Node:
     """Figures by block and by kind of parameter, and over training where it was followed; with the curve itself where `whole`."""
-    figures = [*([fisher_figure(fisher, proposal=fisher.proposal())] if whole else []), blocks_figure(fisher), groups_figure(fisher)]
+    figures = [*([fisher_figure(fisher, proposal=fisher.proposal())] if whole else [])]
+    figures += [draw(fisher) for draw, curves in ((blocks_figure, fisher.per_block), (groups_figure, fisher.per_group)) if curves]
     if history:
         figures += [centroid_figure(history), epochs_figure(history)]
     return section("Temporal information", describe(fisher), el("div", figures, class_="pair"))

@@ -16,6 +16,7 @@ import numpy as np
 
 from spikeport.analysis.cost import Cost
 from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.fisher_history import FisherHistory
 from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.analysis.pruning import Pruning
 from spikeport.analysis.rasters import SampleRaster
@@ -74,6 +75,7 @@ class Report:
     semantics: Mapping[str, str]
     accuracy: tuple[AccuracyCurve, ...] = ()
     fisher: FisherResult | None = None
+    fisher_history: FisherHistory | None = None
     truncation: Truncation | None = None
     cost: Cost | None = None
     verification: Verification | None = None

@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 
 from spikeport.analysis.cost import Cost
-from spikeport.analysis.figures import accuracy_figure, fisher_figure, trade_off_figure
+from spikeport.analysis.figures import accuracy_figure, trade_off_figure
+from spikeport.analysis.fisher_figures import fisher_figure
+from spikeport.analysis.fisher_page import fisher_section
 from spikeport.analysis.markup import Child, Node, el
 from spikeport.analysis.numbers import DASH, TIMES, count, percent, points, si, significant
 from spikeport.analysis.page import data_table, section
@@ -22,6 +24,7 @@ def all_sections(report: Report) -> list[Node]:
     made = [
         _accuracy(report),
         _timesteps(report),
+        fisher_section(report.fisher, report.fisher_history) if report.fisher else None,
         robustness_section(report.robustness) if report.robustness else None,
         pruning_section(report.pruning) if report.pruning else None,
         _cost(report),

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 
 from spikeport.analysis.cost import estimate_cost
 from spikeport.analysis.devices import device_named
-from spikeport.analysis.fisher import FisherResult, Labels, fisher_information
+from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.fisher_history import read_history
 from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.analysis.pruning import Pruning
 from spikeport.analysis.rasters import SampleRaster, sample_rasters
@@ -32,8 +32,8 @@ from spikeport.hw.record_file import load_record, save_record
 from spikeport.hw.simulate import Backend, backend
 from spikeport.hw.stimulus import encode
 from spikeport.hw.verify import Verification, verify
+from spikeport.tic import TicConfig, of_trained, write_tic
 from spikeport.train.architecture import ARCHITECTURES
-from spikeport.train.batches import network_input
 from spikeport.train.data import Dataset, Split
 from spikeport.train.qat import FinetuneConfig, finetune
 from spikeport.workspace import Workspace
@@ -44,7 +44,6 @@ SplitName = Literal["validation", "test"]
 STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
 """What the report calls the accuracy that a backend reached."""
 CALIBRATION_SAMPLES = 256
-FISHER_BATCH = 64
 
 
 def quantize_stage(
@@ -90,19 +89,15 @@ def split_of(data: Dataset, name: SplitName) -> Split:
     return data.validation if name == "validation" else data.test
 
 
-def tic_stage(work: Workspace, data: Dataset, out: Path, bar: Bar, *, samples: int, labels: Labels = "true") -> FisherResult:
-    """Fisher information of the trained float network on validation samples."""
+def tic_stage(
+    work: Workspace, data: Dataset, out: Path, bar: Bar, *, samples: int | None = None, config: TicConfig | None = None
+) -> FisherResult:
+    """Fisher information of the trained float network on validation samples, as configured or as usual on so many samples."""
     trained = work.trained()
-    part = data.validation[:samples]
-    batches = [
-        (network_input(torch.from_numpy(part.images[i : i + FISHER_BATCH])), torch.from_numpy(part.labels[i : i + FISHER_BATCH]))
-        for i in range(0, len(part), FISHER_BATCH)
-    ]
-    with bar(len(part), "Fisher information") as progress:
-        result = fisher_information(
-            trained.module, batches, trained.config.timesteps, labels=labels, seed=trained.config.seed, progress=progress
-        )
-    write_json(out, to_json(result))
+    config = config or TicConfig(samples=samples or TicConfig.samples, seed=trained.config.seed)
+    with bar(min(len(data.validation), config.samples), "Fisher information") as progress:
+        result = of_trained(trained.module, data.validation, config, progress)
+    write_tic(result, read_history(work.tic_history), f"{trained.config.arch} on {trained.config.data}", out)
     return result
 
 
@@ -160,6 +155,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         semantics=semantics_of(network),
         accuracy=(*_float_curves(trained.metrics, data), *_quantized_curves(network, found, data), *verified_curves),
         fisher=fisher,
+        fisher_history=read_history(work.tic_history),
         truncation=truncation,
         cost=estimate_cost(network, found["test"], device_named(device), seed=trained.config.seed),
         verification=verification,

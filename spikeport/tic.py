@@ -92,7 +92,7 @@ def of_float_network(
     targets = _checked(labels, len(array), classes, config)[: config.samples]
     module = FloatModule(network)
     for neurons in module.neuron.values():
-        neurons.spike = _with_surrogate(neurons.spike, float(neurons.threshold.abs().mean()))
+        neurons.spike = with_surrogate(neurons.spike, float(neurons.threshold.abs().mean()))
     x = torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
     return fisher_information(
         module,
@@ -144,7 +144,7 @@ def block_name(layer: str) -> str:
     return residual[0] if residual else stage
 
 
-def _with_surrogate(spike: SpikeFunction, threshold: float) -> SpikeFunction:
+def with_surrogate(spike: SpikeFunction, threshold: float) -> SpikeFunction:
     """The same spikes, strict or not, with a gradient."""
     soft = Surrogate(width=threshold or 1.0).spike
 

@@ -1,43 +1,111 @@
-"""Fisher information over timesteps and per layer, and its centroid (temporal information concentration, Kim et al. 2023).
+"""Fisher information over timesteps, by block and kind of parameter, and its centroid (temporal information concentration, Kim et al. 2023).
 
-Estimated on validation samples with the trained float network: per sample (equation 6), all timesteps from one forward pass.
+Of a network trained here, on validation samples; or of any .nir file, on samples that are given. All timesteps come from the same data
+and one forward pass. Writes JSON and, beside it, a page with pictures; with the course over epochs where training followed it (spikeport train --tic-every).
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
+
+from spikeport.analysis.fisher import FisherResult, normalised
+from spikeport.analysis.fisher_page import describe
 from spikeport.analysis.jsonable import to_json
-from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
+from spikeport.analysis.scores import Estimator, Labels
+from spikeport.commands.options import add_data, add_json, add_meaning, emit, progress_bar, table
+from spikeport.commands.sources import load_any
+from spikeport.export.errors import InputError
+from spikeport.hw.stimulus import load_input
 from spikeport.pipeline import tic_stage
+from spikeport.tic import TicConfig, of_float_network, write_tic
 from spikeport.workspace import Workspace
 
 EXAMPLES = """examples:
-  spikeport tic runs/digits --out runs/digits/tic.json
-  spikeport tic runs/mnist --data-dir data --samples 500 --labels sampled --out tic.json
+  spikeport tic runs/digits
+  spikeport tic runs/mnist --data-dir data --samples 1000 --estimator batch --batch 16 --out published.json
+  spikeport tic anyone.nir --from norse --input x.npy --targets y.npy --timesteps 10 --out tic.json
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport tic`."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory")
-    parser.add_argument("--out", type=Path, required=True, metavar="tic.json")
-    parser.add_argument("--samples", type=int, default=256, metavar="N", help="validation samples (default 256)")
-    parser.add_argument("--labels", choices=["true", "sampled"], default="true", help="empirical as published, or drawn from the model")
+    usual = TicConfig()
+    parser.add_argument("network", type=Path, metavar="DIR|NET.nir", help="a training directory, or a .nir file")
+    parser.add_argument("--out", type=Path, metavar="tic.json", help="default DIR/tic.json, which truncation and report read")
+    parser.add_argument("--samples", type=int, default=usual.samples, metavar="N", help="the first N samples (default 256)")
+    parser.add_argument(
+        "--estimator",
+        choices=get_args(Estimator),
+        default=usual.estimator,
+        help="sample: each sample's own gradient (equation 6); batch: the gradient of a batch's mean, as the authors' script",
+    )
+    parser.add_argument("--batch", type=int, default=usual.batch, metavar="B", help="samples of estimator batch (default 16)")
+    parser.add_argument("--labels", choices=get_args(Labels), default=usual.labels, help="true as published, or drawn from the network")
+    parser.add_argument("--timesteps", type=int, metavar="T", help="default: the network's")
+    parser.add_argument("--seed", type=int, metavar="S", help="of sampled labels, noise and intervals (default: the training's, or 0)")
+    parser.add_argument("--input", type=Path, metavar="X.npy", help="of a .nir: (samples, timesteps, *shape), or (samples, *shape) held")
+    parser.add_argument("--targets", type=Path, metavar="Y.npy", help="of a .nir: the right class of every sample, integers")
+    add_meaning(parser)
     add_data(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Estimate and print the curve."""
-    work = Workspace(arguments.directory)
-    data = work.dataset(work.trained(), arguments.data_dir)
-    result = tic_stage(work, data, arguments.out, progress_bar, samples=arguments.samples, labels=arguments.labels)
-    rows = [
-        (t, f"{value:.4g}", f"{error:.2g}", f"{rest:.1%}")
-        for t, (value, error, rest) in enumerate(zip(result.per_step, result.standard_error, result.to_come), 1)
-    ]
-    text = table(rows, ("t", "I_t", "standard error", "share still to come"))
-    emit(arguments, to_json(result), f"{text}\ninformation centroid {result.centroid:.3f} of {result.timesteps}, {result.samples} samples")
+    result = _of_file(arguments) if arguments.network.is_file() else _of_directory(arguments)
+    emit(arguments, _with_views(result), f"{_table(result)}\n{describe(result)}")
     return 0
+
+
+def _config(arguments: argparse.Namespace, seed: int) -> TicConfig:
+    names = ("samples", "estimator", "labels", "batch", "timesteps")
+    return TicConfig(**{name: getattr(arguments, name) for name in names}, seed=seed if arguments.seed is None else arguments.seed)
+
+
+def _of_directory(arguments: argparse.Namespace) -> FisherResult:
+    work = Workspace(arguments.network)
+    trained = work.trained()
+    data = work.dataset(trained, arguments.data_dir)
+    return tic_stage(work, data, arguments.out or work.tic, progress_bar, config=_config(arguments, trained.config.seed))
+
+
+def _of_file(arguments: argparse.Namespace) -> FisherResult:
+    if not arguments.input or not arguments.out:
+        raise InputError(f"{arguments.network} is a file; give samples with --input X.npy, and --out tic.json")
+    config = _config(arguments, 0)
+    network, array = load_any(arguments), load_input(arguments.input)
+    targets = load_input(arguments.targets) if arguments.targets else None
+    with progress_bar(min(len(array), config.samples), "Fisher information") as progress:
+        result = of_float_network(network, array, targets, config, progress)
+    write_tic(result, None, arguments.network.name, arguments.out)
+    return result
+
+
+def _with_views(result: FisherResult) -> dict:
+    """The result as in the file, and what follows from it."""
+    views = {
+        "centroid": result.centroid,
+        "to_come": result.to_come,
+        "proposal": result.proposal(),
+        "normalised": {by: normalised(result.per_block, by) for by in ("peak", "sum")},
+    }
+    return {**to_json(result), **to_json(views)}
+
+
+def _table(result: FisherResult) -> str:
+    nan = ((np.nan, np.nan),) * result.timesteps
+    limits = result.intervals.per_step if result.intervals else nan
+    rest = result.intervals.to_come if result.intervals else nan
+    rows = [
+        (t + 1, f"{result.per_step[t]:.4g}", _span(limits[t], ".4g"), f"{result.to_come[t]:.1%}", _span(rest[t], ".1%"))
+        for t in range(result.timesteps)
+    ]
+    return table(rows, ("t", "I_t", "95 % limits", "still to come", "95 % limits"))
+
+
+def _span(limits: tuple[float, float], form: str) -> str:
+    return "-" if np.isnan(limits[0]) else f"{limits[0]:{form}} .. {limits[1]:{form}}"

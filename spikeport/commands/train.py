@@ -11,6 +11,7 @@ from pathlib import Path
 from spikeport.commands.options import add_json, emit
 from spikeport.commands.training import add_training, training_changes
 from spikeport.config import run_config
+from spikeport.tic import TicConfig, recorder
 from spikeport.train.data import load
 from spikeport.train.trainer import train
 from spikeport.workspace import Workspace
@@ -20,6 +21,7 @@ EXAMPLES = """examples:
   spikeport train --method stbp --data mnist --data-dir data --arch 15C5-P2-40C5-P2-300 --timesteps 5 --epochs 5 --seed 1 --out runs/mnist
   spikeport train --recipe dsr-cifar10-lif-t20 --out runs/dsr
   spikeport train --data digits --out runs/digits --resume
+  spikeport train --data digits --tic-every 5 --out runs/digits
 """
 
 
@@ -29,6 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="C.toml", help="a file with a [train] table; the command line overrules it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in DIR")
+    parser.add_argument(
+        "--tic-every", type=int, metavar="N", help="take the Fisher information on validation data after every N epochs; changes no weight"
+    )
     add_json(parser)
 
 
@@ -38,8 +43,12 @@ def execute(arguments: argparse.Namespace) -> int:
     data = load(config.data, arguments.data_dir, config.seed, config.timesteps)
     if not arguments.resume:
         Workspace(arguments.out).forget_stages()
-    trained = train(config, data, arguments.out, resume=arguments.resume)
-    Workspace(arguments.out).remember_data(arguments.data_dir)
+    work = Workspace(arguments.out)
+    follow = None
+    if arguments.tic_every is not None:
+        follow = recorder(work.tic_history, data.validation, arguments.tic_every, TicConfig(seed=config.seed))
+    trained = train(config, data, work.root, resume=arguments.resume, on_epoch=follow)
+    work.remember_data(arguments.data_dir)
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}
     best = result["test_accuracy"][-1]
     emit(
