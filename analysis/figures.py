@@ -58,10 +58,11 @@ def _validation_marks(frame: Frame, truncation: Truncation) -> list[Node]:
     steps, full = truncation.steps, 100 * truncation.steps[-1].accuracy
     xs = [s.timesteps + 0.14 for s in steps]
     notes = [
-        f"validation, T' = {s.timesteps}: {percent(s.accuracy)}, loss {s.loss:.2f} ({s.low:.2f} to {s.high:.2f}) points" for s in steps
+        f"validation, T' = {s.timesteps}: {percent(s.accuracy)}, loss {s.losses.full.value:.2f} ({s.losses.full.low:.2f} to {s.losses.full.high:.2f}) points"
+        for s in steps
     ]
     marks = level(frame, full - truncation.tolerance, f"tolerance {points(truncation.tolerance)}", "faint")
-    marks += whiskers(frame, xs, [full - s.high for s in steps], [full - s.low for s in steps], "second")
+    marks += whiskers(frame, xs, [full - s.losses.full.high for s in steps], [full - s.losses.full.low for s in steps], "second")
     return marks + dots(frame, xs, [100 * s.accuracy for s in steps], notes, "second", 2.5)
 
 

@@ -88,6 +88,8 @@ def _how_chosen(report: Report) -> str:
     truncation = report.truncation
     if truncation is None:
         return "truncation not run"
+    if not truncation.shown:
+        return f"nothing shown: loss below {points(truncation.tolerance)} against the float network"
     if truncation.chosen == truncation.timesteps:
         return f"none can go: loss below {points(truncation.tolerance)} not shown"
     return f"loss below {points(truncation.tolerance)} with {100 * truncation.confidence:g} % confidence"

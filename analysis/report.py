@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.analysis.cost import Cost
+from spikeport.analysis.exit_cost import ExitCost
 from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.fisher_history import FisherHistory
 from spikeport.analysis.jsonable import from_json, to_json
@@ -28,7 +29,7 @@ from spikeport.export.network import Input, QuantizedNetwork
 from spikeport.hw.fanout import synapses
 from spikeport.hw.verify import Verification
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a field changes its meaning or goes away."""
 
 PACKAGES = ("spikeport", "torch", "numpy", "lava-nc", "nir", "onnxruntime")
@@ -78,6 +79,7 @@ class Report:
     fisher_history: FisherHistory | None = None
     truncation: Truncation | None = None
     cost: Cost | None = None
+    exit_cost: ExitCost | None = None
     verification: Verification | None = None
     robustness: Robustness | None = None
     pruning: Pruning | None = None

@@ -7,23 +7,22 @@ from collections.abc import Mapping, Sequence
 
 from spikeport.analysis.cost import Cost
 from spikeport.analysis.figures import accuracy_figure, trade_off_figure
-from spikeport.analysis.fisher_figures import fisher_figure
 from spikeport.analysis.fisher_page import fisher_section
 from spikeport.analysis.markup import Child, Node, el
-from spikeport.analysis.numbers import DASH, TIMES, count, percent, points, si, significant
+from spikeport.analysis.numbers import DASH, TIMES, count, percent, si, significant
 from spikeport.analysis.page import data_table, section
 from spikeport.analysis.pruning_page import pruning_section
 from spikeport.analysis.raster_figure import raster_figure
 from spikeport.analysis.report import AccuracyCurve, Report
 from spikeport.analysis.robustness_page import robustness_section
-from spikeport.analysis.truncation import Truncation
+from spikeport.analysis.timesteps_page import timesteps_section
 
 
 def all_sections(report: Report) -> list[Node]:
     """Those that there is something to say in, in order."""
     made = [
         _accuracy(report),
-        _timesteps(report),
+        timesteps_section(report),
         fisher_section(report.fisher, report.fisher_history) if report.fisher else None,
         robustness_section(report.robustness) if report.robustness else None,
         pruning_section(report.pruning) if report.pruning else None,
@@ -53,57 +52,6 @@ def _accuracy_table(curves: Sequence[AccuracyCurve], full: int, chosen: int) -> 
 
 def _or_dash(accuracy: float | None) -> str:
     return DASH if accuracy is None else percent(accuracy)
-
-
-def _timesteps(report: Report) -> Node | None:
-    fisher, truncation = report.fisher, report.truncation
-    if not fisher and not truncation:
-        return None
-    figure = (
-        fisher_figure(fisher, truncation.chosen if truncation else None, truncation.proposal if truncation else None) if fisher else None
-    )
-    return section("Timesteps", None, el("div", figure, _decision(truncation) if truncation else None, class_="pair"))
-
-
-def _decision(truncation: Truncation) -> Node:
-    columns = ["T'", "accuracy", "loss, points", f"{100 * truncation.confidence:g} % limits", "verdict"]
-    rows = [
-        [
-            str(s.timesteps),
-            percent(s.accuracy),
-            f"{s.loss:.2f}",
-            f"{s.low:.2f} to {s.high:.2f}" if s.verdict != "reference" else "",
-            s.verdict,
-        ]
-        for s in truncation.steps
-    ]
-    return el(
-        "div",
-        el("p", _statement(truncation)),
-        data_table(columns, rows, (0, 1, 2, 3), "Decision on the number of timesteps"),
-        _confirmation(truncation),
-    )
-
-
-def _statement(truncation: Truncation) -> str:
-    proposal = f" Fisher information proposed {truncation.proposal}." if truncation.proposal else ""
-    if truncation.chosen == truncation.timesteps:
-        return f"No smaller number of timesteps was shown to lose less than {points(truncation.tolerance)}.{proposal}"
-    return (
-        f"With {100 * truncation.confidence:g} % confidence, {truncation.chosen} timesteps lose less than {points(truncation.tolerance)} against "
-        f"{truncation.timesteps} ({truncation.samples:,} validation samples; {truncation.method}).{proposal}"
-    )
-
-
-def _confirmation(truncation: Truncation) -> Node | None:
-    test = truncation.test
-    if test is None:
-        return None
-    text = (
-        f"Confirmed on {test.samples:,} test samples: {percent(test.accuracy_chosen)} at T' = {truncation.chosen}, {percent(test.accuracy_full)} at "
-        f"T = {truncation.timesteps}; loss {test.loss:.2f} points ({test.low:.2f} to {test.high:.2f})."
-    )
-    return el("p", text)
 
 
 def _cost(report: Report) -> Node | None:

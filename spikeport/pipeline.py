@@ -11,7 +11,9 @@ from typing import Literal
 import numpy as np
 
 from spikeport.analysis.cost import estimate_cost
-from spikeport.analysis.devices import device_named
+from spikeport.analysis.devices import Device, device_named
+from spikeport.analysis.early_exit import exit_steps, margins_over_time
+from spikeport.analysis.exit_cost import ExitCost, exit_cost
 from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.fisher_history import read_history
 from spikeport.analysis.jsonable import from_json, to_json
@@ -20,7 +22,7 @@ from spikeport.analysis.rasters import SampleRaster, sample_rasters
 from spikeport.analysis.render import write_page
 from spikeport.analysis.report import AccuracyCurve, Report, accuracy_curve, installed_versions, network_facts, semantics_of, write_report
 from spikeport.analysis.robustness import Robustness
-from spikeport.analysis.truncation import Truncation, confirmed, truncate, with_proposal
+from spikeport.analysis.truncation import Truncation
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json
 from spikeport.export.network import QuantizedNetwork
@@ -101,19 +103,6 @@ def tic_stage(
     return result
 
 
-def truncate_stage(work: Workspace, data: Dataset, out: Path, bar: Bar, *, tolerance: float) -> Truncation:
-    """Choose T' on validation data, confirm it once on test data, and write the network that is deployed."""
-    network, found = records(work, data, bar)
-    correct = {split: correct_over_time(r.output, split_of(data, split).labels, network.readout) for split, r in found.items()}
-    result = truncate(correct["validation"], tolerance)
-    if work.tic.exists():
-        result = with_proposal(result, from_json(FisherResult, read_json(work.tic)))
-    result = confirmed(result, correct["test"])
-    write_nir(network.with_timesteps(result.chosen), work.deployed)
-    write_json(out, to_json(result))
-    return result
-
-
 def verify_stage(work: Workspace, data: Dataset, bar: Bar, *, backends: Sequence[str], samples: int) -> Verification:
     """Compare backends on the first test samples, and keep each backend's accuracy on them."""
     network = read_nir(work.network)
@@ -148,6 +137,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
     fisher = from_json(FisherResult, read_json(work.tic)) if work.tic.exists() else None
     truncation = from_json(Truncation, read_json(work.truncation)) if work.truncation.exists() else None
     verification, verified_curves = _verification(work)
+    chip, seed = device_named(device), trained.config.seed
     report = Report(
         title=f"{ARCHITECTURES.get(trained.config.arch, trained.config.arch)} on {trained.config.data}",
         subtitle=f"trained with {trained.config.method}, {data.source}, reported {time.strftime('%Y-%m-%d')}",
@@ -157,12 +147,13 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         fisher=fisher,
         fisher_history=read_history(work.tic_history),
         truncation=truncation,
-        cost=estimate_cost(network, found["test"], device_named(device), seed=trained.config.seed),
+        cost=estimate_cost(network, found["test"], chip, seed=seed),
+        exit_cost=_exit_cost(network, found["test"], chip, truncation, seed),
         verification=verification,
         robustness=from_json(Robustness, read_json(work.robustness)) if work.robustness.exists() else None,
         pruning=from_json(Pruning, read_json(work.pruning)) if work.pruning.exists() else None,
         samples=_rasters(network, data),
-        seeds={"seed": trained.config.seed},
+        seeds={"seed": seed},
         versions=installed_versions(),
         configuration=configuration or {"train": to_json(trained.config)},
         warnings=_warnings(network, found),
@@ -188,6 +179,14 @@ def _quantized_curves(network: QuantizedNetwork, found: dict[SplitName, SpikeRec
         accuracy_curve("quantized", split, correct_over_time(record.output, split_of(data, split).labels, network.readout))
         for split, record in found.items()
     ]
+
+
+def _exit_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device, truncation: Truncation | None, seed: int) -> ExitCost | None:
+    """What the exit that was chosen costs on the record's samples."""
+    if not truncation or not truncation.exit or truncation.exit.threshold is None:
+        return None
+    steps = exit_steps(margins_over_time(record.output, network.readout), truncation.exit.threshold)
+    return exit_cost(network, record, device, steps, seed=seed)
 
 
 def _rasters(network: QuantizedNetwork, data: Dataset, count: int = 3) -> tuple[SampleRaster, ...]:

@@ -13,6 +13,8 @@ from random_networks import random_network, random_stimulus
 
 from spikeport.analysis.cost import estimate_cost
 from spikeport.analysis.devices import LOIHI1, LOIHI2
+from spikeport.analysis.early_exit import choose_threshold, exit_confirmed
+from spikeport.analysis.exit_cost import exit_cost
 from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.numbers import count, nice_ticks, percent, si
 from spikeport.analysis.rasters import SHOWN, sample_rasters
@@ -26,7 +28,7 @@ from spikeport.analysis.report import (
     semantics_of,
     write_report,
 )
-from spikeport.analysis.truncation import confirmed, truncate, with_proposal
+from spikeport.analysis.truncation import Truncation, confirmed, truncate, with_proposal
 from spikeport.export.errors import InputError
 from spikeport.export.files import write_json
 from spikeport.hw import reference
@@ -41,12 +43,21 @@ def verification(differences: int = 0) -> Verification:
     return Verification(("engine", "lava"), 50, 6, ("pop0",), 12_345_678, 98_765, 3000, {"engine": 0, "lava": differences}, first)
 
 
+def full_truncation(correct: np.ndarray, fisher: FisherResult) -> Truncation:
+    """Cut and exit, both shown: the margin grows with the timesteps, and is 9 where the answer is wrong."""
+    floating = correct[:, -1]
+    margins = np.where(correct, 100 * np.arange(1, 7), 9)
+    found = confirmed(with_proposal(truncate(correct, floating, 1.0), fisher), correct[:100], floating[:100])
+    exits = exit_confirmed(choose_threshold(correct, margins, floating, 1.0), correct[:100], margins[:100], floating[:100])
+    return replace(found, exit=exits, lava=verification(), lava_absent="")
+
+
 def full_report(seed: int = 8, text: str = "digits") -> Report:
-    """A report with every stage, on a random network's real record; accuracies are drawn."""
+    """A report with every stage, on a random network's real record; accuracies are drawn, alike for every seed."""
     network = random_network(seed).with_timesteps(6)
     stimulus = random_stimulus(seed, network)
     record = reference.run(network, stimulus, "spikes")
-    correct = np.random.default_rng(seed).random((800, 6)) < [0.5, 0.9, 1, 1, 1, 1]
+    correct = np.random.default_rng(8).random((800, 6)) < [0.5, 0.9, 1, 1, 1, 1]
     fisher = FisherResult(
         (4.0, 3.0, 2.0, 1.0, 1.0, 1.0), (0.1,) * 6, (4.0, 1.0, 0.5, 0.0, 0.0, 0.0), {text: (1.0,) * 6}, 64, "true", "mean", 0
     )
@@ -61,7 +72,8 @@ def full_report(seed: int = 8, text: str = "digits") -> Report:
             accuracy_curve(text, "test", correct[:50]),
         ),
         fisher=fisher,
-        truncation=confirmed(with_proposal(truncate(correct, 1.0), fisher), correct[:100]),
+        truncation=full_truncation(correct, fisher),
+        exit_cost=exit_cost(network, record, LOIHI2, np.full(len(record), 4)),
         cost=estimate_cost(network, record, LOIHI2),
         verification=verification(),
         samples=sample_rasters(network, stimulus, record, np.array([0, 1, 2])),
@@ -145,7 +157,7 @@ def test_the_page_is_self_contained(tmp_path):
 def test_pictures_say_what_they_show():
     page = Page(render(full_report()))
     drawings = [attributes for tag, attributes in page.tags if tag == "svg" and "aria-hidden" not in attributes]
-    assert len(drawings) == 4 + 3
+    assert len(drawings) == 6 + 3
     assert all(attributes.get("aria-label") for attributes in drawings)
     assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
 
@@ -168,6 +180,29 @@ def test_the_page_says_what_was_found():
     assert "Not in these figures" in words and "host and input/output" in words
     for layer in report.cost.layers:
         assert layer.name in words
+
+
+def test_the_cut_and_the_exit_are_told_with_their_losses():
+    report = full_report()
+    cut, exits = report.truncation, report.truncation.exit
+    words = " ".join(Page(render(report)).text.split())
+    assert f"{cut.chosen} timesteps lose less than 1 point against 6 and against the float network" in words
+    for loss in (cut.steps[0].losses.floating, cut.test.losses.full, exits.losses.floating, exits.test.losses.full):
+        assert f"{loss.value:.2f} ({loss.low:.2f} to {loss.high:.2f})" in words
+    assert "In real Lava at T' = 6: equal spike for spike in 12,345,678 neuron-steps" in words
+    assert f"largest score leads by {exits.threshold:,}" in words and f"mean {exits.mean_steps:.2f}" in words
+    assert si(report.exit_cost.dynamic.mean[0], "J") in words
+
+
+def test_what_was_not_shown_is_not_claimed():
+    report = full_report()
+    steps = tuple(replace(s, verdict="not shown") for s in report.truncation.steps)
+    exits = replace(report.truncation.exit, threshold=None, losses=None)
+    cut = replace(report.truncation, steps=steps, chosen=6, exit=exits, lava=None, lava_absent="no Lava here")
+    words = " ".join(Page(render(replace(report, truncation=cut, exit_cost=None))).text.split())
+    assert "No number of timesteps was shown to lose less than 1 point against the float network" in words
+    assert "Not confirmed in Lava: no Lava here." in words and "no margin was shown to be safe" in words
+    assert "timesteps lose less than" not in words and "is not shown to lose less than 1 point against the float network (" in words
 
 
 def test_a_failed_verification_is_told_with_its_first_difference():

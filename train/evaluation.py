@@ -34,17 +34,25 @@ def readout_currents(
         module.train(training)
 
 
-def evaluate(
+def right_over_time(
     module: nn.Module, images: np.ndarray, labels: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
-) -> np.ndarray:
-    """Fraction of correct samples after 1..T timesteps, float64 `(T,)`: the largest accumulated current wins.
+) -> Iterator[np.ndarray]:
+    """Whether samples are right after 1..T timesteps, bool `(n, T)`, batch after batch: the largest accumulated current wins.
 
     images: `(samples, *shape)` or `(samples, timesteps, *shape)`, see `train.dataset.Split`; labels: int64 `(samples,)`.
     """
-    correct = np.zeros(timesteps)
     start = 0
     for currents in readout_currents(module, images, timesteps, device=device):
-        answers = currents.cumsum(0).argmax(-1).numpy()
-        correct += (answers == labels[start : start + answers.shape[1]]).sum(axis=1)
-        start += answers.shape[1]
+        answers = currents.cumsum(0).argmax(-1).numpy().T
+        yield answers == labels[start : start + len(answers), None]
+        start += len(answers)
+
+
+def evaluate(
+    module: nn.Module, images: np.ndarray, labels: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
+) -> np.ndarray:
+    """Fraction of correct samples after 1..T timesteps, float64 `(T,)`; arguments as in `right_over_time`."""
+    correct = np.zeros(timesteps)
+    for right in right_over_time(module, images, labels, timesteps, device=device):
+        correct += right.sum(axis=0)
     return correct / len(labels)

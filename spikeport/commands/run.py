@@ -19,9 +19,10 @@ from spikeport.commands.training import add_training, training_changes
 from spikeport.commands.verify import TESTABLE
 from spikeport.config import RunConfig, run_config
 from spikeport.hw.simulate import backend
-from spikeport.pipeline import quantize_stage, report_stage, tic_stage, truncate_stage, verify_stage
+from spikeport.pipeline import quantize_stage, report_stage, tic_stage, verify_stage
 from spikeport.train.data import load
 from spikeport.train.trainer import train
+from spikeport.truncation import LAVA_SAMPLES, truncate_stage
 from spikeport.workspace import Workspace
 
 EXAMPLES = """examples:
@@ -59,11 +60,12 @@ def execute(arguments: argparse.Namespace) -> int:
         work, data, work.network, weight_bits=config.weight_bits, per_channel=config.per_channel, finetune_epochs=config.finetune_epochs
     )
     tic_stage(work, data, work.tic, progress_bar, samples=FISHER_SAMPLES)
-    truncate_stage(work, data, work.truncation, progress_bar, tolerance=config.tolerance)
+    lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
+    cut = truncate_stage(work, data, work.truncation, progress_bar, tolerance=config.tolerance, lava_samples=lava_samples)
     verification = verify_stage(work, data, progress_bar, backends=backends, samples=config.verify_samples)
     report = report_stage(work, data, progress_bar, device=config.device, configuration=_settings(config))
     emit(arguments, to_json(report), describe(report, work))
-    return 0 if verification.equal else 1
+    return 0 if verification.equal and (cut.lava is None or cut.lava.equal) else 1
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -92,4 +94,13 @@ def describe(report: Report, work: Workspace) -> str:
     assert stamp
     verdict = "equal, spike for spike" if stamp.equal else f"DIFFERENT: {stamp.first}"
     proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({stamp.compared} neuron-steps, {stamp.spikes} spikes, {stamp.samples} samples)"
-    return "\n".join([table(rows, ("", f"T = {full}", f"T' = {cut}", "")), proof, f"report: {work.root / 'report.html'}"])
+    lines = [table(rows, ("", f"T = {full}", f"T' = {cut}", "")), *_describe_exit(report), proof, f"report: {work.root / 'report.html'}"]
+    return "\n".join(lines)
+
+
+def _describe_exit(report: Report) -> list[str]:
+    found, cost = report.truncation.exit if report.truncation else None, report.exit_cost
+    if not (found and found.test and cost):
+        return []
+    price = f"{si(cost.dynamic.mean[0], 'J')}, {si(cost.latency.mean[0], 's')}"
+    return [f"early exit at a margin of {found.threshold}: {found.test.accuracy_chosen:.2%} in {found.mean_steps:.2f} timesteps, {price}"]

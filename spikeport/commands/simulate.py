@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from spikeport.analysis.early_exit import exit_steps, margins_over_time
 from spikeport.commands.options import add_json, add_meaning, emit, progress_bar
 from spikeport.commands.sources import load_any, load_quantized
 from spikeport.export.errors import InputError
 from spikeport.export.float_simulate import simulate_float
-from spikeport.export.network import FloatNetwork, Network
-from spikeport.hw.record import RecordLevel
+from spikeport.export.network import FloatNetwork, Network, QuantizedNetwork
+from spikeport.hw.record import RecordLevel, SpikeRecord, answers_over_time
 from spikeport.hw.record_file import save_arrays, save_record
 from spikeport.hw.simulate import BACKENDS, backend
 from spikeport.hw.stimulus import encode, load_input
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="OUT.npz")
     parser.add_argument("--backend", choices=["torch", *BACKENDS], default="engine")
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's, or the input's")
+    parser.add_argument("--exit-margin", type=int, metavar="M", help="say when each sample could stop (from spikeport truncate)")
     parser.add_argument("--record", choices=["output", "all"], default="output", help="all: every spike of every neuron node too")
     add_meaning(parser)
     add_json(parser)
@@ -46,13 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run, write, and say what was written."""
+    if arguments.exit_margin is not None and (arguments.exit_margin < 1 or arguments.backend == "torch"):
+        raise InputError(
+            f"--exit-margin is {arguments.exit_margin} on {arguments.backend}; give a margin of 1 or more and a backend in integers"
+        )
     if arguments.backend == "torch":
         summary = _run_float(arguments)
     else:
         summary = _run_integer(arguments)
-    text = f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {summary['spikes']} spikes"
+    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {summary['spikes']} spikes"]
+    if "exit" in summary:
+        lines.append(f"early exit: {summary['exit']['mean_steps']:.2f} of {summary['shape'][1]} timesteps on average")
     lost = {name: count for name, count in summary.get("overflows", {}).items() if count}
-    emit(arguments, summary, text + (f"\nwarning: registers left their range, neuron-steps by node: {lost}" if lost else ""))
+    if lost:
+        lines.append(f"warning: registers left their range, neuron-steps by node: {lost}")
+    emit(arguments, summary, "\n".join(lines))
     return 0
 
 
@@ -70,7 +80,15 @@ def _run_integer(arguments: argparse.Namespace) -> dict:
         "spikes": sum(spikes.values()),
         "spikes_by_node": spikes,
         "overflows": dict(record.overflows),
+        **({"exit": _exit(network, record, arguments.exit_margin)} if arguments.exit_margin else {}),
     }
+
+
+def _exit(network: QuantizedNetwork, record: SpikeRecord, margin: int) -> dict:
+    """Timesteps after which each sample stops, and its answer there."""
+    steps = exit_steps(margins_over_time(record.output, network.readout), margin)
+    answers = answers_over_time(record.output, network.readout)[np.arange(len(steps)), steps - 1]
+    return {"steps": steps.tolist(), "answers": answers.tolist(), "mean_steps": float(steps.mean())}
 
 
 def _run_float(arguments: argparse.Namespace) -> dict:

@@ -1,7 +1,8 @@
-"""Find the fewest timesteps T' whose accuracy loss stays below the tolerance, with 95 % confidence.
+"""Find the fewest timesteps T' whose accuracy loss stays below the tolerance, with 95 % confidence, and an early exit with the same.
 
-Chosen on validation data from one record in fixed point by an exact paired test, confirmed once on test data. Needs DIR/network.nir.
-Writes DIR/deployed.nir, the network with T'.
+Chosen on validation data from one record in fixed point by exact paired tests against T timesteps and against the float network,
+confirmed once on test data, and at T' in real Lava. Needs DIR/network.nir. Writes DIR/deployed.nir, the network with T'.
+Exit status 1 if Lava differs from the reference.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spikeport.analysis.early_exit import EarlyExit
+from spikeport.analysis.guarantee import Confirmation, Loss
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.truncation import Truncation
 from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
-from spikeport.pipeline import truncate_stage
+from spikeport.commands.verify import describe as describe_verification
+from spikeport.truncation import LAVA_SAMPLES, truncate_stage
 from spikeport.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport truncate runs/mnist --tolerance 0.5 --out runs/mnist/truncation.json
+  spikeport truncate runs/mnist --lava-samples 0 --out runs/mnist/truncation.json     where Lava is not installed
 """
 
 
@@ -25,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory with network.nir in it")
     parser.add_argument("--tolerance", type=float, default=0.5, metavar="P", help="accuracy loss in percentage points (default 0.5)")
     parser.add_argument("--out", type=Path, required=True, metavar="truncation.json")
+    parser.add_argument(
+        "--lava-samples",
+        type=int,
+        default=LAVA_SAMPLES,
+        metavar="N",
+        help=f"test samples run in Lava at T' (default {LAVA_SAMPLES}; 0: none)",
+    )
     add_data(parser)
     add_json(parser)
 
@@ -33,18 +45,45 @@ def execute(arguments: argparse.Namespace) -> int:
     """Choose, confirm and print."""
     work = Workspace(arguments.directory)
     data = work.dataset(work.trained(), arguments.data_dir)
-    result = truncate_stage(work, data, arguments.out, progress_bar, tolerance=arguments.tolerance)
+    result = truncate_stage(work, data, arguments.out, progress_bar, tolerance=arguments.tolerance, lava_samples=arguments.lava_samples)
     emit(arguments, to_json(result), describe(result))
-    return 0
+    return 1 if result.lava and not result.lava.equal else 0
 
 
 def describe(result: Truncation) -> str:
-    """The tests as a table and the choice in words."""
-    rows = [(s.timesteps, f"{s.accuracy:.2%}", f"{s.loss:+.2f}", f"{s.low:+.2f} .. {s.high:+.2f}", s.verdict) for s in result.steps]
-    lines = [table(rows, ("T'", "validation", "loss (points)", "95 % limits", "loss below tolerance"))]
-    lines.append(f"T' = {result.chosen} of {result.timesteps} (tolerance {result.tolerance:g} points, {result.samples} validation samples)")
+    """The tests as a table, the choices in words, and what confirmed them."""
+    rows = [(s.timesteps, f"{s.accuracy:.2%}", _limits(s.losses.full), _limits(s.losses.floating), s.verdict) for s in result.steps]
+    limits = f"{result.confidence:.0%} limits"
+    head = ("T'", "validation", f"loss against T ({limits})", f"loss against float ({limits})", "loss below tolerance")
+    claim = f"tolerance {result.tolerance:g} points, {result.samples} validation samples" + ("" if result.shown else "; nothing was shown")
+    lines = [table(rows, head), f"T' = {result.chosen} of {result.timesteps} ({claim})"]
     if result.proposal:
         lines.append(f"Fisher information proposes T' = {result.proposal}")
     if result.test:
-        lines.append(f"test: {result.test.accuracy_full:.2%} at T, {result.test.accuracy_chosen:.2%} at T'")
+        lines.append(_confirmed(f"T' = {result.chosen}", result.test, result))
+    lines.append(
+        "Lava: " + describe_verification(result.lava).partition(": ")[2] if result.lava else f"Lava: skipped, {result.lava_absent}"
+    )
+    lines += _describe_exit(result.exit, result) if result.exit else []
     return "\n".join([*lines, *([f"note: {result.warning}"] if result.warning else [])])
+
+
+def _describe_exit(found: EarlyExit, result: Truncation) -> list[str]:
+    if found.threshold is None or found.test is None:
+        return ["early exit: no margin was shown to be safe"]
+    shares = ", ".join(f"{share:.1%}" for share in found.exits)
+    return [
+        f"early exit at a margin of {found.threshold}: {found.mean_steps:.2f} timesteps on average ({shares} after 1 to {result.timesteps})",
+        _confirmed("early exit", found.test, result),
+    ]
+
+
+def _confirmed(what: str, test: Confirmation, result: Truncation) -> str:
+    return (
+        f"test, {what}: {test.accuracy_chosen:.2%} (T: {test.accuracy_full:.2%}, float: {test.accuracy_floating:.2%}); loss "
+        f"{_limits(test.losses.full)} and {_limits(test.losses.floating)} points; the test data {test.verdict(result.tolerance)}"
+    )
+
+
+def _limits(loss: Loss) -> str:
+    return f"{loss.value:+.2f} ({loss.low:+.2f} .. {loss.high:+.2f})"
