@@ -117,7 +117,7 @@ def _start(config: TrainConfig, dataset: Dataset, device: str, retraining: Retra
 def _finished(config: TrainConfig, out: Path) -> bool:
     """Whether `out` holds the finished run of this configuration; refuses one of another."""
     if (out / CONFIG).is_file() and read_config(out / CONFIG) != config:
-        raise InputError(f"{out} holds a run of another configuration; choose another --out, or leave out --resume to replace it")
+        raise InputError(f"{out} holds a run of another configuration; choose another folder, or delete that one")
     return (out / METRICS).is_file() and not (out / STATE).is_file() and "test_accuracy" in load(out).metrics
 
 
