@@ -46,6 +46,10 @@ def test_run_ends_in_a_report_that_holds(workspace):
     page = (workspace / "report.html").read_text(encoding="utf-8")
     assert "http://" not in page.replace("http://www.w3.org", "") and "src=" not in page.replace('src="data:', "")
     assert read_nir(workspace / "deployed.nir").timesteps == report.chosen
+    cut = report.truncation
+    assert cut and cut.lava and cut.lava.equal and (cut.lava.samples, cut.lava.timesteps) == (12, cut.chosen)
+    assert "In real Lava at T&#x27; = " in page or "In real Lava at T' = " in page
+    assert "Early exit" in page and "What is saved" in page
 
 
 @pytest.mark.lava

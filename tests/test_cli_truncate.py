@@ -1,0 +1,106 @@
+"""`spikeport truncate` and what follows from it, from the command line: the answer, Lava's part in it, and early exit on new input."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikeport.analysis.jsonable import from_json
+from spikeport.analysis.truncation import Truncation
+from spikeport.cli import main
+from spikeport.export.errors import InputError
+from spikeport.export.files import read_json
+from spikeport.export.nir_file import read_nir
+from spikeport.hw import reference
+from spikeport.train.data import load
+from spikeport.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("trained")
+    assert main(["train", "--data", "digits", "--arch", "8C3-P2-32", "--epochs", "8", "--timesteps", "3", "--out", str(out)]) == 0
+    assert main(["quantize", str(out), "--out", str(out / "network.nir")]) == 0
+    return out
+
+
+def truncate(folder: Path, *more: str) -> tuple[int, Truncation]:
+    status = main(["truncate", str(folder), "--tolerance", "4", "--out", str(folder / "truncation.json"), *more])
+    return status, from_json(Truncation, read_json(folder / "truncation.json"))
+
+
+def answering(monkeypatch, run) -> None:
+    """Put `run` where Lava would be, or raise it."""
+
+    def backend(name: str):
+        assert name == "lava"
+        if isinstance(run, Exception):
+            raise run
+        return run
+
+    monkeypatch.setattr("spikeport.truncation.backend", backend)
+
+
+def test_without_lava_one_line_says_so_and_the_rest_is_done(trained, monkeypatch, capsys):
+    answering(monkeypatch, InputError("Intel's Lava cannot be imported; run on Python 3.10"))
+    status, found = truncate(trained)
+    assert status == 0 and found.lava is None and "cannot be imported" in found.lava_absent
+    assert "\nLava: skipped, Intel's Lava cannot be imported; run on Python 3.10\n" in capsys.readouterr().out
+    assert read_nir(trained / "deployed.nir").timesteps == found.chosen
+    assert main(["report", str(trained)]) == 0
+    page = (trained / "report.html").read_text(encoding="utf-8")
+    assert "Not confirmed in Lava: Intel" in page and "In real Lava at" not in page
+
+
+def test_lava_runs_so_many_samples_for_the_chosen_timesteps(trained, monkeypatch, capsys):
+    answering(monkeypatch, reference.run)
+    status, found = truncate(trained, "--lava-samples", "7")
+    assert status == 0 and found.lava and found.lava.equal and found.lava_absent == ""
+    assert (found.lava.samples, found.lava.timesteps, found.lava.backends) == (7, found.chosen, ("lava",))
+    assert truncate(trained, "--lava-samples", "0")[1].lava_absent == "no samples were asked for"
+    assert "loss against float" in capsys.readouterr().out
+
+
+def test_a_lava_that_differs_fails_the_command(trained, monkeypatch, capsys):
+    def other(network, stimulus, record="counts", **options):
+        found = reference.run(network, stimulus, record, **options)
+        return replace(found, spikes={name: ~spikes for name, spikes in found.spikes.items()})
+
+    answering(monkeypatch, other)
+    status, found = truncate(trained, "--lava-samples", "2")
+    assert status == 1 and found.lava and not found.lava.equal
+    assert "lava differs first in" in capsys.readouterr().out
+
+
+def test_a_negative_number_of_samples_is_refused(trained, tmp_path, capsys):
+    out = tmp_path / "t.json"
+    assert main(["truncate", str(trained), "--lava-samples", "-1", "--out", str(out)]) == 2
+    assert "--lava-samples is -1" in capsys.readouterr().err and not out.exists()
+
+
+def test_the_float_reference_is_the_trained_network(trained):
+    """The accuracy that the losses are taken against is that which training measured."""
+    _, found = truncate(trained, "--lava-samples", "0")
+    metrics = Workspace(trained).trained().metrics
+    assert found.accuracy_floating == pytest.approx(metrics["validation_accuracy"][-1])
+    assert found.test and found.test.accuracy_floating == pytest.approx(metrics["test_accuracy"][-1])
+
+
+def test_simulate_stops_each_sample_where_the_exit_was_confirmed(trained, tmp_path, capsys):
+    _, found = truncate(trained, "--lava-samples", "0")
+    assert found.exit and found.exit.threshold and found.exit.test
+    test = load("digits").test
+    np.save(tmp_path / "x.npy", test.images)
+    command = ["simulate", str(trained / "network.nir"), "--input", str(tmp_path / "x.npy"), "--out", str(tmp_path / "o.npz")]
+    capsys.readouterr()
+    assert main([*command, "--exit-margin", str(found.exit.threshold), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["exit"]
+    assert said["mean_steps"] == pytest.approx(found.exit.mean_steps) and said["mean_steps"] < 3
+    assert (np.array(said["answers"]) == test.labels).mean() == pytest.approx(found.exit.test.accuracy_chosen)
+    for wrong in (["--exit-margin", "0"], ["--exit-margin", "5", "--backend", "torch"]):
+        assert main([*command, *wrong]) == 2
+        assert "--exit-margin is" in capsys.readouterr().err
