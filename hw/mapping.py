@@ -165,7 +165,7 @@ class _Split:
 def _best_split(network: QuantizedNetwork, population: Population, chip: Chip, made: Mapping[str, _Split]) -> _Split:
     """The best encodings, each tried on as few cores as it fits on; where none fits, on as many as the neurons alone would need."""
     layout, incoming = _layout(network, population), network.incoming(population.name)
-    blocks = [block for block in _blocks(layout) if prod(block) <= chip.core.neurons]
+    blocks = [block for block in _blocks(layout) if prod(block) <= chip.core.neurons] or _blocks(layout)[-1:]
     best: _Split | None = None
     for choice in product(*(encodings(c, network.shape(c.source)) for c in incoming)):
         chosen = dict(zip((c.name for c in incoming), choice))

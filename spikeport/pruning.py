@@ -58,8 +58,11 @@ def prune_stage(
     config = replace(trained.config, epochs=max(1, round(trained.config.epochs / SHORTER)) if epochs is None else epochs)
     chosen = _chosen(source, data, out, bar, retraining_timesteps, trained.config.timesteps, share)
     result = _planned(source, trained, data, cycles=cycles, fraction=fraction, scope=scope, epochs=config.epochs, **chosen)
+    done = 0
     if out.pruning.exists():
-        _same(result, from_json(Pruning, read_json(out.pruning)), out)
+        old = from_json(Pruning, read_json(out.pruning))
+        _same(result, old, out)
+        done = len(old.cycles)
     else:
         write_json(out.pruning, to_json(result))
     last = trained
@@ -70,8 +73,10 @@ def prune_stage(
         retraining = Retraining(weights, result.retraining_timesteps)
         last = train(config, data, out.root / f"cycle-{number}", resume=True, retraining=retraining)
         result = replace(result, cycles=(*result.cycles, _stage(last)))
-        save(out.root, last.module, last.config, {name: value for name, value in last.metrics.items() if name != "task"})
-        write_json(out.pruning, to_json(result))
+        if number > done:
+            out.forget_stages()
+            save(out.root, last.module, last.config, last.metrics)
+            write_json(out.pruning, to_json(result))
         write_text(out.pruning.with_suffix(".html"), pruning_page([result, *others], f"{config.arch} on {config.data}"))
     return result
 

@@ -88,6 +88,7 @@ class Workspace:
             self.tic_history,
             self.truncation,
             self.robustness,
+            self.pruning,
             self.verification,
         ]
         for path in (*made, self.root / "report.html", self.root / "report.json"):

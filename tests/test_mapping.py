@@ -132,6 +132,12 @@ def test_rows_are_split_before_channels_and_flat_targets_follow_the_map():
         assert [core.axons_in for core in placed.cores] == [24, 32, 32, 24]  # their two rows and one on either side
 
 
+def test_a_row_wider_than_a_core_is_told():
+    conv = Conv(np.ones((1, 1, 1, 1), np.int8), (1, 1), (0, 0), (1, 1))
+    placed = map_network(network_of(conv, (1, 2, 9)), with_core(neurons=8))
+    assert placed.obstacles == ("a: one of 2 cores, 112% of the neurons that a core has",)
+
+
 def test_axons_out_count_every_core_that_they_lead_to():
     first, second = (
         Connection("in", "input", "a", Dense(np.ones((6, 2), np.int8))),

@@ -234,13 +234,16 @@ def test_from_training_to_report(tmp_path, capsys):
     assert report.pruning and len(report.pruning.cycles) == 2
     assert "Pruning" in (out / "report.html").read_text() and "T_retrain" in (out / "pruning.html").read_text()
     assert main(["map", str(out / "network.nir")]) == 0
+    assert main(command) == 0 and (out / "network.nir").exists()  # nothing is left to do
+    assert main([*command[:3], "3", *command[4:]]) == 0 and not (out / "network.nir").exists()  # one more cycle: another network
+    assert json.loads((out / "pruning.json").read_text())["planned"] == 3
     capsys.readouterr()
     for wrong, said in [
         (["--cycles", "0"], "cycles is 0"),
         (["--fraction", "1"], "fraction is 1"),
         (["--t-retrain", "4"], "T_retrain is 4"),
         (["--share", "0"], "share is 0"),
-        (["--scope", "layer"], "other settings"),
+        (["--cycles", "3", "--scope", "layer"], "other settings"),
         (["--out", str(run)], "is the trained network itself"),
     ]:
         assert main([*command, *wrong]) == 2
