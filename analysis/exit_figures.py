@@ -10,7 +10,7 @@ from spikeport.analysis.truncation import Truncation
 
 
 def exit_figure(truncation: Truncation, found: EarlyExit) -> Node:
-    """Validation accuracy over the mean number of timesteps: one dot a threshold (early exit), and one a T' (cut)."""
+    """Validation accuracy over the mean number of timesteps: a line over thresholds (early exit), a dot for each T' (cut)."""
     exits = found.points
     cuts, heights = [s.timesteps for s in truncation.steps], [100 * s.accuracy for s in truncation.steps]
     xs, ys = [p.mean_steps for p in exits], [100 * p.accuracy for p in exits]
@@ -18,18 +18,17 @@ def exit_figure(truncation: Truncation, found: EarlyExit) -> Node:
     frame = Frame(0.8, truncation.timesteps + 0.2, *padded([*ys, *heights, least], 0.14, floor=0, ceiling=100.5))
     marks = axes(frame, "mean timesteps", "accuracy, %", steps=truncation.timesteps)
     marks += level(frame, least, f"tolerance {points(truncation.tolerance)}", "faint")
-    marks.append(line(frame, cuts, heights, "second"))
-    marks += dots(frame, cuts, heights, [f"T' = {t}: {y:.2f} %" for t, y in zip(cuts, heights)], "second", 3)
     marks += dots(
         frame, xs, ys, [f"margin {p.threshold}: {y:.2f} % after {p.mean_steps:.2f} ({p.verdict})" for p, y in zip(exits, ys)], "main", 2
     )
     marks.append(line(frame, xs, ys, "main"))
+    marks += dots(frame, cuts, heights, [f"T' = {t}: {y:.2f} %" for t, y in zip(cuts, heights)], "second", 3)
     marks += [
         el("circle", cx=frame.x(p.mean_steps), cy=frame.y(100 * p.accuracy), r=7, class_="ring cut")
         for p in exits
         if p.threshold == found.threshold
     ]
-    caption = "validation data; small dots: early exit, one threshold each; large dots: the same number of timesteps for all; ring: chosen"
+    caption = "validation data; line: early exit, threshold by threshold (ring: chosen); dots: the same number of timesteps for all samples"
     return chart("Early exit and cut", "Accuracy against mean timesteps", marks, caption=caption)
 
 

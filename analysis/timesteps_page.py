@@ -91,7 +91,8 @@ def _early_exit(truncation: Truncation) -> Node | None:
     text = (
         f"Early exit: a sample stops once its largest score leads by {found.threshold:,} (accumulated readout, integers of the chip). With "
         f"{100 * truncation.confidence:g} % confidence this loses less than {points(truncation.tolerance)} against both (validation: "
-        f"{limits(found.losses.full)} and {limits(found.losses.floating)} points). {confirmed(found.test, truncation.tolerance)}"
+        f"{limits(found.losses.full)} and {limits(found.losses.floating)} points). {confirmed(found.test, truncation.tolerance)} "
+        "Cut and exit are two statements, to be used one or the other."
     )
     figures = el("div", exit_figure(truncation, found), exit_histogram(found), class_="pair")
     return el("div", el("p", text), figures, class_="below")
