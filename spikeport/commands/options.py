@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,9 @@ def add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def emit(arguments: argparse.Namespace, result: Any, text: str) -> None:
-    """Print the result: as JSON if asked, else as text."""
+    """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`)."""
+    if note := getattr(arguments, "note", ""):
+        print(note, file=sys.stderr)
     print(json.dumps(result, indent=2) if arguments.json else text)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from spikeport.export.dequantize import dequantize
@@ -37,10 +36,7 @@ def load_foreign(arguments: argparse.Namespace, path: Path) -> FloatNetwork:
         way = f"{arguments.framework} has no usual one" if arguments.framework else "or --from FRAMEWORK"
         raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} ({way})")
     network = import_nir(path, dt=dt, integrator=integrator, reset=reset, strict=not arguments.nonstrict)
-    print(
-        f"{path}: read with dt {dt:g} s, {integrator} integrator, reset {reset}, fires on v {'>=' if arguments.nonstrict else '>'} threshold",
-        file=sys.stderr,
-    )
+    arguments.note = f"{path}: read with dt {dt:g} s, {integrator} integrator, reset {reset}, fires on v {'>=' if arguments.nonstrict else '>'} threshold"
     return network
 
 
