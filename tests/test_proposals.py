@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +16,17 @@ from spikeport.analysis.report import write_report
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "proposals.py"
 
 
-def proposals(*words: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(SCRIPT), *map(str, words)], capture_output=True, text=True, check=False)
+@pytest.fixture
+def proposals(monkeypatch, capsys):
+    """Runs the script as a program in this process: status, standard output, standard error."""
+
+    def called(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        return (stop.value.code, *capsys.readouterr())
+
+    return called
 
 
 @pytest.fixture
@@ -28,11 +36,10 @@ def run(tmp_path) -> Path:
     return tmp_path / "run"
 
 
-def test_the_table_holds_what_the_report_holds(run, tmp_path):
+def test_the_table_holds_what_the_report_holds(run, proposals, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- measured by benchmarks/proposals.py -->\nold\n<!-- end -->\nafter\n")
-    made = proposals(run, "--json", tmp_path / "p.json", "--into", page)
-    assert made.returncode == 0, made.stderr
+    assert proposals(run, "--json", tmp_path / "p.json", "--into", page) == (0, "", "")
     report = full_report()
     (found,) = json.loads((tmp_path / "p.json").read_text())
     cut, curve = report.truncation, report.curve("quantized")
@@ -48,7 +55,7 @@ def test_the_table_holds_what_the_report_holds(run, tmp_path):
     assert si(report.cost.dynamic.mean[cut.proposal - 1], "J") in text
 
 
-def test_bad_input_is_told_in_one_line(run, tmp_path):
+def test_bad_input_is_told_in_one_line(run, proposals, tmp_path):
     page = tmp_path / "page.md"
     page.write_text("nothing here\n")
     write_report(replace(full_report(), fisher=None), tmp_path / "half" / "report.json")
@@ -57,7 +64,7 @@ def test_bad_input_is_told_in_one_line(run, tmp_path):
         ((tmp_path / "half",), "lacks Fisher"),
         ((run, "--into", page), "no place"),
     ]:
-        made = proposals(*words)
-        assert made.returncode == 2 and made.stdout == ""
-        assert made.stderr.startswith("error: ") and made.stderr.count("\n") == 1 and said in made.stderr
+        status, out, err = proposals(*words)
+        assert status == 2 and out == ""
+        assert err.startswith("error: ") and err.count("\n") == 1 and said in err
     assert page.read_text() == "nothing here\n"
