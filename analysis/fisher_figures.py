@@ -15,21 +15,21 @@ SHOWN_EPOCHS = 4
 
 def fisher_figure(fisher: FisherResult, chosen: int | None = None, proposal: int | None = None) -> Node:
     """I_t as columns, the share still to come as a line, both with their limits; centroid and cut."""
-    steps, peak = fisher.timesteps, max(fisher.per_step) or 1.0
-    xs = list(range(1, steps + 1))
+    steps, limits = fisher.timesteps, fisher.intervals
+    top = max(high for _, high in limits.per_step) if limits else max(fisher.per_step)
+    top, xs = top or 1.0, list(range(1, steps + 1))
     frame = Frame(0.4, steps + 0.6, 0, 148)
     share = [100 * value for value in fisher.to_come]
-    limits = fisher.intervals
     information = [
         f"{i:.4g}" + (f" ({limits.per_step[t][0]:.4g} to {limits.per_step[t][1]:.4g})" if limits else "")
         for t, i in enumerate(fisher.per_step)
     ]
-    marks = axes(frame, "timestep t", "% of peak (columns), % still to come (line)", steps=steps, y_most=100)
+    marks = axes(frame, "timestep t", f"% of {top:.3g} (columns), % still to come (line)", steps=steps, y_most=100)
     marks += bars(
-        frame, xs, [100 * i / peak for i in fisher.per_step], [f"t = {t}: I = {i}" for t, i in zip(xs, information)], "second", 0.62
+        frame, xs, [100 * i / top for i in fisher.per_step], [f"t = {t}: I = {i}" for t, i in zip(xs, information)], "second", 0.62
     )
     if limits:
-        marks += whiskers(frame, xs, *_scaled(limits.per_step, 100 / peak), "second")
+        marks += whiskers(frame, xs, *_scaled(limits.per_step, 100 / top), "second")
         marks.append(band(frame, xs, *_scaled(limits.to_come, 100), "main"))
         marks.append(band(frame, limits.centroid, [0, 0], [140, 140], "centroid"))
     marks += [
@@ -40,7 +40,7 @@ def fisher_figure(fisher: FisherResult, chosen: int | None = None, proposal: int
     marks += upright(frame, proposal, f"proposal {proposal}", "faint", level=1) if proposal and proposal != chosen else []
     marks += upright(frame, chosen, f"T' = {chosen}", "cut", level=2) if chosen else []
     marks.sort(key=lambda mark: mark.tag == "text")  # words lie above lines
-    caption = f"columns: Fisher information I_t, accumulated to t (peak {peak:.3g}); line: share of information after t. {_how(fisher)}"
+    caption = f"columns: Fisher information I_t, accumulated to t; line: share of information after t. {_how(fisher)}"
     summary = f"Fisher information over {steps} timesteps, centroid at {fisher.centroid:.2f}"
     return chart("Fisher information", summary, marks, caption=caption)
 

@@ -62,13 +62,11 @@ class Tap:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def squares(self, gradients: Sequence[Tensor]) -> dict[Group, Squares]:
-        """For several losses, each with joined output gradients `(S' <= S, N, *features)`; steps that are not there are zero."""
+        """For several losses, each with joined output gradients `(S' <= S, N, *features)`; steps not there are zero, the last loss has all."""
         assert self.versions == [y._version for y in self.outputs], f"the output of {self.name} was changed in place"
         x = self.joined(self.inputs, gradients[0].shape[1])
-        g = x.new_zeros(len(gradients), *self.joined(self.outputs, x.shape[1]).shape)
-        for loss, gradient in zip(g, gradients):
-            loss[: len(gradient)] = gradient
-        return self.norms(x, g)
+        missing = [len(gradients[-1]) - len(g) for g in gradients]
+        return self.norms(x, torch.stack([torch.cat([g, g.new_zeros(n, *g.shape[1:])]) if n else g for g, n in zip(gradients, missing)]))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +24,7 @@ TITLES = {
 BEGIN, END = "<!-- measured by benchmarks/engine.py -->", "<!-- end -->"
 
 
-def machine() -> dict[str, Any]:
+def machine(packages: Sequence[str] = ("torch", "numba", "lava-nc", "snntorch", "numpy")) -> dict[str, Any]:
     """What the numbers were measured on."""
     cpu = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), platform.machine()
@@ -35,7 +36,7 @@ def machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],
         "python": platform.python_version(),
-        "packages": {p: metadata.version(p) for p in ("torch", "numba", "lava-nc", "snntorch", "numpy")},
+        "packages": {p: metadata.version(p) for p in packages},
     }
 
 
