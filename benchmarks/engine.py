@@ -22,6 +22,7 @@ import engine_networks
 import engine_rivals
 import engine_table
 import numpy as np
+import rivals
 
 from spikeport.hw import engine
 from spikeport.hw.bounds import Bounds
@@ -29,26 +30,17 @@ from spikeport.hw.record import class_scores
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks/results/engine.json"
-RIVALS = ROOT / ".venv-rivals"
 IMAGES = dict(zip(engine_networks.NAMES, (2048, 128, 16)))
 LAVA_STEPS = {"stock": dict(zip(engine_networks.NAMES, (100, 8, 2))), "fast": dict(zip(engine_networks.NAMES, (100, 40, 10)))}
 """Timesteps of one round of Lava."""
 LAVA_ROUNDS = 9
 
 
-def make_rivals() -> None:
-    """Create the environment that SpikingJelly 2 needs."""
-    python = next(Path.home().glob(".pyenv/versions/3.11*/bin/python"), "python3.11")
-    subprocess.run([str(python), "-m", "venv", RIVALS], check=True)
-    subprocess.run([RIVALS / "bin/pip", "install", "--quiet", "torch>=2.6", "spikingjelly==2.0.0"], check=True)
-
-
 def subprocess_rounds(framework: str, path: Path, rounds: int) -> dict[str, Any]:
     """One round of a framework in the rivals' environment; an error where that is missing."""
-    python = RIVALS / "bin/python"
-    if not python.exists():
-        return {"missing": f"no environment at {RIVALS.name}; run with --make-rivals"}
-    command = [python, ROOT / "benchmarks/engine_rivals.py", framework, path, str(rounds)]
+    if not rivals.PYTHON.exists():
+        return {"missing": f"no environment at {rivals.FOLDER.name}; run with --make-rivals"}
+    command = [rivals.PYTHON, ROOT / "benchmarks/engine_rivals.py", framework, path, str(rounds)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"missing": done.stderr.strip().splitlines()[-1]}
 
@@ -107,7 +99,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=engine_networks.NAMES, default=engine_networks.NAMES)
     options = parser.parse_args()
     if options.make_rivals:
-        make_rivals()
+        rivals.make()
     results = json.loads(RESULT.read_text()) if RESULT.exists() else {"networks": {}}
     results["machine"] = engine_table.machine()
     for name in options.only:
