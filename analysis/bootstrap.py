@@ -26,7 +26,8 @@ def bca_intervals(
     assert count >= 2
     rng = np.random.default_rng(seed)
     estimate = statistic(units.mean(0))
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=resamples) / count
+    picks = rng.integers(count, size=(resamples, count)) + count * np.arange(resamples)[:, None]
+    weights = np.bincount(picks.ravel(), minlength=resamples * count).reshape(resamples, count) / count
     drawn = np.sort(statistic(weights @ units), axis=0)
     without = statistic((units.sum(0) - units) / (count - 1))
     pull = without.mean(0) - without

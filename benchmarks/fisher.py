@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from spikeport.analysis.fisher import fisher_information
+from spikeport.tic import PASS_SAMPLES
 from spikeport.train.build import build
 from spikeport.train.config import recipe
 from spikeport.train.data import Task
@@ -53,7 +54,7 @@ def contenders() -> dict[str, Callable[[], np.ndarray]]:
     module, x, y = setting()
     published = list(zip(x.split(PUBLISHED_BATCH), y.split(PUBLISHED_BATCH)))
     return {
-        "ours": lambda: np.array(fisher_information(module, [(x, y)], STEPS).per_step),
+        "ours": lambda: np.array(fisher_information(module, zip(x.split(PASS_SAMPLES), y.split(PASS_SAMPLES)), STEPS).per_step),
         "plain loop": lambda: fisher_rivals.plain_loop(module, x, y, STEPS, shared=False),
         "plain loop, one run per sample": lambda: fisher_rivals.plain_loop(module, x, y, STEPS, shared=True),
         "torch.func": fisher_rivals.torch_func(module, x, y, STEPS),
@@ -78,6 +79,7 @@ def measure(rounds: int) -> dict[str, object]:
         "network": ARCH,
         "timesteps": STEPS,
         "samples": SAMPLES,
+        "samples in a pass of ours": PASS_SAMPLES,
         "published batch": PUBLISHED_BATCH,
         "rounds": rounds,
         "processor seconds": best,
