@@ -98,9 +98,11 @@ class Workspace:
         """Keep where the data set is, for the stages to come."""
         write_json(self.place, {"data_dir": str(data_dir.resolve()) if data_dir else None})
 
+    def data_place(self) -> Path | None:
+        """Where training read the data set; None for where the loader finds it."""
+        kept = read_json(self.place)["data_dir"] if self.place.exists() else None
+        return Path(kept) if kept else None
+
     def dataset(self, trained: Trained, data_dir: Path | None = None) -> Dataset:
         """The data the network was trained on, from `data_dir` or from where training read it."""
-        if data_dir is None and self.place.exists():
-            kept = read_json(self.place)["data_dir"]
-            data_dir = Path(kept) if kept else None
-        return load_data(trained.config.data, data_dir, trained.config.seed, trained.config.timesteps)
+        return load_data(trained.config.data, data_dir or self.data_place(), trained.config.seed, trained.config.timesteps)

@@ -13,7 +13,6 @@ from typing import get_args
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.pruning_page import lead, table_rows
 from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
-from spikeport.export.files import read_json
 from spikeport.pruning import SHARE, SHORTER, prune_stage
 from spikeport.train.pruning import Scope
 from spikeport.workspace import Workspace
@@ -63,7 +62,7 @@ def execute(arguments: argparse.Namespace) -> int:
         share=arguments.share,
         beside=arguments.beside,
     )
-    out.remember_data(arguments.data_dir or _kept_place(source))
+    out.remember_data(arguments.data_dir or source.data_place())
     head, rows = table_rows(result)
     emit(
         arguments,
@@ -71,9 +70,3 @@ def execute(arguments: argparse.Namespace) -> int:
         f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}\n{out.pruning.with_suffix('.html')}",
     )
     return 0
-
-
-def _kept_place(source: Workspace) -> Path | None:
-    """Where training read the data set."""
-    kept = read_json(source.place)["data_dir"] if source.place.exists() else None
-    return Path(kept) if kept else None
