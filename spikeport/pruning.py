@@ -22,7 +22,6 @@ from spikeport.train.pruning import Retraining, Scope, prunable, prune, remainin
 from spikeport.train.trainer import train
 from spikeport.workspace import Workspace
 
-FISHER_SAMPLES = 256
 SHARE = 0.05
 """Of the information: no more may be still to come after T_retrain timesteps."""
 SHORTER = 5
@@ -107,7 +106,7 @@ def _chosen(source: Workspace, data: Dataset, out: Workspace, bar: Bar, timestep
         return {"retraining_timesteps": timesteps, "chosen_by": "given", "to_come": None}
     own = out.root / "fisher-before.json"  # first, so that a run that goes on keeps its curve
     kept = source.tic if source.tic.exists() and not own.exists() else own
-    found = from_json(FisherResult, read_json(kept)) if kept.exists() else tic_stage(source, data, kept, bar, samples=FISHER_SAMPLES)
+    found = from_json(FisherResult, read_json(kept)) if kept.exists() else tic_stage(source, data, kept, bar)
     if found.timesteps != full:
         raise InputError(
             f"{kept} is of {found.timesteps} timesteps, the network has {full}; make it again with: spikeport tic {source.root}"

@@ -20,6 +20,7 @@ from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json, write_text
 from spikeport.pipeline import Bar, quantize_stage, tic_stage
 from spikeport.robustness import robustness_stage
+from spikeport.tic import TicConfig
 from spikeport.train.checkpoint import CONFIG
 from spikeport.train.config import TrainConfig, read_config
 from spikeport.train.data import Dataset, load
@@ -46,7 +47,7 @@ class SweepConfig:
     recipe: str = ""
     grid: bool = False
     robustness: bool = False
-    samples: int = 256
+    samples: int = TicConfig.samples
     robustness_samples: int = 1000
     train: dict = field(default_factory=dict)
     vary: dict = field(default_factory=dict)

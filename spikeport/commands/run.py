@@ -30,7 +30,6 @@ EXAMPLES = """examples:
   spikeport run --data mnist --data-dir data --arch 15C5-P2-40C5-P2-300 --timesteps 5 --out runs/mnist
   spikeport run --config run.toml --out runs/mine
 """
-FISHER_SAMPLES = 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +58,7 @@ def execute(arguments: argparse.Namespace) -> int:
     quantize_stage(
         work, data, work.network, weight_bits=config.weight_bits, per_channel=config.per_channel, finetune_epochs=config.finetune_epochs
     )
-    tic_stage(work, data, work.tic, progress_bar, samples=FISHER_SAMPLES)
+    tic_stage(work, data, work.tic, progress_bar)
     lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
     cut = truncate_stage(work, data, work.truncation, progress_bar, tolerance=config.tolerance, lava_samples=lava_samples)
     verification = verify_stage(work, data, progress_bar, backends=backends, samples=config.verify_samples)
