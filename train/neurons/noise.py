@@ -29,6 +29,7 @@ from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNeuron
 from spikeport.export.network import Noise as ChipNoise
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
+from spikeport.train.neurons.stbp import LIFConfig, LIFOverTime
 from spikeport.train.surrogates import Surrogate
 
 Conversion = Literal["ensemble", "temporal", "calibrated"]
@@ -84,21 +85,41 @@ class NoiseNeuron(Neuron):
 
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         """See `Neuron`; the output is 0 or 1. Noise is drawn from torch's generator."""
-        return _NoisyOverTime.apply(currents, timesteps, self)
+        past = self._constant_membrane()
+        if past is None:
+            return _NoisyOverTime.apply(currents, timesteps, self)
+        lif = LIFConfig(threshold=self.config.threshold, surrogate=self.config.surrogate)
+        return LIFOverTime.apply(self._with_noise(currents, timesteps, past), timesteps, past.slope, 1.0, lif)
 
     def membrane(self, v: torch.Tensor) -> Membrane:
-        """The past's part at this potential."""
-        c, conversion = self.config, "ensemble" if self.training else self.conversion or self._ready
+        """The past's part at this potential, with the statistics of its timestep."""
+        c = self.config
+        mean = c.decay * v.mean().item()
+        peak = (c.decay * v - mean).abs().max().item()
+        if peak > 0:
+            if self.seen is not None:
+                self.seen.append((mean, peak))
+            return self._affine(mean, peak)
+        return self._pure_noise
+
+    def _constant_membrane(self) -> Membrane | None:
+        """The past's part where it is the same at every timestep: all but step 3 with the statistics of each."""
+        conversion = "ensemble" if self.training else self.conversion or self._ready
         if conversion == "calibrated":
             return self._affine(self.mean.item(), self.peak.item())
-        if conversion == "temporal":
-            mean = c.decay * v.mean().item()
-            peak = (c.decay * v - mean).abs().max().item()
-            if peak > 0:
-                if self.seen is not None:
-                    self.seen.append((mean, peak))
-                return self._affine(mean, peak)
-        return Membrane(0.0, c.beta, 0.5)
+        return self._pure_noise if conversion == "ensemble" else None
+
+    def _with_noise(self, currents: torch.Tensor, timesteps: int, past: Membrane) -> torch.Tensor:
+        """Currents with all that the past adds to them but slope * V; a LIF neuron does the rest."""
+        currents = currents + past.offset
+        if not past.amplitude:
+            return currents
+        noise = torch.stack([self.draw(currents[0]) for _ in range(timesteps)])
+        return torch.add(currents, noise, alpha=past.amplitude)
+
+    @property
+    def _pure_noise(self) -> Membrane:
+        return Membrane(0.0, self.config.beta, 0.5)
 
     @property
     def _ready(self) -> Conversion:
@@ -138,7 +159,7 @@ class NoiseNeuron(Neuron):
 
 
 class _NoisyOverTime(torch.autograd.Function):
-    """All timesteps at once; the statistics count as constants in the backward pass. Saved: the potentials before the spike."""
+    """Step 3 with the statistics of each timestep, which count as constants in the backward pass. Saved: the potentials before the spike."""
 
     @staticmethod
     def forward(ctx: Any, currents: torch.Tensor, timesteps: int, layer: NoiseNeuron) -> torch.Tensor:

@@ -30,6 +30,7 @@ from torch import nn
 
 from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNeuron
+from spikeport.train.kernels.dispatch import triton_kernels
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
 from spikeport.train.surrogates import Surrogate
 
@@ -98,7 +99,7 @@ class LIF(Neuron):
 
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         """See `Neuron`; the output is 0 or 1 in the currents' type."""
-        return _LIFOverTime.apply(currents, timesteps, *self.leak(), self.config)
+        return LIFOverTime.apply(currents, timesteps, *self.leak(), self.config)
 
     def leak(self) -> tuple[torch.Tensor | float, torch.Tensor | float]:
         """Decay and gain, tensors where they are learned."""
@@ -127,59 +128,66 @@ class LIF(Neuron):
         return repr(self.config)
 
 
-class _LIFOverTime(torch.autograd.Function):
+class LIFOverTime(torch.autograd.Function):
     """All timesteps at once. Saved: the potentials before the spike, nothing else."""
 
     @staticmethod
-    def forward(ctx: Any, currents: torch.Tensor, timesteps: int, decay: Any, gain: Any, config: LIFConfig) -> torch.Tensor:
-        ctx.decay, ctx.gain = float(decay), float(gain)
-        potentials = currents.new_empty(timesteps, *currents.shape[1:])
-        spikes = torch.empty_like(potentials)
-        v = torch.zeros_like(potentials[0])
-        for t, (h, s) in enumerate(zip(potentials, spikes)):
-            torch.mul(v, ctx.decay, out=h).add_(_at(currents, t), alpha=ctx.gain)
-            _fire(h, config, out=s)
-            _reset(h, s, config, out=v)
+    def forward(ctx: Any, currents: torch.Tensor, timesteps: int, decay: Leak, gain: Leak, config: LIFConfig) -> torch.Tensor:
+        spikes, potentials = lif_forward(currents, timesteps, decay, gain, config)
         ctx.save_for_backward(potentials)
-        ctx.config, ctx.held = config, len(currents) != timesteps
+        ctx.decay, ctx.gain, ctx.config, ctx.held = decay, gain, config, len(currents) != timesteps
         return spikes
 
     @staticmethod
     def backward(ctx: Any, grad_spikes: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor | None, torch.Tensor | None, None]:
         (potentials,) = ctx.saved_tensors
-        config: LIFConfig = ctx.config
-        grad = torch.zeros_like(potentials[:1]) if ctx.held else torch.empty_like(potentials)
-        grad_v, scratch = torch.zeros_like(potentials[0]), torch.empty_like(potentials[0])
-        leak = _LeakGradient(potentials) if any(ctx.needs_input_grad[2:4]) else None
-        for t in reversed(range(len(potentials))):
-            grad_h = _potential_gradient(potentials[t], grad_spikes[t], grad_v, config, scratch)
-            if leak:
-                leak.add(grad_h, potentials[t], _rest(potentials[t - 1], config) if t else None)
-            if ctx.held:
-                grad[0].add_(grad_h, alpha=ctx.gain)
-            else:
-                torch.mul(grad_h, ctx.gain, out=grad[t])
-            torch.mul(grad_h, ctx.decay, out=grad_v)
-        grads = leak.result(ctx.decay, ctx.gain) if leak else (None, None)
+        learned = any(ctx.needs_input_grad[2:4])
+        grad, leak = lif_backward(potentials, grad_spikes, ctx.decay, ctx.gain, ctx.config, held=ctx.held, learned=learned)
+        grads = (None, None) if leak is None else (leak[0], (leak[1] - ctx.decay * leak[0]) / ctx.gain)
         grad_decay, grad_gain = (g if needed else None for g, needed in zip(grads, ctx.needs_input_grad[2:4]))
         return grad, None, grad_decay, grad_gain, None
 
 
-class _LeakGradient:
-    """Gradients of decay and gain, gathered over time from the saved potentials alone."""
+Leak = float | torch.Tensor
+"""Decay or gain; a tensor without dimensions where it is learned."""
 
-    def __init__(self, potentials: torch.Tensor) -> None:
-        self.through_rest, self.through_potential = potentials.new_zeros(()), potentials.new_zeros(())
 
-    def add(self, grad_h: torch.Tensor, h: torch.Tensor, rest: torch.Tensor | None) -> None:
-        """One timestep; `rest` is the potential that the step before left, None for zero."""
-        self.through_potential += (grad_h * h).sum()
-        if rest is not None:
-            self.through_rest += (grad_h * rest).sum()
+def lif_forward(currents: torch.Tensor, timesteps: int, decay: Leak, gain: Leak, config: LIFConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """Spikes and potentials before them, `(timesteps, *shape)`, of currents `(timesteps, *shape)`, or `(1, *shape)` if held."""
+    if kernels := triton_kernels("lif", currents):
+        return kernels.lif_forward(currents, timesteps, decay, gain, config)
+    decay, gain = float(decay), float(gain)
+    potentials = currents.new_empty(timesteps, *currents.shape[1:])
+    spikes = torch.empty_like(potentials)
+    v = torch.zeros_like(potentials[0])
+    for t, (h, s) in enumerate(zip(potentials, spikes)):
+        torch.mul(v, decay, out=h).add_(_at(currents, t), alpha=gain)
+        _fire(h, config, out=s)
+        _reset(h, s, config, out=v)
+    return spikes, potentials
 
-    def result(self, decay: float, gain: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """dL/d decay, dL/d gain."""
-        return self.through_rest, (self.through_potential - decay * self.through_rest) / gain
+
+def lif_backward(
+    potentials: torch.Tensor, grad_spikes: torch.Tensor, decay: Leak, gain: Leak, config: LIFConfig, *, held: bool, learned: bool
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The currents' gradient, one timestep large if held; where the leak is learned also the sums of G_h v and G_h h, `(2,)`."""
+    if kernels := triton_kernels("lif", potentials):
+        return kernels.lif_backward(potentials, grad_spikes, decay, gain, config, held=held, learned=learned)
+    decay, gain = float(decay), float(gain)
+    grad = torch.zeros_like(potentials[:1]) if held else torch.empty_like(potentials)
+    grad_v, scratch = torch.zeros_like(potentials[0]), torch.empty_like(potentials[0])
+    leak = potentials.new_zeros(2) if learned else None
+    for t in reversed(range(len(potentials))):
+        grad_h = _potential_gradient(potentials[t], grad_spikes[t], grad_v, config, scratch)
+        if leak is not None:
+            leak[0] += (grad_h * _rest(potentials[t - 1], config)).sum() if t else 0
+            leak[1] += (grad_h * potentials[t]).sum()
+        if held:
+            grad[0].add_(grad_h, alpha=gain)
+        else:
+            torch.mul(grad_h, gain, out=grad[t])
+        torch.mul(grad_h, decay, out=grad_v)
+    return grad, leak
 
 
 def _rest(h: torch.Tensor, config: LIFConfig) -> torch.Tensor:

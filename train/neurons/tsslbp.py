@@ -28,6 +28,7 @@ import torch
 
 from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNeuron
+from spikeport.train.kernels.dispatch import triton_kernels
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
 
 RELEASED_CLIP, PAPER_CLIP = (0.0, 8.0), (-10.0, 10.0)
@@ -102,14 +103,7 @@ class _PostSynaptic(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, currents: torch.Tensor, config: TSSLConfig) -> torch.Tensor:
-        potentials, out = torch.empty_like(currents), torch.empty_like(currents)
-        u, q = torch.zeros_like(currents[0]), torch.zeros_like(currents[0])
-        for current, potential, post in zip(currents, potentials, out):
-            torch.add(u, _change(u, current, config), out=potential)
-            s = (potential > config.threshold).to(u.dtype)
-            q.add_((s - q) / config.tau_s)
-            post.copy_(q)
-            torch.mul(potential, 1 - s, out=u)
+        potentials, out = tssl_forward(currents, config)
         ctx.save_for_backward(currents, potentials, out)
         ctx.config = config
         return out
@@ -117,15 +111,39 @@ class _PostSynaptic(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         currents, potentials, out = ctx.saved_tensors
-        config: TSSLConfig = ctx.config
-        spikes = (potentials > config.threshold).to(grad.dtype)
-        layer_warms_up = config.rule == "paper" and config.warm_up == "inactive" and float(spikes.mean()) <= WARM_UP_RATE
-        if config.warm_up == "all" or layer_warms_up:
-            return _filtered(grad, config).mul_(sigma_slope(potentials, config.threshold)), None
-        inverse = _inverse_change(currents, potentials, spikes, config)
-        if config.rule == "paper":
-            return _paper_gradient(grad, potentials, spikes, inverse, config), None
-        return _released_gradient(grad, potentials, spikes, inverse, out, config), None
+        return tssl_backward(currents, potentials, out, grad, ctx.config), None
+
+
+def tssl_forward(currents: torch.Tensor, config: TSSLConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """Potentials before the spike and post-synaptic currents q, all `(T, *shape)`."""
+    if kernels := triton_kernels("tsslbp", currents):
+        return kernels.tssl_forward(currents, config)
+    potentials, out = torch.empty_like(currents), torch.empty_like(currents)
+    u, q = torch.zeros_like(currents[0]), torch.zeros_like(currents[0])
+    for current, potential, post in zip(currents, potentials, out):
+        torch.add(u, _change(u, current, config), out=potential)
+        s = (potential > config.threshold).to(u.dtype)
+        q.add_((s - q) / config.tau_s)
+        post.copy_(q)
+        torch.mul(potential, 1 - s, out=u)
+    return potentials, out
+
+
+def tssl_backward(
+    currents: torch.Tensor, potentials: torch.Tensor, out: torch.Tensor, grad: torch.Tensor, config: TSSLConfig
+) -> torch.Tensor:
+    """The currents' gradient `(T, *shape)`. Triton's kernel knows the released rule only; the paper's looks at the whole layer."""
+    kernels = triton_kernels("tsslbp", potentials)
+    if kernels and config.rule == "released":
+        return kernels.tssl_backward(currents, potentials, out, grad, config)
+    spikes = (potentials > config.threshold).to(grad.dtype)
+    layer_warms_up = config.rule == "paper" and config.warm_up == "inactive" and float(spikes.mean()) <= WARM_UP_RATE
+    if config.warm_up == "all" or layer_warms_up:
+        return _filtered(grad, config).mul_(sigma_slope(potentials, config.threshold))
+    inverse = _inverse_change(currents, potentials, spikes, config)
+    if config.rule == "paper":
+        return _paper_gradient(grad, potentials, spikes, inverse, config)
+    return _released_gradient(grad, potentials, spikes, inverse, out, config)
 
 
 def sigma_slope(u: torch.Tensor, threshold: float) -> torch.Tensor:

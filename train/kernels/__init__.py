@@ -1,0 +1,1 @@
+"""Compiled kernels for the neurons' loops over time, and the choice among them."""
