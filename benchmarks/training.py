@@ -37,9 +37,7 @@ OTHERS = (("snntorch", "float32"), ("spikingjelly", "float32"), ("norse", "float
 class Worker:
     """A contender waiting in its own process. started: its first losses, peak memory and versions."""
 
-    def __init__(self, contender: str, precision: str, settings: list[str]) -> None:
-        python = sys.executable if (contender, precision) in OURS else str(rivals.PYTHON)
-        command = [python, str(ROOT / "benchmarks/training_worker.py"), contender, precision, *settings]
+    def __init__(self, command: list[str]) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.started = self._answer()
 
@@ -64,7 +62,9 @@ class Worker:
 def case(timesteps: int, batch: int, options: argparse.Namespace, data: str) -> dict[str, Any]:
     """All contenders at one size, taking turns; seconds per step and per epoch are medians over rounds."""
     settings = [str(n) for n in (timesteps, batch, options.threads, options.steps)] + [data]
-    workers = {f"{name} {precision}": Worker(name, precision, settings) for name, precision in (*OURS, *OTHERS)}
+    script = str(ROOT / "benchmarks/training_worker.py")
+    pythons = {**dict.fromkeys(OURS, sys.executable), **dict.fromkeys(OTHERS, str(rivals.PYTHON))}
+    workers = {" ".join(who): Worker([python, script, *who, *settings]) for who, python in pythons.items()}
     steps: dict[str, list[dict[str, float]]] = {key: [] for key in workers}
     epochs: dict[str, list[dict[str, float]]] = {key: [] for key in workers}
     for _ in range(options.rounds):

@@ -29,17 +29,21 @@ def synapses() -> nn.ModuleList:
     )
 
 
+def snntorch_neurons() -> nn.Module:
+    """snnTorch's neurons of one layer, for one timestep at a time."""
+    import snntorch  # noqa: PLC0415
+    from snntorch import surrogate  # noqa: PLC0415
+
+    return snntorch.Leaky(beta=0.5, reset_mechanism="zero", reset_delay=False, spike_grad=surrogate.atan(alpha=2.0))
+
+
 class SnnTorch(nn.Module):
     """A loop over time with `Leaky` neurons; BatchNorm, in a loop, sees one timestep at a time."""
 
     def __init__(self, timesteps: int) -> None:
         super().__init__()
-        import snntorch  # noqa: PLC0415
-        from snntorch import surrogate  # noqa: PLC0415
-
         self.timesteps, self.synapses = timesteps, synapses()
-        kind = {"beta": 0.5, "reset_mechanism": "zero", "reset_delay": False, "spike_grad": surrogate.atan(alpha=2.0)}
-        self.neurons = nn.ModuleList(snntorch.Leaky(**kind) for _ in range(3))
+        self.neurons = nn.ModuleList(snntorch_neurons() for _ in range(3))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         membranes = [neuron.reset_mem() for neuron in self.neurons]
@@ -54,45 +58,69 @@ class SnnTorch(nn.Module):
         return total / self.timesteps
 
 
+def spikingjelly_neurons(backend: str) -> nn.Module:
+    """SpikingJelly's neurons of one layer, over all timesteps at once."""
+    from spikingjelly.activation_based import neuron, surrogate  # noqa: PLC0415
+
+    kind = {"tau": 2.0, "decay_input": False, "v_reset": 0.0, "detach_reset": True, "step_mode": "m"}
+    return neuron.LIFNode(surrogate_function=surrogate.ATan(), backend=backend, **kind)
+
+
 class SpikingJelly(nn.Module):
-    """Multi-step mode with PyTorch's backend: every layer over all timesteps at once."""
+    """Multi-step mode: every layer over all timesteps at once. backend: of its neurons; cupy and triton need a GPU."""
 
-    def __init__(self, timesteps: int) -> None:
+    def __init__(self, timesteps: int, backend: str = "torch") -> None:
         super().__init__()
-        from spikingjelly.activation_based import functional, layer, neuron, surrogate  # noqa: PLC0415
+        from spikingjelly.activation_based import functional, layer  # noqa: PLC0415
 
-        self.timesteps, self.forget = timesteps, functional.reset_net
-        kind = {"tau": 2.0, "decay_input": False, "v_reset": 0.0, "detach_reset": True, "step_mode": "m"}
+        self.timesteps, self.backend, self.forget = timesteps, backend, functional.reset_net
         first, *others = synapses()
-        stages: list[nn.Module] = [neuron.LIFNode(surrogate_function=surrogate.ATan(), **kind)]
+        stages: list[nn.Module] = [spikingjelly_neurons(backend)]
         for k, other in enumerate(others):
             stages.append(layer.SeqToANNContainer(*other))
             if k + 1 < len(others):
-                stages.append(neuron.LIFNode(surrogate_function=surrogate.ATan(), **kind))
+                stages.append(spikingjelly_neurons(backend))
         self.first, self.later = first, nn.Sequential(*stages)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         self.forget(self)
         first = self.first(images)
-        return self.later(first.unsqueeze(0).expand(self.timesteps, *first.shape)).mean(0)
+        currents = first.unsqueeze(0).expand(self.timesteps, *first.shape)
+        return self.later(currents if self.backend == "torch" else currents.contiguous()).mean(0)
+
+
+class NorseNeurons(nn.Module):
+    """Norse's box-shaped LIF step (no synaptic filter) over time.
+
+    dt / tau_mem = 1/2 halves the input; currents are doubled to give the same neuron. It has no arctan surrogate; SuperSpike's
+    1 / (1 + |x|)^2 is as cheap.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParameters, lif_box_feed_forward_step  # noqa: PLC0415
+
+        self.state, self.step = LIFBoxFeedForwardState, lif_box_feed_forward_step
+        self.parameters_ = LIFBoxParameters(
+            tau_mem_inv=torch.tensor(500.0), v_th=torch.tensor(1.0), method="super", alpha=torch.tensor(1.0)
+        )
+
+    def forward(self, currents: torch.Tensor) -> torch.Tensor:
+        state, spikes = self.state(v=torch.zeros_like(currents[0])), []
+        for current in 2 * currents:
+            s, state = self.step(current, state, self.parameters_, dt=0.001)
+            spikes.append(s)
+        return torch.stack(spikes)
 
 
 class Norse(nn.Module):
-    """Its box-shaped LIF step (no synaptic filter) over time, its layers lifted over all timesteps at once.
-
-    `Lift` applies a module to one timestep at a time, and so BatchNorm. dt / tau_mem = 1/2 halves the input; currents are doubled to give
-    the same neuron. It has no arctan surrogate; SuperSpike's 1 / (1 + |x|)^2 is as cheap.
-    """
+    """Its layers lifted over all timesteps at once. `Lift` applies a module to one timestep at a time, and so BatchNorm."""
 
     def __init__(self, timesteps: int) -> None:
         super().__init__()
         import norse.torch as norse  # noqa: PLC0415
-        from norse.torch.functional.lif_box import LIFBoxFeedForwardState, LIFBoxParameters, lif_box_feed_forward_step  # noqa: PLC0415
 
-        self.timesteps, self.state, self.step = timesteps, LIFBoxFeedForwardState, lif_box_feed_forward_step
-        self.parameters_ = LIFBoxParameters(
-            tau_mem_inv=torch.tensor(500.0), v_th=torch.tensor(1.0), method="super", alpha=torch.tensor(1.0)
-        )
+        self.timesteps, self.fire = timesteps, NorseNeurons()
         first, *others = synapses()
         self.first, self.later = first, nn.ModuleList(norse.Lift(other) for other in others)
 
@@ -100,16 +128,9 @@ class Norse(nn.Module):
         first = self.first(images)
         currents = first.unsqueeze(0).expand(self.timesteps, *first.shape)
         for lifted in self.later:
-            currents = lifted(self._fire(2 * currents))
+            currents = lifted(self.fire(currents))
             currents = currents[0] if isinstance(currents, tuple) else currents
         return currents.mean(0)
-
-    def _fire(self, currents: torch.Tensor) -> torch.Tensor:
-        state, spikes = self.state(v=torch.zeros_like(currents[0])), []
-        for current in currents:
-            s, state = self.step(current, state, self.parameters_, dt=0.001)
-            spikes.append(s)
-        return torch.stack(spikes)
 
 
 RIVALS: dict[str, Callable[[int], nn.Module]] = {"snntorch": SnnTorch, "spikingjelly": SpikingJelly, "norse": Norse}

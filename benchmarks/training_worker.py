@@ -25,8 +25,12 @@ WARM_UP = 3
 
 
 def network(contender: str, timesteps: int) -> nn.Module:
-    """A contender's network from images to time-averaged readout, with the weights that all contenders begin with."""
-    made = RIVALS[contender](timesteps) if contender in RIVALS else ours(contender, timesteps)
+    """A contender's network from images to time-averaged readout."""
+    return network_with_equal_weights(RIVALS[contender](timesteps) if contender in RIVALS else ours(contender, timesteps))
+
+
+def network_with_equal_weights(made: nn.Module) -> nn.Module:
+    """The network, with the weights that all contenders begin with."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for module in made.modules():

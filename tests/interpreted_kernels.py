@@ -21,7 +21,7 @@ from kernel_cases import CLOSE, DSR_CONFIGS, LIF_CONFIGS, losses, name, normal
 from spikeport.train.kernels import triton_launch
 from spikeport.train.kernels.dispatch import triton_kernels
 from spikeport.train.methods import METHODS
-from spikeport.train.neurons.dsr import DSRConfig, dsr_backward, dsr_forward
+from spikeport.train.neurons.dsr import DSRConfig
 from spikeport.train.neurons.noise import NoiseConfig, calibrate
 from spikeport.train.neurons.stbp import LIFConfig, lif_backward, lif_forward, parametric_lif
 from spikeport.train.neurons.tsslbp import TSSLConfig, tssl_backward, tssl_forward
@@ -158,12 +158,12 @@ def test_dsr(config, timesteps, held):
 
 def test_dsr_ties_and_bounds():
     """IF, alpha 1/2: on the firing threshold it fires; a mean current on either bound is inside."""
-    config = DSRConfig(threshold=2.0)
-    currents = torch.tensor([[1.0, 0.0, 2.0, 4.0], [0.5, 0.0, 2.0, 4.0], [2.0, 0.0, 2.0, 4.0]])
-    out, mean = dsr_forward(currents, 3, torch.tensor(2.0), config)
+    neuron = DSRConfig(threshold=2.0).build()
+    currents = torch.tensor([[1.0, 0.0, 2.0, 4.0], [0.5, 0.0, 2.0, 4.0], [2.0, 0.0, 2.0, 4.0]], requires_grad=True)
+    out = neuron(currents, 3)
+    out.sum().backward()
     assert out.tolist() == [[2.0, 0.0, 2.0, 2.0], [0.0, 0.0, 2.0, 2.0], [2.0, 0.0, 2.0, 2.0]]
-    each, above = dsr_backward(mean, torch.tensor(2.0), torch.ones(3, 4), config)
-    assert each.tolist() == [[1.0, 1.0, 1.0, 0.0]] and above == 3
+    assert currents.grad.tolist() == 3 * [[1.0, 1.0, 1.0, 0.0]] and neuron.threshold.grad == 3
 
 
 @pytest.mark.parametrize("config", DSR_CONFIGS[:2], ids=name)
@@ -171,18 +171,12 @@ def test_dsr_ties_and_bounds():
 def test_dsr_in_bfloat16(config, held):
     """As float32 but for the output's own rounding."""
     currents, grad = normal(1 if held else 7, 100, scale=4).bfloat16(), normal(7, 100, seed=1).bfloat16()
-    threshold = torch.tensor(config.threshold)
-    out, mean = dsr_forward(currents, 7, threshold, config)
-    each, above = dsr_backward(mean, threshold, grad, config)
-    with in_pytorch():
-        expected, expected_mean = dsr_forward(currents.float(), 7, threshold, config)
-        expected_each, expected_above = dsr_backward(expected_mean, threshold, grad.float(), config)
-    assert out.dtype == each.dtype == torch.bfloat16
-    assert torch.equal(out != 0, expected != 0)
-    torch.testing.assert_close(out.float(), expected, rtol=2**-7, atol=0)
-    torch.testing.assert_close(mean.float(), expected_mean, **CLOSE)
-    torch.testing.assert_close(each.float(), expected_each, rtol=2**-7, atol=1e-6)
-    torch.testing.assert_close(above, expected_above, rtol=1e-4, atol=1e-5)
+    (found, _), (_, expected) = (both(config.build(), x, 7, g) for x, g in ((currents, grad), (currents.float(), grad.float())))
+    assert found[0].dtype == found[1].dtype == torch.bfloat16
+    assert torch.equal(found[0] != 0, expected[0] != 0)
+    torch.testing.assert_close(found[0].float(), expected[0], rtol=2**-7, atol=0)
+    torch.testing.assert_close(found[1].float(), expected[1], rtol=2**-6, atol=1e-6)
+    torch.testing.assert_close(found[2], expected[2], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("rule", ["released", "paper"])

@@ -37,7 +37,7 @@ def normal(*shape: int, seed: int = 0, scale: float = 1.0, shift: float = 0.0) -
 
 
 def losses(method: str, precision: str = "float32", device: str = "cpu") -> list[float]:
-    """Losses of the first steps of a small network on random images; noise is drawn on the CPU whatever the device."""
+    """Losses of the first steps of a small network on random images."""
     config = recipe("digits", method=method, arch="6C3-P2-20", timesteps=5)
     network = build(config, Task("digits", (1, 8, 8), 10, 17)).train().to(device)
     optimizer = torch.optim.SGD(network.parameters(), 0.05)

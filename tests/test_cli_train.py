@@ -41,3 +41,13 @@ def test_a_reader_that_has_enough_is_no_error():
     shell = f"{sys.executable} -m spikeport --help | head -c 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_a_missing_gpu_is_told_before_anything_is_removed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (tmp_path / "network.nir").touch()
+    for command in ("train", "run"):
+        assert main([command, "--accelerator", "cuda", "--out", str(tmp_path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "no CUDA device" in line and "choose cpu" in line
+    assert (tmp_path / "network.nir").exists()

@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from spikeport.export.errors import InputError
+from spikeport.train.accelerator import accelerator, sent
 from spikeport.train.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.build import build
 from spikeport.train.checkpoint import CONFIG, METRICS, Trained, load, save
@@ -77,12 +78,13 @@ def train(
 
     resume: go on with an unfinished run in `out`; the result is the same as that of an unbroken run (seconds apart), on the
     same machine with as many threads. A finished one is returned as it is.
+    device: "cpu", or "cuda", where sums have no fixed order, so last bits differ from run to run. What is left in `out` runs anywhere.
     retraining: of a pruned network, instead of training a new one.
     on_epoch: called when an epoch has been judged and before it is remembered, so that a run that is taken up calls it again for an
     epoch it has to repeat. It must leave the network and torch's random numbers as they are.
 
     Raises:
-        InputError: a configuration that does not fit the data, or a run in `out` of another configuration.
+        InputError: a configuration that does not fit the data, a run in `out` of another configuration, or no such device.
         DivergedError: the loss is no number any more; the best network until then stays in `out`, without test accuracy.
     """
     if resume and _finished(config, out):
@@ -104,9 +106,10 @@ def train(
 def _start(config: TrainConfig, dataset: Dataset, device: str, retraining: Retraining | None) -> Run:
     if dataset.task.name != config.data:
         raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
-    module = build(config, dataset.task).to(device)
+    place = accelerator(device)
+    module = build(config, dataset.task).to(place)
     optimizer = config.optimizer.build(module.parameters())
-    run = Run(config, dataset, module, optimizer, torch.device(device), METHODS[config.method].training_timesteps)
+    run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps)
     if retraining:
         run.timesteps = retraining.timesteps
         module.load_state_dict(retraining.weights)
@@ -171,16 +174,18 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
     seed, split = epoch_seed(config.seed, epoch), run.dataset.train
     torch.manual_seed(seed)
     count = batch_count(split, config.batch_size)
-    loss_sum, correct, seen, rate = 0.0, 0, 0, 0.0
+    # summed where they arise: reading them would make the CPU wait for a GPU after every batch
+    loss_sum, correct = (torch.zeros((), dtype=dtype, device=run.device) for dtype in (torch.float64, torch.int64))
+    seen, rate = 0, 0.0
     for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)):
         rate = course.learning_rate * rate_factor(epoch + i / count, course.warmup_epochs, config.epochs, course.restart_epochs)
         set_rate(run.optimizer, rate)
-        y = labels.to(run.device)
+        x, y = sent(images, run.device), sent(labels, run.device)
         with torch.autocast(run.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            output = run.module(images.to(run.device), run.timesteps)
+            output = run.module(x, run.timesteps)
         loss = LOSSES[config.loss](output.float(), y, config.neuron)
         descend(run.optimizer, loss, config.optimizer)
-        loss_sum += loss.item() * len(labels)
-        correct += int((output.detach().sum(0).argmax(-1) == y).sum())
+        loss_sum += loss.detach().double() * len(labels)
+        correct += (output.detach().sum(0).argmax(-1) == y).sum()
         seen += len(labels)
-    return {"loss": loss_sum / seen, "train_accuracy": correct / seen, "learning_rate": rate}
+    return {"loss": loss_sum.item() / seen, "train_accuracy": correct.item() / seen, "learning_rate": rate}

@@ -15,11 +15,12 @@ from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.numbers import si
 from spikeport.analysis.report import Report
 from spikeport.commands.options import add_json, emit, parse_backends, progress_bar, table
-from spikeport.commands.training import add_training, training_changes
+from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.commands.verify import TESTABLE
 from spikeport.config import RunConfig, run_config
 from spikeport.hw.simulate import backend
 from spikeport.pipeline import quantize_stage, report_stage, tic_stage, verify_stage
+from spikeport.train.accelerator import accelerator
 from spikeport.train.data import load
 from spikeport.train.trainer import train
 from spikeport.truncation import LAVA_SAMPLES, truncate_stage
@@ -35,6 +36,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport run`."""
     add_training(parser)
+    add_accelerator(parser)
     parser.add_argument("--config", type=Path, metavar="C.toml", help="settings of every stage; the command line overrules it")
     parser.add_argument("--out", type=Path, default=Path("runs/run"), metavar="DIR", help="default runs/run")
     parser.add_argument("--weight-bits", type=int, metavar="B", help="2 to 8")
@@ -51,9 +53,10 @@ def execute(arguments: argparse.Namespace) -> int:
     backends = parse_backends(config.verify_backends, TESTABLE)
     for name in backends:
         backend(name)  # what cannot be imported is told now, not after training
+    accelerator(arguments.accelerator)
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
     data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps)
-    train(config.train, data, work.root, resume=True)
+    train(config.train, data, work.root, resume=True, device=arguments.accelerator)
     work.remember_data(data_dir)
     quantize_stage(
         work, data, work.network, weight_bits=config.weight_bits, per_channel=config.per_channel, finetune_epochs=config.finetune_epochs

@@ -9,9 +9,10 @@ import argparse
 from pathlib import Path
 
 from spikeport.commands.options import add_json, emit
-from spikeport.commands.training import add_training, training_changes
+from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.config import run_config
 from spikeport.tic import TicConfig, recorder
+from spikeport.train.accelerator import accelerator
 from spikeport.train.data import load
 from spikeport.train.trainer import train
 from spikeport.workspace import Workspace
@@ -20,6 +21,7 @@ EXAMPLES = """examples:
   spikeport train --data digits --out runs/digits
   spikeport train --method stbp --data mnist --data-dir data --arch 15C5-P2-40C5-P2-300 --timesteps 5 --epochs 5 --seed 1 --out runs/mnist
   spikeport train --recipe dsr-cifar10-lif-t20 --out runs/dsr
+  spikeport train --recipe dsr-cifar10-lif-t20 --accelerator cuda --out runs/dsr
   spikeport train --data digits --out runs/digits --resume
   spikeport train --data digits --tic-every 5 --out runs/digits
 """
@@ -28,6 +30,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport train`."""
     add_training(parser)
+    add_accelerator(parser)
     parser.add_argument("--config", type=Path, metavar="C.toml", help="a file with a [train] table; the command line overrules it")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in DIR")
@@ -40,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
     config = run_config(arguments.config, training_changes(arguments), {}, arguments.recipe).train
+    accelerator(arguments.accelerator)  # that it is missing is told before anything is removed
     data = load(config.data, arguments.data_dir, config.seed, config.timesteps)
     if not arguments.resume:
         Workspace(arguments.out).forget_stages()
@@ -47,7 +51,7 @@ def execute(arguments: argparse.Namespace) -> int:
     follow = None
     if arguments.tic_every is not None:
         follow = recorder(work.tic_history, data.validation, arguments.tic_every, TicConfig(seed=config.seed))
-    trained = train(config, data, work.root, resume=arguments.resume, on_epoch=follow)
+    trained = train(config, data, work.root, resume=arguments.resume, device=arguments.accelerator, on_epoch=follow)
     work.remember_data(arguments.data_dir)
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}
     best = result["test_accuracy"][-1]

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from spikeport.commands.options import add_data
+from spikeport.train.accelerator import ACCELERATORS
 from spikeport.train.config import RECIPES
 from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.recipes import PUBLISHED
@@ -22,6 +23,16 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, metavar="N")
     parser.add_argument("--seed", type=int, metavar="S", help="of weights, order of samples, augmentation and splits")
     add_data(parser)
+
+
+def add_accelerator(parser: argparse.ArgumentParser) -> None:
+    """`--accelerator`."""
+    parser.add_argument(
+        "--accelerator",
+        choices=ACCELERATORS,
+        default="cpu",
+        help="where training runs (default cpu); what was trained on a GPU (cuda) runs anywhere",
+    )
 
 
 def training_changes(arguments: argparse.Namespace) -> dict[str, Any]:

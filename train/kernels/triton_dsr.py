@@ -15,7 +15,7 @@ from spikeport.train.neurons.dsr import DSRConfig
 
 
 def dsr_forward(currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `train.neurons.dsr.dsr_forward`; I^ is float32 unless currents are held."""
+    """The output `(timesteps, *shape)`, and I^ `(1, *shape)`, in float32 unless the currents, `(1 or timesteps, *shape)`, are held."""
     currents = time_major(currents)
     held = len(currents) != timesteps
     out = over_time(currents, timesteps)
@@ -42,7 +42,7 @@ def dsr_forward(currents: torch.Tensor, timesteps: int, threshold: torch.Tensor,
 def dsr_backward(
     mean_current: torch.Tensor, threshold: torch.Tensor, grad: torch.Tensor, config: DSRConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `train.neurons.dsr.dsr_backward`."""
+    """G_I, the same at every timestep, `(1, *shape)`, and G_Vth, a scalar."""
     each = over_time(mean_current, 1, grad.dtype)
     sums = torch.empty(programs(mean_current), device=grad.device)
     launch(
@@ -58,10 +58,10 @@ def dsr_backward(
         config.decay,
         _total_weight(config, len(grad)),
         config.bound_factor,
-        config.share,
+        config.current_scale,
         CLOSED=config.kind == "if",
     )
-    return each, sums.sum() * len(grad)
+    return each, sums.sum() * (len(grad) * config.threshold_scale)
 
 
 def _total_weight(config: DSRConfig, timesteps: int) -> float:
@@ -116,7 +116,7 @@ def _backward(
     decay,
     total_weight,
     bound_factor,
-    share,
+    scale,
     CLOSED: tl.constexpr,
     BLOCK: tl.constexpr,
     STAGES: tl.constexpr,
@@ -131,5 +131,5 @@ def _backward(
     x = tl.load(mean_current + neuron, ours, other=0.0).to(tl.float32)
     bound = tl.load(threshold) * bound_factor
     inside = (x >= 0) & (x <= bound) if CLOSED else (x > 0) & (x < bound)
-    tl.store(each + neuron, tl.where(inside, mean_grad * share, 0.0), ours)
+    tl.store(each + neuron, tl.where(inside, mean_grad * scale, 0.0), ours)
     tl.store(sums + tl.program_id(0), tl.sum(tl.where(x > bound, mean_grad, 0.0)))

@@ -74,16 +74,16 @@ class DSRConfig(NeuronConfig):
         return self.tau / self.dt if self.kind == "lif" else 1.0
 
     @property
+    def current_scale(self) -> float:
+        """Factor of T G_I."""
+        return 1 / self.tau if self.kind == "lif" else 1.0
+
+    @property
     def threshold_scale(self) -> float:
-        """Factor on the threshold's gradient."""
+        """Factor of G_Vth."""
         if self.kind == "if":
             return 1.0
         return self.dt if self.threshold_gradient == "code" else 1 / self.dt
-
-    @property
-    def share(self) -> float:
-        """T times what of G^ every timestep's current gets."""
-        return 1 / self.tau if self.kind == "lif" else 1.0
 
     def build(self) -> DSR:
         """A neuron layer."""
@@ -127,47 +127,40 @@ class _Representation(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig) -> torch.Tensor:
-        out, mean_current = dsr_forward(currents, timesteps, threshold, config)
-        ctx.save_for_backward(mean_current, threshold.clone())  # the next forward may move the threshold
-        ctx.config, ctx.held = config, len(currents) != timesteps
-        return out
+        if kernels := triton_kernels("dsr", currents):
+            out, mean_current = kernels.dsr_forward(currents, timesteps, threshold, config)
+            ctx.config, ctx.held = config, len(currents) != timesteps
+            ctx.save_for_backward(mean_current, threshold.clone())  # the next forward may move the threshold
+            return out
+        bar = threshold.item()
+        out = currents.new_empty(timesteps, *currents.shape[1:])
+        v = torch.zeros_like(out[0])
+        for t, spike in enumerate(out):
+            v.mul_(config.decay).add_(currents[t if len(currents) > 1 else 0], alpha=config.gain)
+            torch.ge(v, config.alpha * bar, out=spike)
+            v.sub_(spike, alpha=bar)
+        ctx.weights = representation_weights(config, timesteps)
+        ctx.config, ctx.held, ctx.bar = config, len(currents) != timesteps, bar
+        ctx.save_for_backward(currents[0] if ctx.held else _weighted_sum(ctx.weights, currents))
+        return out.mul_(bar * config.height)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor, None]:
-        mean_current, threshold = ctx.saved_tensors
-        each, above = dsr_backward(mean_current, threshold, grad, ctx.config)
-        return (each * len(grad) if ctx.held else each.expand_as(grad)), None, above * ctx.config.threshold_scale, None
-
-
-def dsr_forward(currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """Output `(timesteps, *shape)` and I^ `(1, *shape)` of currents `(timesteps, *shape)`, or `(1, *shape)` if held, which then are I^."""
-    if kernels := triton_kernels("dsr", currents):
-        return kernels.dsr_forward(currents, timesteps, threshold, config)
-    bar, held = threshold.item(), len(currents) != timesteps
-    out = currents.new_empty(timesteps, *currents.shape[1:])
-    v = torch.zeros_like(out[0])
-    for t, spike in enumerate(out):
-        v.mul_(config.decay).add_(currents[0 if held else t], alpha=config.gain)
-        torch.ge(v, config.alpha * bar, out=spike)
-        v.sub_(spike, alpha=bar)
-    mean_current = currents if held else _weighted_sum(representation_weights(config, timesteps), currents)
-    return out.mul_(bar * config.height), mean_current
-
-
-def dsr_backward(
-    mean_current: torch.Tensor, threshold: torch.Tensor, grad: torch.Tensor, config: DSRConfig
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The currents' gradient, `(1, *shape)` and the same at every timestep, and the sum of G^ where I^ is above its bound."""
-    if kernels := triton_kernels("dsr", grad):
-        return kernels.dsr_backward(mean_current, threshold, grad, config)
-    timesteps, bound = len(grad), threshold.item() * config.bound_factor
-    mean_grad = _weighted_sum(representation_weights(config, timesteps), grad).mul_(timesteps)
-    if config.kind == "if":
-        inside = (mean_current >= 0) & (mean_current <= bound)
-    else:
-        inside = (mean_current > 0) & (mean_current < bound)
-    above = mean_grad[mean_current > bound].sum()
-    return mean_grad.mul_(inside).mul_(config.share / timesteps), above
+        config: DSRConfig = ctx.config
+        timesteps = len(grad)
+        if kernels := triton_kernels("dsr", grad):
+            each, grad_threshold = kernels.dsr_backward(*ctx.saved_tensors, grad, config)
+            return (each * timesteps if ctx.held else each.expand_as(grad)), None, grad_threshold, None
+        (mean_current,) = ctx.saved_tensors
+        mean_grad = _weighted_sum(ctx.weights, grad).mul_(timesteps)
+        bound = ctx.bar * config.bound_factor
+        if config.kind == "if":
+            inside = (mean_current >= 0) & (mean_current <= bound)
+        else:
+            inside = (mean_current > 0) & (mean_current < bound)
+        grad_threshold = mean_grad[mean_current > bound].sum() * config.threshold_scale
+        each = mean_grad.mul_(inside).mul_(config.current_scale / timesteps)
+        return (each[None] * timesteps if ctx.held else each.expand_as(grad)), None, grad_threshold, None
 
 
 def representation_weights(config: DSRConfig, timesteps: int) -> list[float]:
@@ -177,7 +170,7 @@ def representation_weights(config: DSRConfig, timesteps: int) -> list[float]:
 
 
 def _weighted_sum(weights: list[float], x: torch.Tensor) -> torch.Tensor:
-    total = torch.zeros_like(x[:1])
+    total = torch.zeros_like(x[0])
     for w, step in zip(weights, x):
-        total[0].add_(step, alpha=w)
+        total.add_(step, alpha=w)
     return total
