@@ -25,7 +25,7 @@ TIMESTEPS = 3
 @pytest.fixture(scope="module")
 def dataset():
     digits = data.load("digits")
-    return replace(digits, train=digits.train[:600], validation=digits.validation[:100], test=digits.test[:150])
+    return replace(digits, train=digits.train[:600], validation=digits.validation[:100])
 
 
 @pytest.fixture(scope="module", autouse=True)

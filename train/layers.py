@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from spikeport.export.fold import fold_average_pool, fold_batch_norm
 from spikeport.export.network import Connection, Conv, Dense, Elementwise, Op
 from spikeport.train.architecture import ConvLayer, DenseLayer, MaxPool, Skip
+from spikeport.train.batch_norm import normalised, pays, statistics
 from spikeport.train.pooling import average_pool
 from spikeport.train.topology import Path
 
@@ -23,9 +24,23 @@ class ScaledBatchNorm(_BatchNorm):
         self.norm_scale = norm_scale
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        assert self.weight is not None and self.momentum is not None
-        weight = self.norm_scale * self.weight
-        return F.batch_norm(x, self.running_mean, self.running_var, weight, self.bias, self.training, self.momentum, self.eps)
+        assert self.momentum is not None and self.bias is not None
+        if self.training and pays(x):
+            mean, variance = statistics(x.detach())
+            self.remember(mean, variance, x.numel() // len(mean))
+            return normalised(x, self.scale(), self.bias, mean, variance, self.eps)
+        return F.batch_norm(x, self.running_mean, self.running_var, self.scale(), self.bias, self.training, self.momentum, self.eps)
+
+    def scale(self) -> torch.Tensor:
+        """What multiplies the normalised currents."""
+        assert self.weight is not None
+        return self.norm_scale * self.weight
+
+    def remember(self, mean: torch.Tensor, variance: torch.Tensor, count: int) -> None:
+        """Move the running statistics towards those of a batch of so many numbers per channel."""
+        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
 
 
 class Synapses(nn.Module):
@@ -45,12 +60,17 @@ class Synapses(nn.Module):
         self.norm = ScaledBatchNorm(path.output_shape[0], norm_scale) if norm else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.path.pool > 1:
-            x = average_pool(x, self.path.pool)
-            x = x if self.pool_factor == 1 else x * self.pool_factor
+        x = self.pooled(x)
         if self.weights is not None:
             x = self.weights(x.flatten(1) if self.flatten else x)
         return x if self.norm is None else self.norm(x)
+
+    def pooled(self, x: torch.Tensor) -> torch.Tensor:
+        """What the weights see."""
+        if self.path.pool == 1:
+            return x
+        x = average_pool(x, self.path.pool)
+        return x if self.pool_factor == 1 else x * self.pool_factor
 
     def lowered(self, target: str, gain: np.ndarray, height: float) -> tuple[Connection, np.ndarray]:
         """The connection and the bias `(C,)` it leaves to its target, BatchNorm as in evaluation.

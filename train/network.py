@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from math import sqrt
 
 import numpy as np
@@ -17,6 +18,8 @@ from spikeport.train.layers import Synapses
 from spikeport.train.losses import synaptic_filter
 from spikeport.train.lowering import lower
 from spikeport.train.neurons.base import Neuron, NeuronConfig
+from spikeport.train.neurons.rated import Rated, carrier
+from spikeport.train.rates import currents, pooled
 from spikeport.train.topology import INPUT, READOUT, Path, Stage
 
 
@@ -44,6 +47,7 @@ class SpikingNetwork(nn.Module):
             raise InputError(f"timesteps is {timesteps}; a network runs for at least 1")
         self.task, self.stages, self.timesteps = task, stages, timesteps
         self.readout, self.neuron_config = readout, neuron
+        self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
         spiking = [s.name for s in stages if s.kind == "neuron" or (s.kind == "readout" and readout == "spikes")]
         self.neurons = nn.ModuleDict({name: neuron.build() for name in spiking})
         self.synapses = nn.ModuleDict(
@@ -72,10 +76,33 @@ class SpikingNetwork(nn.Module):
         Returns the readout's currents, or its neurons' output, `(T, N, classes)`; classes by their sum over time.
         """
         steps = timesteps or self.timesteps
+        weights = self.neuron_config.rate_weights(steps) if self.training else None
+        if weights and all(stage.kind in ("neuron", "readout") for stage in self.stages):
+            return self._through_rates(self._over_time(x, steps), weights)
         activity = {INPUT: self._over_time(x, steps)}
         for stage in self.stages:
             activity[stage.name] = self._run(stage, activity, steps)
         return activity[READOUT]
+
+    def _through_rates(self, x: torch.Tensor, weights: list[float]) -> torch.Tensor:
+        """Forward in training where gradients between layers have no time (`train.rates`)."""
+        steps = len(weights)
+        activity = {INPUT: Rated(x, carrier(x))}
+        for stage in self.stages:
+            if stage.name not in self.neurons:
+                spikes = {path.source: activity[path.source].over_time(weights) for path in stage.incoming}
+                return self._run(stage, spikes, steps)
+            parts = [self._rated_currents(s, activity, weights) for s in self.synapses_of(stage.name)]
+            activity[stage.name] = self.neuron(stage.name).rated(reduce(Rated.plus, parts), steps)
+        return activity[READOUT].over_time(weights)
+
+    def _rated_currents(self, synapses: Synapses, activity: dict[str, Rated], weights: list[float]) -> Rated:
+        name = synapses.path.source
+        take = activity.pop if self._last_reader[name] is synapses.path else activity.__getitem__
+        if len(activity[name].values) < len(weights):
+            return Rated.held(_over_batch(synapses, take(name).values), len(weights))
+        source = pooled(synapses, take(name))  # what is taken, often the largest tensor there is, goes before the next are made
+        return currents(synapses, source, weights)
 
     def _normed(self, stage: Stage, path: Path) -> bool:
         """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it."""
@@ -122,8 +149,7 @@ class SpikingNetwork(nn.Module):
     def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
         if stage.kind == "max_pool":
             return _max_pool(stage, activity)
-        currents = [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)]
-        total = sum(currents[1:], start=currents[0])
+        total = reduce(torch.add, [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)])
         if stage.kind == "stream":
             return total
         if stage.name not in self.neurons:

@@ -24,6 +24,7 @@ from spikeport.train.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data import Dataset
 from spikeport.train.evaluation import evaluate
 from spikeport.train.losses import accumulated_cross_entropy
+from spikeport.train.memory import keep_freed_memory
 from spikeport.train.optimization import rate_factor, set_rate
 from spikeport.train.pruning import keep_zeros
 from spikeport.train.surrogates import Surrogate
@@ -71,6 +72,7 @@ def finetune(
     then the weights are those of `quantized`.
     """
     module = fake_quantized(network, quantized, config.surrogate)
+    keep_freed_memory()
     with operator_threads(config.threads):
         _train(module, dataset, config, progress)
     return _network(network, quantized, module)

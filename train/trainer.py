@@ -20,6 +20,7 @@ from spikeport.train.config import TrainConfig, read_config, write_config
 from spikeport.train.data import Dataset
 from spikeport.train.deployment import prepare_for_deployment
 from spikeport.train.evaluation import evaluate
+from spikeport.train.memory import keep_freed_memory
 from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.network import SpikingNetwork
 from spikeport.train.optimization import descend, rate_factor, set_rate
@@ -87,6 +88,7 @@ def train(
     """
     if resume and _finished(config, out):
         return load(out)
+    keep_freed_memory()
     run = _start(config, dataset, device, retraining)
     if resume and (out / STATE).is_file():
         _continue(run, out)

@@ -15,6 +15,8 @@ G^ = T * sum(w G) / sum(w) of the output's gradient G:
 
 Section 3.3 derives 1 / dt for the threshold's gradient, the published code multiplies by dt; both are offered. Before every
 training forward, V_th = relu(V_th - bound) + bound. Saved for the backward: I^, one timestep large.
+
+Where all synapses can be trained through rates (`train.rates`), gradients between layers have no time either.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from torch import nn
 from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNeuron
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
+from spikeport.train.neurons.rated import Rated, carrier, weighted_sum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,10 @@ class DSRConfig(NeuronConfig):
         """Height of a spike in units of V_th."""
         return 1 / self.dt if self.kind == "lif" else 1.0
 
+    def rate_weights(self, timesteps: int) -> list[float]:
+        """w / sum(w)."""
+        return representation_weights(self, timesteps)
+
     def build(self) -> DSR:
         """A neuron layer."""
         return DSR(self)
@@ -82,10 +89,19 @@ class DSR(Neuron):
 
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         """See `Neuron`; the output is 0 or the spike's height. In training the threshold is first moved to its bound if below."""
+        self._bound()
+        return _Representation.apply(currents, timesteps, self.threshold, self.config)
+
+    def rated(self, currents: Rated, timesteps: int) -> Rated:
+        """The same with a gradient that has no time; overwrites currents that are not held."""
+        self._bound()
+        rate, spikes = _RatedRepresentation.apply(currents.rate, currents.values, timesteps, self.threshold, self.config)
+        return Rated(spikes, rate)
+
+    def _bound(self) -> None:
         if self.training:
             with torch.no_grad():
                 self.threshold.clamp_(min=self.config.bound)
-        return _Representation.apply(currents, timesteps, self.threshold, self.config)
 
     def lowered(self) -> LoweredNeuron:
         c, threshold = self.config, self.threshold.detach().double().cpu().numpy()
@@ -109,44 +125,69 @@ class _Representation(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig) -> torch.Tensor:
-        bar = threshold.item()
-        out = currents.new_empty(timesteps, *currents.shape[1:])
-        v = torch.zeros_like(out[0])
-        for t, spike in enumerate(out):
-            v.mul_(config.decay).add_(currents[t if len(currents) > 1 else 0], alpha=config.gain)
-            torch.ge(v, config.alpha * bar, out=spike)
-            v.sub_(spike, alpha=bar)
-        ctx.weights = representation_weights(config, timesteps)
-        ctx.config, ctx.held, ctx.bar = config, len(currents) != timesteps, bar
-        ctx.save_for_backward(currents[0] if ctx.held else _weighted_sum(ctx.weights, currents))
-        return out.mul_(bar * config.height)
+        ctx.weights, ctx.held = representation_weights(config, timesteps), len(currents) != timesteps
+        ctx.config, ctx.bar = config, threshold.item()
+        ctx.save_for_backward(_mean_current(currents, ctx.weights))
+        return _fired(currents, ctx.bar, config, out=currents.new_empty(timesteps, *currents.shape[1:]))
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor, None]:
         (mean_current,) = ctx.saved_tensors
-        config: DSRConfig = ctx.config
-        timesteps = len(grad)
-        mean_grad = _weighted_sum(ctx.weights, grad).mul_(timesteps)
-        if config.kind == "if":
-            bound, share, scale = ctx.bar, 1.0, 1.0
-            inside = (mean_current >= 0) & (mean_current <= bound)
-        else:
-            bound, share = ctx.bar * (config.tau / config.dt), 1 / config.tau
-            scale = config.dt if config.threshold_gradient == "code" else 1 / config.dt
-            inside = (mean_current > 0) & (mean_current < bound)
-        grad_threshold = mean_grad[mean_current > bound].sum() * scale
-        each = mean_grad.mul_(inside).mul_(share / timesteps)
-        return (each[None] * timesteps if ctx.held else each.expand_as(grad)), None, grad_threshold, None
+        each, grad_threshold = _clamped(weighted_sum(ctx.weights, grad), mean_current, len(grad), ctx.bar, ctx.config)
+        return (each[None] * len(grad) if ctx.held else each.expand_as(grad)), None, grad_threshold, None
+
+
+class _RatedRepresentation(torch.autograd.Function):
+    """The same between rates (`train.neurons.rated`); overwrites currents that are not held."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, rate: torch.Tensor, currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        ctx.config, ctx.bar, ctx.timesteps = config, threshold.item(), timesteps
+        ctx.save_for_backward(_mean_current(currents, representation_weights(config, timesteps)))
+        out = currents if len(currents) == timesteps else currents.new_empty(timesteps, *currents.shape[1:])
+        spikes = _fired(currents, ctx.bar, config, out)
+        ctx.mark_non_differentiable(spikes)
+        return carrier(spikes), spikes
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor, None, None, torch.Tensor, None]:
+        (mean_current,) = ctx.saved_tensors
+        each, grad_threshold = _clamped(grad, mean_current, ctx.timesteps, ctx.bar, ctx.config)
+        return each, None, None, grad_threshold, None
+
+
+def _fired(currents: torch.Tensor, bar: float, config: DSRConfig, out: torch.Tensor) -> torch.Tensor:
+    """Spikes of height V_th or V_th / dt at every timestep of `out`, which may be the currents."""
+    v = torch.zeros_like(out[0])
+    for t, spike in enumerate(out):
+        v.mul_(config.decay).add_(currents[t if len(currents) > 1 else 0], alpha=config.gain)
+        torch.ge(v, config.alpha * bar, out=spike)
+        v.sub_(spike, alpha=bar)
+    return out.mul_(bar * config.height)
+
+
+def _mean_current(currents: torch.Tensor, weights: list[float]) -> torch.Tensor:
+    """I^ of currents `(T, ...)`, or `(1, ...)` where they are held."""
+    return weighted_sum(weights, currents) if len(currents) == len(weights) else currents[0]
+
+
+def _clamped(
+    grad: torch.Tensor, mean_current: torch.Tensor, timesteps: int, bar: float, config: DSRConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """G_I, the same at every timestep, and G_Vth; grad: G^ / T."""
+    if config.kind == "if":
+        bound, share, scale = bar, 1.0, 1.0
+        inside = (mean_current >= 0) & (mean_current <= bound)
+    else:
+        bound, share = bar * (config.tau / config.dt), 1 / config.tau
+        scale = config.dt if config.threshold_gradient == "code" else 1 / config.dt
+        inside = (mean_current > 0) & (mean_current < bound)
+    return grad * inside * share, grad[mean_current > bound].sum() * (timesteps * scale)
 
 
 def representation_weights(config: DSRConfig, timesteps: int) -> list[float]:
     """w_t / sum(w) for t = 1..T."""
     weights = [config.decay ** (timesteps - t) for t in range(1, timesteps + 1)]
     return [w / sum(weights) for w in weights]
-
-
-def _weighted_sum(weights: list[float], x: torch.Tensor) -> torch.Tensor:
-    total = torch.zeros_like(x[0])
-    for w, step in zip(weights, x):
-        total.add_(step, alpha=w)
-    return total
