@@ -16,6 +16,8 @@ WIDTH, HEIGHT = 360, 244
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 40
 SERIES = 9
 """Colours of the style sheet, p0 to p8; more curves begin anew."""
+MOST_TICKS, STRIDES = 12, (1, 4, 10, 20, 50, 100)
+"""Steps that are labelled on a horizontal axis, and from one to the next."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def axes(frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_most: fl
 
 
 def _step_ticks(steps: int) -> list[int]:
-    return [t for t in range(1, steps + 1) if steps <= 12 or t == 1 or t % 4 == 0]
+    """The first step, and as many multiples of a stride as there is room for."""
+    stride = next(s for s in (*STRIDES, steps) if steps <= MOST_TICKS * s)
+    return sorted({1, *range(stride, steps + 1, stride)})
 
 
 def line(frame: Frame, xs: Sequence[float], ys: Sequence[float], kind: str) -> Node:

@@ -43,11 +43,33 @@ def _robust(point: SweepPoint) -> dict[str, float]:
     return {f"{c.name}, {network}": c.outcomes[network].accuracy[-1] for network in result.networks for c in result.conditions}
 
 
-def _section(sweep: Sweep, name: str) -> Node:
+def figures(sweep: Sweep, name: str) -> dict[str, Node]:
+    """The pictures of a varied field, by what they show, in the order of the page."""
     points = sweep.of(name)
     networks = dict.fromkeys(network for _, p in points if p.robustness for network in p.robustness.networks)
-    figures = [information_figure(points), accuracy_figure(points), *(robustness_figure(points, network) for network in networks)]
-    return section(name, None, el("div", figures, class_="pair"))
+    return {
+        **({"ic": centroid_figure(points)} if all(p.history.epochs for _, p in points) else {}),
+        "information": information_figure(points),
+        "accuracy": accuracy_figure(points),
+        **{f"robustness-{network.replace(' ', '-')}": robustness_figure(points, network) for network in networks},
+    }
+
+
+def _section(sweep: Sweep, name: str) -> Node:
+    return section(name, None, el("div", figures(sweep, name).values(), class_="pair"))
+
+
+def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+    """The information centroid over epochs (figure 4, left panels)."""
+    followed = [(label, p.history) for label, p in points]
+    last = max(epoch for _, history in followed for epoch in history.epochs)
+    frame = Frame(0.5, last + 0.5, *padded([c for _, history in followed for c in history.centroids], 0.1))
+    marks = axes(frame, "epoch", "information centroid, timesteps", steps=last)
+    for i, (label, history) in enumerate(followed):
+        notes = [f"{label}, epoch {e}: centroid {c:.3f}" for e, c in zip(history.epochs, history.centroids)]
+        marks += series(frame, i, history.epochs, history.centroids, notes)
+    named = [f"{label} ({history.centroids[0]:.2f} to {history.centroids[-1]:.2f})" for label, history in followed]
+    return chart("Information centroid over training", f"Information centroid over {last} epochs", marks, caption=series_key(named))
 
 
 def information_figure(points: list[tuple[str, SweepPoint]]) -> Node:

@@ -9,8 +9,9 @@ from typing import Any
 
 from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.jsonable import from_json, to_json
+from spikeport.analysis.picture import write_picture
 from spikeport.analysis.pruning import Pruning, PruningCycle
-from spikeport.analysis.pruning_page import pruning_page
+from spikeport.analysis.pruning_page import pruning_page, sparsity_figure
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json, write_text
 from spikeport.pipeline import Bar, tic_stage
@@ -44,7 +45,7 @@ def prune_stage(
 ) -> Pruning:
     """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network, `out/cycle-N` those on the way.
 
-    pruning.json and pruning.html are written anew after each cycle. A run that was stopped goes on in the cycle it was in.
+    pruning.json, pruning.html and its picture, pruning.svg, are written anew after each cycle. A run that was stopped goes on in the cycle it was in.
     retraining_timesteps: T_retrain, instead of the smallest that leaves at most `share` of the trained network's Fisher
     information (DIR/tic.json, or estimated here). beside: other runs' directories, for the figure.
 
@@ -77,6 +78,7 @@ def prune_stage(
             save(out.root, last.module, last.config, last.metrics)
             write_json(out.pruning, to_json(result))
         write_text(out.pruning.with_suffix(".html"), pruning_page([result, *others], f"{config.arch} on {config.data}"))
+        write_picture(sparsity_figure([result, *others]), out.pruning.with_suffix(".svg"))
     return result
 
 

@@ -2,8 +2,8 @@
 
 Settings come from SWEEP.toml, from --vary, or both: one field at a time, the others as shared, or with --grid every combination. A field
 is any of a training's config.toml, nested ones dotted (neuron.decay, optimizer.learning_rate). Every point is a training directory
-below DIR. Run again after a kill, finished points are kept and the one under way goes on. Ends in DIR/sweep.json and DIR/sweep.html.
-Exit status 1 if a training diverged.
+below DIR. Run again after a kill, finished points are kept and the one under way goes on. Ends in DIR/sweep.json, DIR/sweep.html
+and the page's pictures as DIR/*.svg. Exit status 1 if a training diverged.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   spikeport sweep experiments/alpha-fashion.toml --data-dir data --out runs/alpha-fashion
   spikeport sweep --data mnist --vary timesteps=4,6,8 --vary optimizer.learning_rate=0.001,0.004 --out runs/mnist-sweep
   spikeport sweep --vary loss=cross-entropy,alpha-0.001,alpha-0.01,alpha-0.07 --robustness --out runs/alpha
+  spikeport sweep --vary timesteps=4,6,8 --tic-every 1 --out runs/timesteps
   spikeport sweep --vary neuron='{decay=0.5,gain=0.5},{decay=0.75,gain=0.25}' --out runs/tau
 """
 
@@ -39,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grid", action="store_true", help="every combination; else one field at a time")
     parser.add_argument("--robustness", action="store_true", help="measure every point under noise, blur, FGSM and PGD too")
     parser.add_argument("--samples", type=int, metavar="N", help="validation samples for Fisher information (default 256)")
+    parser.add_argument(
+        "--tic-every", type=int, metavar="N", help="follow the centroid of Fisher information, every N epochs; changes no weight"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_training(parser)
     add_json(parser)
@@ -61,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
 def _changes(arguments: argparse.Namespace, said: dict[str, Any]) -> dict[str, Any]:
     """The file's fields as the command line has them."""
     flags = {name: True for name in ("grid", "robustness") if getattr(arguments, name)}
-    values = {"recipe": arguments.recipe, "samples": arguments.samples}
+    values = {"recipe": arguments.recipe, "samples": arguments.samples, "tic_every": arguments.tic_every}
     return {
         **flags,
         **{name: value for name, value in values.items() if value is not None},
