@@ -130,22 +130,9 @@ def whiskers(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Se
     ]
 
 
-def upright(frame: Frame, x: float, label: str, kind: str, level: int = 0) -> list[Node]:
-    """A labelled vertical line; level moves the label down, where several meet."""
-    right = frame.x(x) > WIDTH * 0.62
-    at = frame.x(x) + (-5 if right else 5)
-    return [
-        el("line", x1=frame.x(x), x2=frame.x(x), y1=TOP, y2=frame.bottom, class_=f"mark {kind}"),
-        el("text", label, x=at, y=TOP + 9 + 14 * level, class_=f"note {kind} {'end' if right else ''}"),
-    ]
-
-
-def level(frame: Frame, y: float, label: str, kind: str) -> list[Node]:
-    """A labelled horizontal line."""
-    return [
-        el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(y), y2=frame.y(y), class_=f"mark {kind}"),
-        el("text", label, x=WIDTH - RIGHT - 2, y=frame.y(y) + 12, class_=f"note {kind} end"),
-    ]
+def level(frame: Frame, y: float, kind: str) -> Node:
+    """A horizontal line; the caption says what it is, since words beside it would stand in the curves' way."""
+    return el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(y), y2=frame.y(y), class_=f"mark {kind}")
 
 
 def _points(frame: Frame, xs: Sequence[float], ys: Sequence[float]) -> str:

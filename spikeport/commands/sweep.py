@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.jsonable import to_json
-from spikeport.analysis.sweep_page import table_rows
+from spikeport.analysis.sweep_page import robustness_rows, table_rows
 from spikeport.commands.options import add_json, emit, progress_bar, table
 from spikeport.commands.training import add_training, training_changes
 from spikeport.export.errors import InputError
@@ -56,9 +56,9 @@ def execute(arguments: argparse.Namespace) -> int:
     points = plan(config, where)
     with progress_bar(len(points), "sweep", unit="point") as progress:
         sweep = run_sweep(config, points, arguments.out, arguments.data_dir, progress_bar, lambda: progress(1))
-    head, rows = table_rows(sweep)
+    tables = "\n\n".join(table([*map(tuple, rows)], tuple(head)) for head, rows in (table_rows(sweep), robustness_rows(sweep)) if rows)
     failed = "".join(f"{name}: {reason}\n" for name, reason in sweep.failed.items())
-    emit(arguments, to_json(sweep), f"{table([tuple(row) for row in rows], tuple(head))}\n{failed}{arguments.out / 'sweep.html'}")
+    emit(arguments, to_json(sweep), f"{tables}\n{failed}{arguments.out / 'sweep.html'}")
     return 1 if sweep.failed else 0
 
 
