@@ -22,7 +22,7 @@ from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json, write_text
 from spikeport.pipeline import Bar, quantize_stage, tic_stage
 from spikeport.robustness import robustness_stage
-from spikeport.tic import TicConfig, recorder
+from spikeport.tic import TicConfig, kept_tic, recorder
 from spikeport.train.checkpoint import CONFIG, METRICS
 from spikeport.train.config import TrainConfig, read_config
 from spikeport.train.data import Dataset, load
@@ -191,7 +191,7 @@ def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Pa
         settings=point.settings,
         accuracy=tuple(trained.metrics["test_accuracy"]),
         validation=tuple(epoch["validation_accuracy"] for epoch in trained.metrics["history"]),
-        fisher=_fisher(work, data, config.samples, bar),
+        fisher=_fisher(work, data, c.timesteps, looks, bar),
         robustness=_robustness(work, data, config.robustness_samples, bar) if config.robustness else None,
         history=_history(work, c.epochs, config.tic_every),
     )
@@ -205,12 +205,9 @@ def _history(work: Workspace, epochs: int, every: int) -> FisherHistory:
     return history
 
 
-def _fisher(work: Workspace, data: Dataset, samples: int, bar: Bar) -> FisherResult:
-    if work.tic.exists():
-        kept = from_json(FisherResult, read_json(work.tic))
-        if kept.samples == min(samples, len(data.validation)) and kept.labels == "true":
-            return kept
-    return tic_stage(work, data, work.tic, bar, samples=samples)
+def _fisher(work: Workspace, data: Dataset, timesteps: int, config: TicConfig, bar: Bar) -> FisherResult:
+    asked = {"samples": min(config.samples, len(data.validation)), "estimator": config.estimator, "labels": config.labels}
+    return kept_tic(work.tic, timesteps, **asked) or tic_stage(work, data, work.tic, bar, config=config)
 
 
 def _robustness(work: Workspace, data: Dataset, samples: int, bar: Bar) -> Robustness:
@@ -221,5 +218,5 @@ def _robustness(work: Workspace, data: Dataset, samples: int, bar: Bar) -> Robus
         if (kept.samples, kept.seed, kept.strengths) == asked and "fixed point" in kept.networks:
             return kept
     if not work.network.exists():
-        quantize_stage(work, data, work.network, weight_bits=8, per_channel=False, finetune_epochs=0)
+        quantize_stage(work, data, work.network, bar, weight_bits=8, per_channel=False, finetune_epochs=0)
     return robustness_stage(work, data, work.robustness, bar, samples=samples, seed=SEED, strengths=Strengths(), window=0)

@@ -101,6 +101,21 @@ def test_same_seed_same_network(network, coarse, dataset):
     assert all(np.array_equal(a.weight, b.weight) for a, b in zip(first.connections, second.connections))
 
 
+def test_mirrored_images_are_trained_on_only_where_asked(network, coarse, dataset):
+    """Mirroring changes what is learned, except from images that are their own mirror images."""
+
+    def weights(part, flip):
+        config = FinetuneConfig(threads=1, epochs=1, learning_rate=1e-2, flip=flip)
+        return finetune(network, coarse, part, config, progress=False).connections
+
+    def same(part):
+        return all(np.array_equal(a.weight, b.weight) for a, b in zip(weights(part, False), weights(part, True)))
+
+    images = dataset.train.images
+    symmetric = replace(dataset, train=replace(dataset.train, images=np.maximum(images, images[..., ::-1])))
+    assert same(symmetric) and not same(dataset)
+
+
 def test_max_pooling_is_left_alone(network, coarse, dataset):
     tuned = finetune(network, coarse, dataset, FinetuneConfig(threads=1, epochs=1, learning_rate=0.01), progress=False)
     assert requantize(tuned, coarse)["pool1"].neuron.threshold == coarse["pool1"].neuron.threshold
