@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from spikeport.cli import main
 from spikeport.export.dequantize import dequantize
 from spikeport.export.errors import InputError
 from spikeport.export.float_run import FloatModule
@@ -13,7 +14,7 @@ from spikeport.export.quantize import quantize
 from spikeport.export.rounding import requantize
 from spikeport.export.weight_step import weight_grids
 from spikeport.train import data, trainer
-from spikeport.train.config import OptimizerConfig, TrainConfig
+from spikeport.train.config import OptimizerConfig, TrainConfig, recipe
 from spikeport.train.evaluation import evaluate
 from spikeport.train.qat import FakeQuantize, FinetuneConfig, fake_quantized, finetune
 from spikeport.train.surrogates import Surrogate
@@ -125,3 +126,13 @@ def test_max_pooling_is_left_alone(network, coarse, dataset):
 def test_impossible_settings_are_refused():
     with pytest.raises(InputError, match="at least 1 epoch"):
         FinetuneConfig(epochs=0)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_command_augments_as_training_did(tmp_path, monkeypatch, flip):
+    seen = []
+    monkeypatch.setattr("spikeport.pipeline.finetune", lambda network, quantized, data, settings: (seen.append(settings), network)[1])
+    config = replace(recipe("digits", arch="4", epochs=1, timesteps=2), shift=1, flip=flip)
+    trainer.train(config, data.load("digits"), tmp_path, progress=False)
+    assert main(["quantize", str(tmp_path), "--finetune", "3", "--out", str(tmp_path / "network.nir")]) == 0
+    assert [(s.epochs, s.shift, s.flip, s.seed) for s in seen] == [(3, 1, flip, config.seed)]
