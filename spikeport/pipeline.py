@@ -34,7 +34,7 @@ from spikeport.hw.record_file import load_record, save_record
 from spikeport.hw.simulate import Backend, backend
 from spikeport.hw.stimulus import encode
 from spikeport.hw.verify import Verification, verify
-from spikeport.tic import TicConfig, of_trained, write_tic
+from spikeport.tic import TicConfig, kept_tic, of_trained, write_tic
 from spikeport.train.architecture import ARCHITECTURES
 from spikeport.train.data import Dataset, Split
 from spikeport.train.qat import FinetuneConfig, finetune
@@ -52,6 +52,7 @@ def quantize_stage(
     work: Workspace,
     data: Dataset,
     out: Path,
+    bar: Bar,
     *,
     weight_bits: int,
     per_channel: bool,
@@ -62,9 +63,12 @@ def quantize_stage(
     trained = work.trained()
     images = data.train.images[:CALIBRATION_SAMPLES] if calibration is None else calibration
     network = trained.module.lower()
-    quantized = quantize(network, images, weight_bits=weight_bits, per_channel=per_channel)
+    with bar(len(images), "quantize") as progress:
+        quantized = quantize(network, images, weight_bits=weight_bits, per_channel=per_channel)
+        progress(len(images))
     if finetune_epochs:
-        settings = FinetuneConfig(epochs=finetune_epochs, shift=trained.config.shift, seed=trained.config.seed)
+        c = trained.config
+        settings = FinetuneConfig(epochs=finetune_epochs, shift=c.shift, flip=c.flip, seed=c.seed)
         quantized = requantize(finetune(network, quantized, data, settings), quantized)
     write_nir(quantized, out)
     return quantized
@@ -91,12 +95,10 @@ def split_of(data: Dataset, name: SplitName) -> Split:
     return data.validation if name == "validation" else data.test
 
 
-def tic_stage(
-    work: Workspace, data: Dataset, out: Path, bar: Bar, *, samples: int | None = None, config: TicConfig | None = None
-) -> FisherResult:
-    """Fisher information of the trained float network on validation samples, as configured or as usual on so many samples."""
+def tic_stage(work: Workspace, data: Dataset, out: Path, bar: Bar, *, config: TicConfig | None = None) -> FisherResult:
+    """Fisher information of the trained float network on validation samples, as configured or as usual."""
     trained = work.trained()
-    config = config or TicConfig(samples=samples or TicConfig.samples, seed=trained.config.seed)
+    config = config or TicConfig(seed=trained.config.seed)
     with bar(min(len(data.validation), config.samples), "Fisher information") as progress:
         result = of_trained(trained.module, data.validation, config, progress)
     write_tic(result, read_history(work.tic_history), f"{trained.config.arch} on {trained.config.data}", out)
@@ -134,7 +136,6 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
     """Gather what is there into `report.json` and `report.html`."""
     trained = work.trained()
     network, found = records(work, data, bar)
-    fisher = from_json(FisherResult, read_json(work.tic)) if work.tic.exists() else None
     truncation = from_json(Truncation, read_json(work.truncation)) if work.truncation.exists() else None
     verification, verified_curves = _verification(work)
     chip, seed = device_named(device), trained.config.seed
@@ -144,7 +145,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         network=network_facts(network),
         semantics=semantics_of(network),
         accuracy=(*_float_curves(trained.metrics, data), *_quantized_curves(network, found, data), *verified_curves),
-        fisher=fisher,
+        fisher=kept_tic(work.tic, network.timesteps),
         fisher_history=read_history(work.tic_history),
         truncation=truncation,
         cost=estimate_cost(network, found["test"], chip, seed=seed),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,10 @@ from torch import Tensor
 from spikeport.analysis.fisher import FisherResult, fisher_information
 from spikeport.analysis.fisher_history import FisherHistory, read_history, write_history
 from spikeport.analysis.fisher_page import fisher_page
-from spikeport.analysis.jsonable import to_json
+from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.analysis.scores import Estimator, Labels
 from spikeport.export.errors import InputError
-from spikeport.export.files import write_json, write_text
+from spikeport.export.files import read_json, write_json, write_text
 from spikeport.export.float_layers import SpikeFunction
 from spikeport.export.float_run import FloatModule
 from spikeport.export.float_simulate import physical_input
@@ -124,6 +125,21 @@ def recorder(path: Path, data: Split, every: int, config: TicConfig) -> Callable
             write_history(history.with_result(epoch, of_trained(module, data, config)), path)
 
     return record
+
+
+def kept_tic(path: Path, timesteps: int, **asked: Any) -> FisherResult | None:
+    """What lies in a file; None where there is nothing, or something else than is asked for in fields of `FisherResult`.
+
+    Raises:
+        InputError: a damaged file, or one of other timesteps than the network's.
+    """
+    if not path.exists():
+        return None
+    found = from_json(FisherResult, read_json(path))
+    if found.timesteps != timesteps:
+        again = f"make it again with: spikeport tic {path.parent}"
+        raise InputError(f"{path} is of {found.timesteps} timesteps, the network has {timesteps}; {again}")
+    return found if all(getattr(found, name) == value for name, value in asked.items()) else None
 
 
 def write_tic(result: FisherResult, history: FisherHistory | None, title: str, out: Path) -> None:

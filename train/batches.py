@@ -26,7 +26,7 @@ def batch_count(split: Split, size: int) -> int:
     return max(len(split) // size, 1)
 
 
-def shuffled_batches(split: Split, size: int, *, shift: int, seed: int, flip: bool = False) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def shuffled_batches(split: Split, size: int, *, shift: int, flip: bool, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Images as a network takes them, moved by up to `shift` pixels and mirrored at random, and labels in random order; the remainder of less than a batch waits for another epoch."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(split), generator=generator)

@@ -10,9 +10,9 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from spikeport.export.errors import InputError
+from spikeport.export.progress import progress_bar
 from spikeport.train.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.build import build
 from spikeport.train.checkpoint import CONFIG, METRICS, Trained, load, save
@@ -136,9 +136,9 @@ def _log(out: Path, epoch: int) -> Any:
 
 
 def _epochs(run: Run, out: Path, log: Any, progress: bool, on_epoch: OnEpoch | None) -> None:
-    total = run.config.epochs
-    with tqdm(total=total, initial=len(run.history), desc="training", unit="epoch", disable=None if progress else True) as bar:
-        for epoch in range(len(run.history), total):
+    total, done = run.config.epochs, len(run.history)
+    with progress_bar(total, f"training {out.name}", unit="epoch", done=done, leave=True, shown=progress) as bar:
+        for epoch in range(done, total):
             started = perf_counter()
             measured = _epoch(run, epoch)
             if not isfinite(measured["loss"]):

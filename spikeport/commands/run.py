@@ -56,7 +56,13 @@ def execute(arguments: argparse.Namespace) -> int:
     train(config.train, data, work.root, resume=True)
     work.remember_data(data_dir)
     quantize_stage(
-        work, data, work.network, weight_bits=config.weight_bits, per_channel=config.per_channel, finetune_epochs=config.finetune_epochs
+        work,
+        data,
+        work.network,
+        progress_bar,
+        weight_bits=config.weight_bits,
+        per_channel=config.per_channel,
+        finetune_epochs=config.finetune_epochs,
     )
     tic_stage(work, data, work.tic, progress_bar)
     lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
