@@ -160,7 +160,7 @@ def run_sweep(
 def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar) -> SweepPoint:
     """One point, with whatever of it is there already."""
     c = point.config
-    data = load(c.data, data_dir, c.seed, c.timesteps)
+    data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
     trained = train(c, data, work.root, resume=True)
     work.remember_data(data_dir)
     return SweepPoint(
