@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 from event_writers import write
+from random_networks import random_network, random_stimulus
 
+from spikeport import pipeline
 from spikeport.cli import main
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json
+from spikeport.hw import engine
+from spikeport.hw.stimulus import encode
 from spikeport.train import on_demand
 from spikeport.train.config import RECIPES
-from spikeport.train.data import EventBins, load
+from spikeport.train.data import EventBins, Split, load
 from spikeport.train.events import CIFAR10
 
 
@@ -125,3 +129,16 @@ def test_training_on_cifar10_dvs(tmp_path):
     assert main(["train", *told, "--out", str(tmp_path / "run")]) == 0
     assert read_json(tmp_path / "run/train.json")["task"]["shape"] == [2, 48, 48]
     assert RECIPES["dvs-cifar10"].events == EventBins(by="count", size=48)
+
+
+def test_a_split_in_parts_is_recorded_as_a_whole(monkeypatch):
+    """Neurons with noise too, whose generator counts samples from the first of the split."""
+    network = next(n for n in map(random_network, range(100)) if any(p.neuron.noise for p in n.populations))
+    images = random_stimulus(1, network, samples=9).values
+    part = Split(images, np.zeros(9, np.int64))
+    monkeypatch.setattr(pipeline, "ENGINE_SAMPLES", 4)
+    counted = []
+    found = pipeline._engine_record(network, part, counted.append)
+    expected = engine.run(network, encode(network.input, images, network.timesteps))
+    assert np.array_equal(found.output, expected.output) and found.overflows == expected.overflows and sum(counted) == 9
+    assert all(np.array_equal(found.spike_counts[name], counts) for name, counts in expected.spike_counts.items())

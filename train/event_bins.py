@@ -74,12 +74,12 @@ def event_counts(
     if len(events.x) and (min(events.x.min(), events.y.min()) < 0 or events.x.max() >= width or events.y.max() >= height):
         raise InputError(f"{where} has events beyond the sensor of {height} x {width} pixels; is it another format, or a larger sensor?")
     step = _by_count(events.t, timesteps) if bins.by == "count" else _by_time(events.t, timesteps, duration)
-    kept = step < timesteps
     rows, columns = bins.map_size(sensor)
-    place = (step, events.p, events.y * rows // height, events.x * columns // width)
-    shape = (timesteps, 2, rows, columns)
-    counts = np.bincount(np.ravel_multi_index(tuple(part[kept] for part in place), shape), minlength=int(np.prod(shape)))
-    return np.minimum(counts, COUNT_MAX).astype(np.uint8).reshape(shape)
+    row, column = (np.arange(height) * rows // height)[events.y], (np.arange(width) * columns // width)[events.x]
+    place = ((step * 2 + events.p) * rows + row) * columns + column
+    size = timesteps * 2 * rows * columns
+    counts = np.bincount(place if duration is None else place[step < timesteps], minlength=size)
+    return np.minimum(counts, COUNT_MAX).astype(np.uint8).reshape(timesteps, 2, rows, columns)
 
 
 def _by_time(t: np.ndarray, timesteps: int, duration: float | None) -> np.ndarray:
