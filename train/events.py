@@ -123,7 +123,7 @@ def event_folder(name: str, data_dir: Path | None, seed: int, timesteps: int, bi
     counts = _Counts(timesteps, bins, _sensor((p for paths in listed for p in paths), bins))
     splits = [_split(paths, [classes.index(p.relative_to(root).parts[0]) for p in paths], counts) for root, paths in zip(roots, listed)]
     official, test = splits if len(splits) == 2 else cut(splits[0], max(1, len(splits[0]) // 6), seed)
-    return _dataset(name, official, test, seed, len(official) // 12, len(classes), f"recordings in {data_dir.name}")
+    return _dataset(name, official, test, seed, len(official) // 12, len(classes), "folder of event recordings")
 
 
 def _sensor(paths: Iterable[Path], bins: EventBins) -> tuple[int, int]:
