@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,7 @@ from spikeport.export.network import QuantizedNetwork
 from spikeport.export.nir_file import read_nir, write_nir
 from spikeport.export.quantize import quantize
 from spikeport.export.rounding import requantize
-from spikeport.hw.record import SpikeRecord, correct_over_time
+from spikeport.hw.record import SpikeRecord, correct_over_time, join_records
 from spikeport.hw.record_file import load_record, save_record
 from spikeport.hw.simulate import Backend, backend
 from spikeport.hw.stimulus import encode
@@ -37,6 +38,7 @@ from spikeport.hw.verify import Verification, verify
 from spikeport.tic import TicConfig, kept_tic, of_trained, write_tic
 from spikeport.train.architecture import ARCHITECTURES
 from spikeport.train.data import Dataset, Split
+from spikeport.train.on_demand import in_batches
 from spikeport.train.qat import FinetuneConfig, finetune
 from spikeport.workspace import Workspace
 
@@ -46,6 +48,8 @@ SplitName = Literal["validation", "test"]
 STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
 """What the report calls the accuracy that a backend reached."""
 CALIBRATION_SAMPLES = 256
+ENGINE_SAMPLES = 1024
+"""Samples that are integers at a time."""
 
 
 def quantize_stage(
@@ -83,11 +87,21 @@ def records(work: Workspace, data: Dataset, bar: Bar) -> tuple[QuantizedNetwork,
     for split in ("validation", "test"):
         path = work.record(split)
         if not path.exists() or path.stat().st_mtime < work.network.stat().st_mtime:
-            stimulus = encode(network.input, split_of(data, split).images, network.timesteps)
-            with bar(len(stimulus), f"engine, {split}") as progress:
-                save_record(path, backend("engine")(network, stimulus, progress=progress))
+            part = split_of(data, split)
+            with bar(len(part), f"engine, {split}") as progress:
+                save_record(path, _engine_record(network, part, progress))
         found[split] = load_record(path)
     return network, found
+
+
+def _engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[int], None]) -> SpikeRecord:
+    """The engine's record of a whole split, some samples after the other: as integers, a large data set would not fit into memory."""
+    starts = range(0, len(part), ENGINE_SAMPLES)
+    found = []
+    for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
+        stimulus = replace(encode(network.input, images, network.timesteps), first=start)
+        found.append(backend("engine")(network, stimulus, progress=progress))
+    return join_records(found)
 
 
 def split_of(data: Dataset, name: SplitName) -> Split:
@@ -121,7 +135,7 @@ def verify_stage(work: Workspace, data: Dataset, bar: Bar, *, backends: Sequence
         return run
 
     with bar(len(part), "verify on " + ", ".join(backends)) as progress:
-        stimulus = encode(network.input, part.images, network.timesteps)
+        stimulus = encode(network.input, part.array, network.timesteps)
         result = verify(network, stimulus, {name: kept(name) for name in backends}, progress=progress)
     curves = [
         accuracy_curve(STAGES.get(name, name), "test", correct_over_time(np.concatenate(parts), part.labels, network.readout))
@@ -192,7 +206,7 @@ def _exit_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device, t
 
 def _rasters(network: QuantizedNetwork, data: Dataset, count: int = 3) -> tuple[SampleRaster, ...]:
     part = data.test[:count]
-    stimulus = encode(network.input, part.images, network.timesteps)
+    stimulus = encode(network.input, part.array, network.timesteps)
     return sample_rasters(network, stimulus, backend("engine")(network, stimulus, "spikes"), part.labels, count)
 
 

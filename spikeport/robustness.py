@@ -61,7 +61,7 @@ def robustness_stage(
     _check(data, part, window, timesteps)
     runs = _runs(work, trained, part)
     perturbed = {name: _perturbed(name, trained, part, strengths, seed, bar) for name in PERTURBATIONS}
-    clean = {name: run(part.images) for name, run in runs.items()}
+    clean = {name: run(part.array) for name, run in runs.items()}
 
     def condition(name: str, images: np.ndarray, first: int, last: int) -> Condition:
         found = {network: outcome(run(images), clean[network]) for network, run in runs.items()}
@@ -86,7 +86,7 @@ def robustness_stage(
             conditions=(unperturbed, *(counted(name, images, 1, timesteps) for name, images in perturbed.items())),
             deficit=deficit,
             windows=tuple(
-                counted(deficit, in_window(part.images, perturbed[deficit], timesteps, t, window), t, t + window - 1) for t in starts
+                counted(deficit, in_window(part.array, perturbed[deficit], timesteps, t, window), t, t + window - 1) for t in starts
             ),
         )
     write_json(out, to_json(result))
@@ -135,7 +135,7 @@ def _perturbed(name: str, trained: Trained, part: Split, strengths: Strengths, s
     with bar(len(part), f"making {name}") as progress:
         for start in range(0, len(part), BATCH):
             batch = part[start : start + BATCH]
-            x, y = torch.from_numpy(batch.images), torch.from_numpy(batch.labels)
+            x, y = torch.from_numpy(batch.array), torch.from_numpy(batch.labels)
             made = PERTURBATIONS[name](trained.module, x, y, trained.config.timesteps, strengths, epoch_seed(seed, start))
             found.append(made.numpy())
             progress(len(batch))

@@ -180,7 +180,7 @@ def _write(sweep: Sweep, out: Path) -> None:
 def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar) -> SweepPoint:
     """One point, with whatever of it is there already."""
     c = point.config
-    data = load(c.data, data_dir, c.seed, c.timesteps)
+    data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
     looks = TicConfig(samples=config.samples, seed=c.seed)
     follow = recorder(work.tic_history, data.validation, config.tic_every, looks) if config.tic_every else None
     trained = train(c, data, work.root, resume=True, on_epoch=follow)

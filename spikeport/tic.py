@@ -66,7 +66,7 @@ def of_trained(module: SpikingNetwork, data: Split, config: TicConfig, progress:
     part = data[: config.samples]
     return fisher_information(
         module,
-        _batches(torch.from_numpy(part.images), torch.from_numpy(part.labels), config, network_input),
+        _batches(torch.from_numpy(part.array), torch.from_numpy(part.labels), config, network_input),
         config.timesteps or module.timesteps,
         estimator=config.estimator,
         labels=config.labels,

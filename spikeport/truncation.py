@@ -85,5 +85,5 @@ def _confirmed_in_lava(result: Truncation, deployed: QuantizedNetwork, part: Spl
     except InputError as error:
         return replace(result, lava_absent=str(error))
     with bar(len(part), f"Lava, T' = {result.chosen}") as progress:
-        stimulus = encode(deployed.input, part.images, deployed.timesteps)
+        stimulus = encode(deployed.input, part.array, deployed.timesteps)
         return replace(result, lava=verify(deployed, stimulus, {"lava": lava}, progress=progress), lava_absent="")

@@ -14,11 +14,12 @@ from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.optimization import descend, rate_factor
 from spikeport.train.recipes import PUBLISHED, published
 
-SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "n-mnist": (2, 34, 34)}
+SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "n-mnist": (2, 34, 34), "dvs-cifar10": (2, 48, 48), "imagenet": (3, 224, 224)}
+CLASSES = {"cifar-100": 100, "imagenet": 1000}
 
 
 def task_of(config):
-    return Task(config.data, SHAPES.get(config.data, (3, 32, 32)), 100 if config.data == "cifar-100" else 10, 255)
+    return Task(config.data, SHAPES.get(config.data, (3, 32, 32)), CLASSES.get(config.data, 10), 255)
 
 
 def one_of_each():

@@ -52,7 +52,7 @@ def execute(arguments: argparse.Namespace) -> int:
     for name in backends:
         backend(name)  # what cannot be imported is told now, not after training
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
-    data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps)
+    data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps, config.train.events)
     train(config.train, data, work.root, resume=True)
     work.remember_data(data_dir)
     quantize_stage(
