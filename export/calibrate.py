@@ -100,7 +100,7 @@ def choose_input(declared: Input, values: np.ndarray, bits: int) -> Input:
     if not 2 <= bits <= 16:
         raise InputError(f"input bits is {bits}; choose 2 to 16")
     top, bottom = float(values.max()), float(values.min())
-    if (declared.low, declared.high, declared.scale) != (0, 1, 1.0) or not (top or bottom):
+    if declared.code == "rate" or (declared.low, declared.high, declared.scale) != (0, 1, 1.0) or not (top or bottom):
         return declared
     if bottom == 0 and np.isin(values, (0, top)).all():
         return replace(declared, scale=top)

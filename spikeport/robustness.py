@@ -81,7 +81,7 @@ def robustness_stage(
             seed=seed,
             timesteps=timesteps,
             cut=from_json(Truncation, read_json(work.truncation)).chosen if work.truncation.exists() else None,
-            level=data.task.scale,
+            level=trained.module.encoder.source.resolution,
             strengths=strengths,
             conditions=(unperturbed, *(counted(name, images, 1, timesteps) for name, images in perturbed.items())),
             deficit=deficit,

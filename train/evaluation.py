@@ -20,7 +20,7 @@ def readout_currents(
 
     Neurons that draw noise draw the same every time: torch's generator is seeded inside, and left as it was.
 
-    module: `SpikingNetwork`, `export.float_run.FloatModule`, or anything else called as `module(x, timesteps)`.
+    module: `SpikingNetwork`, `export.float_run.FloatModule`, or anything else called as `module(x, timesteps, first=number of the first sample)`.
     """
     training = module.training
     module.eval()
@@ -29,7 +29,7 @@ def readout_currents(
             torch.manual_seed(0)
             for start in range(0, len(images), BATCH):
                 x = network_input(torch.from_numpy(images[start : start + BATCH]))
-                yield module(x.to(device), timesteps).cpu()
+                yield module(x.to(device), timesteps, first=start).cpu()
     finally:
         module.train(training)
 
