@@ -123,7 +123,6 @@ def _wu() -> TrainConfig:
 
 
 PUBLISHED = {
-    "stbp-mnist-wu": _wu(),
     **{f"dsr-{data}-{name}": _dsr(data, *settings) for data in DATA for name, settings in DSR_NEURONS.items()},
     "tssl-mnist-t5": _tssl("mnist", "tssl-mnist", 100, 5e-4),
     "tssl-paper-mnist-t5": replace(_tssl("mnist", "tssl-mnist", 100, 5e-4), neuron=TSSLConfig(rule="paper"), loss="kernel-once"),
@@ -133,6 +132,7 @@ PUBLISHED = {
     **{f"noise-{data}-t{t}": _noise(data, "noise-mnist", t) for data in ("mnist", "fashion-mnist") for t in (5, 10)},
     **{f"noise-cifar10-{arch.replace('-', '')}-t{t}": _noise("cifar-10", arch, t) for arch in ("vgg-16", "resnet-18") for t in (5, 10)},
     **{f"tic-{data}-t10": _tic(data) for data in TIC_ALPHA},
+    "stbp-mnist-wu": _wu(),
 }
 """Runs by name. TSSL-BP's come with the released rule unless they say "paper"."""
 
