@@ -13,6 +13,9 @@ from spikeport.export.input_array import shape_input
 from spikeport.export.network import Input
 from spikeport.export.noise import rate_draws
 
+DRAWN_AT_ONCE = 256
+"""Samples whose random numbers stay in the cache."""
+
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
@@ -80,11 +83,13 @@ def encode(target: Input, array: np.ndarray, timesteps: int) -> Stimulus:
 
 def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool) -> np.ndarray:
     """Spikes of a rate code `(samples, timesteps, *shape)`, 0 or 1; see `Input`."""
-    samples = np.arange(len(intensities))
-    spikes = np.empty((len(samples), timesteps, *target.shape), np.int32)
-    for t in range(timesteps):
-        draws = rate_draws(target.seed, samples, t, prod(target.shape)).reshape(-1, *target.shape)
-        spikes[:, t] = draws < (intensities if held else intensities[:, t])
+    spikes = np.empty((len(intensities), timesteps, *target.shape), np.int32)
+    for first in range(0, len(intensities), DRAWN_AT_ONCE):
+        part = slice(first, first + DRAWN_AT_ONCE)
+        samples, chances = np.arange(len(intensities))[part], intensities[part]
+        for t in range(timesteps):
+            draws = rate_draws(target.seed, samples, t, prod(target.shape)).reshape(-1, *target.shape)
+            spikes[part, t] = draws < (chances if held else chances[:, t])
     return spikes
 
 
