@@ -26,6 +26,7 @@ from spikeport.train.dropout import HeldDropout
 from spikeport.train.encoder import STATISTICS, encoder
 from spikeport.train.evaluation import evaluate, readout_currents
 from spikeport.train.neurons.stbp import LIFConfig, wu_lif
+from spikeport.train.pruning import Retraining, prunable, prune
 from spikeport.train.qat import FinetuneConfig, finetune
 from spikeport.train.recipes import published
 from spikeport.train.topology import INPUT
@@ -122,6 +123,16 @@ def test_resumed_equals_unbroken(run, dataset, tmp_path, monkeypatch):
     monkeypatch.undo()
     resumed = trainer.train(config, dataset, tmp_path / "broken", resume=True, progress=False).module.state_dict()
     assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
+
+
+def test_pruned_weights_stay_zero_under_dropout(dataset, tmp_path):
+    config = replace(RUNS["dropped"], timesteps=3, epochs=1, threads=1)
+    module = build(config, dataset.task)
+    prune(module, 0.6)
+    weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    after = prunable(trainer.train(config, dataset, tmp_path, progress=False, retraining=Retraining(weights, 2)).module)
+    for name, weight in after.items():
+        assert torch.equal(weight == 0, weights[name] == 0) and not torch.equal(weight, weights[name])
 
 
 @pytest.mark.parametrize("arch", ["4C3-P2-12", "P2-4C3p0-12", "P3-12", "12", "preact-resnet-20"])
