@@ -24,6 +24,7 @@ STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "cifar-10": CIFAR_10,
     "cifar-10-jpeg": CIFAR_10,
     "cifar-100": ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "svhn": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
 }
 """Mean and deviation of each channel by data set, pixels in 0..1, as published code has them (CIFAR-10's deviations are means of those of
