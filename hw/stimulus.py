@@ -56,12 +56,12 @@ class Stimulus:
         return np.broadcast_to(self.values[:, None], shape)
 
 
-def encode(target: Input, array: np.ndarray, timesteps: int) -> Stimulus:
+def encode(target: Input, array: np.ndarray, timesteps: int, *, first: int = 0) -> Stimulus:
     """Check an array and turn it into the integers that the network's input expects.
 
     array: `(samples, *shape)` (held over time) or `(samples, timesteps or more, *shape)`. Integers and booleans are levels (pixels,
-    event counts, spikes) as they are; floats become levels as `Input` says, or intensities that a rate code draws spikes for, the first
-    sample being number 0. What is sent is the level less the channel's offset.
+    event counts, spikes) as they are; floats become levels as `Input` says, or intensities that a rate code draws spikes for. What is sent
+    is the level less the channel's offset. first: absolute number of the first sample.
 
     Raises:
         InputError: wrong shape or type, NaN, integers out of range, fewer than `timesteps` steps, or timesteps < 1.
@@ -69,7 +69,7 @@ def encode(target: Input, array: np.ndarray, timesteps: int) -> Stimulus:
     array, held = shape_input(target, array, timesteps)
     if array.dtype.kind == "f":
         if target.code == "rate":
-            return Stimulus(_drawn(target, target.levels(array), timesteps, held), timesteps, held=False)
+            return Stimulus(_drawn(target, target.levels(array), timesteps, held, first), timesteps, held=False, first=first)
         levels = target.levels(array)
     else:
         if array.size and (array.min() < target.low or array.max() > target.high):
@@ -78,15 +78,16 @@ def encode(target: Input, array: np.ndarray, timesteps: int) -> Stimulus:
             )
         levels = array.astype(np.int32)
     values = levels - target.offsets if target.offset else levels
-    return Stimulus(np.ascontiguousarray(values), timesteps, held)
+    return Stimulus(np.ascontiguousarray(values), timesteps, held, first)
 
 
-def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool) -> np.ndarray:
+def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool, first: int) -> np.ndarray:
     """Spikes of a rate code `(samples, timesteps, *shape)`, 0 or 1; see `Input`."""
     spikes = np.empty((len(intensities), timesteps, *target.shape), np.int32)
-    for first in range(0, len(intensities), DRAWN_AT_ONCE):
-        part = slice(first, first + DRAWN_AT_ONCE)
-        samples, chances = np.arange(len(intensities))[part], intensities[part]
+    for start in range(0, len(intensities), DRAWN_AT_ONCE):
+        part = slice(start, start + DRAWN_AT_ONCE)
+        chances = intensities[part]
+        samples = first + start + np.arange(len(chances))
         for t in range(timesteps):
             draws = rate_draws(target.seed, samples, t, prod(target.shape)).reshape(-1, *target.shape)
             spikes[part, t] = draws < (chances if held else chances[:, t])

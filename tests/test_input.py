@@ -72,6 +72,9 @@ def test_order_batch_and_number_of_steps_do_not_matter():
     x = np.random.default_rng(1).random((6, 2, 3)).astype(np.float32)
     whole = encode(RATE, x, 8)
     assert np.array_equal(encode(RATE, x[:2], 3).values, whole.values[:2, :3])
+    later = encode(RATE, x[4:], 8, first=4)
+    assert np.array_equal(later.values, whole.values[4:]) and later.samples.tolist() == [4, 5]
+    assert encode(COLOUR, np.zeros((2, 3, 2, 2)), 1, first=7).samples.tolist() == [7, 8]
     over_time = np.repeat(x[:, None], 8, axis=1)
     assert np.array_equal(encode(RATE, over_time, 8).values, whole.values), "intensities may change over time"
     assert np.array_equal(encode(RATE, whole.values, 8).values, whole.values), "spikes drawn before are sent as they are"
