@@ -100,7 +100,7 @@ def choose_input(declared: Input, values: np.ndarray, bits: int) -> Input:
     if not 2 <= bits <= 16:
         raise InputError(f"input bits is {bits}; choose 2 to 16")
     top, bottom = float(values.max()), float(values.min())
-    if (declared.low, declared.high, declared.scale) != (0, 1, 1.0) or not (top or bottom):
+    if declared.code == "rate" or (declared.low, declared.high, declared.scale) != (0, 1, 1.0) or not (top or bottom):
         return declared
     if bottom == 0 and np.isin(values, (0, top)).all():
         return replace(declared, scale=top)
@@ -112,7 +112,7 @@ def choose_input(declared: Input, values: np.ndarray, bits: int) -> Input:
 
 def calibration_notes(sent: Input, values: np.ndarray) -> list[str]:
     """What is suspicious about sample data, physical values, once they are sent as these integers."""
-    integers, remedy = sent.integers(values), "calibrate on some hundred samples of the training data"
+    integers, remedy = sent.levels(values), "calibrate on some hundred samples of the training data"
     notes = []
     outside = (values < (sent.low - 0.5) * sent.scale) | (values > (sent.high + 0.5) * sent.scale)
     if outside.any():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -99,7 +98,7 @@ def _engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[i
     starts = range(0, len(part), ENGINE_SAMPLES)
     found = []
     for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
-        stimulus = replace(encode(network.input, images, network.timesteps), first=start)
+        stimulus = encode(network.input, images, network.timesteps, first=start)
         found.append(backend("engine")(network, stimulus, progress=progress))
     return join_records(found)
 

@@ -28,6 +28,9 @@ class TrainConfig:
     """One training run. What is left out of loss, readout and neuron is the method's own (`train.methods`).
 
     tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0 for plain BatchNorm.
+    normalise: images are centred and scaled per channel (`train.encoder`). input_code: of images, "direct" for pixels held over time, "rate" for a
+    spike with the pixel as its probability at every timestep; recordings of events are sent as they are.
+    dropout: probability in training, of what each layer but the first receives (`train.dropout`).
     shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to right. seed: of weights, order, augmentation and splits.
     events: how recordings of event cameras become counts per timestep.
 
@@ -49,6 +52,9 @@ class TrainConfig:
     batch_norm: bool = True
     bias: bool = True
     tdbn_alpha: float = 0.0
+    normalise: bool = False
+    input_code: Literal["direct", "rate"] = "direct"
+    dropout: float = 0.0
     shift: int = 0
     flip: bool = False
     seed: int = 0
@@ -78,6 +84,16 @@ class TrainConfig:
         for name in ("shift", "threads", "tdbn_alpha"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        self._check_layers()
+
+    def _check_layers(self) -> None:
+        """What the input and what each layer receives."""
+        if self.input_code not in ("direct", "rate"):
+            raise InputError(f"input_code {self.input_code!r} is unknown; choose direct or rate")
+        if self.normalise and self.input_code == "rate":
+            raise InputError("normalise and input_code rate exclude each other: probabilities are the pixels in 0..1")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout}; it must lie in 0..1, below 1")
 
 
 CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")

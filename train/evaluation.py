@@ -19,15 +19,16 @@ def readout_currents(module: nn.Module, images: Images, timesteps: int, *, devic
 
     Neurons that draw noise draw the same every time: torch's generator is seeded inside, and left as it was.
 
-    module: `SpikingNetwork`, `export.float_run.FloatModule`, or anything else called as `module(x, timesteps)`.
+    module: `SpikingNetwork`, `export.float_run.FloatModule`, or anything else called as `module(x, timesteps, first=number of the first sample)`.
     """
     training = module.training
     module.eval()
     try:
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(0)
-            for part in in_batches(images, (slice(start, start + BATCH) for start in range(0, len(images), BATCH))):
-                yield module(network_input(torch.from_numpy(part)).to(device), timesteps).cpu()
+            starts = range(0, len(images), BATCH)
+            for start, part in zip(starts, in_batches(images, (slice(start, start + BATCH) for start in starts))):
+                yield module(network_input(torch.from_numpy(part)).to(device), timesteps, first=start).cpu()
     finally:
         module.train(training)
 

@@ -116,7 +116,8 @@ def _epoch(module: FloatModule, optimizer: torch.optim.Optimizer, dataset: Datas
     for i, (images, labels) in enumerate(batches):
         set_rate(optimizer, config.learning_rate * rate_factor(epoch + i / count, 0.0, config.epochs))
         optimizer.zero_grad(set_to_none=True)
-        accumulated_cross_entropy(module(images, module.network.timesteps), labels).backward()
+        first = (epoch * count + i) * len(labels)  # so that every batch has noise and spikes of its own
+        accumulated_cross_entropy(module(images, module.network.timesteps, first=first), labels).backward()
         optimizer.step()
 
 

@@ -37,9 +37,9 @@ def pooled(synapses: Synapses, source: Rated) -> Rated:
 
 
 def currents(synapses: Synapses, source: Rated, weights: list[float]) -> Rated:
-    """What synapses in training make of what `pooled` gave them. weights: w of the module's docstring, `(T,)`."""
+    """What synapses in training make of what `pooled` gave them, in memory of its own. weights: w of the module's docstring, `(T,)`."""
     if synapses.weights is None:
-        return source
+        return Rated(source.values.clone(), source.rate)
     scale, shift = (synapses.norm.scale(), synapses.norm.bias) if synapses.norm else (None, synapses.weights.bias)
     values = source.values.flatten(0, 1)
     rate, out = _Through.apply(source.rate, values, synapses.weights.weight, scale, shift, synapses, weights)

@@ -22,15 +22,15 @@ class Rated:
     @staticmethod
     def held(currents: torch.Tensor, timesteps: int) -> Rated:
         """Currents `(1, N, *shape)` of a graph with time, held over all timesteps: they get the gradients of all."""
-        return Rated(currents.detach(), currents[0] * timesteps)
+        return Rated(currents.detach().clone(), currents[0] * timesteps)
 
     def over_time(self, weights: list[float]) -> torch.Tensor:
         """Spikes back in a graph with time."""
         return _OverTime.apply(self.rate, self.values, weights)
 
     def plus(self, other: Rated) -> Rated:
-        """Sum of currents."""
-        return Rated(self.values + other.values, self.rate + other.rate)
+        """Sum of currents; overwrites these."""
+        return Rated(self.values.add_(other.values), self.rate + other.rate)
 
 
 def carrier(values: torch.Tensor) -> torch.Tensor:
