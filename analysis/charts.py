@@ -16,6 +16,8 @@ WIDTH, HEIGHT = 360, 244
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 40
 SERIES = 9
 """Colours of the style sheet, p0 to p8; more curves begin anew."""
+MOST_TICKS, STRIDES = 12, (1, 4, 10, 20, 50, 100)
+"""Steps that are labelled on a horizontal axis, and from one to the next."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ def axes(frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_most: fl
 
 
 def _step_ticks(steps: int) -> list[int]:
-    return [t for t in range(1, steps + 1) if steps <= 12 or t == 1 or t % 4 == 0]
+    """The first step, and as many multiples of a stride as there is room for."""
+    stride = next(s for s in (*STRIDES, steps) if steps <= MOST_TICKS * s)
+    return sorted({1, *range(stride, steps + 1, stride)})
 
 
 def line(frame: Frame, xs: Sequence[float], ys: Sequence[float], kind: str) -> Node:
@@ -126,22 +130,9 @@ def whiskers(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Se
     ]
 
 
-def upright(frame: Frame, x: float, label: str, kind: str, level: int = 0) -> list[Node]:
-    """A labelled vertical line; level moves the label down, where several meet."""
-    right = frame.x(x) > WIDTH * 0.62
-    at = frame.x(x) + (-5 if right else 5)
-    return [
-        el("line", x1=frame.x(x), x2=frame.x(x), y1=TOP, y2=frame.bottom, class_=f"mark {kind}"),
-        el("text", label, x=at, y=TOP + 9 + 14 * level, class_=f"note {kind} {'end' if right else ''}"),
-    ]
-
-
-def level(frame: Frame, y: float, label: str, kind: str) -> list[Node]:
-    """A labelled horizontal line."""
-    return [
-        el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(y), y2=frame.y(y), class_=f"mark {kind}"),
-        el("text", label, x=WIDTH - RIGHT - 2, y=frame.y(y) + 12, class_=f"note {kind} end"),
-    ]
+def level(frame: Frame, y: float, kind: str) -> Node:
+    """A horizontal line; the caption says what it is, since words beside it would stand in the curves' way."""
+    return el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(y), y2=frame.y(y), class_=f"mark {kind}")
 
 
 def _points(frame: Frame, xs: Sequence[float], ys: Sequence[float]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from spikeport.analysis.charts import Frame, axes, bars, chart, dots, level, line, padded, upright
+from spikeport.analysis.charts import Frame, axes, bars, chart, dots, level, line, padded
 from spikeport.analysis.early_exit import EarlyExit
+from spikeport.analysis.labels import uprights
 from spikeport.analysis.markup import Node, el
 from spikeport.analysis.numbers import percent, points
 from spikeport.analysis.truncation import Truncation
@@ -17,7 +18,7 @@ def exit_figure(truncation: Truncation, found: EarlyExit) -> Node:
     least = 100 * max(truncation.steps[-1].accuracy, truncation.accuracy_floating) - truncation.tolerance
     frame = Frame(0.8, truncation.timesteps + 0.2, *padded([*ys, *heights, least], 0.14, floor=0, ceiling=100.5))
     marks = axes(frame, "mean timesteps", "accuracy, %", steps=truncation.timesteps)
-    marks += level(frame, least, f"tolerance {points(truncation.tolerance)}", "faint")
+    marks.append(level(frame, least, "faint"))
     marks += dots(
         frame, xs, ys, [f"margin {p.threshold}: {y:.2f} % after {p.mean_steps:.2f} ({p.verdict})" for p, y in zip(exits, ys)], "main", 2
     )
@@ -28,7 +29,10 @@ def exit_figure(truncation: Truncation, found: EarlyExit) -> Node:
         for p in exits
         if p.threshold == found.threshold
     ]
-    caption = "validation data; line: early exit, threshold by threshold (ring: chosen); dots: the same number of timesteps for all samples"
+    caption = (
+        "validation data; line: early exit, threshold by threshold (ring: chosen); dots: the same number of timesteps for all samples; "
+        f"dashed: tolerance {points(truncation.tolerance)}"
+    )
     return chart("Early exit and cut", "Accuracy against mean timesteps", marks, caption=caption)
 
 
@@ -39,5 +43,5 @@ def exit_histogram(found: EarlyExit) -> Node:
     frame = Frame(0.4, steps + 0.6, 0, 1.25 * max(heights))
     marks = axes(frame, "timesteps", "samples that stop, %", steps=steps, y_most=max(heights))
     marks += bars(frame, xs, heights, [f"{percent(share)} after {t}" for t, share in zip(xs, found.exits)], "second", 0.62)
-    marks += upright(frame, found.mean_steps, f"mean {found.mean_steps:.2f}", "cut")
+    marks += uprights(frame, (found.mean_steps, f"mean {found.mean_steps:.2f}", "cut"))
     return chart("When samples stop", f"Samples stop after {found.mean_steps:.2f} timesteps on average", marks, caption="test data")

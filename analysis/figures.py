@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from spikeport.analysis.charts import (
-    TOP,
-    Frame,
-    axes,
-    chart,
-    dots,
-    level,
-    line,
-    padded,
-    upright,
-    whiskers,
-)
+from spikeport.analysis.charts import Frame, axes, chart, dots, level, line, padded, whiskers
 from spikeport.analysis.cost import Band
+from spikeport.analysis.labels import Labels, uprights
 from spikeport.analysis.markup import Node, el
 from spikeport.analysis.numbers import percent, points, si, si_scale
 from spikeport.analysis.report import AccuracyCurve, Report
 from spikeport.analysis.truncation import Truncation
 
+ROOM = 0.12
+"""Share of the height that is left above all curves, for what a vertical line says."""
 ACCURACY_STAGES = ("quantized", "Lava", "float")
 
 
@@ -33,16 +25,21 @@ def accuracy_figure(report: Report) -> Node | None:
     if report.truncation:
         values += [100 * s.accuracy for s in report.truncation.steps]
         values.append(values[-1] - report.truncation.tolerance)
-    frame = Frame(0.5, steps + 0.5, *padded(values, 0.14, floor=0, ceiling=100.5))
-    marks = axes(frame, "timesteps T'", "accuracy, %", steps=steps)
+    low, high = padded(values, 0.14, floor=0, ceiling=100.5)
+    frame = Frame(0.5, steps + 0.5, low, high + ROOM * (high - low))
+    marks = axes(frame, "timesteps T'", "accuracy, %", steps=steps, y_most=high)
     if report.truncation:
         marks += _validation_marks(frame, report.truncation)
     for curve in curves[:1]:
         marks += _curve_marks(frame, curve)
     chosen = report.chosen
-    marks += upright(frame, chosen, f"T' = {chosen}", "cut", level=1)
+    marks += uprights(frame, (chosen, f"T' = {chosen}", "cut"))
     shown = f"{curves[0].stage}, {curves[0].split} data (line)" if curves else ""
-    also = "validation data with the interval of the loss (dots)" if report.truncation else ""
+    also = (
+        f"validation data with the interval of the loss (dots); tolerance {points(report.truncation.tolerance)} (dashed)"
+        if report.truncation
+        else ""
+    )
     summary = f"Accuracy after 1 to {steps} timesteps; chosen T' is {chosen}"
     return chart("Accuracy over timesteps", summary, marks, caption="; ".join(s for s in (shown, also) if s))
 
@@ -61,7 +58,7 @@ def _validation_marks(frame: Frame, truncation: Truncation) -> list[Node]:
         f"validation, T' = {s.timesteps}: {percent(s.accuracy)}, loss {s.losses.full.value:.2f} ({s.losses.full.low:.2f} to {s.losses.full.high:.2f}) points"
         for s in steps
     ]
-    marks = level(frame, full - truncation.tolerance, f"tolerance {points(truncation.tolerance)}", "faint")
+    marks = [level(frame, full - truncation.tolerance, "faint")]
     marks += whiskers(frame, xs, [full - s.losses.full.high for s in steps], [full - s.losses.full.low for s in steps], "second")
     return marks + dots(frame, xs, [100 * s.accuracy for s in steps], notes, "second", 2.5)
 
@@ -75,7 +72,7 @@ def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Node |
     factor, prefix = si_scale(cost.mean[steps - 1])
     xs, lows, highs = ([v / factor for v in values[:steps]] for values in (cost.mean, cost.low, cost.high))
     ys = [100 * a for a in curve.accuracy[:steps]]
-    frame = Frame(0, max(xs) * 1.08, *padded(ys, 0.12, ceiling=100.5))
+    frame = Frame(0, max(xs) * 1.08, *padded(ys, 0.16, ceiling=100.5))
     marks = axes(frame, f"{what} per sample, {prefix}{unit}", "accuracy, %")
     chosen = min(report.chosen, steps)
     bottom = [
@@ -94,15 +91,11 @@ def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Node |
     ]
     marks += [line(frame, xs, ys, "main"), *bottom, *dots(frame, xs, ys, notes, "main")]
     marks += [el("circle", cx=frame.x(xs[chosen - 1]), cy=frame.y(ys[chosen - 1]), r=7, class_="ring cut")]
-    marks += [_step_label(frame, xs[t - 1], ys[t - 1], t, t == chosen) for t in sorted({1, chosen, steps})]
+    labels = Labels(frame)
+    labels.avoid(xs, ys)
+    labels.avoid([lows[chosen - 1], min(highs[chosen - 1], frame.x_high)], [ys[chosen - 1]] * 2)
+    marks += [labels.beside(xs[t - 1], ys[t - 1], f"T' = {t}", "cut" if t == chosen else "faint") for t in sorted({1, chosen, steps})]
     summary = f"Accuracy against {what} for 1 to {steps} timesteps"
     return chart(
         f"Accuracy and {what}", summary, marks, caption=f"each point one T' from 1 to {steps}; bar: 95 % interval at the chosen one"
     )
-
-
-def _step_label(frame: Frame, x: float, y: float, steps: int, chosen: bool) -> Node:
-    above = not chosen and frame.y(y) > TOP + 16
-    right = frame.x(x) > 300
-    at = (frame.x(x) + (-8 if right else 8), frame.y(y) + (-10 if above else 18))
-    return el("text", f"T' = {steps}", x=at[0], y=at[1], class_=f"note {'cut' if chosen else 'faint'} {'end' if right else ''}")

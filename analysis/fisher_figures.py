@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spikeport.analysis.charts import Frame, axes, band, bars, chart, dots, line, padded, series, series_key, upright, whiskers
+from spikeport.analysis.charts import Frame, axes, band, bars, chart, dots, line, padded, series, series_key, whiskers
 from spikeport.analysis.fisher import Curves, FisherResult, normalised
 from spikeport.analysis.fisher_history import FisherHistory
+from spikeport.analysis.labels import uprights
 from spikeport.analysis.markup import Node
 
 SHOWN_EPOCHS = 4
@@ -36,9 +37,12 @@ def fisher_figure(fisher: FisherResult, chosen: int | None = None, proposal: int
         line(frame, xs, share, "main"),
         *dots(frame, xs, share, [f"after t = {t}: {s:.1f} % to come" for t, s in zip(xs, share)], "main", 3),
     ]
-    marks += upright(frame, fisher.centroid, f"centroid {fisher.centroid:.2f}", "centroid")
-    marks += upright(frame, proposal, f"proposal {proposal}", "faint", level=1) if proposal and proposal != chosen else []
-    marks += upright(frame, chosen, f"T' = {chosen}", "cut", level=2) if chosen else []
+    marks += uprights(
+        frame,
+        (fisher.centroid, f"centroid {fisher.centroid:.2f}", "centroid"),
+        *([(proposal, f"proposal {proposal}", "faint")] if proposal and proposal != chosen else []),
+        *([(chosen, f"T' = {chosen}", "cut")] if chosen else []),
+    )
     marks.sort(key=lambda mark: mark.tag == "text")  # words lie above lines
     caption = f"columns: Fisher information I_t, accumulated to t; line: share of information after t. {_how(fisher)}"
     summary = f"Fisher information over {steps} timesteps, centroid at {fisher.centroid:.2f}"

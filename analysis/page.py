@@ -10,17 +10,21 @@ from spikeport.analysis.markup import Child, Node, el, html
 
 def page(title: str, subtitle: str, *children: Child, foot: str) -> str:
     """The whole page: masthead, sections, and a line at the foot."""
-    style = resources.files("spikeport.analysis").joinpath("report.css").read_text(encoding="utf-8")
     head = el(
         "head",
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
         el("title", f"{title} · spikeport"),
-        el("style", style),
+        el("style", style_sheet()),
     )
     body = el("body", _masthead(title, subtitle), el("main", children), el("footer", el("p", foot)))
     return "<!doctype html>\n" + html(el("html", head, body, lang="en"))
+
+
+def style_sheet() -> str:
+    """Colours and fonts of pages and of pictures that stand alone."""
+    return resources.files("spikeport.analysis").joinpath("report.css").read_text(encoding="utf-8")
 
 
 def section(title: str, lead: str | None, *children: Child) -> Node:

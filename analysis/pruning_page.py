@@ -22,11 +22,12 @@ def pruning_page(results: Sequence[Pruning], title: str) -> str:
 
 
 def pruning_section(result: Pruning, beside: Sequence[Pruning] = ()) -> Node:
-    """The figure, with runs beside it, and the table."""
+    """The figure, with other runs in it, what was done, and the table."""
     head, rows = table_rows(result)
     cells: list[list[Child]] = [list(row) for row in rows]
     table = data_table(head, cells, range(len(head)), "Pruning")
-    return section("Pruning", lead(result), el("div", sparsity_figure([result, *beside]), table, class_="pair"))
+    figure = sparsity_figure([result, *beside])
+    return section("Pruning", None, el("div", figure, el("p", lead(result), class_="lead"), class_="pair"), table)
 
 
 def lead(result: Pruning) -> str:

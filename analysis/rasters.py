@@ -70,7 +70,7 @@ def _layer(name: str, raster: np.ndarray) -> LayerRaster:
 
 def _image(source: Input, values: np.ndarray) -> tuple[tuple[int, ...], ...]:
     """Grey levels from `(T, *shape)`; an input without two spatial axes becomes one row."""
-    mean = values.mean(axis=0)
+    mean = values.mean(axis=0) + source.offsets
     plane = mean.mean(axis=0) if mean.ndim == 3 else mean.reshape(1, -1)
     low, high = min(plane.min(), 0 if source.low >= 0 else source.low), max(plane.max(), 1e-9)
     return tuple(map(tuple, np.rint(255 * (plane - low) / (high - low)).astype(int).tolist()))

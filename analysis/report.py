@@ -157,8 +157,13 @@ def semantics_of(network: QuantizedNetwork) -> dict[str, str]:
 
 
 def _input_meaning(source: Input) -> str:
-    kind = "binary spikes" if source.binary else f"graded spikes {source.low}..{source.high}, one unit is {source.scale:g}"
-    return f"{source.code} code, {kind}"
+    if source.code == "rate":
+        return f"rate code, binary spikes with the intensity as their probability at every step, from counter-based generator {source.seed}"
+    if source.binary:
+        return f"{source.code} code, binary spikes"
+    low, high = source.sent
+    taken = f", {', '.join(map(str, source.offset))} levels taken off the channels" if source.offset else ""
+    return f"{source.code} code, graded spikes {low}..{high}, one unit is {source.scale:g}{taken}"
 
 
 def installed_versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.fisher_history import FisherHistory
 from spikeport.analysis.robustness import Robustness
 
 
@@ -16,6 +17,7 @@ class SweepPoint:
 
     name: its folder. labels: how it is called in each figure it belongs to, by the figure's name. settings: of every varied field.
     accuracy: on test data after 1 .. T timesteps. validation: at T after every epoch. fisher: of the network that was kept.
+    history: during training, empty where nobody looked.
     """
 
     name: str
@@ -25,6 +27,7 @@ class SweepPoint:
     validation: tuple[float, ...]
     fisher: FisherResult
     robustness: Robustness | None = None
+    history: FisherHistory = field(default_factory=FisherHistory)
 
 
 @dataclass(frozen=True)

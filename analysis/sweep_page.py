@@ -14,40 +14,71 @@ WIDE = 0.8
 
 def sweep_page(sweep: Sweep) -> str:
     """A self-contained HTML page."""
-    head, rows = table_rows(sweep)
-    cells: list[list[Child]] = [list(row) for row in rows]
     failures = el("ul", [el("li", f"{name}: {reason}") for name, reason in sweep.failed.items()], class_="notes")
-    table = section("Points", None, data_table(head, cells, range(1, len(head)), "Points of the sweep"), failures if sweep.failed else None)
+    points = section("Points", None, _table(*table_rows(sweep), 1), failures if sweep.failed else None)
+    head, rows = robustness_rows(sweep)
+    robustness = section("Robustness", "Accuracy at T on clean and on perturbed images.", _table(head, rows, 2)) if rows else None
     subtitle = f"{len(sweep.points)} of {sweep.planned} trainings finished"
-    return page(sweep.title, subtitle, table, [_section(sweep, name) for name in sweep.figures], foot="All data is in sweep.json.")
+    sections = [_section(sweep, name) for name in sweep.figures]
+    return page(sweep.title, subtitle, points, robustness, sections, foot="All data is in sweep.json.")
+
+
+def _table(head: list[str], rows: list[list[str]], names: int) -> Node:
+    """All columns but the first ones, which name the row, are numbers."""
+    cells: list[list[Child]] = [list(row) for row in rows]
+    return data_table(head, cells, range(names, len(head)))
 
 
 def table_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
     """Head and rows, one per point."""
-    conditions = list(dict.fromkeys(name for point in sweep.points for name in _robust(point)))
-    head = ["point", "T", "test accuracy", "information centroid", "I_T", "proposed T'", *conditions]
-    return head, [_row(point, conditions) for point in sweep.points]
+    return ["point", "T", "test accuracy", "information centroid", "I_T", "proposed T'"], [_row(point) for point in sweep.points]
 
 
-def _row(point: SweepPoint, conditions: list[str]) -> list[str]:
-    found, fisher = _robust(point), point.fisher
+def _row(point: SweepPoint) -> list[str]:
+    fisher = point.fisher
     numbers = [percent(point.accuracy[-1]), f"{fisher.centroid:.3f}", f"{fisher.per_step[-1]:.4g}", str(fisher.proposal())]
-    return [point.name, str(fisher.timesteps), *numbers, *(percent(found[name]) if name in found else "" for name in conditions)]
+    return [point.name, str(fisher.timesteps), *numbers]
 
 
-def _robust(point: SweepPoint) -> dict[str, float]:
-    """Accuracy at T under every perturbation, by perturbation and network."""
-    if point.robustness is None:
-        return {}
-    result = point.robustness
-    return {f"{c.name}, {network}": c.outcomes[network].accuracy[-1] for network in result.networks for c in result.conditions}
+def robustness_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
+    """Head and rows, one per point and network: accuracy at T under every perturbation (table 1); no rows where none was measured."""
+    measured = [(point.name, point.robustness) for point in sweep.points if point.robustness]
+    names = list(dict.fromkeys(c.name for _, result in measured for c in result.conditions))
+    rows = [
+        [name, network, *(percent(c.outcomes[network].accuracy[-1]) for c in result.conditions)]
+        for name, result in measured
+        for network in result.networks
+    ]
+    return ["point", "network", *names], rows
+
+
+def figures(sweep: Sweep, name: str) -> dict[str, Node]:
+    """The pictures of a varied field, by what they show, in the order of the page."""
+    points = sweep.of(name)
+    networks = dict.fromkeys(network for _, p in points if p.robustness for network in p.robustness.networks)
+    return {
+        **({"ic": centroid_figure(points)} if all(p.history.epochs for _, p in points) else {}),
+        "information": information_figure(points),
+        "accuracy": accuracy_figure(points),
+        **{f"robustness-{network.replace(' ', '-')}": robustness_figure(points, network) for network in networks},
+    }
 
 
 def _section(sweep: Sweep, name: str) -> Node:
-    points = sweep.of(name)
-    networks = dict.fromkeys(network for _, p in points if p.robustness for network in p.robustness.networks)
-    figures = [information_figure(points), accuracy_figure(points), *(robustness_figure(points, network) for network in networks)]
-    return section(name, None, el("div", figures, class_="pair"))
+    return section(name, None, el("div", figures(sweep, name).values(), class_="pair"))
+
+
+def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+    """The information centroid over epochs (figure 4, left panels)."""
+    followed = [(label, p.history) for label, p in points]
+    last = max(epoch for _, history in followed for epoch in history.epochs)
+    frame = Frame(0.5, last + 0.5, *padded([c for _, history in followed for c in history.centroids], 0.1))
+    marks = axes(frame, "epoch", "information centroid, timesteps", steps=last)
+    for i, (label, history) in enumerate(followed):
+        notes = [f"{label}, epoch {e}: centroid {c:.3f}" for e, c in zip(history.epochs, history.centroids)]
+        marks += series(frame, i, history.epochs, history.centroids, notes)
+    named = [f"{label} ({history.centroids[0]:.2f} to {history.centroids[-1]:.2f})" for label, history in followed]
+    return chart("Information centroid over training", f"Information centroid over {last} epochs", marks, caption=series_key(named))
 
 
 def information_figure(points: list[tuple[str, SweepPoint]]) -> Node:

@@ -100,7 +100,7 @@ def choose_input(declared: Input, values: np.ndarray, bits: int) -> Input:
     if not 2 <= bits <= 16:
         raise InputError(f"input bits is {bits}; choose 2 to 16")
     top, bottom = float(values.max()), float(values.min())
-    if (declared.low, declared.high, declared.scale) != (0, 1, 1.0) or not (top or bottom):
+    if declared.code == "rate" or (declared.low, declared.high, declared.scale) != (0, 1, 1.0) or not (top or bottom):
         return declared
     if bottom == 0 and np.isin(values, (0, top)).all():
         return replace(declared, scale=top)
@@ -108,3 +108,16 @@ def choose_input(declared: Input, values: np.ndarray, bits: int) -> Input:
     whole = bool((values == np.rint(values)).all()) and max(top, -bottom) <= high
     scale = 1.0 if whole else max(top, -bottom) / high
     return replace(declared, low=0 if bottom >= 0 else -high, high=high, scale=scale)
+
+
+def calibration_notes(sent: Input, values: np.ndarray) -> list[str]:
+    """What is suspicious about sample data, physical values, once they are sent as these integers."""
+    integers, remedy = sent.levels(values), "calibrate on some hundred samples of the training data"
+    notes = []
+    outside = (values < (sent.low - 0.5) * sent.scale) | (values > (sent.high + 0.5) * sent.scale)
+    if outside.any():
+        reach = f"{values.min():.4g} to {values.max():.4g}, the input takes {sent.low * sent.scale:.4g} to {sent.high * sent.scale:.4g}"
+        notes.append(f"calibration data: {outside.mean():.2%} of the values are out of range and were cut off ({reach}); {remedy}")
+    if integers.min() == integers.max():
+        notes.append(f"calibration data: every value is sent as {integers.min()}, so the integers fit no other input; {remedy}")
+    return notes

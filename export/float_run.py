@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.export.errors import InputError
+from spikeport.export.float_input import InputLayer
 from spikeport.export.float_layers import NeuronLayer, SpikeFunction, Step, SynapseLayer
 from spikeport.export.network import Connection, FloatNetwork, Network
 
@@ -28,7 +29,7 @@ class FloatModule(nn.Module):
 
     def __init__(self, network: FloatNetwork, *, spike: SpikeFunction | None = None, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.input = network, InputLayer(network.input)
         self.neuron = {p.name: NeuronLayer(p, spike, dtype) for p in network.populations}
         self.synapse = {c.name: SynapseLayer(c, network.shape(c.source), network[c.target].shape, dtype) for c in network.connections}
         # Dictionaries keep any name; these lists make the layers known to torch.
@@ -49,15 +50,16 @@ class FloatModule(nn.Module):
         """Run from rest.
 
         Args:
-            x: `(T, N, *input_shape)`, or `(N, *input_shape)` held over `timesteps` steps; physical values.
+            x: `(T, N, *input_shape)`, or `(N, *input_shape)` held over `timesteps` steps; values as `Input` takes them.
             timesteps: T; may be left out where x has a time axis, and cuts it where smaller.
-            first: absolute number of the first sample, from which the noise generator counts.
+            first: absolute number of the first sample, from which random generators count.
             observe: receives the input's name and every population's, with all that happened there.
 
         Returns:
             `(T, N, *output_shape)`: spikes, membrane increments or membrane potentials, as `Network.readout` says.
         """
         x, timesteps = self._over_time(x, timesteps)
+        x = self.input(x, timesteps, first)
         if observe:
             observe(self.network.input.name, Step(x, x, x, x))
         signals = {self.network.input.name: x}

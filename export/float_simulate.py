@@ -19,11 +19,15 @@ CHUNK_STATES = 1 << 25
 def physical_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.ndarray, bool]:
     """The values that an input array stands for, and whether it is held: integers count in `target.scale`, floats are values.
 
+    Intensities of a rate code are rounded to its resolution, so that they mean the same in every floating-point type.
+
     Raises:
         InputError: as `shape_input`.
     """
     array, held = shape_input(target, array, timesteps)
-    return (array if array.dtype.kind == "f" else array * target.scale), held
+    if array.dtype.kind != "f":
+        return array * target.scale, held
+    return (target.rounded(array) if target.code == "rate" else array), held
 
 
 def run_in_chunks(

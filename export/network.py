@@ -24,6 +24,7 @@ import numpy as np
 
 from spikeport.export import registers as reg
 from spikeport.export.errors import InputError
+from spikeport.export.input import Input, InputCode
 from spikeport.export.neuron import FloatNeuron, IntegerNeuron, Noise, check_choice
 from spikeport.export.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape, frozen_array
 
@@ -35,6 +36,7 @@ __all__ = [
     "FloatNetwork",
     "FloatNeuron",
     "Input",
+    "InputCode",
     "IntegerNeuron",
     "Network",
     "Noise",
@@ -47,43 +49,8 @@ __all__ = [
 
 Neuron = TypeVar("Neuron", bound="FloatNeuron | IntegerNeuron")
 Self = TypeVar("Self", bound="Network[Any]")
-InputCode: TypeAlias = Literal["direct", "rate", "latency", "events"]
 ReadoutKind: TypeAlias = Literal["spike_count", "accumulated_current", "membrane_potential"]
-CODES = ("direct", "rate", "latency", "events")
 READOUTS = ("spike_count", "accumulated_current", "membrane_potential")
-
-
-@dataclass(frozen=True)
-class Input:
-    """Where data enters. Integers `low..high` are sent as graded spikes; integer k stands for the value `k * scale`.
-
-    `low, high = 0, 1` means plain binary spikes. code says how data became these values: "direct" (the value itself at every
-    step), "rate" (Bernoulli), "latency" (time to first spike), or "events" (event counts per step).
-    """
-
-    name: str
-    shape: Shape
-    scale: float = 1.0
-    low: int = 0
-    high: int = 1
-    code: InputCode = "direct"
-
-    def __post_init__(self) -> None:
-        check_choice("input code", self.code, CODES)
-        limit = 1 << (reg.GRADED_BITS_MAX - 1)
-        if not -limit <= self.low <= 0 < self.high < limit:
-            raise InputError(f"input range {self.low}..{self.high} must hold 0 and fit {reg.GRADED_BITS_MAX} bits")
-        if not (np.isfinite(self.scale) and self.scale > 0):
-            raise InputError(f"input scale {self.scale} must be a positive number")
-
-    @property
-    def binary(self) -> bool:
-        """Whether the input carries plain spikes, no graded values."""
-        return (self.low, self.high) == (0, 1)
-
-    def integers(self, values: np.ndarray) -> np.ndarray:
-        """What is sent for physical values, int32: divided by scale, rounded half to even, saturated to `low..high`."""
-        return np.clip(np.rint(values / self.scale), self.low, self.high).astype(np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +131,7 @@ class Network(Generic[Neuron]):
 
     def messages(self, name: str) -> tuple[int, int]:
         """Smallest and largest message that a population or the input sends; 0 is silence."""
-        return (self.input.low, self.input.high) if name == self.input.name else (0, 1)
+        return self.input.sent if name == self.input.name else (0, 1)
 
     def unit(self, name: str) -> float:
         """What a message of 1 from a population or the input stands for: a spike of height 1, or the input's scale."""

@@ -19,7 +19,7 @@ from spikeport.export.files import written_whole
 from spikeport.export.network import QuantizedNetwork
 from spikeport.export.nir_build import build_graph
 from spikeport.export.nir_graph import RawGraph, load_graph, opened
-from spikeport.export.nir_plan import FORMAT, KEY, network_from, plan_of
+from spikeport.export.nir_plan import FORMAT, KEY, READABLE, network_from, plan_of
 
 DT_DEFAULT = 1e-3
 """Seconds per timestep where the provenance does not tell (`dt`); only the physical time constants in the file depend on it."""
@@ -58,8 +58,8 @@ def read_nir(path: Path) -> QuantizedNetwork:
         version = plan["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path} holds metadata of spikeport that is no JSON; write the file again") from None
-    if version != FORMAT:
-        raise InputError(f"{path} has format {version!r}, this version of spikeport reads format {FORMAT}; use the one that wrote it")
+    if version not in READABLE:
+        raise InputError(f"{path} has format {version!r}, this version of spikeport reads up to {FORMAT}; use the one that wrote it")
     try:
         with np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
             network, dt = network_from(plan, raw.nodes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import prod
 from typing import Any
 
@@ -20,8 +20,12 @@ from spikeport.export.weight_step import step_of
 
 KEY = "spikeport"
 """Name of the JSON text in the graph's metadata."""
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, 2)
+"""Format 1 knows neither the offset of an input nor the seed of a rate code."""
 SEMANTICS = {
+    "input": "a value is sent as clip(rint(value / scale), low, high) - offset, or by code rate as 1 with probability value / scale, else 0; "
+    "what enters the graph is what is sent times scale",
     "integrator": "euler, synaptic current before membrane potential",
     "fires": "v > v_threshold",
     "order": "populations in topological order within a timestep; only Delay nodes delay",
@@ -92,7 +96,7 @@ def _connection_plan(connection: Connection, node: str) -> dict[str, Any]:
 
 def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> tuple[QuantizedNetwork, float]:
     """The network and its dt, integers recovered from the nodes. KeyError, TypeError and the like mean a malformed plan."""
-    source = _input(plan["input"])
+    source = _input(plan["input"], plan["format"])
     dt = float(plan["dt"])
     if not 0 < dt < float("inf"):
         raise InputError(f"its dt is {dt}; the length of a timestep is positive")
@@ -106,9 +110,10 @@ def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> tuple[Qu
     return network, dt
 
 
-def _input(plan: Mapping[str, Any]) -> Input:
+def _input(plan: Mapping[str, Any], version: int) -> Input:
     shape, scale = tuple(map(int, plan["shape"])), float(plan["scale"])
-    return Input(str(plan["name"]), shape, scale, int(plan["low"]), int(plan["high"]), plan["code"])
+    source = Input(str(plan["name"]), shape, scale, int(plan["low"]), int(plan["high"]), plan["code"])
+    return source if version == 1 else replace(source, offset=tuple(map(int, plan["offset"])), seed=int(plan["seed"]))
 
 
 def _check_neurons(shapes: list[Shape]) -> None:

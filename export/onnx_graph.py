@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,7 @@ class _Model:
     def _body(self, keys: dict[str, str]) -> GraphProto:
         """One timestep: states and messages in, states and results out."""
         source = self.network.input
-        signals = {source.name: Signal("step/input", source.shape, source.low, source.high)}
+        signals = {source.name: Signal("step/input", source.shape, *source.sent)}
         for p in self.network.populations:
             signals[p.name] = self._population(p, signals, keys.get(p.name))
         for name in (n for n in self.states if n.startswith("line/")):
@@ -183,20 +184,12 @@ def _state_axes(name: str, shape: Shape) -> tuple[int | str, ...]:
 
 
 def _metadata(network: QuantizedNetwork) -> dict[str, str]:
-    source = network.input
     values = {
         "timesteps": network.timesteps,
         "readout": network.readout,
         "output": network.output,
         "semantics": SEMANTICS,
-        "input": {
-            "name": source.name,
-            "shape": source.shape,
-            "scale": source.scale,
-            "low": source.low,
-            "high": source.high,
-            "code": source.code,
-        },
+        "input": asdict(network.input),
         "scales": {p.name: np.asarray(p.scale).tolist() for p in network.populations},
         "reset": {p.name: p.neuron.reset for p in network.populations},
         "provenance": dict(network.provenance),

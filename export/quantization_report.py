@@ -53,7 +53,7 @@ def report(
 ) -> QuantizedNetwork:
     """The quantized network with its report. values: physical calibration data; seen: what the float network did on them."""
     sent = quantized.input
-    held_values = sent.integers(values) * sent.scale
+    held_values = sent.rounded(values)
     meaning = dequantize(quantized)
     after, bounds = calibrate(meaning, held_values), integer_bounds(quantized)
     original = {c.name: c for c in network.connections}

@@ -14,7 +14,7 @@ import numpy as np
 
 from spikeport.export import registers as reg
 from spikeport.export.bias_correction import correct_biases
-from spikeport.export.calibrate import Calibration, calibrate, choose_input
+from spikeport.export.calibrate import Calibration, calibrate, calibration_notes, choose_input
 from spikeport.export.errors import InputError
 from spikeport.export.float_simulate import physical_input
 from spikeport.export.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork
@@ -61,7 +61,8 @@ def quantize(
         margin: room beyond the largest u and v seen, where no bound is proven.
 
     Returns:
-        The network; `provenance["quantization"]` holds the report (`spikeport.export.quantization_report`).
+        The network; `provenance["quantization"]` holds the report (`spikeport.export.quantization_report`), `provenance["notes"]` what
+        the integers cannot hold and what is suspicious about the data.
 
     Raises:
         InputError: options out of range, data that do not fit, or a parameter that no register can hold.
@@ -71,7 +72,9 @@ def quantize(
     values, _ = physical_input(network.input, calibration, network.timesteps)
     for p in network.populations:
         check_neuron(p)
-    network = replace(network, input=choose_input(network.input, values, input_bits))
+    sent = choose_input(network.input, values, input_bits)
+    notes = [*network.provenance.get("notes", []), *calibration_notes(sent, values)]
+    network = replace(network, input=sent, provenance={**network.provenance, "notes": notes})
     seen, bounds = calibrate(network, values), state_bounds(network)
     settings = Settings(weight_bits, per_channel, margin)
     scales: dict[str, np.ndarray] = {}

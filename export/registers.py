@@ -28,3 +28,5 @@ DELAY_MAX = 62
 """Largest delay of a connection in hardware timesteps, after alignment."""
 NOISE_FRACTION_BITS = 15
 """Noise is `(r * amplitude) >> 15` with r a signed 16-bit random integer."""
+RATE_BITS = 16
+"""Intensities of a rate code count in 2**-16; so do the random integers they are compared with."""

@@ -37,15 +37,13 @@ def requantize(network: FloatNetwork, like: QuantizedNetwork) -> QuantizedNetwor
 
     For quantization-aware training: same populations and connections, trained weights and biases.
     """
-    quantization = like.provenance.get("quantization", {})
     plan = Plan(
         input=like.input,
         weight_bits=weight_bits(like),
         scales={p.name: p.scale for p in like.populations},
         exponents={c.name: c.exponent for c in like.connections},
     )
-    provenance = {**network.provenance, **({"quantization": quantization} if quantization else {})}
-    return apply_plan(replace(network, provenance=provenance), plan)
+    return apply_plan(replace(network, provenance={**network.provenance, **like.provenance}), plan)
 
 
 def apply_plan(network: FloatNetwork, plan: Plan) -> QuantizedNetwork:

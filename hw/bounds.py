@@ -118,8 +118,7 @@ class Bounds:
 
 def message_interval(network: QuantizedNetwork, connection: Connection) -> tuple[int, int]:
     """Smallest and largest message that reaches the weights, after pooling."""
-    source = connection.source == network.input.name
-    low, high = (network.input.low, network.input.high) if source else (0, 1)
+    low, high = network.messages(connection.source)
     window = prod(connection.pool.kernel) if connection.pool else 1
     return low * window, high * window
 

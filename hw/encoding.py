@@ -15,6 +15,7 @@ Loihi 2's formats are not public and are taken to be the same, but for the borde
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Literal, TypeAlias
 
@@ -98,7 +99,7 @@ def _shared_lists(connection: Connection, source: Shape, part: Part, border_list
         for n, span, k, s, p, d in zip(shape[1:], spans(op, shape, part), op.kernel, op.stride, op.padding, op.dilation)
     ]
     if not border_lists:
-        axes = [{taps for taps in sets if not any(taps < other for other in sets)} for sets in axes]
+        axes = [frozenset(taps for taps in sets if not any(taps < other for other in sets)) for sets in axes]
     taps = np.array([prod(sizes) for sizes in _products([[len(taps) for taps in sets] for sets in axes])], np.int64)
     per_group = op.weight.shape[0] // op.groups
     inside = np.zeros(op.weight.shape[0], np.int64)
@@ -108,13 +109,14 @@ def _shared_lists(connection: Connection, source: Shape, part: Part, border_list
     return lengths[lengths > 0]
 
 
-def _tap_sets(size: int, outputs: range, kernel: int, stride: int, padding: int, dilation: int) -> set[frozenset[int]]:
+@lru_cache(maxsize=1 << 12)
+def _tap_sets(size: int, outputs: range, kernel: int, stride: int, padding: int, dilation: int) -> frozenset[frozenset[int]]:
     """The different sets of taps through which positions along one axis reach some outputs."""
     sets = set()
     for position in range(size):
         taps = (k for k in range(kernel) if (position + padding - k * dilation) % stride == 0)
         sets.add(frozenset(k for k in taps if (position + padding - k * dilation) // stride in outputs))
-    return sets - {frozenset()}
+    return frozenset(sets - {frozenset()})
 
 
 def _products(sizes: list[list[int]]) -> list[tuple[int, ...]]:

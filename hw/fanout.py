@@ -21,14 +21,13 @@ def fan_out(connection: Connection, source: Shape, part: Part = (), *, zeros: bo
     part: only synapses that end there. zeros: count synapses of weight 0 too, as an encoding that stores them does.
     """
     shape, op = connection.pooled_shape(source), connection.op
-    there = np.ones_like(op.weight, bool) if zeros else op.weight != 0
     if isinstance(op, Dense):
-        reach = np.count_nonzero(there[part[:1]], axis=0).reshape(shape)
+        reach = _counted(op.weight[part[:1]], zeros).reshape(shape)
     elif isinstance(op, Conv):
-        reach = _conv_reach(op, there, shape, part)
+        reach = _scatter(_per_tap(op, part, zeros), spans(op, shape, part), shape, op.stride, op.padding, op.dilation)
     else:
         reach = np.zeros(shape, bool)
-        reach[part] = np.broadcast_to(there, shape)[part]
+        reach[part] = True if zeros else np.broadcast_to(op.weight != 0, shape)[part]
     reach = reach.astype(np.int64)
     return _through_pool(reach, connection.pool, source) if connection.pool else reach
 
@@ -39,12 +38,19 @@ def spans(op: Conv, source: Shape, part: Part) -> list[range]:
     return [span[s] if isinstance(s, slice) else span for span, s in zip(whole, (*part[1:], *(slice(None),) * len(whole)))]
 
 
-def _conv_reach(op: Conv, there: np.ndarray, source: Shape, part: Part) -> np.ndarray:
-    """Fan-out of every input of a convolution; there: which weights count."""
-    inside = np.zeros_like(there)
-    inside[part[:1]] = there[part[:1]]
-    per_tap = np.count_nonzero(inside.reshape(op.groups, -1, *there.shape[1:]), axis=1)
-    return _scatter(per_tap.reshape(source[0], *op.kernel), spans(op, source, part), source, op.stride, op.padding, op.dilation)
+def _per_tap(op: Conv, part: Part, zeros: bool) -> np.ndarray:
+    """Channels inside a part that each input channel reaches through each tap, `(input channels, *kernel)`."""
+    inside = op.weight[part[:1]]
+    group = np.arange(len(op.weight))[part[:1]] // (len(op.weight) // op.groups)
+    total = np.zeros((op.groups, *inside.shape[1:]), np.int64)
+    for g in np.unique(group):
+        total[g] = _counted(inside[group == g] if op.groups > 1 else inside, zeros)
+    return total.reshape(-1, *op.kernel)
+
+
+def _counted(weights: np.ndarray, zeros: bool) -> np.ndarray:
+    """How many along the first axis are not zero; all of them where zeros count."""
+    return np.full(weights.shape[1:], len(weights), np.int64) if zeros else np.count_nonzero(weights, axis=0)
 
 
 def _through_pool(reach: np.ndarray, pool: Pool, source: Shape) -> np.ndarray:
@@ -59,9 +65,9 @@ def _through_pool(reach: np.ndarray, pool: Pool, source: Shape) -> np.ndarray:
 def _scatter(taps, outputs: list[range], source: Shape, stride: Shape, padding: Shape, dilation: Shape) -> np.ndarray:
     """Transposed convolution of ones: how many (output, tap) pairs touch each source position, weighted by `taps`."""
     total = np.zeros((source[0], *(n + 2 * p for n, p in zip(source[1:], padding))), np.int64)
-    for offset in np.ndindex(*taps.shape[1:]):
+    for offset, reached in zip(np.ndindex(*taps.shape[1:]), taps.reshape(len(taps), -1).T):
         start = tuple(o * d + span.start * s for o, d, span, s in zip(offset, dilation, outputs, stride))
-        total[_window(start, tuple(map(len, outputs)), stride)] += np.moveaxis(taps, 0, -1)[offset].reshape(-1, *(1,) * len(outputs))
+        total[_window(start, tuple(map(len, outputs)), stride)] += reached.reshape(-1, *(1,) * len(outputs))
     return total[_crop(padding, source[1:])]
 
 

@@ -104,7 +104,7 @@ def _input_row(network: QuantizedNetwork, chip: Chip) -> Row:
     source = network.input
     if source.binary:
         return Row(source.name, "input", "ok", "binary spikes")
-    span = f"graded spikes {source.low}..{source.high}"
+    span = "graded spikes {}..{}".format(*source.sent)
     if not chip.graded:
         return Row(
             source.name, "input", "refused", f"{span}: {chip.name} has none; encode the input as binary spikes (rate, latency or events)"

@@ -108,6 +108,7 @@ class _Split:
             for origin in product(*(range(0, n, b) for n, b in zip(self.layout, block)))
         ]
         self._stored: dict[int, dict[str, Stored]] = {}
+        self._leads: dict[str, np.ndarray] = {}
 
     def stored(self, i: int) -> dict[str, Stored]:
         """What block i holds of each connection; counted when it is first asked for."""
@@ -132,12 +133,16 @@ class _Split:
 
     def _axons_out(self, connection: Connection, part: tuple[slice, ...], target: _Split) -> int:
         """Entries for one connection: each neuron's, or each position's of a shared kernel, for every core that it leads to."""
-        shared = target.chosen[connection.name] == "convolution"
-        total = 0
-        for j in range(len(target.parts)):
-            wired = target.stored(j)[connection.name].wired.reshape(self.layout)[part]
-            total += SHARED_SLOTS * int(wired.any(axis=0).sum()) if shared else int(wired.sum())
-        return total
+        leads = target.leads(connection.name).reshape(self.layout)
+        if target.chosen[connection.name] == "convolution":  # channels share an axon, so those of one channel are those of all
+            return SHARED_SLOTS * int(leads[0][part[1:]].sum())
+        return int(leads[part].sum())
+
+    def leads(self, name: str) -> np.ndarray:
+        """To how many of the cores here each source neuron of a connection leads; counted once."""
+        if name not in self._leads:
+            self._leads[name] = np.sum([self.stored(j)[name].wired for j in range(len(self.parts))], axis=0)
+        return self._leads[name]
 
     def fits(self, made: Mapping[str, _Split]) -> bool:
         """Whether no block takes more than a core has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import numpy as np
 from spikeport.export.errors import InputError
 from spikeport.export.input_array import shape_input
 from spikeport.export.network import Input
+from spikeport.export.noise import rate_draws
+
+DRAWN_AT_ONCE = 256
+"""Samples whose random numbers stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +22,7 @@ class Stimulus:
     """Integers sent into the input, int32.
 
     values: `(samples, *shape)` if held over time, else `(samples, timesteps, *shape)`. first: absolute number of the first
-    sample, which the noise generator counts from.
+    sample, which random generators count from.
     """
 
     values: np.ndarray
@@ -51,25 +56,42 @@ class Stimulus:
         return np.broadcast_to(self.values[:, None], shape)
 
 
-def encode(target: Input, array: np.ndarray, timesteps: int) -> Stimulus:
+def encode(target: Input, array: np.ndarray, timesteps: int, *, first: int = 0) -> Stimulus:
     """Check an array and turn it into the integers that the network's input expects.
 
-    array: `(samples, *shape)` (held over time) or `(samples, timesteps or more, *shape)`. Integers and booleans are sent as
-    they are; floats are divided by `target.scale`, rounded half to even and saturated to `target.low..target.high`.
+    array: `(samples, *shape)` (held over time) or `(samples, timesteps or more, *shape)`. Integers and booleans are levels (pixels,
+    event counts, spikes) as they are; floats become levels as `Input` says, or intensities that a rate code draws spikes for. What is sent
+    is the level less the channel's offset. first: absolute number of the first sample.
 
     Raises:
         InputError: wrong shape or type, NaN, integers out of range, fewer than `timesteps` steps, or timesteps < 1.
     """
     array, held = shape_input(target, array, timesteps)
     if array.dtype.kind == "f":
-        values = target.integers(array)
+        if target.code == "rate":
+            return Stimulus(_drawn(target, target.levels(array), timesteps, held, first), timesteps, held=False, first=first)
+        levels = target.levels(array)
     else:
         if array.size and (array.min() < target.low or array.max() > target.high):
             raise InputError(
                 f"input holds integers {array.min()}..{array.max()}, the network takes {target.low}..{target.high}; send floats to have them scaled by {target.scale:g}"
             )
-        values = array.astype(np.int32)
-    return Stimulus(np.ascontiguousarray(values), timesteps, held)
+        levels = array.astype(np.int32)
+    values = levels - target.offsets if target.offset else levels
+    return Stimulus(np.ascontiguousarray(values), timesteps, held, first)
+
+
+def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool, first: int) -> np.ndarray:
+    """Spikes of a rate code `(samples, timesteps, *shape)`, 0 or 1; see `Input`."""
+    spikes = np.empty((len(intensities), timesteps, *target.shape), np.int32)
+    for start in range(0, len(intensities), DRAWN_AT_ONCE):
+        part = slice(start, start + DRAWN_AT_ONCE)
+        chances = intensities[part]
+        samples = first + start + np.arange(len(chances))
+        for t in range(timesteps):
+            draws = rate_draws(target.seed, samples, t, prod(target.shape)).reshape(-1, *target.shape)
+            spikes[part, t] = draws < (chances if held else chances[:, t])
+    return spikes
 
 
 def load_input(path: Path) -> np.ndarray:

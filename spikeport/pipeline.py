@@ -29,14 +29,15 @@ from spikeport.export.network import QuantizedNetwork
 from spikeport.export.nir_file import read_nir, write_nir
 from spikeport.export.quantize import quantize
 from spikeport.export.rounding import requantize
-from spikeport.hw.record import SpikeRecord, correct_over_time
+from spikeport.hw.record import SpikeRecord, correct_over_time, join_records
 from spikeport.hw.record_file import load_record, save_record
 from spikeport.hw.simulate import Backend, backend
 from spikeport.hw.stimulus import encode
 from spikeport.hw.verify import Verification, verify
-from spikeport.tic import TicConfig, of_trained, write_tic
+from spikeport.tic import TicConfig, kept_tic, of_trained, write_tic
 from spikeport.train.architecture import ARCHITECTURES
 from spikeport.train.data import Dataset, Split
+from spikeport.train.on_demand import in_batches
 from spikeport.train.qat import FinetuneConfig, finetune
 from spikeport.workspace import Workspace
 
@@ -46,12 +47,15 @@ SplitName = Literal["validation", "test"]
 STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
 """What the report calls the accuracy that a backend reached."""
 CALIBRATION_SAMPLES = 256
+ENGINE_SAMPLES = 1024
+"""Samples that are integers at a time."""
 
 
 def quantize_stage(
     work: Workspace,
     data: Dataset,
     out: Path,
+    bar: Bar,
     *,
     weight_bits: int,
     per_channel: bool,
@@ -62,9 +66,12 @@ def quantize_stage(
     trained = work.trained()
     images = data.train.images[:CALIBRATION_SAMPLES] if calibration is None else calibration
     network = trained.module.lower()
-    quantized = quantize(network, images, weight_bits=weight_bits, per_channel=per_channel)
+    with bar(len(images), "quantize") as progress:
+        quantized = quantize(network, images, weight_bits=weight_bits, per_channel=per_channel)
+        progress(len(images))
     if finetune_epochs:
-        settings = FinetuneConfig(epochs=finetune_epochs, shift=trained.config.shift, seed=trained.config.seed)
+        c = trained.config
+        settings = FinetuneConfig(epochs=finetune_epochs, shift=c.shift, flip=c.flip, seed=c.seed)
         quantized = requantize(finetune(network, quantized, data, settings), quantized)
     write_nir(quantized, out)
     return quantized
@@ -79,11 +86,21 @@ def records(work: Workspace, data: Dataset, bar: Bar) -> tuple[QuantizedNetwork,
     for split in ("validation", "test"):
         path = work.record(split)
         if not path.exists() or path.stat().st_mtime < work.network.stat().st_mtime:
-            stimulus = encode(network.input, split_of(data, split).images, network.timesteps)
-            with bar(len(stimulus), f"engine, {split}") as progress:
-                save_record(path, backend("engine")(network, stimulus, progress=progress))
+            part = split_of(data, split)
+            with bar(len(part), f"engine, {split}") as progress:
+                save_record(path, _engine_record(network, part, progress))
         found[split] = load_record(path)
     return network, found
+
+
+def _engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[int], None]) -> SpikeRecord:
+    """The engine's record of a whole split, some samples after the other: as integers, a large data set would not fit into memory."""
+    starts = range(0, len(part), ENGINE_SAMPLES)
+    found = []
+    for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
+        stimulus = encode(network.input, images, network.timesteps, first=start)
+        found.append(backend("engine")(network, stimulus, progress=progress))
+    return join_records(found)
 
 
 def split_of(data: Dataset, name: SplitName) -> Split:
@@ -91,12 +108,10 @@ def split_of(data: Dataset, name: SplitName) -> Split:
     return data.validation if name == "validation" else data.test
 
 
-def tic_stage(
-    work: Workspace, data: Dataset, out: Path, bar: Bar, *, samples: int | None = None, config: TicConfig | None = None
-) -> FisherResult:
-    """Fisher information of the trained float network on validation samples, as configured or as usual on so many samples."""
+def tic_stage(work: Workspace, data: Dataset, out: Path, bar: Bar, *, config: TicConfig | None = None) -> FisherResult:
+    """Fisher information of the trained float network on validation samples, as configured or as usual."""
     trained = work.trained()
-    config = config or TicConfig(samples=samples or TicConfig.samples, seed=trained.config.seed)
+    config = config or TicConfig(seed=trained.config.seed)
     with bar(min(len(data.validation), config.samples), "Fisher information") as progress:
         result = of_trained(trained.module, data.validation, config, progress)
     write_tic(result, read_history(work.tic_history), f"{trained.config.arch} on {trained.config.data}", out)
@@ -119,7 +134,7 @@ def verify_stage(work: Workspace, data: Dataset, bar: Bar, *, backends: Sequence
         return run
 
     with bar(len(part), "verify on " + ", ".join(backends)) as progress:
-        stimulus = encode(network.input, part.images, network.timesteps)
+        stimulus = encode(network.input, part.array, network.timesteps)
         result = verify(network, stimulus, {name: kept(name) for name in backends}, progress=progress)
     curves = [
         accuracy_curve(STAGES.get(name, name), "test", correct_over_time(np.concatenate(parts), part.labels, network.readout))
@@ -134,7 +149,6 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
     """Gather what is there into `report.json` and `report.html`."""
     trained = work.trained()
     network, found = records(work, data, bar)
-    fisher = from_json(FisherResult, read_json(work.tic)) if work.tic.exists() else None
     truncation = from_json(Truncation, read_json(work.truncation)) if work.truncation.exists() else None
     verification, verified_curves = _verification(work)
     chip, seed = device_named(device), trained.config.seed
@@ -144,7 +158,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         network=network_facts(network),
         semantics=semantics_of(network),
         accuracy=(*_float_curves(trained.metrics, data), *_quantized_curves(network, found, data), *verified_curves),
-        fisher=fisher,
+        fisher=kept_tic(work.tic, network.timesteps),
         fisher_history=read_history(work.tic_history),
         truncation=truncation,
         cost=estimate_cost(network, found["test"], chip, seed=seed),
@@ -191,7 +205,7 @@ def _exit_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device, t
 
 def _rasters(network: QuantizedNetwork, data: Dataset, count: int = 3) -> tuple[SampleRaster, ...]:
     part = data.test[:count]
-    stimulus = encode(network.input, part.images, network.timesteps)
+    stimulus = encode(network.input, part.array, network.timesteps)
     return sample_rasters(network, stimulus, backend("engine")(network, stimulus, "spikes"), part.labels, count)
 
 

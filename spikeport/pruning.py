@@ -7,18 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.jsonable import from_json, to_json
+from spikeport.analysis.picture import write_picture
 from spikeport.analysis.pruning import Pruning, PruningCycle
-from spikeport.analysis.pruning_page import pruning_page
+from spikeport.analysis.pruning_page import pruning_page, sparsity_figure
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json, write_text
 from spikeport.pipeline import Bar, tic_stage
+from spikeport.tic import kept_tic
 from spikeport.train.batches import batch_count
 from spikeport.train.checkpoint import Trained, save
 from spikeport.train.data import Dataset
 from spikeport.train.methods import METHODS
-from spikeport.train.pruning import Retraining, Scope, prunable, prune, remaining
+from spikeport.train.pruning import Retraining, Scope, check_fraction, prunable, prune, remaining
 from spikeport.train.trainer import train
 from spikeport.workspace import Workspace
 
@@ -44,7 +45,7 @@ def prune_stage(
 ) -> Pruning:
     """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network, `out/cycle-N` those on the way.
 
-    pruning.json and pruning.html are written anew after each cycle. A run that was stopped goes on in the cycle it was in.
+    pruning.json, pruning.html and its picture, pruning.svg, are written anew after each cycle. A run that was stopped goes on in the cycle it was in.
     retraining_timesteps: T_retrain, instead of the smallest that leaves at most `share` of the trained network's Fisher
     information (DIR/tic.json, or estimated here). beside: other runs' directories, for the figure.
 
@@ -77,6 +78,7 @@ def prune_stage(
             save(out.root, last.module, last.config, last.metrics)
             write_json(out.pruning, to_json(result))
         write_text(out.pruning.with_suffix(".html"), pruning_page([result, *others], f"{config.arch} on {config.data}"))
+        write_picture(sparsity_figure([result, *others]), out.pruning.with_suffix(".svg"))
     return result
 
 
@@ -92,8 +94,7 @@ def _check(source: Workspace, out: Workspace, trained: Trained, cycles: int, fra
         )
     if cycles < 1:
         raise InputError(f"cycles is {cycles}; pruning needs at least 1")
-    if not 0 < fraction < 1:
-        raise InputError(f"fraction is {fraction:g}; it lies above 0 and below 1")
+    check_fraction(fraction)
     if not 0 < share < 1:
         raise InputError(f"share is {share:g}; it lies above 0 and below 1")
     if timesteps is not None and not 1 <= timesteps <= full:
@@ -105,12 +106,7 @@ def _chosen(source: Workspace, data: Dataset, out: Workspace, bar: Bar, timestep
     if timesteps is not None:
         return {"retraining_timesteps": timesteps, "chosen_by": "given", "to_come": None}
     own = out.root / "fisher-before.json"  # first, so that a run that goes on keeps its curve
-    kept = source.tic if source.tic.exists() and not own.exists() else own
-    found = from_json(FisherResult, read_json(kept)) if kept.exists() else tic_stage(source, data, kept, bar)
-    if found.timesteps != full:
-        raise InputError(
-            f"{kept} is of {found.timesteps} timesteps, the network has {full}; make it again with: spikeport tic {source.root}"
-        )
+    found = kept_tic(own, full) or kept_tic(source.tic, full) or tic_stage(source, data, own, bar)
     reason = f"the fewest after which at most {100 * share:g} % of the Fisher information is still to come"
     return {"retraining_timesteps": found.proposal(share), "chosen_by": reason, "to_come": found.to_come}
 

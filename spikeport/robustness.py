@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.analysis.perturbations import PERTURBATIONS, Strengths
@@ -61,7 +62,7 @@ def robustness_stage(
     _check(data, part, window, timesteps)
     runs = _runs(work, trained, part)
     perturbed = {name: _perturbed(name, trained, part, strengths, seed, bar) for name in PERTURBATIONS}
-    clean = {name: run(part.images) for name, run in runs.items()}
+    clean = {name: run(part.array) for name, run in runs.items()}
 
     def condition(name: str, images: np.ndarray, first: int, last: int) -> Condition:
         found = {network: outcome(run(images), clean[network]) for network, run in runs.items()}
@@ -81,12 +82,12 @@ def robustness_stage(
             seed=seed,
             timesteps=timesteps,
             cut=from_json(Truncation, read_json(work.truncation)).chosen if work.truncation.exists() else None,
-            level=data.task.scale,
+            level=trained.module.encoder.source.resolution,
             strengths=strengths,
             conditions=(unperturbed, *(counted(name, images, 1, timesteps) for name, images in perturbed.items())),
             deficit=deficit,
             windows=tuple(
-                counted(deficit, in_window(part.images, perturbed[deficit], timesteps, t, window), t, t + window - 1) for t in starts
+                counted(deficit, in_window(part.array, perturbed[deficit], timesteps, t, window), t, t + window - 1) for t in starts
             ),
         )
     write_json(out, to_json(result))
@@ -129,14 +130,25 @@ def _runs(work: Workspace, trained: Trained, part: Split) -> dict[str, Run]:
     return {"float": in_float, "fixed point": in_fixed_point}
 
 
+class _From(nn.Module):
+    """A model that numbers its samples from `first`: attacks see the spikes that a rate code is going to draw."""
+
+    def __init__(self, model: nn.Module, first: int) -> None:
+        super().__init__()
+        self.model, self.first = model, first
+
+    def forward(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        return self.model(x, timesteps, first=self.first)
+
+
 def _perturbed(name: str, trained: Trained, part: Split, strengths: Strengths, seed: int, bar: Bar) -> np.ndarray:
     """Every image perturbed, made on the float network; float32 in 0..1."""
     found = []
     with bar(len(part), f"making {name}") as progress:
         for start in range(0, len(part), BATCH):
             batch = part[start : start + BATCH]
-            x, y = torch.from_numpy(batch.images), torch.from_numpy(batch.labels)
-            made = PERTURBATIONS[name](trained.module, x, y, trained.config.timesteps, strengths, epoch_seed(seed, start))
+            x, y = torch.from_numpy(batch.array), torch.from_numpy(batch.labels)
+            made = PERTURBATIONS[name](_From(trained.module, start), x, y, trained.config.timesteps, strengths, epoch_seed(seed, start))
             found.append(made.numpy())
             progress(len(batch))
     return np.concatenate(found)

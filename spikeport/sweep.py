@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.fisher_history import FisherHistory, read_history
 from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.analysis.perturbations import Strengths
+from spikeport.analysis.picture import write_picture
 from spikeport.analysis.robustness import Robustness
 from spikeport.analysis.sweep import Sweep, SweepPoint
-from spikeport.analysis.sweep_page import sweep_page
+from spikeport.analysis.sweep_page import figures, sweep_page
 from spikeport.config import training_config
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json, write_text
 from spikeport.pipeline import Bar, quantize_stage, tic_stage
 from spikeport.robustness import robustness_stage
-from spikeport.tic import TicConfig
-from spikeport.train.checkpoint import CONFIG
+from spikeport.tic import TicConfig, kept_tic, recorder
+from spikeport.train.checkpoint import CONFIG, METRICS
 from spikeport.train.config import TrainConfig, read_config
 from spikeport.train.data import Dataset, load
 from spikeport.train.trainer import DivergedError, train
@@ -40,7 +42,8 @@ class SweepConfig:
     vary: lists of values by field of `TrainConfig`; nested fields as tables or dotted names; a value that is a table sets
     several fields together. grid: every combination; else one field at a time, the others as shared.
     robustness: of every point too, in float and, after quantization to 8 bits, in fixed point. samples: validation samples for
-    Fisher information. robustness_samples: test samples.
+    Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher information in training to the
+    next, 0 for none.
     """
 
     title: str = "Sweep"
@@ -49,8 +52,13 @@ class SweepConfig:
     robustness: bool = False
     samples: int = TicConfig.samples
     robustness_samples: int = 1000
+    tic_every: int = 0
     train: dict = field(default_factory=dict)
     vary: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.tic_every < 0:
+            raise InputError(f"tic_every is {self.tic_every}; it counts epochs, 0 for never")
 
 
 Choice = Mapping[str, Any]
@@ -134,34 +142,48 @@ def _folder(label: str) -> str:
 def run_sweep(
     config: SweepConfig, points: list[Planned], out: Path, data_dir: Path | None, bar: Bar, finished: Callable[[], None]
 ) -> Sweep:
-    """Train and measure every point in its folder below `out`; sweep.json and sweep.html are written anew after each.
+    """Train and measure every point in its folder below `out`.
+
+    sweep.json, sweep.html and the page's pictures as SVG (`ic-timesteps.svg`, ...) are written anew after each.
 
     What is finished is kept; a training under way goes on where it was stopped. One that diverges is told, and the others go on.
 
     Raises:
-        InputError: a folder holds a training with other settings; nothing is trained then.
+        InputError: a folder holds a training with other settings, or a finished one that was not followed as asked; nothing is
+            trained then.
     """
     for point in points:
-        kept = out / point.name / CONFIG
-        if kept.is_file() and read_config(kept) != point.config:
-            raise InputError(f"{kept.parent} holds a training with other settings; choose another --out")
+        kept = out / point.name
+        if (kept / CONFIG).is_file() and read_config(kept / CONFIG) != point.config:
+            raise InputError(f"{kept} holds a training with other settings; choose another --out")
+        if (kept / METRICS).is_file() and "test_accuracy" in read_json(kept / METRICS):
+            _history(Workspace(kept), point.config.epochs, config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)
     for point in points:
         try:
             sweep = replace(sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar)))
         except DivergedError as error:
             sweep = replace(sweep, failed={**sweep.failed, point.name: str(error)})
-        write_json(out / "sweep.json", to_json(sweep))
-        write_text(out / "sweep.html", sweep_page(sweep))
+        _write(sweep, out)
         finished()
     return sweep
+
+
+def _write(sweep: Sweep, out: Path) -> None:
+    write_json(out / "sweep.json", to_json(sweep))
+    write_text(out / "sweep.html", sweep_page(sweep))
+    for name in sweep.figures:
+        for kind, figure in figures(sweep, name).items():
+            write_picture(figure, out / f"{kind}-{_folder(name)}.svg")
 
 
 def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar) -> SweepPoint:
     """One point, with whatever of it is there already."""
     c = point.config
-    data = load(c.data, data_dir, c.seed, c.timesteps)
-    trained = train(c, data, work.root, resume=True)
+    data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
+    looks = TicConfig(samples=config.samples, seed=c.seed)
+    follow = recorder(work.tic_history, data.validation, config.tic_every, looks) if config.tic_every else None
+    trained = train(c, data, work.root, resume=True, on_epoch=follow)
     work.remember_data(data_dir)
     return SweepPoint(
         name=point.name,
@@ -169,17 +191,23 @@ def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Pa
         settings=point.settings,
         accuracy=tuple(trained.metrics["test_accuracy"]),
         validation=tuple(epoch["validation_accuracy"] for epoch in trained.metrics["history"]),
-        fisher=_fisher(work, data, config.samples, bar),
+        fisher=_fisher(work, data, c.timesteps, looks, bar),
         robustness=_robustness(work, data, config.robustness_samples, bar) if config.robustness else None,
+        history=_history(work, c.epochs, config.tic_every),
     )
 
 
-def _fisher(work: Workspace, data: Dataset, samples: int, bar: Bar) -> FisherResult:
-    if work.tic.exists():
-        kept = from_json(FisherResult, read_json(work.tic))
-        if kept.samples == min(samples, len(data.validation)) and kept.labels == "true":
-            return kept
-    return tic_stage(work, data, work.tic, bar, samples=samples)
+def _history(work: Workspace, epochs: int, every: int) -> FisherHistory:
+    """What was found during a training that has ended; refused where it is not of the epochs asked for."""
+    history = read_history(work.tic_history) or FisherHistory()
+    if every and history.epochs != tuple(range(every, epochs + 1, every)):
+        raise InputError(f"{work.root} was not trained with --tic-every {every} from its first epoch on; choose another --out")
+    return history
+
+
+def _fisher(work: Workspace, data: Dataset, timesteps: int, config: TicConfig, bar: Bar) -> FisherResult:
+    asked = {"samples": min(config.samples, len(data.validation)), "estimator": config.estimator, "labels": config.labels}
+    return kept_tic(work.tic, timesteps, **asked) or tic_stage(work, data, work.tic, bar, config=config)
 
 
 def _robustness(work: Workspace, data: Dataset, samples: int, bar: Bar) -> Robustness:
@@ -190,5 +218,5 @@ def _robustness(work: Workspace, data: Dataset, samples: int, bar: Bar) -> Robus
         if (kept.samples, kept.seed, kept.strengths) == asked and "fixed point" in kept.networks:
             return kept
     if not work.network.exists():
-        quantize_stage(work, data, work.network, weight_bits=8, per_channel=False, finetune_epochs=0)
+        quantize_stage(work, data, work.network, bar, weight_bits=8, per_channel=False, finetune_epochs=0)
     return robustness_stage(work, data, work.robustness, bar, samples=samples, seed=SEED, strengths=Strengths(), window=0)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,10 +15,11 @@ from torch import Tensor
 from spikeport.analysis.fisher import FisherResult, fisher_information
 from spikeport.analysis.fisher_history import FisherHistory, read_history, write_history
 from spikeport.analysis.fisher_page import fisher_page
-from spikeport.analysis.jsonable import to_json
+from spikeport.analysis.jsonable import from_json, to_json
 from spikeport.analysis.scores import Estimator, Labels
 from spikeport.export.errors import InputError
-from spikeport.export.files import write_json, write_text
+from spikeport.export.files import read_json, write_json, write_text
+from spikeport.export.float_input import InputLayer
 from spikeport.export.float_layers import SpikeFunction
 from spikeport.export.float_run import FloatModule
 from spikeport.export.float_simulate import physical_input
@@ -62,11 +64,16 @@ def of_trained(module: SpikingNetwork, data: Split, config: TicConfig, progress:
     Raises:
         InputError: fewer samples than a batch, or recordings shorter than the timesteps.
     """
-    part = data[: config.samples]
+    part, steps = data[: config.samples], config.timesteps or module.timesteps
     return fisher_information(
         module,
-        _batches(torch.from_numpy(part.images), torch.from_numpy(part.labels), config, network_input),
-        config.timesteps or module.timesteps,
+        _batches(
+            torch.from_numpy(part.array),
+            torch.from_numpy(part.labels),
+            config,
+            lambda batch, first: _numbered(module.encoder, network_input(batch), steps, first),
+        ),
+        steps,
         estimator=config.estimator,
         labels=config.labels,
         fresh=looks_ahead(module.neuron_config),
@@ -96,7 +103,7 @@ def of_float_network(
     x = torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
     return fisher_information(
         module,
-        _batches(x, targets, config, (lambda part: part) if held else (lambda part: part.transpose(0, 1))),
+        _batches(x, targets, config, lambda part, first: _numbered(module.input, part if held else part.transpose(0, 1), steps, first)),
         steps,
         estimator=config.estimator,
         labels=config.labels,
@@ -124,6 +131,21 @@ def recorder(path: Path, data: Split, every: int, config: TicConfig) -> Callable
             write_history(history.with_result(epoch, of_trained(module, data, config)), path)
 
     return record
+
+
+def kept_tic(path: Path, timesteps: int, **asked: Any) -> FisherResult | None:
+    """What lies in a file; None where there is nothing, or something else than is asked for in fields of `FisherResult`.
+
+    Raises:
+        InputError: a damaged file, or one of other timesteps than the network's.
+    """
+    if not path.exists():
+        return None
+    found = from_json(FisherResult, read_json(path))
+    if found.timesteps != timesteps:
+        again = f"make it again with: spikeport tic {path.parent}"
+        raise InputError(f"{path} is of {found.timesteps} timesteps, the network has {timesteps}; {again}")
+    return found if all(getattr(found, name) == value for name, value in asked.items()) else None
 
 
 def write_tic(result: FisherResult, history: FisherHistory | None, title: str, out: Path) -> None:
@@ -161,14 +183,21 @@ def _names(module: FloatModule) -> dict[str, str]:
     return synapses | {f"neurons.{i}": name for i, name in enumerate(module.neuron)}
 
 
-def _batches(x: Tensor, y: Tensor, config: TicConfig, shaped: Callable[[Tensor], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Samples first to what the network takes; the batch estimator leaves out the remainder of less than a batch."""
+def _numbered(layer: InputLayer, x: Tensor, timesteps: int, first: int) -> Tensor:
+    """The spikes that a rate code draws for these samples, whatever pass they are in; the input of other codes as it is."""
+    if layer.source.code != "rate":
+        return x
+    return layer.drawn(x[None] if x.shape[1:] == layer.source.shape else x, timesteps, first)
+
+
+def _batches(x: Tensor, y: Tensor, config: TicConfig, shaped: Callable[[Tensor, int], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Samples first, and the number of the first, to what the network takes; the batch estimator leaves out the remainder of less than a batch."""
     size = PASS_SAMPLES if config.estimator == "sample" else config.batch
     count = len(y) if config.estimator == "sample" else len(y) // size * size
     if not count:
         raise InputError(f"{len(y)} samples make no batch of {size}; give more samples or a smaller batch")
     for start in range(0, count, size):
-        yield shaped(x[start : start + size]), y[start : start + size]
+        yield shaped(x[start : start + size], start), y[start : start + size]
 
 
 def _checked(labels: np.ndarray | None, samples: int, classes: int, config: TicConfig) -> Tensor:

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.analysis.early_exit import choose_threshold, exit_confirmed, margins_over_time
-from spikeport.analysis.fisher import FisherResult
-from spikeport.analysis.jsonable import from_json, to_json
+from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.truncation import Truncation, confirmed, truncate, with_proposal
 from spikeport.export.errors import InputError
-from spikeport.export.files import read_json, write_json
+from spikeport.export.files import write_json
 from spikeport.export.network import QuantizedNetwork
 from spikeport.export.nir_file import write_nir
 from spikeport.hw.record import SpikeRecord, correct_over_time
@@ -20,6 +19,7 @@ from spikeport.hw.simulate import backend
 from spikeport.hw.stimulus import encode
 from spikeport.hw.verify import verify
 from spikeport.pipeline import Bar, records, split_of
+from spikeport.tic import kept_tic
 from spikeport.train.checkpoint import Trained
 from spikeport.train.data import Dataset, Split
 from spikeport.train.evaluation import right_over_time
@@ -51,8 +51,8 @@ def truncate_stage(
     trained = work.trained()
     validation, test = (_answers(network, trained, split_of(data, name), found[name], bar) for name in ("validation", "test"))
     result = truncate(validation.correct, validation.floating, tolerance)
-    if work.tic.exists():
-        result = with_proposal(result, from_json(FisherResult, read_json(work.tic)))
+    if fisher := kept_tic(work.tic, network.timesteps):
+        result = with_proposal(result, fisher)
     result = confirmed(result, test.correct, test.floating)
     exits = choose_threshold(validation.correct, validation.margins, validation.floating, tolerance)
     result = replace(result, exit=exit_confirmed(exits, test.correct, test.margins, test.floating))
@@ -85,5 +85,5 @@ def _confirmed_in_lava(result: Truncation, deployed: QuantizedNetwork, part: Spl
     except InputError as error:
         return replace(result, lava_absent=str(error))
     with bar(len(part), f"Lava, T' = {result.chosen}") as progress:
-        stimulus = encode(deployed.input, part.images, deployed.timesteps)
+        stimulus = encode(deployed.input, part.array, deployed.timesteps)
         return replace(result, lava=verify(deployed, stimulus, {"lava": lava}, progress=progress), lava_absent="")

@@ -105,4 +105,6 @@ class Workspace:
 
     def dataset(self, trained: Trained, data_dir: Path | None = None) -> Dataset:
         """The data the network was trained on, from `data_dir` or from where training read it."""
-        return load_data(trained.config.data, data_dir or self.data_place(), trained.config.seed, trained.config.timesteps)
+        return load_data(
+            trained.config.data, data_dir or self.data_place(), trained.config.seed, trained.config.timesteps, trained.config.events
+        )

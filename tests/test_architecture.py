@@ -16,7 +16,7 @@ ALLOWED = {
     "hw": {"hw", "export"},
     "analysis": {"analysis", "hw", "export"},
 }
-GROUND_FLOOR = ("errors", "files", "network", "neuron", "noise", "registers", "synapse")
+GROUND_FLOOR = ("errors", "files", "input", "network", "neuron", "noise", "registers", "synapse")
 
 
 def imported(path: Path) -> set[str]:

@@ -248,5 +248,5 @@ def test_a_backend_that_fails_is_told_in_one_line(workspace, images, monkeypatch
     monkeypatch.setattr("spikeport.commands.simulate.backend", lambda name: fails)
     command = ["simulate", str(workspace / "network.nir"), "--input", str(images), "--backend", "lava", "--out", str(workspace / "no.npz")]
     assert main(command) == 1
-    assert capsys.readouterr().err == "spikeport simulate: Lava stood still at timestep 3\n"
+    assert capsys.readouterr().err == "lava: 6 samples\nspikeport simulate: Lava stood still at timestep 3\n"
     assert not (workspace / "no.npz").exists()

@@ -153,6 +153,20 @@ def test_axons_out_count_every_core_that_they_lead_to():
     assert [core.neurons for core in map_network(network, with_core(neurons=6, axons=6))["a"].cores] == [3, 3]  # 6 neurons would need 12
 
 
+def test_axons_that_channels_share_are_counted_by_position():
+    """Four channels, two rows of eight a core. Rows 0 and 7 lead to their own core; 1, 3 and 5 also to the next, 2, 4 and 6 to the one before.
+
+    Each position takes two entries, whatever its channels: 2 * (8 + 16) at the borders, 2 * (16 + 16) within.
+    """
+    first, second = (Conv(np.ones((4, channels, 3, 3), np.int8), (1, 1), (1, 1), (1, 1)) for channels in (1, 4))
+    made = network_of(first, (1, 8, 8))
+    after = Connection("ab", "a", "b", second)
+    network = replace(made, populations=(made["a"], replace(made["a"], name="b")), connections=(*made.connections, after), output="b")
+    placed = map_network(network, with_core(neurons=64))
+    assert placed["b"].encodings["ab"] == "convolution"
+    assert [core.axons_out for core in placed["a"].cores] == [48, 64, 64, 48]
+
+
 @pytest.mark.parametrize("shape,cores", [((1024, 1), 1), ((1025, 1), 2), ((1024, 100), 1), ((1024, 120), 2)])
 def test_cores_of_loihi_1(shape, cores):
     """A list of 1024 weights takes 16 blocks of nine words: 113 of them fill a core."""

@@ -123,12 +123,12 @@ def test_retraining_starts_from_the_weights_and_takes_fewer_steps(method, datase
     weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     seen, forward = [], type(module).forward
 
-    def spied(self, x, timesteps=None):
+    def spied(self, x, timesteps=None, **numbered):
         if self.training:
             seen.append(timesteps)
             if len(seen) == 1:
                 assert all(torch.equal(w, weights[name]) for name, w in prunable(self).items())
-        return forward(self, x, timesteps)
+        return forward(self, x, timesteps, **numbered)
 
     monkeypatch.setattr(type(module), "forward", spied)
     trained = trainer.train(config, dataset, tmp_path, progress=False, retraining=Retraining(weights, 2))

@@ -196,6 +196,26 @@ def test_the_report_is_json_and_carries_notes():
     assert provenance["quantization"]["populations"]["a"]["rate_float"] > 0
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.zeros((6, 20)), "every value is sent as 0"),
+        (np.full((6, 20), 0.5), "every value is sent as 128"),
+        (np.full((6, 20), 1e-4), "every value is sent as 0"),
+        (
+            np.tile([0.0, 0.5, 0.75, 255.0], (6, 5)),
+            "25.00% of the values are out of range and were cut off (0 to 255, the input takes 0 to 1)",
+        ),
+        (np.linspace(0, 1.001, 120).reshape(6, 20), None),
+    ],
+)
+def test_absurd_calibration_data_is_told(values, said):
+    """0.5 is 127.5 levels, half to even 128; 1.001 rounds to the highest level and loses nothing."""
+    network = replace(dense_network({"a": np.eye(20)}, neuron()), input=Input("in", (20,), 1 / 255, 0, 255))
+    notes = quantize(network, values).provenance["notes"]
+    assert (said is None and notes == []) or (len(notes) == 1 and said in notes[0])
+
+
 def test_a_current_bias_settles_to_the_same_potential():
     network = dense_network({"a": np.zeros((5, 20))}, neuron(alpha=0.5, beta=0.5, threshold=1.0, current_bias=0.2))
     quantized = quantize(replace(network, output="a"), spikes_in(9))

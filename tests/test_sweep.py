@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_end_to_end_and_again(tmp_path, capsys):
 
 
 def test_killed_in_the_second_point_it_goes_on(tmp_path, monkeypatch):
-    vary = ["--vary", "timesteps=2,3", "--vary", "seed=1"]
+    vary = ["--vary", "timesteps=2,3", "--vary", "seed=1", "--tic-every", "1"]
     assert main(["sweep", *SMALL, *vary, "--out", str(tmp_path / "unbroken")]) == 0
     calls, epoch = [], trainer._epoch
 
@@ -124,7 +125,34 @@ def test_killed_in_the_second_point_it_goes_on(tmp_path, monkeypatch):
     assert main(run) == 0
     assert epochs == [1, 0, 1]  # the second point from its second epoch, then the third
     assert (tmp_path / "broken" / partial.points[0].name / "model.safetensors").stat().st_mtime_ns == kept
-    assert read(tmp_path / "broken") == read(tmp_path / "unbroken")
+    sweep = read(tmp_path / "broken")
+    assert sweep == read(tmp_path / "unbroken") and [p.history.epochs for p in sweep.points] == [(1, 2)] * 3
+
+
+def test_the_centroid_is_followed_through_every_training(tmp_path, capsys):
+    run = ["sweep", *SMALL, "--vary", "optimizer.learning_rate=0.01,0.03"]
+    out = tmp_path / "followed"
+    assert main([*run, "--tic-every", "1", "--out", str(out)]) == 0
+    sweep = read(out)
+    for point in sweep.points:
+        best = json.loads((out / point.name / "train.json").read_text())["epoch"]
+        assert point.history.epochs == (1, 2)
+        assert point.history.results[best - 1] == point.fisher  # of the network that was kept, found again in its file
+    assert "Information centroid over training" in (out / "sweep.html").read_text(encoding="utf-8")
+    drawn = ElementTree.parse(out / "ic-optimizer.learning_rate.svg")
+    names = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    for point in sweep.points:
+        first, last = point.history.centroids
+        assert f"{point.name} ({first:.2f} to {last:.2f})" in names
+    plain = tmp_path / "plain"
+    assert main([*run, "--out", str(plain)]) == 0  # looking changes no weight
+    assert [p.accuracy for p in read(plain).points] == [p.accuracy for p in sweep.points]
+    assert not list(plain.glob("ic-*")) and "Information centroid over training" not in (plain / "sweep.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    for folder, every in ((plain, "1"), (out, "2")):
+        assert main([*run, "--tic-every", every, "--out", str(folder)]) == 2
+        assert f"--tic-every {every}" in capsys.readouterr().err
+    assert main([*run, "--tic-every", "-1", "--out", str(out)]) == 2 and "tic_every is -1" in capsys.readouterr().err
 
 
 def test_a_training_that_diverges_is_told_and_the_others_go_on(tmp_path, capsys):

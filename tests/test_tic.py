@@ -107,14 +107,30 @@ def test_options_reach_the_estimate(tmp_path, capsys):
 def test_what_cannot_be_estimated_is_told_in_one_line(tmp_path, capsys, options, words):
     train(recipe("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), tmp_path, progress=False)
     assert main(["tic", str(tmp_path), *options]) == 2
-    error = capsys.readouterr().err
-    assert words in error and error.count("\n") == 1
+    *stages, error = capsys.readouterr().err.splitlines()
+    assert words in error and stages in ([], ["Fisher information: 8 samples"])
     assert not (tmp_path / "tic.json").exists()
 
 
 def test_following_needs_at_least_one_epoch(tmp_path, capsys):
     assert main(["train", *SMALL, "--tic-every", "0", "--out", str(tmp_path)]) == 2
     assert "--tic-every is 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["truncate", "report", "prune"])
+def test_information_of_other_timesteps_is_not_taken_for_the_networks(tmp_path, capsys, command):
+    run = tmp_path / "run"
+    train(recipe("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), run, progress=False)
+    assert main(["quantize", str(run), "--out", str(run / "network.nir")]) == 0
+    assert main(["tic", str(run), "--timesteps", "3", "--samples", "8"]) == 0
+    out = {
+        "truncate": ["--out", str(tmp_path / "t.json"), "--lava-samples", "0"],
+        "report": [],
+        "prune": ["--out", str(tmp_path / "pruned")],
+    }
+    capsys.readouterr()
+    assert main([command, str(run), *out[command]]) == 2
+    assert "tic.json is of 3 timesteps, the network has 2; make it again" in capsys.readouterr().err
 
 
 def foreign(name: str) -> str:

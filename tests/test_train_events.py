@@ -15,7 +15,8 @@ from spikeport.export.files import read_json
 from spikeport.train.augment import random_shift
 from spikeport.train.config import recipe
 from spikeport.train.data import load
-from spikeport.train.events import event_counts
+from spikeport.train.event_bins import EventBins, event_counts
+from spikeport.train.event_files import read_n_mnist
 from spikeport.train.trainer import train
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data"
@@ -26,7 +27,7 @@ def event(x, y, polarity, time):
 
 
 def counts(raw, timesteps=3):
-    return event_counts(raw, timesteps, sensor=(6, 8), duration=300, where="here")
+    return event_counts(read_n_mnist(raw, "here"), timesteps, EventBins(), sensor=(6, 8), duration=300, where="here")
 
 
 def test_events_by_hand():
@@ -39,7 +40,7 @@ def test_events_by_hand():
 
 def test_overflow_marks_move_time_on():
     raw = event(3, 3, 1, 5) + event(200, 240, 0, 0) + event(3, 3, 1, 5)
-    found = event_counts(raw, 2, sensor=(6, 8), duration=2 << 13, where="here")
+    found = event_counts(read_n_mnist(raw, "here"), 2, EventBins(), sensor=(6, 8), duration=2 << 13, where="here")
     assert found[:, 1, 3, 3].tolist() == [1, 1] and found.sum() == 2
 
 
@@ -80,7 +81,7 @@ def test_small_tar(tmp_path):
     write_small(tmp_path)
     found = load("n-mnist-small", tmp_path, timesteps=4)
     assert found.test.images.shape == (20, 4, 2, 34, 34) and found.test.images.dtype == np.uint8
-    assert (len(found.train), len(found.validation)) == (55, 5)
+    assert (len(found.train), len(found.validation)) == (45, 15)
     assert found.test.labels.tolist() == [n % 10 for n in range(901, 921)]
     columns = found.test.images.sum((1, 2, 3)).argmax(axis=1)
     assert np.array_equal(columns, 3 * found.test.labels + 1) and found.test.images.sum() == 20 * 150

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from spikeport.cli import main
 from spikeport.export.dequantize import dequantize
 from spikeport.export.errors import InputError
 from spikeport.export.float_run import FloatModule
@@ -13,7 +14,7 @@ from spikeport.export.quantize import quantize
 from spikeport.export.rounding import requantize
 from spikeport.export.weight_step import weight_grids
 from spikeport.train import data, trainer
-from spikeport.train.config import OptimizerConfig, TrainConfig
+from spikeport.train.config import OptimizerConfig, TrainConfig, recipe
 from spikeport.train.evaluation import evaluate
 from spikeport.train.qat import FakeQuantize, FinetuneConfig, fake_quantized, finetune
 from spikeport.train.surrogates import Surrogate
@@ -25,7 +26,7 @@ TIMESTEPS = 3
 @pytest.fixture(scope="module")
 def dataset():
     digits = data.load("digits")
-    return replace(digits, train=digits.train[:600], validation=digits.validation[:100], test=digits.test[:150])
+    return replace(digits, train=digits.train[:600], validation=digits.validation[:100])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,6 +102,21 @@ def test_same_seed_same_network(network, coarse, dataset):
     assert all(np.array_equal(a.weight, b.weight) for a, b in zip(first.connections, second.connections))
 
 
+def test_mirrored_images_are_trained_on_only_where_asked(network, coarse, dataset):
+    """Mirroring changes what is learned, except from images that are their own mirror images."""
+
+    def weights(part, flip):
+        config = FinetuneConfig(threads=1, epochs=1, learning_rate=1e-2, flip=flip)
+        return finetune(network, coarse, part, config, progress=False).connections
+
+    def same(part):
+        return all(np.array_equal(a.weight, b.weight) for a, b in zip(weights(part, False), weights(part, True)))
+
+    images = dataset.train.images
+    symmetric = replace(dataset, train=replace(dataset.train, images=np.maximum(images, images[..., ::-1])))
+    assert same(symmetric) and not same(dataset)
+
+
 def test_max_pooling_is_left_alone(network, coarse, dataset):
     tuned = finetune(network, coarse, dataset, FinetuneConfig(threads=1, epochs=1, learning_rate=0.01), progress=False)
     assert requantize(tuned, coarse)["pool1"].neuron.threshold == coarse["pool1"].neuron.threshold
@@ -110,3 +126,13 @@ def test_max_pooling_is_left_alone(network, coarse, dataset):
 def test_impossible_settings_are_refused():
     with pytest.raises(InputError, match="at least 1 epoch"):
         FinetuneConfig(epochs=0)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_command_augments_as_training_did(tmp_path, monkeypatch, flip):
+    seen = []
+    monkeypatch.setattr("spikeport.pipeline.finetune", lambda network, quantized, data, settings: (seen.append(settings), network)[1])
+    config = replace(recipe("digits", arch="4", epochs=1, timesteps=2), shift=1, flip=flip)
+    trainer.train(config, data.load("digits"), tmp_path, progress=False)
+    assert main(["quantize", str(tmp_path), "--finetune", "3", "--out", str(tmp_path / "network.nir")]) == 0
+    assert [(s.epochs, s.shift, s.flip, s.seed) for s in seen] == [(3, 1, flip, config.seed)]

@@ -14,11 +14,12 @@ from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.optimization import descend, rate_factor
 from spikeport.train.recipes import PUBLISHED, published
 
-SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "n-mnist": (2, 34, 34)}
+SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "n-mnist": (2, 34, 34), "dvs-cifar10": (2, 48, 48), "imagenet": (3, 224, 224)}
+CLASSES = {"cifar-100": 100, "imagenet": 1000}
 
 
 def task_of(config):
-    return Task(config.data, SHAPES.get(config.data, (3, 32, 32)), 100 if config.data == "cifar-100" else 10, 255)
+    return Task(config.data, SHAPES.get(config.data, (3, 32, 32)), CLASSES.get(config.data, 10), 255)
 
 
 def one_of_each():
@@ -44,10 +45,11 @@ def test_a_step_of_training(name):
     task = task_of(config)
     module = build(config, task).train()
     before = {key: tensor.clone() for key, tensor in module.named_parameters()}
-    x = torch.rand(2, *task.shape, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(10 if config.data in SHAPES else 2)  # silent readouts learn from their own class only
+    x = torch.rand(len(labels), *task.shape, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng():
         output = module(x, METHODS[config.method].training_timesteps)
-    loss = LOSSES[config.loss](output, torch.tensor([1, 2]), config.neuron)
+    loss = LOSSES[config.loss](output, labels, config.neuron)
     descend(config.optimizer.build(module.parameters()), loss, config.optimizer)
     assert torch.isfinite(loss) and any(not torch.equal(tensor, before[key]) for key, tensor in module.named_parameters())
 

@@ -164,7 +164,7 @@ def test_accuracy_over_time_by_hand():
     """Class 1 leads after one step, class 0 after two: one label each way."""
 
     class Fixed(torch.nn.Module):
-        def forward(self, x, timesteps):
+        def forward(self, x, timesteps, first):
             return torch.tensor([[[1.0, 2.0]], [[3.0, 0.5]]]).expand(2, len(x), 2)
 
     accuracy = evaluate(Fixed(), np.zeros((4, 1), np.float32), np.array([0, 0, 0, 1]), 2)

@@ -36,12 +36,14 @@ ARCHITECTURES = {
     "tssl-cnn1": "96C3-256C3-P2-384C3-P2-384C3-256C3-1024-1024",
     "tssl-cnn2": "128C3-256C3-P2-512C3-P2-1024C3-512C3-1024-512",
     "vgg-11": "64C3-P2-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-512C3-512C3-P2-4096-4096",
+    "dsr-vgg-11": "64C3-P2-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-512C3-512C3-P2",
     "vgg-16": "64C3-64C3-P2-128C3-128C3-P2-256C3-256C3-256C3-P2-512C3-512C3-512C3-P2-512C3-512C3-512C3-P2-4096-4096",
     "alexnet": "96C3-P2-256C3-P2-384C3-384C3-256C3-P2-4096-4096",
 }
 """Networks by name: ours for two data sets, then those of TSSL-BP (MNIST), noise single-step (MNIST), TSSL-BP (CIFAR-10, twice).
 
-VGG: Simonyan and Zisserman 2015, configurations A and D, with average pooling. AlexNet: Krizhevsky et al. 2012 for small images, all
+VGG: Simonyan and Zisserman 2015, configurations A and D, with average pooling; DSR's for DVS-CIFAR10 (Meng et al. 2022, code) has no dense
+layers but the readout, whose repeated average over 7 x 7 places of one pixel is left out here. AlexNet: Krizhevsky et al. 2012 for small images, all
 kernels 3 x 3. Pools of these three that find a map of 1 pixel are left out (`SHRINKING`).
 """
 SHRINKING = ("vgg-11", "vgg-16", "alexnet")

@@ -9,6 +9,7 @@ import torch
 
 from spikeport.train.augment import MAP_AXES, random_flip, random_shift
 from spikeport.train.data import Split
+from spikeport.train.on_demand import in_batches
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -26,12 +27,12 @@ def batch_count(split: Split, size: int) -> int:
     return max(len(split) // size, 1)
 
 
-def shuffled_batches(split: Split, size: int, *, shift: int, seed: int, flip: bool = False) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def shuffled_batches(split: Split, size: int, *, shift: int, flip: bool, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Images as a network takes them, moved by up to `shift` pixels and mirrored at random, and labels in random order; the remainder of less than a batch waits for another epoch."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(split), generator=generator)
     size = min(size, len(split))
-    for start in range(0, len(split) - size + 1, size):
-        part = order[start : start + size].numpy()
-        images = random_shift(torch.from_numpy(split.images[part]), shift, generator)
+    parts = order[: len(split) // size * size].numpy().reshape(-1, size)
+    for part, loaded in zip(parts, in_batches(split.images, parts, seed)):
+        images = random_shift(torch.from_numpy(loaded), shift, generator)
         yield network_input(random_flip(images, generator) if flip else images), torch.from_numpy(split.labels[part])

@@ -31,6 +31,9 @@ def build(config: TrainConfig, task: Task) -> SpikingNetwork:
             bias=config.bias,
             tdbn_alpha=config.tdbn_alpha,
             readout=config.readout,
+            normalise=config.normalise,
+            input_code=config.input_code,
+            dropout=config.dropout,
         )
 
 

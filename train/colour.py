@@ -16,6 +16,7 @@ from scipy.io import loadmat
 from spikeport.export.errors import InputError
 from spikeport.train.dataset import Dataset, Split, Task, cut, scaled
 from spikeport.train.download import download, download_archive
+from spikeport.train.event_bins import EventBins
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
@@ -27,7 +28,7 @@ CIFAR_FILES = {
 """Folder, training files, test file, label bytes per record (the last is the class), classes."""
 
 
-def cifar(name: str, data_dir: Path | None, seed: int, timesteps: int) -> Dataset:
+def cifar(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
     """50000 / 10000 images (Krizhevsky 2009), a twelfth of the training set for validation, stratified."""
     folder, training, test, label_bytes, classes = CIFAR_FILES[name]
     root = data_dir if data_dir is not None else download_archive(f"{CIFAR_URL}{name}-binary.tar.gz", folder)
@@ -56,7 +57,7 @@ def read_cifar(path: Path, label_bytes: int, classes: int) -> Split:
     return scaled(table[:, label_bytes:].reshape(-1, *SHAPE), labels)
 
 
-def cifar_jpeg(name: str, data_dir: Path | None, seed: int, timesteps: int) -> Dataset:
+def cifar_jpeg(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
     """CIFAR-10 from `cifar10_jpeg_{train,test}.tar.gz`, members `SPLIT/CLASS/NUMBER.jpg`; lossy, so accuracies compare to within a per cent."""
     if data_dir is None:
         raise InputError(f"{name} cannot be downloaded; pass --data-dir with the folder of cifar10_jpeg_train.tar.gz")
@@ -97,7 +98,7 @@ def _pixels(raw: bytes, where: str) -> np.ndarray:
     return image
 
 
-def svhn(name: str, data_dir: Path | None, seed: int, timesteps: int) -> Dataset:
+def svhn(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
     """73257 / 26032 house numbers (Netzer et al. 2011), a twelfth of the training set for validation, stratified."""
     root = data_dir if data_dir is not None else download("SVHN", split="train") and download("SVHN", split="test")
     place = _first_with("test_32x32.mat", (root / "SVHN", root), name)

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from spikeport.export.errors import InputError
 from spikeport.export.files import write_text
+from spikeport.train.event_bins import EventBins
 from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.optimization import OptimizerConfig
@@ -27,7 +28,11 @@ class TrainConfig:
     """One training run. What is left out of loss, readout and neuron is the method's own (`train.methods`).
 
     tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0 for plain BatchNorm.
+    normalise: images are centred and scaled per channel (`train.encoder`). input_code: of images, "direct" for pixels held over time, "rate" for a
+    spike with the pixel as its probability at every timestep; recordings of events are sent as they are.
+    dropout: probability in training, of what each layer but the first receives (`train.dropout`).
     shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to right. seed: of weights, order, augmentation and splits.
+    events: how recordings of event cameras become counts per timestep.
 
     threads: of torch's operators, 0 for torch's own choice; part of the configuration because sums, and so the last bits of
     a result, depend on it. Networks on 8 x 8 pixels gain little from a second thread and lose much where it has to share its core.
@@ -47,11 +52,15 @@ class TrainConfig:
     batch_norm: bool = True
     bias: bool = True
     tdbn_alpha: float = 0.0
+    normalise: bool = False
+    input_code: Literal["direct", "rate"] = "direct"
+    dropout: float = 0.0
     shift: int = 0
     flip: bool = False
     seed: int = 0
     threads: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
+    events: EventBins = field(default_factory=EventBins)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     neuron: NeuronConfig = None  # type: ignore[assignment]  # filled in below
 
@@ -75,6 +84,16 @@ class TrainConfig:
         for name in ("shift", "threads", "tdbn_alpha"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        self._check_layers()
+
+    def _check_layers(self) -> None:
+        """What the input and what each layer receives."""
+        if self.input_code not in ("direct", "rate"):
+            raise InputError(f"input_code {self.input_code!r} is unknown; choose direct or rate")
+        if self.normalise and self.input_code == "rate":
+            raise InputError("normalise and input_code rate exclude each other: probabilities are the pixels in 0..1")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout}; it must lie in 0..1, below 1")
 
 
 CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")
@@ -85,7 +104,12 @@ RECIPES = {
     **{name: TrainConfig(data=name, arch="resnet-19", epochs=100, batch_size=128, shift=4, flip=True) for name in CIFAR},
     "svhn": TrainConfig(data="svhn", arch="resnet-19", epochs=50, batch_size=128, shift=4),
     "n-mnist": TrainConfig(data="n-mnist", arch="12C5-P2-64C5-P2", timesteps=10, epochs=10),
-    "n-mnist-small": TrainConfig(data="n-mnist-small", arch="12C5-P2-64C5-P2", timesteps=10, epochs=30, shift=1),
+    "n-mnist-small": TrainConfig(data="n-mnist-small", arch="12C5-P2-64C5-P2", timesteps=10, epochs=20, batch_size=32, shift=2),
+    "dvs-cifar10": TrainConfig(
+        data="dvs-cifar10", arch="dsr-vgg-11", timesteps=10, epochs=100, shift=4, events=EventBins(by="count", size=48)
+    ),
+    "events": TrainConfig(data="events", arch="12C5-P2-64C5-P2", timesteps=10, epochs=30),
+    "imagenet": TrainConfig(data="imagenet", arch="resnet-18", epochs=90, batch_size=128, flip=True),
 }
 """A sensible run for each data set."""
 FITTED = {("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-2, clip_norm=1.0, clip_weights=4.0)}}

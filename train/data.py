@@ -11,27 +11,29 @@ from pathlib import Path
 from spikeport.export.errors import InputError
 from spikeport.train.colour import cifar, cifar_jpeg, svhn
 from spikeport.train.dataset import Dataset, Split, Task
-from spikeport.train.events import n_mnist, n_mnist_small
+from spikeport.train.event_bins import EventBins
+from spikeport.train.events import dvs_cifar10, event_folder, n_mnist, n_mnist_small
 from spikeport.train.grey import digits, mnist_like
+from spikeport.train.imagenet import imagenet
 
-__all__ = ["DATASETS", "Dataset", "Split", "Task", "load"]
+__all__ = ["DATASETS", "Dataset", "EventBins", "Split", "Task", "load"]
 
 
-def load(name: str, data_dir: Path | None = None, seed: int = 0, timesteps: int = 10) -> Dataset:
+def load(name: str, data_dir: Path | None = None, seed: int = 0, timesteps: int = 10, bins: EventBins | None = None) -> Dataset:
     """Load a data set by name. The seed decides who is in which split, nothing else; MNIST's official test set stays the test set.
 
     data_dir: folder that holds the files; without it they are downloaded once into the user's cache, where a download exists. The
-    bundled digits need neither. timesteps: bins that recordings of events are counted in; images have no time.
+    bundled digits need neither. timesteps, bins: how recordings of events are counted; images have no time.
 
     Raises:
         InputError: unknown name, missing or damaged files.
     """
     if name not in DATASETS:
         raise InputError(f"data set {name!r} is unknown; choose one of {', '.join(DATASETS)}")
-    return DATASETS[name](name, data_dir, seed, timesteps)
+    return DATASETS[name](name, data_dir, seed, timesteps, bins or EventBins())
 
 
-DATASETS: dict[str, Callable[[str, Path | None, int, int], Dataset]] = {
+DATASETS: dict[str, Callable[[str, Path | None, int, int, EventBins], Dataset]] = {
     "digits": digits,
     "mnist": mnist_like,
     "fashion-mnist": mnist_like,
@@ -41,5 +43,8 @@ DATASETS: dict[str, Callable[[str, Path | None, int, int], Dataset]] = {
     "svhn": svhn,
     "n-mnist": n_mnist,
     "n-mnist-small": n_mnist_small,
+    "dvs-cifar10": dvs_cifar10,
+    "events": event_folder,
+    "imagenet": imagenet,
 }
 """Loader by the name given on the command line."""

@@ -7,6 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from spikeport.train.on_demand import Images, OnDemand
+
 
 @dataclass(frozen=True)
 class Task:
@@ -31,20 +33,34 @@ class Task:
 class Split:
     """images: float32 in [0, 1], `(samples, channels, height, width)`, or event counts uint8 `(samples, timesteps, channels, height, width)`.
 
-    labels: int64 `(samples,)`.
+    labels: int64 `(samples,)`. Where no memory holds the images, they are read on demand: an index reads some of them.
     """
 
-    images: np.ndarray
+    images: Images
     labels: np.ndarray
 
     def __post_init__(self) -> None:
-        assert len(self.images) == len(self.labels), (self.images.shape, self.labels.shape)
+        assert len(self.images) == len(self.labels), (len(self.images), self.labels.shape)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, part: slice | np.ndarray) -> Split:
         return Split(self.images[part], self.labels[part])
+
+    @property
+    def array(self) -> np.ndarray:
+        """All images, read where they are not yet."""
+        return self.images[:]
+
+    def subset(self, part: np.ndarray) -> Split:
+        """Some of the samples; what is read on demand stays unread."""
+        images = self.images.subset(part) if isinstance(self.images, OnDemand) else self.images[part]
+        return Split(images, self.labels[part])
+
+    def held(self) -> Split:
+        """The same samples, read now where memory takes them."""
+        return Split(self.images.held(), self.labels) if isinstance(self.images, OnDemand) else self
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +83,7 @@ def cut(split: Split, size: int, seed: int) -> tuple[Split, Split]:
     by_class = shuffled[np.argsort(split.labels[shuffled], kind="stable")]
     chosen = np.zeros(len(split), bool)
     chosen[by_class[np.arange(size) * len(split) // size]] = True
-    return split[~chosen], split[chosen]
+    return split.subset(~chosen), split.subset(chosen)
 
 
 def scaled(images: np.ndarray, labels: np.ndarray) -> Split:

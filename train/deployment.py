@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from spikeport.train.evaluation import readout_currents
 from spikeport.train.network import SpikingNetwork
 from spikeport.train.neurons.noise import calibrate, noise_layers
+from spikeport.train.on_demand import Images
 
 CALIBRATION_SAMPLES = 1000
 
 
-def prepare_for_deployment(module: SpikingNetwork, images: np.ndarray) -> None:
+def prepare_for_deployment(module: SpikingNetwork, images: Images) -> None:
     """Freeze the membrane statistics of noise neurons on training images; other networks are ready as they are."""
     if noise_layers(module):
         with calibrate(module):

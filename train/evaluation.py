@@ -9,33 +9,32 @@ import torch
 from torch import nn
 
 from spikeport.train.batches import network_input
+from spikeport.train.on_demand import Images, in_batches
 
 BATCH = 256
 
 
-def readout_currents(
-    module: nn.Module, images: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
-) -> Iterator[torch.Tensor]:
+def readout_currents(module: nn.Module, images: Images, timesteps: int, *, device: torch.device | str = "cpu") -> Iterator[torch.Tensor]:
     """The readout's output `(T, n, classes)`, batch after batch, in evaluation mode; the module's mode is put back.
 
     Neurons that draw noise draw the same every time: torch's generator is seeded inside, and left as it was.
 
-    module: `SpikingNetwork`, `export.float_run.FloatModule`, or anything else called as `module(x, timesteps)`.
+    module: `SpikingNetwork`, `export.float_run.FloatModule`, or anything else called as `module(x, timesteps, first=number of the first sample)`.
     """
     training = module.training
     module.eval()
     try:
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(0)
-            for start in range(0, len(images), BATCH):
-                x = network_input(torch.from_numpy(images[start : start + BATCH]))
-                yield module(x.to(device), timesteps).cpu()
+            starts = range(0, len(images), BATCH)
+            for start, part in zip(starts, in_batches(images, (slice(start, start + BATCH) for start in starts))):
+                yield module(network_input(torch.from_numpy(part)).to(device), timesteps, first=start).cpu()
     finally:
         module.train(training)
 
 
 def right_over_time(
-    module: nn.Module, images: np.ndarray, labels: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
+    module: nn.Module, images: Images, labels: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
 ) -> Iterator[np.ndarray]:
     """Whether samples are right after 1..T timesteps, bool `(n, T)`, batch after batch: the largest accumulated current wins.
 
@@ -48,9 +47,7 @@ def right_over_time(
         start += len(answers)
 
 
-def evaluate(
-    module: nn.Module, images: np.ndarray, labels: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
-) -> np.ndarray:
+def evaluate(module: nn.Module, images: Images, labels: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu") -> np.ndarray:
     """Fraction of correct samples after 1..T timesteps, float64 `(T,)`; arguments as in `right_over_time`."""
     correct = np.zeros(timesteps)
     for right in right_over_time(module, images, labels, timesteps, device=device):

@@ -10,13 +10,14 @@ from sklearn.datasets import load_digits
 from spikeport.export.errors import InputError
 from spikeport.train.dataset import Dataset, Split, Task, cut, scaled
 from spikeport.train.download import download
+from spikeport.train.event_bins import EventBins
 from spikeport.train.idx import find_idx, read_idx
 
 IDX_STEMS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 IDX_FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 
 
-def digits(name: str, data_dir: Path | None, seed: int, timesteps: int) -> Dataset:
+def digits(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
     """1797 scans of 8 x 8 pixels with 17 grey levels (UCI, bundled with scikit-learn), 1037 / 400 / 360, stratified: choosing T' with confidence takes validation samples."""
     digits = load_digits()
     everything = Split((digits.images[:, None] / 16).astype(np.float32), digits.target.astype(np.int64))
@@ -25,7 +26,7 @@ def digits(name: str, data_dir: Path | None, seed: int, timesteps: int) -> Datas
     return Dataset(Task(name, (1, 8, 8), 10, 16), train, validation, test, "scikit-learn load_digits")
 
 
-def mnist_like(name: str, data_dir: Path | None, seed: int, timesteps: int) -> Dataset:
+def mnist_like(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
     """28 x 28 grey images, 55000 / 5000 / 10000, validation cut from the official training set, stratified."""
     folder = _idx_folder(IDX_FOLDERS[name], data_dir)
     images, labels, test_images, test_labels = (read_idx(folder[stem]) for stem in IDX_STEMS)

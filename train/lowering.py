@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeport.export.errors import InputError
-from spikeport.export.network import Connection, Elementwise, FloatNetwork, FloatNeuron, Input, Pool, Population
+from spikeport.export.network import Connection, Elementwise, FloatNetwork, FloatNeuron, Pool, Population
 from spikeport.train.architecture import MaxPool
 from spikeport.train.layers import Synapses
 from spikeport.train.neurons.base import LoweredNeuron
@@ -26,7 +26,7 @@ NOMINAL_DT = 1e-3
 def lower(network: SpikingNetwork, timesteps: int) -> FloatNetwork:
     """The network as `FloatModule` runs it: equal spikes in evaluation mode, up to rounding at the threshold.
 
-    Pixels are levels of the task, sent as they are (direct coding), and so are event counts. Max pooling becomes neurons without memory that fire when
+    What is sent is the encoder's: levels, less their channel's mean where images are normalised, or spikes. Max pooling becomes neurons without memory that fire when
     any of their inputs does.
     """
     stages = [stage for stage in network.stages if stage.kind != "stream"]
@@ -39,7 +39,7 @@ def lower(network: SpikingNetwork, timesteps: int) -> FloatNetwork:
         populations.append(Population(stage.name, stage.shape, neuron))
         connections += incoming
     return FloatNetwork(
-        input=Input(INPUT, network.task.shape, network.task.scale, 0, network.task.levels, network.task.code),
+        input=network.encoder.source,
         populations=tuple(populations),
         connections=tuple(connections),
         output=READOUT,
@@ -65,15 +65,17 @@ def _neuron_of(network: SpikingNetwork, stage: Stage) -> LoweredNeuron:
     return LoweredNeuron(neuron=_neuron(threshold=1.0, beta=1.0, spiking=False))
 
 
-def _heights(network: SpikingNetwork, stages: list[Stage], neurons: Mapping[str, LoweredNeuron]) -> dict[str, float]:
-    """What a spike of each stage, or one of the input, stands for; max pooling passes its source's on."""
-    heights = {INPUT: 1 / network.neuron_config.input_filter}
+def _heights(network: SpikingNetwork, stages: list[Stage], neurons: Mapping[str, LoweredNeuron]) -> dict[str, float | np.ndarray]:
+    """What a spike of each stage, or a message of the input, stands for; max pooling passes its source's on."""
+    heights: dict[str, float | np.ndarray] = {INPUT: network.encoder.height / network.neuron_config.input_filter}
     for stage in stages:
         heights[stage.name] = heights[stage.incoming[0].source] if stage.kind == "max_pool" else neurons[stage.name].height
     return heights
 
 
-def _incoming(network: SpikingNetwork, stage: Stage, gain: float, heights: Mapping[str, float]) -> tuple[list[Connection], np.ndarray]:
+def _incoming(
+    network: SpikingNetwork, stage: Stage, gain: float, heights: Mapping[str, float | np.ndarray]
+) -> tuple[list[Connection], np.ndarray]:
     """Connections into a stage, and the bias they leave to it, shaped to broadcast against its population."""
     if stage.kind == "max_pool":
         return [_or_connection(stage.incoming[0], stage.name)], np.zeros(())
@@ -82,7 +84,7 @@ def _incoming(network: SpikingNetwork, stage: Stage, gain: float, heights: Mappi
 
 
 def _gathered(
-    network: SpikingNetwork, stage: str, target: str, gain: np.ndarray, heights: Mapping[str, float]
+    network: SpikingNetwork, stage: str, target: str, gain: np.ndarray, heights: Mapping[str, float | np.ndarray]
 ) -> tuple[list[Connection], np.ndarray]:
     """What enters a stage, a stream or the target itself, as connections to the target and their bias."""
     connections: list[Connection] = []
@@ -94,7 +96,7 @@ def _gathered(
 
 
 def _followed(
-    network: SpikingNetwork, synapses: Synapses, target: str, gain: np.ndarray, heights: Mapping[str, float]
+    network: SpikingNetwork, synapses: Synapses, target: str, gain: np.ndarray, heights: Mapping[str, float | np.ndarray]
 ) -> tuple[list[Connection], np.ndarray]:
     """Connections along one path, through streams back to spikes: a stream is linear, so factors and biases multiply out."""
     source = synapses.path.source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from math import sqrt
 
 import numpy as np
@@ -10,13 +11,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from spikeport.export.errors import InputError
-from spikeport.export.network import FloatNetwork
+from spikeport.export.network import FloatNetwork, InputCode
 from spikeport.train.architecture import MaxPool, Skip
 from spikeport.train.data import Task
+from spikeport.train.encoder import encoder
 from spikeport.train.layers import Synapses
 from spikeport.train.losses import synaptic_filter
 from spikeport.train.lowering import lower
 from spikeport.train.neurons.base import Neuron, NeuronConfig
+from spikeport.train.neurons.rated import Rated, carrier
+from spikeport.train.rates import currents, pooled
 from spikeport.train.topology import INPUT, READOUT, Path, Stage
 
 
@@ -24,7 +28,7 @@ class SpikingNetwork(nn.Module):
     """A network of stages (`train.topology`) with one neuron model.
 
     task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons. bias: a bias where there
-    is no BatchNorm. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers.
+    is no BatchNorm. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers. normalise, input_code: see `train.encoder`. dropout: see `train.dropout`; not of the input.
     """
 
     def __init__(
@@ -38,12 +42,18 @@ class SpikingNetwork(nn.Module):
         bias: bool = True,
         tdbn_alpha: float = 0.0,
         readout: str = "current",
+        normalise: bool = False,
+        input_code: InputCode = "direct",
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if timesteps < 1:
             raise InputError(f"timesteps is {timesteps}; a network runs for at least 1")
         self.task, self.stages, self.timesteps = task, stages, timesteps
         self.readout, self.neuron_config = readout, neuron
+        self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
+        self._through_rates = not dropout and all(stage.kind in ("neuron", "readout") for stage in stages)
+        self.encoder = encoder(task, normalise=normalise, code=input_code)
         spiking = [s.name for s in stages if s.kind == "neuron" or (s.kind == "readout" and readout == "spikes")]
         self.neurons = nn.ModuleDict({name: neuron.build() for name in spiking})
         self.synapses = nn.ModuleDict(
@@ -55,6 +65,7 @@ class SpikingNetwork(nn.Module):
                         bias=bias,
                         norm_scale=_norm_scale(tdbn_alpha, neuron, s),
                         pool_factor=neuron.pool_factor(path.pool),
+                        dropout=0.0 if path.source == INPUT else dropout,
                     )
                     for path in s.incoming
                 )
@@ -65,17 +76,41 @@ class SpikingNetwork(nn.Module):
 
         self._scale_weights(neuron.initial_gain)
 
-    def forward(self, x: torch.Tensor, timesteps: int | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, timesteps: int | None = None, *, first: int = 0) -> torch.Tensor:
         """Run from rest.
 
-        x: `(N, *shape)`, held over all timesteps (direct coding), or `(T or more, N, *shape)`.
+        x: `(N, *shape)`, held over all timesteps, or `(T or more, N, *shape)`; pixels in 0..1, event counts, or spikes.
+        first: absolute number of the first sample, from which a rate code draws in evaluation.
         Returns the readout's currents, or its neurons' output, `(T, N, classes)`; classes by their sum over time.
         """
         steps = timesteps or self.timesteps
-        activity = {INPUT: self._over_time(x, steps)}
+        activity = {INPUT: self._filtered(self.encoder(self._over_time(x, steps), steps, first), steps)}
+        weights = self.neuron_config.rate_weights(steps) if self.training and self._through_rates else None
+        if weights:
+            return self._run_rates(activity[INPUT], weights)
         for stage in self.stages:
             activity[stage.name] = self._run(stage, activity, steps)
         return activity[READOUT]
+
+    def _run_rates(self, x: torch.Tensor, weights: list[float]) -> torch.Tensor:
+        """Forward in training where gradients between layers have no time (`train.rates`)."""
+        steps = len(weights)
+        activity = {INPUT: Rated(x, carrier(x))}
+        for stage in self.stages:
+            if stage.name not in self.neurons:
+                spikes = {path.source: activity[path.source].over_time(weights) for path in stage.incoming}
+                return self._run(stage, spikes, steps)
+            parts = [self._rated_currents(s, activity, weights) for s in self.synapses_of(stage.name)]
+            activity[stage.name] = self.neuron(stage.name).rated(reduce(Rated.plus, parts), steps)
+        return activity[READOUT].over_time(weights)
+
+    def _rated_currents(self, synapses: Synapses, activity: dict[str, Rated], weights: list[float]) -> Rated:
+        name = synapses.path.source
+        take = activity.pop if self._last_reader[name] is synapses.path else activity.__getitem__
+        if len(activity[name].values) < len(weights):
+            return Rated.held(_over_batch(synapses, take(name).values), len(weights))
+        source = pooled(synapses, take(name))  # what is taken, often the largest tensor there is, goes before the next are made
+        return currents(synapses, source, weights)
 
     def _normed(self, stage: Stage, path: Path) -> bool:
         """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it."""
@@ -108,11 +143,11 @@ class SpikingNetwork(nn.Module):
     def _over_time(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
         """`(1, N, *shape)` for held input, so that what depends on it alone is computed once; else `(T, N, *shape)`."""
         if x.shape[1:] == self.task.shape:
-            return self._filtered(x[None], timesteps)
+            return x[None]
         if x.shape[2:] != self.task.shape or len(x) < timesteps:
             expected = f"(samples, *{self.task.shape}) or ({timesteps} timesteps or more, samples, *{self.task.shape})"
             raise InputError(f"input has shape {tuple(x.shape)}; expected {expected}")
-        return self._filtered(x[:timesteps], timesteps)
+        return x[:timesteps]
 
     def _filtered(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
         """What the input's synapses make of it, where the neuron model has such a filter."""
@@ -122,8 +157,7 @@ class SpikingNetwork(nn.Module):
     def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
         if stage.kind == "max_pool":
             return _max_pool(stage, activity)
-        currents = [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)]
-        total = sum(currents[1:], start=currents[0])
+        total = reduce(torch.add, [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)])
         if stage.kind == "stream":
             return total
         if stage.name not in self.neurons:
@@ -136,9 +170,9 @@ def _norm_scale(tdbn_alpha: float, neuron: NeuronConfig, stage: Stage) -> float:
     return tdbn_alpha * neuron.threshold / sqrt(len(stage.incoming)) if tdbn_alpha else 1.0
 
 
-def _over_batch(module: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Apply a module to `(T, N, ...)` with time and samples as one batch."""
-    return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+def _over_batch(module: Synapses, x: torch.Tensor) -> torch.Tensor:
+    """Currents of `(T, N, ...)`, with time and samples as one batch."""
+    return module(x.flatten(0, 1), len(x)).unflatten(0, x.shape[:2])
 
 
 def _max_pool(stage: Stage, activity: dict[str, torch.Tensor]) -> torch.Tensor:

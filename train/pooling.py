@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from spikeport.train.batch_norm import PART
+
 
 def average_pool(x: torch.Tensor, size: int) -> torch.Tensor:
     """`(N, C, H, W)` to `(N, C, H // size, W // size)`; equals `avg_pool2d(x, size)`, which drops what is left at the borders too."""
@@ -17,13 +19,12 @@ class _AveragePool(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, size: int) -> torch.Tensor:
         ctx.shape, ctx.size = x.shape, size
         height, width = (n // size * size for n in x.shape[2:])
-        rows = x[:, :, 0:height:size].clone()
-        for i in range(1, size):
-            rows += x[:, :, i:height:size]
-        out = rows[..., 0:width:size].clone()
-        for i in range(1, size):
-            out += rows[..., i:width:size]
-        return out.mul_(1 / size**2)
+        out = x.new_empty(*x.shape[:2], height // size, width // size)
+        count = max(PART // max(x[:1].numel(), 1), 1)
+        for part, pooled in zip(x.split(count), out.split(count)):
+            rows = _sum([part[:, :, i:height:size] for i in range(size)])
+            _sum([rows[..., i:width:size] for i in range(size)], out=pooled).mul_(1 / size**2)
+        return out
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
@@ -37,3 +38,11 @@ class _AveragePool(torch.autograd.Function):
         for i in range(size):
             out[:, :, i:high:size] = rows
         return out, None
+
+
+def _sum(parts: list[torch.Tensor], out: torch.Tensor | None = None) -> torch.Tensor:
+    """In `out`, or in a tensor of its own."""
+    total = torch.add(parts[0], parts[1] if len(parts) > 1 else 0, out=out)
+    for part in parts[2:]:
+        total += part
+    return total

@@ -34,6 +34,16 @@ def prunable(module: nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
+def check_fraction(fraction: float) -> None:
+    """Refuse what `prune` would, before anything is done.
+
+    Raises:
+        InputError: a fraction outside 0..1.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"fraction is {fraction:g}; it lies above 0 and below 1")
+
+
 @torch.no_grad()
 def prune(module: nn.Module, fraction: float, scope: Scope = "global") -> None:
     """Set the smallest weights to zero: a fraction of those that are left, rounded, of the network or of every layer.
@@ -43,8 +53,7 @@ def prune(module: nn.Module, fraction: float, scope: Scope = "global") -> None:
     Raises:
         InputError: a fraction outside 0..1.
     """
-    if not 0 < fraction < 1:
-        raise InputError(f"fraction is {fraction:g}; it lies above 0 and below 1")
+    check_fraction(fraction)
     weights = list(prunable(module).values())
     for group in [weights] if scope == "global" else [[w] for w in weights]:
         size = torch.cat([w.flatten() for w in group]).abs()

@@ -13,17 +13,18 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
-from tqdm import tqdm
 
 from spikeport.export.dequantize import dequantize
 from spikeport.export.errors import InputError
 from spikeport.export.float_run import FloatModule
 from spikeport.export.network import Connection, Elementwise, FloatNetwork, FloatNeuron, Population, QuantizedNetwork
+from spikeport.export.progress import progress_bar
 from spikeport.export.weight_step import WeightGrid, weight_grids
 from spikeport.train.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data import Dataset
 from spikeport.train.evaluation import evaluate
 from spikeport.train.losses import accumulated_cross_entropy
+from spikeport.train.memory import keep_freed_memory
 from spikeport.train.optimization import rate_factor, set_rate
 from spikeport.train.pruning import keep_zeros
 from spikeport.train.surrogates import Surrogate
@@ -32,12 +33,13 @@ from spikeport.train.threads import operator_threads
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
-    """A short AdamW run whose learning rate falls along a cosine. shift, threads: see `TrainConfig`."""
+    """A short AdamW run whose learning rate falls along a cosine. shift, flip, threads: see `TrainConfig`."""
 
     epochs: int = 5
     learning_rate: float = 1e-3
     batch_size: int = 64
     shift: int = 0
+    flip: bool = False
     seed: int = 0
     threads: int = 0
     surrogate: Surrogate = field(default_factory=Surrogate)
@@ -71,6 +73,7 @@ def finetune(
     then the weights are those of `quantized`.
     """
     module = fake_quantized(network, quantized, config.surrogate)
+    keep_freed_memory()
     with operator_threads(config.threads):
         _train(module, dataset, config, progress)
     return _network(network, quantized, module)
@@ -97,20 +100,24 @@ def _train(module: FloatModule, dataset: Dataset, config: FinetuneConfig, progre
     best, best_accuracy = _state(module), _accuracy(module, dataset)
     optimizer = torch.optim.AdamW([p for p in module.parameters() if p.requires_grad], config.learning_rate, weight_decay=0.0)
     keep_zeros(optimizer, [p for name, p in module.named_parameters() if name.startswith("synapses.") and p.requires_grad])
-    for epoch in tqdm(range(config.epochs), desc="fine-tuning", unit="epoch", disable=None if progress else True):
-        _epoch(module, optimizer, dataset, config, epoch)
-        accuracy = _accuracy(module, dataset)
-        if accuracy >= best_accuracy:
-            best, best_accuracy = _state(module), accuracy
+    with progress_bar(config.epochs, "fine-tuning", unit="epoch", leave=True, shown=progress) as bar:
+        for epoch in range(config.epochs):
+            _epoch(module, optimizer, dataset, config, epoch)
+            accuracy = _accuracy(module, dataset)
+            if accuracy >= best_accuracy:
+                best, best_accuracy = _state(module), accuracy
+            bar.update()
     module.load_state_dict(best)
 
 
 def _epoch(module: FloatModule, optimizer: torch.optim.Optimizer, dataset: Dataset, config: FinetuneConfig, epoch: int) -> None:
     seed, count = epoch_seed(config.seed, epoch), batch_count(dataset.train, config.batch_size)
-    for i, (images, labels) in enumerate(shuffled_batches(dataset.train, config.batch_size, shift=config.shift, seed=seed)):
+    batches = shuffled_batches(dataset.train, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)
+    for i, (images, labels) in enumerate(batches):
         set_rate(optimizer, config.learning_rate * rate_factor(epoch + i / count, 0.0, config.epochs))
         optimizer.zero_grad(set_to_none=True)
-        accumulated_cross_entropy(module(images, module.network.timesteps), labels).backward()
+        first = (epoch * count + i) * len(labels)  # so that every batch has noise and spikes of its own
+        accumulated_cross_entropy(module(images, module.network.timesteps, first=first), labels).backward()
         optimizer.step()
 
 

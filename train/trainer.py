@@ -10,9 +10,9 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from spikeport.export.errors import InputError
+from spikeport.export.progress import progress_bar
 from spikeport.train.accelerator import accelerator, sent
 from spikeport.train.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.build import build
@@ -21,6 +21,7 @@ from spikeport.train.config import TrainConfig, read_config, write_config
 from spikeport.train.data import Dataset
 from spikeport.train.deployment import prepare_for_deployment
 from spikeport.train.evaluation import evaluate
+from spikeport.train.memory import keep_freed_memory
 from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.network import SpikingNetwork
 from spikeport.train.optimization import descend, rate_factor, set_rate
@@ -89,6 +90,7 @@ def train(
     """
     if resume and _finished(config, out):
         return load(out)
+    keep_freed_memory()
     run = _start(config, dataset, device, retraining)
     if resume and (out / STATE).is_file():
         _continue(run, out)
@@ -137,9 +139,9 @@ def _log(out: Path, epoch: int) -> Any:
 
 
 def _epochs(run: Run, out: Path, log: Any, progress: bool, on_epoch: OnEpoch | None) -> None:
-    total = run.config.epochs
-    with tqdm(total=total, initial=len(run.history), desc="training", unit="epoch", disable=None if progress else True) as bar:
-        for epoch in range(len(run.history), total):
+    total, done = run.config.epochs, len(run.history)
+    with progress_bar(total, f"training {out.name}", unit="epoch", done=done, leave=True, shown=progress) as bar:
+        for epoch in range(done, total):
             started = perf_counter()
             measured = _epoch(run, epoch)
             if not isfinite(measured["loss"]):

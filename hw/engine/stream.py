@@ -88,7 +88,7 @@ def _input_messages(plan: Plan, stimulus: Stimulus) -> torch.Tensor:
     """`(n, T or 1 if held, size)`, in bytes where they fit."""
     source = plan.network.input
     values = stimulus.values[:, None] if stimulus.held else stimulus.values
-    small = source.low >= 0 and source.high < 256
+    small = source.sent[0] >= 0 and source.sent[1] < 256
     return torch.from_numpy(to_engine(values.astype(np.uint8) if small else values, source.shape)).to(plan.device)
 
 

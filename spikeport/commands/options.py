@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from spikeport.export import progress
 from spikeport.export.errors import InputError
 
 DT_HELP = "seconds per timestep; a NIR file does not say"
@@ -47,17 +46,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def emit(arguments: argparse.Namespace, result: Any, text: str) -> None:
-    """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`)."""
-    if note := getattr(arguments, "note", ""):
-        print(note, file=sys.stderr)
+def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[str] = ()) -> None:
+    """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`), and notes."""
+    assumed = [note] if (note := getattr(arguments, "note", "")) else []
+    for line in (*assumed, *(f"note: {note}" for note in notes)):
+        print(line, file=sys.stderr)
     print(json.dumps(result, indent=2) if arguments.json else text)
 
 
 @contextmanager
-def progress_bar(total: int, what: str, *, quiet: bool = False, unit: str = "sample") -> Iterator[Callable[[int], None]]:
-    """A bar on standard error that counts samples, or another unit; silent where standard error is no terminal."""
-    with tqdm(total=total, desc=what, unit=unit, disable=True if quiet else None, leave=False) as bar:
+def progress_bar(total: int, what: str, *, unit: str = "sample") -> Iterator[Callable[[int], None]]:
+    """Shows progress on standard error (`export.progress`); yields what is told how many samples, or others, are done since."""
+    with progress.progress_bar(total, what, unit=unit) as bar:
         yield lambda count: (bar.update(count), None)[1]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_data, add_json, add_meaning, emit, table
+from spikeport.commands.options import add_data, add_json, add_meaning, emit, progress_bar, table
 from spikeport.commands.sources import load_foreign
 from spikeport.export.errors import InputError
 from spikeport.export.network import QuantizedNetwork
@@ -46,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Quantize, write, and show what was chosen."""
     network = _from_training(arguments) if arguments.source.is_dir() else _from_nir(arguments)
-    report = network.provenance["quantization"]
-    emit(arguments, report, f"{_describe(report)}\n{arguments.out}: {report['weight_bits']}-bit weights, T = {network.timesteps}")
+    report, notes = network.provenance["quantization"], network.provenance["notes"]
+    text = f"{_describe(report)}\n{arguments.out}: {report['weight_bits']}-bit weights, T = {network.timesteps}"
+    emit(arguments, report, text, notes)
     return 0
 
 
@@ -58,6 +59,7 @@ def _from_training(arguments: argparse.Namespace) -> QuantizedNetwork:
         work,
         work.dataset(trained, arguments.data_dir),
         arguments.out,
+        progress_bar,
         weight_bits=arguments.weight_bits,
         per_channel=arguments.per_channel,
         finetune_epochs=arguments.finetune,

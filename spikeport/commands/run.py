@@ -55,11 +55,17 @@ def execute(arguments: argparse.Namespace) -> int:
         backend(name)  # what cannot be imported is told now, not after training
     accelerator(arguments.accelerator)
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
-    data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps)
+    data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps, config.train.events)
     train(config.train, data, work.root, resume=True, device=arguments.accelerator)
     work.remember_data(data_dir)
     quantize_stage(
-        work, data, work.network, weight_bits=config.weight_bits, per_channel=config.per_channel, finetune_epochs=config.finetune_epochs
+        work,
+        data,
+        work.network,
+        progress_bar,
+        weight_bits=config.weight_bits,
+        per_channel=config.per_channel,
+        finetune_epochs=config.finetune_epochs,
     )
     tic_stage(work, data, work.tic, progress_bar)
     lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0

@@ -2,8 +2,8 @@
 
 Settings come from SWEEP.toml, from --vary, or both: one field at a time, the others as shared, or with --grid every combination. A field
 is any of a training's config.toml, nested ones dotted (neuron.decay, optimizer.learning_rate). Every point is a training directory
-below DIR. Run again after a kill, finished points are kept and the one under way goes on. Ends in DIR/sweep.json and DIR/sweep.html.
-Exit status 1 if a training diverged.
+below DIR. Run again after a kill, finished points are kept and the one under way goes on. Ends in DIR/sweep.json, DIR/sweep.html
+and the page's pictures as DIR/*.svg. Exit status 1 if a training diverged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.jsonable import to_json
-from spikeport.analysis.sweep_page import table_rows
+from spikeport.analysis.sweep_page import robustness_rows, table_rows
 from spikeport.commands.options import add_json, emit, progress_bar, table
 from spikeport.commands.training import add_training, training_changes
 from spikeport.export.errors import InputError
@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   spikeport sweep experiments/alpha-fashion.toml --data-dir data --out runs/alpha-fashion
   spikeport sweep --data mnist --vary timesteps=4,6,8 --vary optimizer.learning_rate=0.001,0.004 --out runs/mnist-sweep
   spikeport sweep --vary loss=cross-entropy,alpha-0.001,alpha-0.01,alpha-0.07 --robustness --out runs/alpha
+  spikeport sweep --vary timesteps=4,6,8 --tic-every 1 --out runs/timesteps
   spikeport sweep --vary neuron='{decay=0.5,gain=0.5},{decay=0.75,gain=0.25}' --out runs/tau
 """
 
@@ -39,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grid", action="store_true", help="every combination; else one field at a time")
     parser.add_argument("--robustness", action="store_true", help="measure every point under noise, blur, FGSM and PGD too")
     parser.add_argument("--samples", type=int, metavar="N", help="validation samples for Fisher information (default 256)")
+    parser.add_argument(
+        "--tic-every", type=int, metavar="N", help="follow the centroid of Fisher information, every N epochs; changes no weight"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_training(parser)
     add_json(parser)
@@ -52,16 +56,16 @@ def execute(arguments: argparse.Namespace) -> int:
     points = plan(config, where)
     with progress_bar(len(points), "sweep", unit="point") as progress:
         sweep = run_sweep(config, points, arguments.out, arguments.data_dir, progress_bar, lambda: progress(1))
-    head, rows = table_rows(sweep)
+    tables = "\n\n".join(table([*map(tuple, rows)], tuple(head)) for head, rows in (table_rows(sweep), robustness_rows(sweep)) if rows)
     failed = "".join(f"{name}: {reason}\n" for name, reason in sweep.failed.items())
-    emit(arguments, to_json(sweep), f"{table([tuple(row) for row in rows], tuple(head))}\n{failed}{arguments.out / 'sweep.html'}")
+    emit(arguments, to_json(sweep), f"{tables}\n{failed}{arguments.out / 'sweep.html'}")
     return 1 if sweep.failed else 0
 
 
 def _changes(arguments: argparse.Namespace, said: dict[str, Any]) -> dict[str, Any]:
     """The file's fields as the command line has them."""
     flags = {name: True for name in ("grid", "robustness") if getattr(arguments, name)}
-    values = {"recipe": arguments.recipe, "samples": arguments.samples}
+    values = {"recipe": arguments.recipe, "samples": arguments.samples, "tic_every": arguments.tic_every}
     return {
         **flags,
         **{name: value for name, value in values.items() if value is not None},

@@ -22,6 +22,8 @@ EXAMPLES = """examples:
   spikeport train --method stbp --data mnist --data-dir data --arch 15C5-P2-40C5-P2-300 --timesteps 5 --epochs 5 --seed 1 --out runs/mnist
   spikeport train --recipe dsr-cifar10-lif-t20 --out runs/dsr
   spikeport train --recipe dsr-cifar10-lif-t20 --accelerator cuda --out runs/dsr
+  spikeport train --data events --data-dir recordings --config events.toml --out runs/events
+  spikeport train --data imagenet --data-dir ILSVRC2012 --out runs/imagenet
   spikeport train --data digits --out runs/digits --resume
   spikeport train --data digits --tic-every 5 --out runs/digits
 """
@@ -44,7 +46,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
     config = run_config(arguments.config, training_changes(arguments), {}, arguments.recipe).train
     accelerator(arguments.accelerator)  # that it is missing is told before anything is removed
-    data = load(config.data, arguments.data_dir, config.seed, config.timesteps)
+    data = load(config.data, arguments.data_dir, config.seed, config.timesteps, config.events)
     if not arguments.resume:
         Workspace(arguments.out).forget_stages()
     work = Workspace(arguments.out)

@@ -15,7 +15,11 @@ from spikeport.train.recipes import PUBLISHED
 def add_training(parser: argparse.ArgumentParser) -> None:
     """What to train and how; everything left out comes from the named recipe, or the data set's."""
     parser.add_argument("--recipe", metavar="NAME", help=f"a published run, overruled by what else is said: {', '.join(PUBLISHED)}")
-    parser.add_argument("--data", choices=list(RECIPES), help="data set (default digits)")
+    parser.add_argument(
+        "--data",
+        choices=list(RECIPES),
+        help="data set (default digits); events is a folder of recordings per class, counted as [train.events] in a configuration says",
+    )
     parser.add_argument("--method", choices=list(METHODS), help="training method")
     parser.add_argument("--arch", metavar="NAME", help="a named network, or the papers' notation such as 15C5-P2-40C5-P2-300")
     parser.add_argument("--loss", metavar="NAME", help=f"default the method's own; {', '.join(LOSSES)}")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from spikeport.export.network import FloatNeuron
+from spikeport.train.neurons.rated import Rated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,10 @@ class Neuron(nn.Module):
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         raise NotImplementedError
 
+    def rated(self, currents: Rated, timesteps: int) -> Rated:
+        """The same in training where `NeuronConfig.rate_weights` says that gradients need no time."""
+        raise NotImplementedError
+
     def lowered(self) -> LoweredNeuron:
         """The same neuron for export."""
         raise NotImplementedError
@@ -51,6 +56,10 @@ class NeuronConfig(ABC):
     @abstractmethod
     def build(self) -> Neuron:
         """A neuron for one layer."""
+
+    def rate_weights(self, timesteps: int) -> list[float] | None:
+        """What all that the gradient asks of the spikes' gradient weighs the timesteps by, sum 1; None where it has time."""
+        return None
 
     @property
     def input_filter(self) -> float:

@@ -15,6 +15,8 @@ G^ = T * sum(w G) / sum(w) of the output's gradient G:
 
 Section 3.3 derives 1 / dt for the threshold's gradient, the published code multiplies by dt; both are offered. Before every
 training forward, V_th = relu(V_th - bound) + bound. Saved for the backward: I^, one timestep large.
+
+Where all synapses can be trained through rates (`train.rates`), gradients between layers have no time either.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNeuron
 from spikeport.train.kernels.dispatch import triton_kernels
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
+from spikeport.train.neurons.rated import Rated, carrier, weighted_sum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,10 @@ class DSRConfig(NeuronConfig):
             return 1.0
         return self.dt if self.threshold_gradient == "code" else 1 / self.dt
 
+    def rate_weights(self, timesteps: int) -> list[float]:
+        """w / sum(w)."""
+        return representation_weights(self, timesteps)
+
     def build(self) -> DSR:
         """A neuron layer."""
         return DSR(self)
@@ -100,10 +107,19 @@ class DSR(Neuron):
 
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         """See `Neuron`; the output is 0 or the spike's height. In training the threshold is first moved to its bound if below."""
+        self._bound()
+        return _Representation.apply(currents, timesteps, self.threshold, self.config)
+
+    def rated(self, currents: Rated, timesteps: int) -> Rated:
+        """The same with a gradient that has no time; overwrites currents that are not held."""
+        self._bound()
+        rate, spikes = _RatedRepresentation.apply(currents.rate, currents.values, timesteps, self.threshold, self.config)
+        return Rated(spikes, rate)
+
+    def _bound(self) -> None:
         if self.training:
             with torch.no_grad():
                 self.threshold.clamp_(min=self.config.bound)
-        return _Representation.apply(currents, timesteps, self.threshold, self.config)
 
     def lowered(self) -> LoweredNeuron:
         c, threshold = self.config, self.threshold.detach().double().cpu().numpy()
@@ -127,50 +143,76 @@ class _Representation(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig) -> torch.Tensor:
-        if kernels := triton_kernels("dsr", currents):
-            out, mean_current = kernels.dsr_forward(currents, timesteps, threshold, config)
-            ctx.config, ctx.held = config, len(currents) != timesteps
-            ctx.save_for_backward(mean_current, threshold.clone())  # the next forward may move the threshold
-            return out
-        bar = threshold.item()
-        out = currents.new_empty(timesteps, *currents.shape[1:])
-        v = torch.zeros_like(out[0])
-        for t, spike in enumerate(out):
-            v.mul_(config.decay).add_(currents[t if len(currents) > 1 else 0], alpha=config.gain)
-            torch.ge(v, config.alpha * bar, out=spike)
-            v.sub_(spike, alpha=bar)
-        ctx.weights = representation_weights(config, timesteps)
-        ctx.config, ctx.held, ctx.bar = config, len(currents) != timesteps, bar
-        ctx.save_for_backward(currents[0] if ctx.held else _weighted_sum(ctx.weights, currents))
-        return out.mul_(bar * config.height)
+        spikes, mean_current = dsr_forward(currents, timesteps, threshold, config)
+        ctx.config, ctx.held = config, len(currents) != timesteps
+        ctx.save_for_backward(mean_current, threshold.clone())  # the next forward may move the threshold
+        return spikes
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, torch.Tensor, None]:
-        config: DSRConfig = ctx.config
-        timesteps = len(grad)
+        mean_current, threshold = ctx.saved_tensors
         if kernels := triton_kernels("dsr", grad):
-            each, grad_threshold = kernels.dsr_backward(*ctx.saved_tensors, grad, config)
-            return (each * timesteps if ctx.held else each.expand_as(grad)), None, grad_threshold, None
-        (mean_current,) = ctx.saved_tensors
-        mean_grad = _weighted_sum(ctx.weights, grad).mul_(timesteps)
-        bound = ctx.bar * config.bound_factor
-        if config.kind == "if":
-            inside = (mean_current >= 0) & (mean_current <= bound)
+            each, grad_threshold = kernels.dsr_backward(mean_current, threshold, grad, ctx.config)
         else:
-            inside = (mean_current > 0) & (mean_current < bound)
-        grad_threshold = mean_grad[mean_current > bound].sum() * config.threshold_scale
-        each = mean_grad.mul_(inside).mul_(config.current_scale / timesteps)
-        return (each[None] * timesteps if ctx.held else each.expand_as(grad)), None, grad_threshold, None
+            gathered = weighted_sum(representation_weights(ctx.config, len(grad)), grad)[None]
+            each, grad_threshold = _clamped(gathered, mean_current, threshold, len(grad), ctx.config)
+        return (each * len(grad) if ctx.held else each.expand_as(grad)), None, grad_threshold, None
+
+
+class _RatedRepresentation(torch.autograd.Function):
+    """The same between rates (`train.neurons.rated`); overwrites the currents."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, rate: torch.Tensor, currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        spikes, mean_current = dsr_forward(currents, timesteps, threshold, config, overwrite=True)
+        ctx.config, ctx.timesteps = config, timesteps
+        ctx.save_for_backward(mean_current, threshold.clone())
+        ctx.mark_non_differentiable(spikes)
+        return carrier(spikes), spikes
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor, None, None, torch.Tensor, None]:
+        mean_current, threshold = ctx.saved_tensors
+        each, grad_threshold = _clamped(grad, mean_current[0], threshold, ctx.timesteps, ctx.config)
+        return each, None, None, grad_threshold, None
+
+
+def dsr_forward(
+    currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig, *, overwrite: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Spikes of height V_th or V_th / dt, `(T, ...)`, and I^, `(1, ...)`, from currents `(T, ...)` or, held, `(1, ...)`.
+
+    overwrite: the currents may be lost; saves memory where they are not held.
+    """
+    if kernels := triton_kernels("dsr", currents):
+        return kernels.dsr_forward(currents, timesteps, threshold, config)
+    bar, held = threshold.item(), len(currents) != timesteps
+    mean_current = currents if held else weighted_sum(representation_weights(config, timesteps), currents)[None]
+    out = currents if overwrite and not held else currents.new_empty(timesteps, *currents.shape[1:])
+    v = torch.zeros_like(out[0])
+    for t, spike in enumerate(out):
+        v.mul_(config.decay).add_(currents[0 if held else t], alpha=config.gain)
+        torch.ge(v, config.alpha * bar, out=spike)
+        v.sub_(spike, alpha=bar)
+    return out.mul_(bar * config.height), mean_current
+
+
+def _clamped(
+    grad: torch.Tensor, mean_current: torch.Tensor, threshold: torch.Tensor, timesteps: int, config: DSRConfig
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """G_I, the same at every timestep, and G_Vth; grad: G^ / T."""
+    bound = threshold * config.bound_factor
+    if config.kind == "if":
+        inside = (mean_current >= 0) & (mean_current <= bound)
+    else:
+        inside = (mean_current > 0) & (mean_current < bound)
+    each = grad * inside * config.current_scale
+    return each, grad[mean_current > bound].sum() * (timesteps * config.threshold_scale)
 
 
 def representation_weights(config: DSRConfig, timesteps: int) -> list[float]:
     """w_t / sum(w) for t = 1..T."""
     weights = [config.decay ** (timesteps - t) for t in range(1, timesteps + 1)]
     return [w / sum(weights) for w in weights]
-
-
-def _weighted_sum(weights: list[float], x: torch.Tensor) -> torch.Tensor:
-    total = torch.zeros_like(x[0])
-    for w, step in zip(weights, x):
-        total.add_(step, alpha=w)
-    return total

@@ -1,0 +1,154 @@
+"""Readers of event files against files written here, damaged ones, and counts against a loop."""
+
+import struct
+
+import numpy as np
+import pytest
+from event_writers import aedat3, columns, davis346, dvs128, hdf5, write
+
+from spikeport.export.errors import InputError
+from spikeport.train.event_bins import EventBins, Events, event_counts
+from spikeport.train.event_files import read_events
+
+EVENTS = [(0, 0, 0, 1), (33, 0, 40, 0), (0, 33, 40, 1), (5, 7, 99, 0), (33, 33, 8000, 1)]
+
+
+def as_list(events):
+    return list(zip(*(column.tolist() for column in (events.x, events.y, events.t, events.p))))
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".aedat", ".dat", ".npy", ".npz", ".h5"])
+def test_every_format_gives_the_events_back(tmp_path, suffix):
+    write(tmp_path / f"r{suffix}", EVENTS)
+    found = read_events(tmp_path / f"r{suffix}")
+    assert as_list(found) == EVENTS
+    assert found.sensor == {".aedat": (128, 128), ".dat": (34, 34)}.get(suffix)
+
+
+def test_davis_addresses(tmp_path):
+    events = [(345, 0, 7, 1), (0, 259, 9, 0), (12, 34, 10, 1)]
+    frame = struct.pack(">II", 1 << 31 | 5 << 12, 8) + struct.pack(">II", 1 << 10, 8)
+    (tmp_path / "r.aedat").write_bytes(davis346(events) + frame)
+    found = read_events(tmp_path / "r.aedat")
+    assert as_list(found) == events and found.sensor == (260, 346)
+
+
+def test_a_file_of_jaer_that_names_no_chip_is_of_the_dvs128(tmp_path):
+    external = struct.pack(">II", 1 << 15, 50)
+    (tmp_path / "r.aedat").write_bytes(dvs128(EVENTS, chip="") + external)
+    assert as_list(read_events(tmp_path / "r.aedat")) == EVENTS
+
+
+def test_packets_of_aedat_3(tmp_path):
+    events = [*EVENTS, (127, 127, (1 << 31) + 5, 0)]
+    raw = bytearray(aedat3(events[:3]) + aedat3(events[3:5]).partition(b"HEADER\r\n")[2] + aedat3(events[5:]).partition(b"HEADER\r\n")[2])
+    (tmp_path / "r.aedat").write_bytes(raw)
+    found = read_events(tmp_path / "r.aedat")
+    assert as_list(found) == events and found.sensor == (128, 128)
+    first = raw.index(b"HEADER\r\n") + 8 + 36 + 28
+    raw[first] &= 0xFE
+    (tmp_path / "r.aedat").write_bytes(raw)
+    assert as_list(read_events(tmp_path / "r.aedat")) == events[1:]
+
+
+def test_structured_arrays_and_other_layouts(tmp_path):
+    fields = np.dtype([("t", "<f8"), ("x", "<u2"), ("y", "<u2"), ("p", "?")])
+    np.save(tmp_path / "r.npy", np.array([(t / 1e6, x, y, p) for x, y, t, p in EVENTS], fields))
+    found = read_events(tmp_path / "r.npy")
+    assert as_list(found) == [(x, y, t / 1e6, p) for x, y, t, p in EVENTS]
+    hdf5(tmp_path / "r.hdf5", [(x, y, t, 2 * p - 1) for x, y, t, p in EVENTS], group="")
+    assert as_list(read_events(tmp_path / "r.hdf5")) == EVENTS
+
+
+def damaged(raw, name="r.aedat"):
+    return lambda folder: (folder / name).write_bytes(raw)
+
+
+def saved(**arrays):
+    return lambda folder: np.savez(folder / "r.npz", **{**columns(EVENTS), **arrays})
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (damaged(b"1234", "r.bin"), "no whole number"),
+        (damaged(b"12345678"), "does not begin with #!AER-DAT"),
+        (damaged(dvs128(EVENTS)[:-3]), "no whole number"),
+        (damaged(dvs128(EVENTS, "# AEChip: Tmpdiff128\r\n")), "Tmpdiff128"),
+        (damaged(dvs128(EVENTS, "# AEChip: DAVIS77\r\n")), "size is not known"),
+        (damaged(b"#!AER-DAT4.0\r\n"), "AEDAT 4.0; 2.0 and 3.1 are read"),
+        (damaged(b"#!AER-DAT3.1\r\n#Format: RAW\r\n"), "no end of its header"),
+        (damaged(aedat3(EVENTS)[:-1]), "damaged packet"),
+        (damaged(aedat3(EVENTS) + b"x"), "damaged packet"),
+        (damaged(b"% Version 1\n\x00\x08", "r.dat"), "version 1"),
+        (damaged(b"% Version 2\n\x0c\x08123", "r.dat"), "no 8-byte"),
+        (damaged(b"% Version 2\n", "r.dat"), "no 8-byte"),
+        (damaged(b"no array", "r.npy"), "cannot be read"),
+        (damaged(b"no zip", "r.npz"), "cannot be read"),
+        (damaged(b"no file", "r.h5"), "cannot be read"),
+        (damaged(b"", "r.txt"), "no recording that is known"),
+        (lambda folder: np.save(folder / "r.npy", np.zeros((3, 5))), r"expected \(events, 4\)"),
+        (lambda folder: np.save(folder / "r.npy", np.array([{}]), allow_pickle=True), "allow_pickle"),
+        (lambda folder: np.savez(folder / "r.npz", x=np.zeros(3)), "cannot be read"),
+        (saved(x=np.zeros(2)), "equally long"),
+        (saved(x=np.full(5, "a")), "lists of numbers"),
+        (saved(t=np.full(5, np.nan)), "not finite"),
+        (saved(y=np.full(5, np.nan)), "pixels beyond"),
+        (saved(x=np.full(5, -1)), "pixels beyond"),
+        (saved(p=np.full(5, 2)), "polarities"),
+    ],
+)
+def test_damaged_files_are_one_clear_error(tmp_path, make, said):
+    make(tmp_path)
+    (path,) = tmp_path.iterdir()
+    with pytest.raises(InputError, match=said) as error:
+        read_events(path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        read_events(tmp_path / "r.npz")
+
+
+def some(count, height=13, width=20, seed=0):
+    rng = np.random.default_rng(seed)
+    return Events(rng.integers(0, width, count), rng.integers(0, height, count), rng.integers(500, 900, count), rng.integers(0, 2, count))
+
+
+@pytest.mark.parametrize("by", ["time", "count"])
+@pytest.mark.parametrize("size", [0, 5])
+def test_counts_against_a_loop(by, size):
+    events, timesteps = some(997), 7
+    rows, columns_ = (size, size) if size else (13, 20)
+    expected = np.zeros((timesteps, 2, rows, columns_), int)
+    start, span = events.t.min(), events.t.max() - events.t.min()
+    ranks = {number: rank for rank, number in enumerate(sorted(range(997), key=lambda number: (events.t[number], number)))}
+    for number in range(997):
+        share = ranks[number] / 997 if by == "count" else (events.t[number] - start) / span
+        step = min(int(share * timesteps + 1e-9), timesteps - 1)
+        expected[step, events.p[number], int(events.y[number] * rows / 13 + 1e-9), int(events.x[number] * columns_ / 20 + 1e-9)] += 1
+    found = event_counts(events, timesteps, EventBins(by=by, size=size), sensor=(13, 20), where="here")
+    assert np.array_equal(found, expected) and found.dtype == np.uint8
+    if by == "count":
+        assert np.ptp(found.sum((1, 2, 3), dtype=int)) <= 1
+
+
+@pytest.mark.parametrize("by", ["time", "count"])
+def test_few_events(by):
+    for count in (0, 1):
+        assert event_counts(some(count), 4, EventBins(by=by), sensor=(13, 20), where="here").sum() == count
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"by": "chance"}, "time or count"), ({"size": -1}, "0 or more"), ({"height": 3}, "height and width, or neither")],
+)
+def test_bins_out_of_range(settings, said):
+    with pytest.raises(InputError, match=said):
+        EventBins(**settings)
+
+
+def test_a_map_larger_than_the_sensor():
+    with pytest.raises(InputError, match="size 14 is more"):
+        event_counts(some(5), 4, EventBins(size=14), sensor=(13, 20), where="here")

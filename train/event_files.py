@@ -1,0 +1,141 @@
+"""Recordings of event cameras by suffix; nothing is ever unpickled.
+
+| suffix | format |
+|---|---|
+| `.bin`, `.bs2` | N-MNIST's (Orchard et al. 2015): 5 bytes an event: x, y, then 1 bit polarity and 23 bits microseconds, big endian |
+| `.aedat` | AEDAT 2.0 and 3.1 (`train.aedat`) |
+| `.dat` | Prophesee's DAT, version 2 ("DAT File Format", Metavision documentation): lines that begin with %, a byte type, a byte size, then 32 bits microseconds, 14 bits x, 14 bits y, 4 bits polarity, little endian |
+| `.npy` | a structured array with fields x, y, t, p, or four columns in this order |
+| `.npz`, `.h5`, `.hdf5` | arrays x, y, t, p; in HDF5 also in a group `events` |
+
+In N-MNIST's format y = 240 marks that 2^13 microseconds more have passed, for all that follow; it is no event.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from spikeport.export.errors import InputError
+from spikeport.train.aedat import read_aedat
+from spikeport.train.event_bins import Events
+
+N_MNIST_BYTES, OVERFLOW_ROW, OVERFLOW_TIME = 5, 240, 1 << 13
+DAT_TYPES = (0, 12)
+"""Event2d and EventCD."""
+COLUMNS = ("x", "y", "t", "p")
+ADDRESSES = 1 << 14
+"""Pixels along an axis, more than any sensor has."""
+EVENTS_MAX = 1 << 28
+"""Of one recording in a compressed file, which may claim anything."""
+
+
+def read_events(path: Path) -> Events:
+    """The events of a file, in its own order.
+
+    Raises:
+        InputError: an unknown suffix, a missing or damaged file, or values that are no events.
+    """
+    if path.suffix.lower() not in READERS:
+        raise InputError(f"{path} is no recording that is known; read are {', '.join(READERS)}")
+    try:
+        return READERS[path.suffix.lower()](path)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be read as {path.suffix} events ({reason}); get a fresh copy") from None
+
+
+def read_n_mnist(raw: bytes, where: str) -> Events:
+    """N-MNIST's format.
+
+    Raises:
+        InputError: no whole number of events.
+    """
+    if len(raw) % N_MNIST_BYTES:
+        raise InputError(f"{where} holds {len(raw)} bytes, no whole number of {N_MNIST_BYTES}-byte events; get a fresh copy")
+    x, y, high, middle, low = np.frombuffer(raw, np.uint8).reshape(-1, N_MNIST_BYTES).T.astype(np.int64)
+    marks = y == OVERFLOW_ROW
+    time = ((high & 0x7F) << 16 | middle << 8 | low) + OVERFLOW_TIME * np.cumsum(marks)
+    return Events(x[~marks], y[~marks], time[~marks], (high >> 7)[~marks])
+
+
+def read_dat(raw: bytes, where: str) -> Events:
+    """Prophesee's DAT.
+
+    Raises:
+        InputError: another version or kind of event, or no whole number of events.
+    """
+    at = 0
+    while raw[at : at + 1] == b"%":
+        at = raw.find(b"\n", at) + 1 or len(raw)
+    said = dict(re.findall(rb"% (Version|Width|Height) +(\d+)", raw[:at]))
+    if said.get(b"Version", b"2") != b"2":
+        raise InputError(f"{where} is DAT version {int(said[b'Version'])}; version 2 is read")
+    if len(raw) < at + 2 or raw[at] not in DAT_TYPES or raw[at + 1] != 8 or (len(raw) - at - 2) % 8:
+        raise InputError(f"{where} holds no 8-byte change detection events behind its header; is it another format, or cut short?")
+    time, data = np.frombuffer(raw, "<u4", offset=at + 2).reshape(-1, 2).astype(np.int64).T
+    size = (int(said[b"Height"]), int(said[b"Width"])) if {b"Height", b"Width"} <= said.keys() else None
+    return Events(data & 0x3FFF, data >> 14 & 0x3FFF, time, _polarity(data >> 28, where), size)
+
+
+def _npy(path: Path) -> Events:
+    array = np.load(path, allow_pickle=False)
+    if array.dtype.names:
+        return _columns(array, str(path))
+    if array.ndim != 2 or array.shape[1] != len(COLUMNS):
+        raise InputError(f"{path} has shape {array.shape}; expected (events, 4) with columns x, y, t, p, or fields of these names")
+    return _columns(dict(zip(COLUMNS, array.T)), str(path))
+
+
+def _npz(path: Path) -> Events:
+    with zipfile.ZipFile(path) as parts:
+        claimed = max((part.file_size for part in parts.infolist()), default=0)
+    if claimed > 8 * EVENTS_MAX:
+        raise InputError(f"{path} claims {claimed} bytes for an array; {EVENTS_MAX} events of 8 bytes are the limit")
+    with np.load(path, allow_pickle=False) as arrays:
+        return _columns(arrays, str(path))
+
+
+def _hdf5(path: Path) -> Events:
+    with h5py.File(path, "r") as file:
+        group = file["events"] if "events" in file else file
+        found = {name: group[name] for name in COLUMNS}
+        for name, item in found.items():
+            if not isinstance(item, h5py.Dataset) or item.ndim != 1 or item.size > EVENTS_MAX:
+                raise InputError(f"{path}: {name} is no list of at most {EVENTS_MAX} numbers")
+        return _columns({name: item[()] for name, item in found.items()}, str(path))
+
+
+def _columns(columns: Mapping[str, Any] | np.ndarray, where: str) -> Events:
+    """Checked columns of equal length."""
+    x, y, t, p = (np.asarray(columns[name]) for name in COLUMNS)
+    if any(column.ndim != 1 or column.shape != x.shape or column.dtype.kind not in "biuf" for column in (x, y, t, p)):
+        raise InputError(f"{where}: x, y, t and p must be lists of numbers, equally long")
+    if not np.isfinite(t).all() or not all(((axis >= 0) & (axis < ADDRESSES)).all() for axis in (x, y)):
+        raise InputError(f"{where} holds times that are not finite, or pixels beyond 0..{ADDRESSES - 1}; is it another format?")
+    time = t if t.dtype.kind == "f" else t.astype(np.int64)
+    return Events(x.astype(np.int64), y.astype(np.int64), time, _polarity(p, where))
+
+
+def _polarity(p: np.ndarray, where: str) -> np.ndarray:
+    """1 for brighter, 0 for darker, from 1 and 0 or 1 and -1."""
+    if not np.isin(p, (-1, 0, 1)).all():
+        raise InputError(f"{where} has polarities other than 0 and 1, or -1 and 1; is it another format?")
+    return (p == 1).astype(np.int64)
+
+
+READERS: dict[str, Callable[[Path], Events]] = {
+    **dict.fromkeys((".bin", ".bs2"), lambda path: read_n_mnist(path.read_bytes(), str(path))),
+    ".aedat": lambda path: read_aedat(path.read_bytes(), str(path)),
+    ".dat": lambda path: read_dat(path.read_bytes(), str(path)),
+    ".npy": _npy,
+    ".npz": _npz,
+    **dict.fromkeys((".h5", ".hdf5"), _hdf5),
+}
+"""Reader by suffix."""

@@ -1,0 +1,57 @@
+"""Activity whose gradient has no time: values over all timesteps outside of autograd, beside one timestep that stands in the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Rated:
+    """Spikes or currents. values: `(T, N, *shape)`, or `(1, N, *shape)` where they are held.
+
+    rate: `(N, *shape)`, a carrier of gradients whose own values mean nothing. With L the loss and w a neuron's representation weights,
+    which add up to 1, its gradient is sum(w dL/d values) for spikes, and dL/d values, the same at every timestep, for currents.
+    """
+
+    values: torch.Tensor
+    rate: torch.Tensor
+
+    @staticmethod
+    def held(currents: torch.Tensor, timesteps: int) -> Rated:
+        """Currents `(1, N, *shape)` of a graph with time, held over all timesteps: they get the gradients of all."""
+        return Rated(currents.detach(), currents[0] * timesteps)
+
+    def over_time(self, weights: list[float]) -> torch.Tensor:
+        """Spikes back in a graph with time."""
+        return _OverTime.apply(self.rate, self.values, weights)
+
+    def plus(self, other: Rated) -> Rated:
+        """Sum of currents."""
+        return Rated(self.values + other.values, self.rate + other.rate)
+
+
+def carrier(values: torch.Tensor) -> torch.Tensor:
+    """A rate for values `(T, N, *shape)` that takes no memory."""
+    return values.new_zeros(()).expand(values.shape[1:])
+
+
+def weighted_sum(weights: list[float], x: torch.Tensor) -> torch.Tensor:
+    """sum(w x) along the first axis."""
+    total = torch.mul(x[0], weights[0])
+    for w, step in zip(weights[1:], x[1:]):
+        total.add_(step, alpha=w)
+    return total
+
+
+class _OverTime(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rate: torch.Tensor, values: torch.Tensor, weights: list[float]) -> torch.Tensor:
+        ctx.weights = weights
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return weighted_sum(ctx.weights, grad), None, None
