@@ -21,14 +21,15 @@ def simulate(graph: nir.NIRGraph, x: np.ndarray, dt: float, *, exponential: bool
             name = next(n for n in waiting if all(a not in waiting or (a, b) in late for a, b in graph.edges if b == n))
             waiting.remove(name)
             node = graph.nodes[name]
-            parts = [_sent(signals[a], t - ((a, b) in late)) for a, b in graph.edges if b == name]
+            parts = [_sent(signals[a], t - ((a, b) in late), graph.nodes[a]) for a, b in graph.edges if b == name]
             total = x[t] if isinstance(node, nir.Input) else sum(p for p in parts if p is not None)
             signals[name].append(_answer(node, total, states[name], dt, exponential))
     return {name: np.stack([np.asarray(s) for s in values]) for name, values in signals.items() if np.ndim(values[-1])}
 
 
-def _sent(history, t):
-    return history[t] if t >= 0 else None
+def _sent(history, t, node):
+    """What arrives: before the first step, a node's answer to silence."""
+    return history[t] if t >= 0 else getattr(node, "bias", None)
 
 
 def _answer(node, total, state, dt, exponential):  # noqa: PLR0911 one answer per kind

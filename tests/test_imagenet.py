@@ -121,7 +121,7 @@ def test_damaged_and_missing_images(tmp_path):
     cut_short = (tmp_path / "train/n01/1.JPEG").read_bytes()[:-400]
     (tmp_path / "train/n01/1.JPEG").write_bytes(cut_short)
     with pytest.raises(InputError, match=r"n01/1.JPEG is no image"):
-        for _ in shuffled_batches(replace(data.train), 1, shift=0, seed=0):
+        for _ in shuffled_batches(replace(data.train), 1, shift=0, flip=False, seed=0):
             pass
     (tmp_path / "val/n02").rename(tmp_path / "val/n03")
     with pytest.raises(InputError, match="no folder n02"):
