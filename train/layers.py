@@ -14,6 +14,7 @@ from spikeport.export.fold import fold_average_pool, fold_batch_norm
 from spikeport.export.network import Connection, Conv, Dense, Elementwise, Op
 from spikeport.train.architecture import ConvLayer, DenseLayer, MaxPool, Skip
 from spikeport.train.batch_norm import normalised, pays, statistics
+from spikeport.train.convolution import Convolution
 from spikeport.train.dropout import HeldDropout
 from spikeport.train.pooling import average_pool
 from spikeport.train.topology import Path
@@ -123,7 +124,7 @@ class Synapses(nn.Module):
 def _weights(path: Path, *, bias: bool) -> nn.Conv2d | nn.Linear:
     layer = path.layer
     if isinstance(layer, ConvLayer):
-        return nn.Conv2d(path.pooled_shape[0], layer.channels, layer.kernel, layer.stride, layer.padding, bias=bias)
+        return Convolution(path.pooled_shape[0], layer.channels, layer.kernel, layer.stride, layer.padding, bias=bias)
     assert isinstance(layer, DenseLayer)
     return nn.Linear(int(np.prod(path.pooled_shape)), layer.features, bias=bias)
 

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from torch.nn import grad as gradients
 
 from spikeport.train.batch_norm import channel_sums, over_maps, statistics
+from spikeport.train.convolution import precision, weight_gradient
 from spikeport.train.layers import ScaledBatchNorm, Synapses
 from spikeport.train.neurons.rated import Rated, carrier, weighted_sum
 
@@ -44,11 +45,6 @@ def currents(synapses: Synapses, source: Rated, weights: list[float]) -> Rated:
     values = source.values.flatten(0, 1)
     rate, out = _Through.apply(source.rate, values, synapses.weights.weight, scale, shift, synapses, weights)
     return Rated(out.unflatten(0, (len(weights), -1)), rate)
-
-
-def precision(s: torch.Tensor) -> torch.dtype:
-    """Of weights' products: autocast's inside of it."""
-    return torch.get_autocast_dtype(s.device.type) if torch.is_autocast_enabled(s.device.type) else s.dtype
 
 
 class _Through(torch.autograd.Function):
@@ -124,7 +120,7 @@ def _weight_gradient(layer: nn.Module, s: torch.Tensor, w: torch.Tensor, grad: t
     """wgrad, as precise as the output's gradient."""
     g = grad.to(s.dtype)
     if isinstance(layer, nn.Conv2d):
-        return gradients.conv2d_weight(s, w.shape, g, layer.stride, layer.padding).to(grad.dtype)
+        return weight_gradient(s, w.shape, g, layer).to(grad.dtype)
     return (g.T @ s.flatten(1)).to(grad.dtype)
 
 
