@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -31,14 +33,17 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks/results/training.json"
 DOCUMENT = ROOT / "docs/training-speed.md"
 OURS = (("stbp", "float32"), ("stbp", "bfloat16"), ("dsr", "float32"))
-OTHERS = (("snntorch", "float32"), ("spikingjelly", "float32"), ("norse", "float32"))
+OTHERS = (("snntorch", "float32"), ("spikingjelly", "float32"), ("spikingjelly", "float32 kept"), ("norse", "float32"))
+KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
+"""What `train.memory.keep_freed_memory` does, for a rival of precision "... kept": what our trainer's allocator alone would do for it."""
 
 
 class Worker:
     """A contender waiting in its own process. started: its first losses, peak memory and versions."""
 
-    def __init__(self, command: list[str]) -> None:
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    def __init__(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        self.process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, **pipes)
         self.started = self._answer()
 
     def round(self, what: str = "steps") -> dict[str, float]:
@@ -64,7 +69,9 @@ def case(timesteps: int, batch: int, options: argparse.Namespace, data: str) -> 
     settings = [str(n) for n in (timesteps, batch, options.threads, options.steps)] + [data]
     script = str(ROOT / "benchmarks/training_worker.py")
     pythons = {**dict.fromkeys(OURS, sys.executable), **dict.fromkeys(OTHERS, str(rivals.PYTHON))}
-    workers = {" ".join(who): Worker([python, script, *who, *settings]) for who, python in pythons.items()}
+    workers = {
+        " ".join(who): Worker([python, script, *who, *settings], KEPT if "kept" in who[1] else {}) for who, python in pythons.items()
+    }
     steps: dict[str, list[dict[str, float]]] = {key: [] for key in workers}
     epochs: dict[str, list[dict[str, float]]] = {key: [] for key in workers}
     for _ in range(options.rounds):

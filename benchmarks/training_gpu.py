@@ -4,7 +4,7 @@
 
 The network is that of benchmarks/training.py, the layer that of Open Neuromorphic's comparison (16,000 neurons, 500 timesteps, batch 16),
 forward and backward. Prints the ratios to STBP and writes benchmarks/results/training-gpu.json. --quick tries everything on small sizes
-and writes nothing. What cannot be had here (a framework, CuPy) is named and left out. Exit status 2 without a GPU.
+and writes nothing. What cannot be had here (a framework) is named and left out. Exit status 2 without a GPU.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RESULT = ROOT / "benchmarks/results/training-gpu.json"
 REFERENCE = "stbp float32"
 OURS = (("stbp", "float32"), ("stbp", "bfloat16"), ("stbp-pytorch", "float32"))
 OURS_IN_NETWORKS = (("dsr", "float32"),)
-OTHERS = ("spikingjelly-triton", "spikingjelly-cupy", "spikingjelly-torch", "norse", "snntorch")
+OTHERS = ("spikingjelly", "norse", "snntorch")
 
 
 def case(what: str, timesteps: int, batch: int, options: argparse.Namespace) -> dict[str, Any]:

@@ -25,9 +25,7 @@ NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "stbp": partial(ours, "stbp"),
     "stbp-pytorch": partial(ours, "stbp"),
     "dsr": partial(ours, "dsr"),
-    "spikingjelly-torch": SpikingJelly,
-    "spikingjelly-cupy": partial(SpikingJelly, backend="cupy"),
-    "spikingjelly-triton": partial(SpikingJelly, backend="triton"),
+    "spikingjelly": SpikingJelly,
     "norse": Norse,
     "snntorch": SnnTorch,
 }
@@ -46,7 +44,7 @@ class Layer(nn.Module):
         elif contender == "norse":
             self.neurons = NorseNeurons()
         else:
-            self.neurons = snntorch_neurons() if contender == "snntorch" else spikingjelly_neurons(contender.partition("-")[2])
+            self.neurons = snntorch_neurons() if contender == "snntorch" else spikingjelly_neurons()
 
     def forward(self, currents: torch.Tensor) -> torch.Tensor:
         if self.contender in ("stbp", "stbp-pytorch"):

@@ -58,35 +58,34 @@ class SnnTorch(nn.Module):
         return total / self.timesteps
 
 
-def spikingjelly_neurons(backend: str) -> nn.Module:
-    """SpikingJelly's neurons of one layer, over all timesteps at once."""
+def spikingjelly_neurons() -> nn.Module:
+    """SpikingJelly's neurons of one layer, over all timesteps at once; version 2 chooses its kernels by device."""
     from spikingjelly.activation_based import neuron, surrogate  # noqa: PLC0415
 
     kind = {"tau": 2.0, "decay_input": False, "v_reset": 0.0, "detach_reset": True, "step_mode": "m"}
-    return neuron.LIFNode(surrogate_function=surrogate.ATan(), backend=backend, **kind)
+    return neuron.LIFNode(surrogate_function=surrogate.ATan(), **kind)
 
 
 class SpikingJelly(nn.Module):
-    """Multi-step mode: every layer over all timesteps at once. backend: of its neurons; cupy and triton need a GPU."""
+    """Multi-step mode: every layer over all timesteps at once."""
 
-    def __init__(self, timesteps: int, backend: str = "torch") -> None:
+    def __init__(self, timesteps: int) -> None:
         super().__init__()
         from spikingjelly.activation_based import functional, layer  # noqa: PLC0415
 
-        self.timesteps, self.backend, self.forget = timesteps, backend, functional.reset_net
+        self.timesteps, self.forget = timesteps, functional.reset_net
         first, *others = synapses()
-        stages: list[nn.Module] = [spikingjelly_neurons(backend)]
+        stages: list[nn.Module] = [spikingjelly_neurons()]
         for k, other in enumerate(others):
             stages.append(layer.SeqToANNContainer(*other))
             if k + 1 < len(others):
-                stages.append(spikingjelly_neurons(backend))
+                stages.append(spikingjelly_neurons())
         self.first, self.later = first, nn.Sequential(*stages)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         self.forget(self)
         first = self.first(images)
-        currents = first.unsqueeze(0).expand(self.timesteps, *first.shape)
-        return self.later(currents if self.backend == "torch" else currents.contiguous()).mean(0)
+        return self.later(first.unsqueeze(0).expand(self.timesteps, *first.shape)).mean(0)
 
 
 class NorseNeurons(nn.Module):

@@ -8,6 +8,7 @@ from typing import Any
 TITLES = {
     "snntorch float32": "snnTorch",
     "spikingjelly float32": "SpikingJelly",
+    "spikingjelly float32 kept": "SpikingJelly, freed memory kept as we do",
     "norse float32": "Norse",
     "stbp float32": "**STBP**",
     "stbp bfloat16": "**STBP, bfloat16**",

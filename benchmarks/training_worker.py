@@ -46,6 +46,9 @@ def ours(method: str, timesteps: int) -> nn.Module:
     from spikeport.train.build import build  # noqa: PLC0415
     from spikeport.train.config import recipe  # noqa: PLC0415
     from spikeport.train.dataset import Task  # noqa: PLC0415
+    from spikeport.train.memory import keep_freed_memory  # noqa: PLC0415
+
+    keep_freed_memory()
 
     class MeanOverTime(nn.Module):
         def __init__(self) -> None:
