@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import marks
 import torch
 
 CONTENDERS = ("lava stock", "lava fast", "snntorch", "spikingjelly", "floor", "engine")
@@ -21,7 +22,6 @@ TITLES = {
     "floor": "bare products, float",
     "engine": "**engine**",
 }
-BEGIN, END = "<!-- measured by benchmarks/engine.py -->", "<!-- end -->"
 
 
 def machine(packages: Sequence[str] = ("torch", "numba", "lava-nc", "snntorch", "numpy")) -> dict[str, Any]:
@@ -67,12 +67,10 @@ def table(results: dict[str, Any]) -> str:
 
 def into_document(path: Path, results: dict[str, Any]) -> None:
     """Replace the measured part of the document."""
-    text = path.read_text()
     m = results["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in m["packages"].items())
     source = f"{m['date']}, {m['cpu']}, {m['threads']} threads, load {m['load']:.1f} when started, Python {m['python']}, {packages}."
-    before, rest = text.split(BEGIN)
-    path.write_text(f"{before}{BEGIN}\n{table(results)}\n{source}\n{END}{rest.split(END)[1]}")
+    marks.replace(path, "engine.py", f"{table(results)}\n{source}")
 
 
 def _number(wall: float | None, core: float | None) -> str:

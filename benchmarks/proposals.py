@@ -16,14 +16,15 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import marks
+
 from spikeport.analysis.numbers import percent, points, si
 from spikeport.analysis.report import Report, read_report
 from spikeport.export.errors import InputError
-from spikeport.export.files import write_json, write_text
+from spikeport.export.files import write_json
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares of information still to come at which the proposals are compared."""
-BEGIN, END = "<!-- measured by benchmarks/proposals.py -->", "<!-- end -->"
 HEAD = (
     *("data, method", "T", "tolerance", "T' shown", "T' in hindsight", "T' proposed", "loss at T' shown", "loss at T' proposed"),
     *("energy at T", "energy at T' shown", "energy at T' proposed", "early exit"),
@@ -123,19 +124,6 @@ def _line(cells: list[str] | tuple[str, ...]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def replaced(text: str, table: str, path: Path) -> str:
-    """`text` with the table between the marks.
-
-    Raises:
-        InputError: the marks are not there.
-    """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise InputError(f"{path} has no place for the table; put these two lines where it goes: {BEGIN} {END}")
-    return f"{before}{begin}\n{table}\n{end}{after}"
-
-
 def main() -> int:
     """Read, compare, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -146,7 +134,7 @@ def main() -> int:
     try:
         rows = sorted((row(folder) for folder in arguments.runs), key=lambda r: (r.data, r.method, r.name))
         if arguments.into:
-            write_text(arguments.into, replaced(arguments.into.read_text(encoding="utf-8"), markdown(rows), arguments.into))
+            marks.replace(arguments.into, "proposals.py", markdown(rows))
         else:
             print(markdown(rows))
         if arguments.json:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import engine_table
+import marks
 import torch
 
 from spikeport.export.files import write_text
@@ -34,7 +35,6 @@ from spikeport.train.optimization import OptimizerConfig, descend
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT, DOCUMENT = ROOT / "benchmarks/results/time-to-accuracy.json", ROOT / "docs/training-speed.md"
-BEGIN, END = "<!-- measured by benchmarks/time_to_accuracy.py -->", "<!-- end of time to accuracy -->"
 TIMESTEPS = 10
 EVALUATIONS_EVERY = {"noise": 200, "stbp": 50, "dsr": 100}
 """Steps between evaluations, each some 25 to 50 seconds of training."""
@@ -112,10 +112,9 @@ def _cell(curve: list[dict[str, float]], accuracy: float, noise: float | None) -
 
 def into_document(results: dict[str, Any]) -> None:
     """Replace the measured part of the document."""
-    m, text = results["machine"], DOCUMENT.read_text()
-    before, rest = text.split(BEGIN)
+    m = results["machine"]
     source = f"{m['date']}, {m['cpu']}, one thread, load {m['load']:.1f} when started; {results['samples']} validation images."
-    write_text(DOCUMENT, f"{before}{BEGIN}\n{table(results)}\n{source}\n{END}{rest.split(END)[1]}")
+    marks.replace(DOCUMENT, "time_to_accuracy.py", f"{table(results)}\n{source}")
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import marks
+
 TITLES = {
     "snntorch float32": "snnTorch",
     "spikingjelly float32": "SpikingJelly",
@@ -15,7 +17,6 @@ TITLES = {
     "dsr float32": "**DSR**",
 }
 RIVALS = ("snntorch float32", "spikingjelly float32", "norse float32")
-BEGIN, END = "<!-- measured by benchmarks/training.py -->", "<!-- end -->"
 
 
 def ratios(case: dict[str, Any]) -> dict[str, float]:
@@ -43,14 +44,13 @@ def table(results: dict[str, Any]) -> str:
 
 def into_document(path: Path, results: dict[str, Any]) -> None:
     """Replace the measured part of the document."""
-    m, text = results["machine"], path.read_text()
+    m = results["machine"]
     torches = sorted({entry["torch"] for case in results["cases"].values() for entry in case.values()})
     source = (
         f"{m['date']}, {m['cpu']}, {results['threads']} threads, load {m['load']:.1f} when started; {results['rounds']} rounds of "
         f"{results['steps']} steps; an epoch is {results['images']} images, median of {results['epochs']}; torch {' and '.join(torches)}."
     )
-    before, rest = text.split(BEGIN)
-    path.write_text(f"{before}{BEGIN}\n{table(results)}\n{source}\n{END}{rest.split(END)[1]}")
+    marks.replace(path, "training.py", f"{table(results)}\n{source}")
 
 
 def _cell(entry: dict[str, Any]) -> str:

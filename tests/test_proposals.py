@@ -21,6 +21,7 @@ def proposals(monkeypatch, capsys):
     """Runs the script as a program in this process: status, standard output, standard error."""
 
     def called(*words: object) -> tuple[int, str, str]:
+        monkeypatch.syspath_prepend(SCRIPT.parent)  # as Python does for a program
         monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, words)])
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(str(SCRIPT), run_name="__main__")
