@@ -69,14 +69,14 @@ class _Through(torch.autograd.Function):
         summed = s.unflatten(0, (ctx.steps, -1)).sum(0)
         if synapses.norm is None:
             ctx.save_for_backward(summed, w)
+            if shift is not None:
+                out.add_(over_maps(shift, out))
         else:
-            assert scale is not None
-            inverse, *moments = _normalise_(out, s, w, synapses.norm, ctx.layer, weights)
+            assert scale is not None and shift is not None
+            inverse, *moments = _centre_(out, s, w, synapses.norm, ctx.layer, weights)
             slope = scale * inverse
             ctx.save_for_backward(summed, w, *moments, slope)
-            out.mul_(over_maps(scale, out))
-        if shift is not None:
-            out.add_(over_maps(shift, out))
+            torch.addcmul(over_maps(shift, out), out, over_maps(slope, out), out=out)
         ctx.mark_non_differentiable(out)
         return carrier(out.unflatten(0, (ctx.steps, -1))), out
 
@@ -97,17 +97,17 @@ class _Through(torch.autograd.Function):
         return grad_source, None, grad_weight, ctx.steps * grad_scale, grad_shift, None, None
 
 
-def _normalise_(
+def _centre_(
     y: torch.Tensor, s: torch.Tensor, w: torch.Tensor, norm: ScaledBatchNorm, layer: nn.Module, weights: list[float]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Overwrite y with x; returns 1 / sigma, m, sum(w x) and A."""
+    """Take the mean off y in place, which leaves sigma x; returns 1 / sigma, m, sum(w x) and A."""
     mean, variance = statistics(y)
     norm.remember(mean, variance, y.numel() // len(mean))
     inverse = (variance + norm.eps).rsqrt()
-    x = y.sub_(over_maps(mean, y)).mul_(over_maps(inverse, y)).unflatten(0, (len(weights), -1))
-    unweighted = x.mean(0)
-    weighted = unweighted if len(set(weights)) == 1 else weighted_sum(weights, x)
-    return inverse, unweighted, weighted, _weight_gradient(layer, s, w, y)
+    steps = y.sub_(over_maps(mean, y)).unflatten(0, (len(weights), -1))
+    unweighted = steps.mean(0).mul_(over_maps(inverse, y))
+    weighted = unweighted if len(set(weights)) == 1 else weighted_sum(weights, steps).mul_(over_maps(inverse, y))
+    return inverse, unweighted, weighted, _weight_gradient(layer, s, w, y) * inverse.view(-1, *(1,) * (w.ndim - 1))
 
 
 def _applied(layer: nn.Module, s: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
