@@ -140,7 +140,13 @@ def _folder(label: str) -> str:
 
 
 def run_sweep(
-    config: SweepConfig, points: list[Planned], out: Path, data_dir: Path | None, bar: Bar, finished: Callable[[], None]
+    config: SweepConfig,
+    points: list[Planned],
+    out: Path,
+    data_dir: Path | None,
+    bar: Bar,
+    finished: Callable[[], None],
+    device: str = "cpu",
 ) -> Sweep:
     """Train and measure every point in its folder below `out`.
 
@@ -161,7 +167,7 @@ def run_sweep(
     sweep = Sweep(config.title, len(points), config.train)
     for point in points:
         try:
-            sweep = replace(sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar)))
+            sweep = replace(sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, device)))
         except DivergedError as error:
             sweep = replace(sweep, failed={**sweep.failed, point.name: str(error)})
         _write(sweep, out)
@@ -177,13 +183,13 @@ def _write(sweep: Sweep, out: Path) -> None:
             write_picture(figure, out / f"{kind}-{_folder(name)}.svg")
 
 
-def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar) -> SweepPoint:
+def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, device: str) -> SweepPoint:
     """One point, with whatever of it is there already."""
     c = point.config
     data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
     looks = TicConfig(samples=config.samples, seed=c.seed)
     follow = recorder(work.tic_history, data.validation, config.tic_every, looks) if config.tic_every else None
-    trained = train(c, data, work.root, resume=True, on_epoch=follow)
+    trained = train(c, data, work.root, resume=True, device=device, on_epoch=follow)
     work.remember_data(data_dir)
     return SweepPoint(
         name=point.name,

@@ -13,7 +13,9 @@ from typing import get_args
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.pruning_page import lead, table_rows
 from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
+from spikeport.commands.training import add_accelerator
 from spikeport.pruning import SHARE, SHORTER, prune_stage
+from spikeport.train.accelerator import accelerator
 from spikeport.train.pruning import Scope
 from spikeport.workspace import Workspace
 
@@ -41,12 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--t-retrain", type=int, metavar="T", help="timesteps of retraining (default: from Fisher information)")
     parser.add_argument("--share", type=float, default=SHARE, metavar="S", help=f"of Fisher information that may be lost (default {SHARE})")
     parser.add_argument("--beside", type=Path, nargs="+", default=[], metavar="DIR3", help="other runs of prune, for the picture")
+    add_accelerator(parser)
     add_data(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Prune and print the table."""
+    accelerator(arguments.accelerator)
     source, out = Workspace(arguments.directory), Workspace(arguments.out)
     data = source.dataset(source.trained(), arguments.data_dir)
     result = prune_stage(
@@ -61,6 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
         retraining_timesteps=arguments.t_retrain,
         share=arguments.share,
         beside=arguments.beside,
+        device=arguments.accelerator,
     )
     out.remember_data(arguments.data_dir or source.data_place())
     head, rows = table_rows(result)

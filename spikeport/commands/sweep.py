@@ -15,9 +15,10 @@ from typing import Any
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.sweep_page import robustness_rows, table_rows
 from spikeport.commands.options import add_json, emit, progress_bar, table
-from spikeport.commands.training import add_training, training_changes
+from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.export.errors import InputError
 from spikeport.sweep import SweepConfig, plan, run_sweep
+from spikeport.train.accelerator import accelerator
 from spikeport.train.config import parse_table, parse_toml, read_toml
 
 EXAMPLES = """examples:
@@ -45,17 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_training(parser)
+    add_accelerator(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Plan, train, measure and print the table."""
+    accelerator(arguments.accelerator)
     where = str(arguments.sweep or "command line")
     said = read_toml(arguments.sweep) if arguments.sweep else {}
     config = parse_table(SweepConfig, {**said, **_changes(arguments, said)}, where)
     points = plan(config, where)
     with progress_bar(len(points), "sweep", unit="point") as progress:
-        sweep = run_sweep(config, points, arguments.out, arguments.data_dir, progress_bar, lambda: progress(1))
+        sweep = run_sweep(config, points, arguments.out, arguments.data_dir, progress_bar, lambda: progress(1), arguments.accelerator)
     tables = "\n\n".join(table([*map(tuple, rows)], tuple(head)) for head, rows in (table_rows(sweep), robustness_rows(sweep)) if rows)
     failed = "".join(f"{name}: {reason}\n" for name, reason in sweep.failed.items())
     emit(arguments, to_json(sweep), f"{tables}\n{failed}{arguments.out / 'sweep.html'}")
