@@ -114,10 +114,12 @@ def calibration_notes(sent: Input, values: np.ndarray) -> list[str]:
     """What is suspicious about sample data, physical values, once they are sent as these integers."""
     integers, remedy = sent.levels(values), "calibrate on some hundred samples of the training data"
     notes = []
-    outside = (values < (sent.low - 0.5) * sent.scale) | (values > (sent.high + 0.5) * sent.scale)
+    low, high, half = sent.low * sent.scale, sent.high * sent.scale, 0.5 * sent.resolution
+    outside = (values < low - half) | (values > high + half)
     if outside.any():
-        reach = f"{values.min():.4g} to {values.max():.4g}, the input takes {sent.low * sent.scale:.4g} to {sent.high * sent.scale:.4g}"
+        reach = f"{values.min():.4g} to {values.max():.4g}, the input takes {low:.4g} to {high:.4g}"
         notes.append(f"calibration data: {outside.mean():.2%} of the values are out of range and were cut off ({reach}); {remedy}")
     if integers.min() == integers.max():
-        notes.append(f"calibration data: every value is sent as {integers.min()}, so the integers fit no other input; {remedy}")
+        same = "has the same intensity" if sent.code == "rate" else f"is sent as {integers.min()}"
+        notes.append(f"calibration data: every value {same}, so the integers fit no other input; {remedy}")
     return notes

@@ -71,7 +71,7 @@ def quantize_stage(
         progress(len(images))
     if finetune_epochs:
         c = trained.config
-        settings = FinetuneConfig(epochs=finetune_epochs, shift=c.shift, flip=c.flip, seed=c.seed)
+        settings = FinetuneConfig(epochs=finetune_epochs, shift=c.shift, flip=c.flip, seed=c.seed, threads=c.threads)
         quantized = requantize(finetune(network, quantized, data, settings), quantized)
     write_nir(quantized, out)
     return quantized

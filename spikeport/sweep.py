@@ -26,6 +26,7 @@ from spikeport.tic import TicConfig, kept_tic, recorder
 from spikeport.train.checkpoint import CONFIG, METRICS
 from spikeport.train.config import TrainConfig, read_config
 from spikeport.train.data import Dataset, load
+from spikeport.train.resume import epochs_done
 from spikeport.train.trainer import DivergedError, train
 from spikeport.workspace import Workspace
 
@@ -155,15 +156,14 @@ def run_sweep(
     What is finished is kept; a training under way goes on where it was stopped. One that diverges is told, and the others go on.
 
     Raises:
-        InputError: a folder holds a training with other settings, or a finished one that was not followed as asked; nothing is
-            trained then.
+        InputError: a folder holds a training with other settings, or one that was not followed as asked; nothing is trained then.
     """
     for point in points:
         kept = out / point.name
         if (kept / CONFIG).is_file() and read_config(kept / CONFIG) != point.config:
             raise InputError(f"{kept} holds a training with other settings; choose another --out")
-        if (kept / METRICS).is_file() and "test_accuracy" in read_json(kept / METRICS):
-            _history(Workspace(kept), point.config.epochs, config.tic_every)
+        ended = (kept / METRICS).is_file() and "test_accuracy" in read_json(kept / METRICS)
+        _history(Workspace(kept), point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)
     for point in points:
         try:
@@ -204,9 +204,9 @@ def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Pa
 
 
 def _history(work: Workspace, epochs: int, every: int) -> FisherHistory:
-    """What was found during a training that has ended; refused where it is not of the epochs asked for."""
+    """What was found in the first so many epochs of a training; refused where it is not of the epochs asked for."""
     history = read_history(work.tic_history) or FisherHistory()
-    if every and history.epochs != tuple(range(every, epochs + 1, every)):
+    if every and tuple(epoch for epoch in history.epochs if epoch <= epochs) != tuple(range(every, epochs + 1, every)):
         raise InputError(f"{work.root} was not trained with --tic-every {every} from its first epoch on; choose another --out")
     return history
 

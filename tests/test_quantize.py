@@ -10,6 +10,7 @@ import pytest
 from float_networks import conv_network, digits, heavy_tailed, neuron
 from random_networks import random_network, random_stimulus
 
+from spikeport.export.calibrate import calibration_notes
 from spikeport.export.dequantize import dequantize
 from spikeport.export.errors import InputError
 from spikeport.export.float_simulate import simulate_float
@@ -267,3 +268,10 @@ def test_random_networks_quantize_without_overflow():
         quantized = quantize(network, x)
         record = reference.run(quantized, encode(quantized.input, x, network.timesteps))
         assert not any(record.overflows.values()), (seed, record.overflows)
+
+
+def test_rate_coded_calibration_out_of_range_is_told():
+    rate = Input("input", (4,), 1.0, 0, 1, "rate")
+    (note,) = calibration_notes(rate, np.array([[0, 0.5, 1.0, 1.4]]))
+    assert "25.00% of the values are out of range" in note
+    assert calibration_notes(rate, np.array([[0, 0.5, 1.0, 0.7]])) == []

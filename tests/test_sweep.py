@@ -177,3 +177,19 @@ def test_values_are_toml_or_text(tmp_path, capsys):
     assert "decay" in capsys.readouterr().err
     assert main(["sweep", "--vary", "loss=cross-entropy,nonsense", "--out", str(tmp_path / "out")]) == 2
     assert "nonsense" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_an_unfinished_training_that_was_not_followed_is_refused_before_anything_trains(tmp_path, monkeypatch, capsys):
+    run, epoch = ["sweep", *SMALL, "--vary", "timesteps=2,3", "--out", str(tmp_path / "out")], trainer._epoch
+    epochs = []
+
+    def killed(*arguments):
+        epochs.append(arguments[1])
+        if len(epochs) == 2:
+            raise KeyboardInterrupt
+        return epoch(*arguments)
+
+    monkeypatch.setattr(trainer, "_epoch", killed)
+    assert main(run) == 130
+    assert main([*run, "--tic-every", "1"]) == 2 and "--tic-every 1 from its first epoch" in capsys.readouterr().err
+    assert epochs == [0, 1]

@@ -9,6 +9,7 @@ from unrolled import lif
 
 from spikeport.export.errors import InputError
 from spikeport.export.float_run import FloatModule
+from spikeport.train import evaluation
 from spikeport.train.build import build
 from spikeport.train.config import TrainConfig
 from spikeport.train.data import Task
@@ -196,3 +197,13 @@ def test_same_seed_same_weights_and_torchs_generator_untouched():
     assert torch.equal(before, torch.get_rng_state())
     assert all(torch.equal(first[k], again[k]) for k in first)
     assert not np.array_equal(first["synapses.conv1.0.weights.weight"], other["synapses.conv1.0.weights.weight"])
+
+
+def test_evaluation_takes_as_many_samples_as_fit(monkeypatch):
+    """Wide networks run in smaller batches, with the same result."""
+    module, x = network(), images().numpy()
+    whole = torch.cat([*evaluation.readout_currents(module, x, T)], dim=1)
+    monkeypatch.setattr(evaluation, "STATES", 2 * 3 * module.widest * T)
+    parts = [*evaluation.readout_currents(module, x, T)]
+    assert {part.shape[1] for part in parts[:-1]} == {2}
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole)

@@ -57,10 +57,10 @@ def images(frames=None):
 
 
 @pytest.mark.parametrize("readout", ["current", "spikes"])
-@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize(("batch_norm", "bias"), [(True, False), (False, True), (False, False)])
 @pytest.mark.parametrize("neuron", NEURONS)
-def test_equals_differentiating_every_timestep(neuron, batch_norm, readout, monkeypatch):
-    compared(lambda: network(neuron, batch_norm=batch_norm, readout=readout), images(), monkeypatch)
+def test_equals_differentiating_every_timestep(neuron, batch_norm, bias, readout, monkeypatch):
+    compared(lambda: network(neuron, batch_norm=batch_norm, bias=bias, readout=readout), images(), monkeypatch)
 
 
 @pytest.mark.parametrize("neuron", NEURONS)

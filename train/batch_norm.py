@@ -29,6 +29,9 @@ def over_maps(channels: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 def statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and (biased) variance `(C,)`. Two passes, so that a large mean costs no digits; the second in parts that stay in the cache."""
+    if x.device.type != "cpu":
+        variance, mean = torch.var_mean(x, [dim for dim in range(x.ndim) if dim != 1], correction=0)
+        return mean, variance
     count = x.numel() // x.shape[1]
     mean = channel_sums(x) / count
     parts = x.split(max(PART // x[0].numel(), 1))

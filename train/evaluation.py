@@ -9,9 +9,12 @@ import torch
 from torch import nn
 
 from spikeport.train.batches import network_input
+from spikeport.train.network import SpikingNetwork
 from spikeport.train.on_demand import Images, in_batches
 
 BATCH = 256
+STATES = 1 << 28
+"""Numbers at a time: about a gigabyte. A stage over all timesteps stands beside its currents and what it sends."""
 
 
 def readout_currents(module: nn.Module, images: Images, timesteps: int, *, device: torch.device | str = "cpu") -> Iterator[torch.Tensor]:
@@ -26,11 +29,17 @@ def readout_currents(module: nn.Module, images: Images, timesteps: int, *, devic
     try:
         with torch.inference_mode(), torch.random.fork_rng():
             torch.manual_seed(0)
-            starts = range(0, len(images), BATCH)
-            for start, part in zip(starts, in_batches(images, (slice(start, start + BATCH) for start in starts))):
+            size = _samples_at_once(module, timesteps)
+            starts = range(0, len(images), size)
+            for start, part in zip(starts, in_batches(images, (slice(start, start + size) for start in starts))):
                 yield module(network_input(torch.from_numpy(part)).to(device), timesteps, first=start).cpu()
     finally:
         module.train(training)
+
+
+def _samples_at_once(module: nn.Module, timesteps: int) -> int:
+    widest = module.widest if isinstance(module, SpikingNetwork) else 1
+    return max(1, min(BATCH, STATES // (3 * widest * timesteps)))
 
 
 def right_over_time(

@@ -7,6 +7,7 @@ fifths of a step's time (docs/training-speed.md).
 from __future__ import annotations
 
 import ctypes
+import sys
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of mallopt(3)."""
@@ -15,5 +16,5 @@ LARGEST = 2**31 - 1
 
 def keep_freed_memory() -> bool:
     """Have malloc reuse freed blocks of any size, from now on in this process; False where there is no glibc."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     return mallopt is not None and bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, LARGEST))

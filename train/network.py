@@ -90,6 +90,9 @@ class SpikingNetwork(nn.Module):
             return self._run_rates(activity[INPUT], weights)
         for stage in self.stages:
             activity[stage.name] = self._run(stage, activity, steps)
+            for path in stage.incoming:
+                if self._last_reader[path.source] is path:  # in evaluation that frees it
+                    activity.pop(path.source, None)
         return activity[READOUT]
 
     def _run_rates(self, x: torch.Tensor, weights: list[float]) -> torch.Tensor:
@@ -123,6 +126,11 @@ class SpikingNetwork(nn.Module):
                 for synapses in self.synapses_of(stage):
                     if synapses.weights is not None:
                         synapses.weights.weight.mul_(gain)
+
+    @property
+    def widest(self) -> int:
+        """Size of the largest stage."""
+        return max(int(np.prod(stage.shape)) for stage in self.stages)
 
     def neuron(self, name: str) -> Neuron:
         """The neurons of a stage."""

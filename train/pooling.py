@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from spikeport.train.batch_norm import PART
 
 
 def average_pool(x: torch.Tensor, size: int) -> torch.Tensor:
     """`(N, C, H, W)` to `(N, C, H // size, W // size)`; equals `avg_pool2d(x, size)`, which drops what is left at the borders too."""
-    return _AveragePool.apply(x, size)
+    return _AveragePool.apply(x, size) if x.device.type == "cpu" else F.avg_pool2d(x, size)
 
 
 class _AveragePool(torch.autograd.Function):

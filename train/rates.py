@@ -83,7 +83,7 @@ class _Through(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, e: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         summed, w, *normed = ctx.saved_tensors
-        grad_shift = ctx.steps * channel_sums(e)
+        grad_shift = ctx.steps * channel_sums(e) if ctx.needs_input_grad[4] else None
         if not normed:
             grad_source = _input_gradient(ctx.layer, summed, w, e) if ctx.needs_input_grad[0] else None
             return grad_source, None, _weight_gradient(ctx.layer, summed, w, e), None, grad_shift, None, None

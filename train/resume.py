@@ -27,6 +27,28 @@ def save_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
     save_tensors(out / STATE, tensors, {"progress": json.dumps(progress)})
 
 
+def epochs_done(out: Path) -> int:
+    """Epochs that an unfinished run has behind it, 0 where there is none.
+
+    Raises:
+        InputError: a damaged file.
+    """
+    path = out / STATE
+    return len(_progress(path)["history"]) if path.is_file() else 0
+
+
+def _progress(path: Path) -> dict[str, Any]:
+    try:
+        with safe_open(path, "pt") as file:
+            return json.loads(file.metadata()["progress"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise _unusable(path, error) from None
+
+
+def _unusable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be resumed from ({str(error).splitlines()[0]}); start again without --resume")
+
+
 def load_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Fill module and optimizer; returns the progress.
 
@@ -34,13 +56,13 @@ def load_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
         InputError: a damaged file, or one that does not fit the module.
     """
     path = out / STATE
+    progress = _progress(path)
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-            progress = json.loads(file.metadata()["progress"])
         module.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model/")})
-    except (SafetensorError, OSError, RuntimeError, KeyError, ValueError) as error:
-        raise InputError(f"{path} cannot be resumed from ({str(error).splitlines()[0]}); start again without --resume") from None
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise _unusable(path, error) from None
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):

@@ -209,7 +209,7 @@ def _clamped(
     else:
         inside = (mean_current > 0) & (mean_current < bound)
     each = grad * inside * config.current_scale
-    return each, grad[mean_current > bound].sum() * (timesteps * config.threshold_scale)
+    return each, torch.where(mean_current > bound, grad, 0).sum() * (timesteps * config.threshold_scale)
 
 
 def representation_weights(config: DSRConfig, timesteps: int) -> list[float]:
