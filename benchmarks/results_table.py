@@ -50,7 +50,7 @@ def line(folder: Path) -> tuple[str, ...]:
         f"{len(history)}, {sum(epoch['seconds'] for epoch in history):.0f}",
         percent(floating.accuracy[-1]),
         percent(fixed.accuracy[-1]),
-        f"{cut.timesteps} to {cut.chosen}" if cut.shown else f"{cut.timesteps}, no cut shown",
+        f"{cut.timesteps} to {cut.chosen}" if cut.shown and cut.chosen < cut.timesteps else f"{cut.timesteps}, no cut shown",
         percent(fixed.accuracy[cut.chosen - 1]),
         f"{worse.value:.2f} ({worse.low:.2f} to {worse.high:.2f})",
         str(cut.proposal),
