@@ -7,6 +7,7 @@ import pytest
 from event_writers import aedat3, columns, davis346, dvs128, hdf5, write
 
 from spikeport.export.errors import InputError
+from spikeport.train.aedat import header_end
 from spikeport.train.event_bins import EventBins, Events, event_counts
 from spikeport.train.event_files import read_events
 
@@ -31,6 +32,27 @@ def test_davis_addresses(tmp_path):
     (tmp_path / "r.aedat").write_bytes(davis346(events) + frame)
     found = read_events(tmp_path / "r.aedat")
     assert as_list(found) == events and found.sensor == (260, 346)
+
+
+def test_events_that_begin_like_a_header_line(tmp_path):
+    """A first byte 0x23 is the mark of a header line and a row of the sensor too."""
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        events = [tuple(map(int, event)) for event in np.column_stack([rng.integers(0, high, 20) for high in (346, 260, 1 << 31, 2)])]
+        events[0] = (events[0][0], 259 - (0x23 << 2 | events[0][1] % 4), *events[0][2:])
+        raw = davis346(events)
+        assert raw[-160:-159] == b"#"
+        (tmp_path / "r.aedat").write_bytes(raw)
+        assert as_list(read_events(tmp_path / "r.aedat")) == events
+
+
+@pytest.mark.parametrize("text", ["# AEChip: DAVIS346\n", "#\n", "#\tJörg, Zürich\n"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_header_ends_behind_its_last_line(text, newline):
+    header = f"#!AER-DAT2.0\n{text}".replace("\n", newline).encode()
+    for first in (b"", b"\x00#\r\n", b"#\x0b\xff\n", b"\n#\n"):
+        assert header_end(header + first, b"#") == len(header)
+    assert header_end(b"no header", b"#") == 0
 
 
 def test_a_file_of_jaer_that_names_no_chip_is_of_the_dvs128(tmp_path):

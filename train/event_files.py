@@ -23,7 +23,7 @@ import h5py
 import numpy as np
 
 from spikeport.export.errors import InputError
-from spikeport.train.aedat import read_aedat
+from spikeport.train.aedat import header_end, read_aedat
 from spikeport.train.event_bins import Events
 
 N_MNIST_BYTES, OVERFLOW_ROW, OVERFLOW_TIME = 5, 240, 1 << 13
@@ -71,9 +71,7 @@ def read_dat(raw: bytes, where: str) -> Events:
     Raises:
         InputError: another version or kind of event, or no whole number of events.
     """
-    at = 0
-    while raw[at : at + 1] == b"%":
-        at = raw.find(b"\n", at) + 1 or len(raw)
+    at = header_end(raw, b"%")
     said = dict(re.findall(rb"% (Version|Width|Height) +(\d+)", raw[:at]))
     if said.get(b"Version", b"2") != b"2":
         raise InputError(f"{where} is DAT version {int(said[b'Version'])}; version 2 is read")
