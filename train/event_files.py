@@ -14,10 +14,14 @@ In N-MNIST's format y = 240 marks that 2^13 microseconds more have passed, for a
 from __future__ import annotations
 
 import re
-import zipfile
+import zlib
 from collections.abc import Callable, Mapping
+from lzma import LZMAError
+from math import prod
 from pathlib import Path
-from typing import Any
+from tokenize import TokenError
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
 
 import h5py
 import numpy as np
@@ -35,6 +39,23 @@ ADDRESSES = 1 << 14
 EVENTS_MAX = 1 << 28
 """Of one recording in a compressed file, which may claim anything."""
 
+NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    SyntaxError,
+    BadZipFile,
+    LZMAError,
+    TokenError,
+    zlib.error,
+)
+"""What h5py's, Python's and NumPy's readers raise where a file is damaged; NumPy's headers are Python's notation."""
+
 
 def read_events(path: Path) -> Events:
     """The events of a file, in its own order.
@@ -46,7 +67,9 @@ def read_events(path: Path) -> Events:
         raise InputError(f"{path} is no recording that is known; read are {', '.join(READERS)}")
     try:
         return READERS[path.suffix.lower()](path)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except InputError:
+        raise
+    except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read as {path.suffix} events ({reason}); get a fresh copy") from None
 
@@ -83,7 +106,8 @@ def read_dat(raw: bytes, where: str) -> Events:
 
 
 def _npy(path: Path) -> Events:
-    array = np.load(path, allow_pickle=False)
+    with path.open("rb") as file:
+        array = _array(file, str(path), len(COLUMNS))
     if array.dtype.names:
         return _columns(array, str(path))
     if array.ndim != 2 or array.shape[1] != len(COLUMNS):
@@ -92,12 +116,25 @@ def _npy(path: Path) -> Events:
 
 
 def _npz(path: Path) -> Events:
-    with zipfile.ZipFile(path) as parts:
-        claimed = max((part.file_size for part in parts.infolist()), default=0)
-    if claimed > 8 * EVENTS_MAX:
-        raise InputError(f"{path} claims {claimed} bytes for an array; {EVENTS_MAX} events of 8 bytes are the limit")
-    with np.load(path, allow_pickle=False) as arrays:
-        return _columns(arrays, str(path))
+    columns = {}
+    with ZipFile(path) as parts:
+        for name in COLUMNS:
+            with parts.open(f"{name}.npy") as file:
+                columns[name] = _array(file, f"{path}: {name}", 1)
+    return _columns(columns, str(path))
+
+
+def _array(file: IO[bytes], where: str, numbers: int) -> np.ndarray:
+    """A NumPy array of so many numbers an event, once its header is checked: whatever it claims would be allocated."""
+    version = np.lib.format.read_magic(file)
+    if version not in NPY_HEADERS:
+        raise InputError(f"{where} is of .npy version {version}; versions 1 and 2 are read, as numpy.save writes numbers")
+    shape, _, dtype = NPY_HEADERS[version](file)
+    if not 0 <= prod(shape) * dtype.itemsize <= 8 * numbers * EVENTS_MAX:
+        raise InputError(f"{where} claims shape {shape} of {dtype}; {EVENTS_MAX} events of {8 * numbers} bytes are the limit")
+    file.seek(0)
+    array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+    return array
 
 
 def _hdf5(path: Path) -> Events:
