@@ -3,6 +3,7 @@
 import struct
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 from event_writers import aedat3, columns, davis346, dvs128, hdf5, write
@@ -114,6 +115,40 @@ def zipped(raw):
     return make
 
 
+def hdf5_with(**members):
+    """x, y, t and p, some of them made by functions of the file, their name and the folder."""
+
+    def make(folder):
+        with h5py.File(folder / "r.h5", "w") as file:
+            for name, column in columns(EVENTS).items():
+                if name in members:
+                    members[name](file, name, folder)
+                else:
+                    file[name] = column
+            for name in members.keys() - columns(EVENTS).keys():
+                members[name](file, name, folder)
+
+    return make
+
+
+def outside(file, name, folder):
+    file.create_dataset(name, (5,), "u1", external=[(__file__, 0, 5)])
+
+
+def virtual(file, name, folder):
+    layout = h5py.VirtualLayout((5,), "i8")
+    layout[:] = h5py.VirtualSource(__file__, "x", (5,))
+    file.create_virtual_dataset(name, layout)
+
+
+def linked(link):
+    return lambda file, name, folder: file.__setitem__(name, link)
+
+
+def listed(*args, **options):
+    return lambda file, name, folder: file.create_dataset(name, *args, **options)
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -147,6 +182,17 @@ def zipped(raw):
         (damaged(b"\x93NUMPY\x01\x00\x05\x00((((\n", "r.npy"), "cannot be read"),
         (zipped(header((1 << 46,))), "claims shape"),
         (zipped(b"no array"), "cannot be read"),
+        (hdf5_with(x=outside), "in another file"),
+        (hdf5_with(t=virtual), "in another file"),
+        (hdf5_with(x=linked(h5py.ExternalLink("other.h5", "/x"))), "link"),
+        (hdf5_with(events=linked(h5py.ExternalLink("other.h5", "/"))), "link"),
+        (hdf5_with(t=linked(h5py.SoftLink("/x"))), "link"),
+        (hdf5_with(y=lambda file, name, folder: None), "cannot be read"),
+        (hdf5_with(events=listed((5,), "i8")), "no group"),
+        (hdf5_with(x=listed((5,), h5py.string_dtype())), "no list of numbers"),
+        (hdf5_with(x=listed(data=h5py.Empty("i8"))), "no list of numbers"),
+        (hdf5_with(x=listed(((1 << 26) + 1,), "i1", chunks=(1 << 20,))), "claims"),
+        (hdf5_with(x=listed((5,), "i1", chunks=((1 << 26) + 1,), maxshape=(None,))), "limit"),
         (saved(x=np.zeros(2)), "equally long"),
         (saved(x=np.full(5, "a")), "lists of numbers"),
         (saved(t=np.full(5, np.nan)), "not finite"),

@@ -27,6 +27,7 @@ import h5py
 import numpy as np
 
 from spikeport.export.errors import InputError
+from spikeport.export.hdf5 import own_member
 from spikeport.train.aedat import header_end, read_aedat
 from spikeport.train.event_bins import Events
 
@@ -36,8 +37,8 @@ DAT_TYPES = (0, 12)
 COLUMNS = ("x", "y", "t", "p")
 ADDRESSES = 1 << 14
 """Pixels along an axis, more than any sensor has."""
-EVENTS_MAX = 1 << 28
-"""Of one recording in a compressed file, which may claim anything."""
+EVENTS_MAX = 1 << 26
+"""Of one recording in a file that may be compressed and so claim anything: a minute at a million events a second, 0.5 GB a column."""
 
 NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 DAMAGE = (
@@ -139,12 +140,20 @@ def _array(file: IO[bytes], where: str, numbers: int) -> np.ndarray:
 
 def _hdf5(path: Path) -> Events:
     with h5py.File(path, "r") as file:
-        group = file["events"] if "events" in file else file
-        found = {name: group[name] for name in COLUMNS}
-        for name, item in found.items():
-            if not isinstance(item, h5py.Dataset) or item.ndim != 1 or item.size > EVENTS_MAX:
-                raise InputError(f"{path}: {name} is no list of at most {EVENTS_MAX} numbers")
-        return _columns({name: item[()] for name, item in found.items()}, str(path))
+        group = own_member(file, "events", path) if "events" in list(file) else file
+        if not isinstance(group, h5py.Group):
+            raise InputError(f"{path}: events is no group; store x, y, t and p in it, or without it")
+        return _columns({name: _stored(own_member(group, name, path), f"{path}: {name}") for name in COLUMNS}, str(path))
+
+
+def _stored(item: Any, where: str) -> np.ndarray:
+    """A list of numbers, once it is known how many; of a list in chunks, a whole chunk is read at least."""
+    if not isinstance(item, h5py.Dataset) or item.ndim != 1 or item.dtype.kind not in "biuf":
+        raise InputError(f"{where} is no list of numbers")
+    if max((item.size, *(item.chunks or ()))) > EVENTS_MAX:
+        raise InputError(f"{where} claims {item.size} numbers, in chunks of {item.chunks}; {EVENTS_MAX} events are the limit")
+    array: np.ndarray = item[()]
+    return array
 
 
 def _columns(columns: Mapping[str, Any] | np.ndarray, where: str) -> Events:
