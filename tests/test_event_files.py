@@ -1,4 +1,4 @@
-"""Readers of event files against files written here, damaged ones, and counts against a loop."""
+"""Readers of event files against files written here, and damaged ones."""
 
 import struct
 import zipfile
@@ -6,11 +6,11 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from event_writers import aedat3, columns, davis346, dvs128, hdf5, write
+from event_writers import aedat3, columns, dat, davis346, dvs128, hdf5, write
 
 from spikeport.export.errors import InputError
 from spikeport.train.aedat import header_end
-from spikeport.train.event_bins import EventBins, Events, event_counts
+from spikeport.train.event_bins import EventBins, event_counts
 from spikeport.train.event_files import read_events
 
 EVENTS = [(0, 0, 0, 1), (33, 0, 40, 0), (0, 33, 40, 1), (5, 7, 99, 0), (33, 33, 8000, 1)]
@@ -196,6 +196,15 @@ def listed(*args, **options):
         (saved(x=np.zeros(2)), "equally long"),
         (saved(x=np.full(5, "a")), "lists of numbers"),
         (saved(t=np.full(5, np.nan)), "not finite"),
+        (saved(t=np.array([0, 1, 2, 3, -np.inf])), "not finite"),
+        (saved(t=np.array([-1e308, 0, 1, 2, 1e308])), "2\\^62"),
+        (saved(t=np.array([0, 1, 2, 3, 1 << 63], np.uint64)), "2\\^62"),
+        (saved(t=np.array([0, 1, 2, 3, -(1 << 63)])), "2\\^62"),
+        (damaged(dat(EVENTS, width=99999999999), "r.dat"), "34 x 99999999999"),
+        (damaged(dat(EVENTS, height=0), "r.dat"), "0 x 34"),
+        (damaged(dat([*EVENTS, (2048, 5, 9000, 1)]), "r.dat"), "pixels beyond"),
+        (damaged(aedat3([*EVENTS, (5, 16000, 9000, 1)])), "pixels beyond"),
+        (damaged(davis346([*EVENTS, (5, -252, 9000, 1)])), "pixels beyond"),
         (saved(y=np.full(5, np.nan)), "pixels beyond"),
         (saved(x=np.full(5, -1)), "pixels beyond"),
         (saved(p=np.full(5, 2)), "polarities"),
@@ -214,44 +223,12 @@ def test_missing_file(tmp_path):
         read_events(tmp_path / "r.npz")
 
 
-def some(count, height=13, width=20, seed=0):
-    rng = np.random.default_rng(seed)
-    return Events(rng.integers(0, width, count), rng.integers(0, height, count), rng.integers(500, 900, count), rng.integers(0, 2, count))
-
-
-@pytest.mark.parametrize("by", ["time", "count"])
-@pytest.mark.parametrize("size", [0, 5])
-def test_counts_against_a_loop(by, size):
-    events, timesteps = some(997), 7
-    rows, columns_ = (size, size) if size else (13, 20)
-    expected = np.zeros((timesteps, 2, rows, columns_), int)
-    start, span = events.t.min(), events.t.max() - events.t.min()
-    ranks = {number: rank for rank, number in enumerate(sorted(range(997), key=lambda number: (events.t[number], number)))}
-    for number in range(997):
-        share = ranks[number] / 997 if by == "count" else (events.t[number] - start) / span
-        step = min(int(share * timesteps + 1e-9), timesteps - 1)
-        expected[step, events.p[number], int(events.y[number] * rows / 13 + 1e-9), int(events.x[number] * columns_ / 20 + 1e-9)] += 1
-    found = event_counts(events, timesteps, EventBins(by=by, size=size), sensor=(13, 20), where="here")
-    assert np.array_equal(found, expected) and found.dtype == np.uint8
-    if by == "count":
-        assert np.ptp(found.sum((1, 2, 3), dtype=int)) <= 1
-
-
-@pytest.mark.parametrize("by", ["time", "count"])
-def test_few_events(by):
-    for count in (0, 1):
-        assert event_counts(some(count), 4, EventBins(by=by), sensor=(13, 20), where="here").sum() == count
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [({"by": "chance"}, "time or count"), ({"size": -1}, "0 or more"), ({"height": 3}, "height and width, or neither")],
-)
-def test_bins_out_of_range(settings, said):
-    with pytest.raises(InputError, match=said):
-        EventBins(**settings)
-
-
-def test_a_map_larger_than_the_sensor():
-    with pytest.raises(InputError, match="size 14 is more"):
-        event_counts(some(5), 4, EventBins(size=14), sensor=(13, 20), where="here")
+def test_the_largest_addresses_and_times_are_read(tmp_path):
+    last = (1 << 62) - 1024
+    np.savez(
+        tmp_path / "r.npz", x=np.array([0, 2047.0]), y=np.array([True, False]), t=np.array([-last, last]), p=np.array([0, 1], np.uint8)
+    )
+    found = read_events(tmp_path / "r.npz")
+    assert found.size == (2, 2048) and [column.dtype for column in (found.x, found.y, found.t)] == [np.int64] * 3
+    assert as_list(found) == [(0, 1, -last, 0), (2047, 0, last, 1)]
+    assert event_counts(found, 3, EventBins(size=2), sensor=found.size, where="here").nonzero()[0].tolist() == [0, 2]

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from lzma import LZMAError
 from math import prod
 from pathlib import Path
@@ -29,14 +30,12 @@ import numpy as np
 from spikeport.export.errors import InputError
 from spikeport.export.hdf5 import own_member
 from spikeport.train.aedat import header_end, read_aedat
-from spikeport.train.event_bins import Events
+from spikeport.train.event_bins import SENSOR_MAX, TIME_MAX, Events
 
 N_MNIST_BYTES, OVERFLOW_ROW, OVERFLOW_TIME = 5, 240, 1 << 13
 DAT_TYPES = (0, 12)
 """Event2d and EventCD."""
 COLUMNS = ("x", "y", "t", "p")
-ADDRESSES = 1 << 14
-"""Pixels along an axis, more than any sensor has."""
 EVENTS_MAX = 1 << 26
 """Of one recording in a file that may be compressed and so claim anything: a minute at a million events a second, 0.5 GB a column."""
 
@@ -67,7 +66,7 @@ def read_events(path: Path) -> Events:
     if path.suffix.lower() not in READERS:
         raise InputError(f"{path} is no recording that is known; read are {', '.join(READERS)}")
     try:
-        return READERS[path.suffix.lower()](path)
+        return _checked(READERS[path.suffix.lower()](path), str(path))
     except InputError:
         raise
     except DAMAGE as error:
@@ -157,14 +156,30 @@ def _stored(item: Any, where: str) -> np.ndarray:
 
 
 def _columns(columns: Mapping[str, Any] | np.ndarray, where: str) -> Events:
-    """Checked columns of equal length."""
+    """Columns of equal length, their numbers as they are stored."""
     x, y, t, p = (np.asarray(columns[name]) for name in COLUMNS)
     if any(column.ndim != 1 or column.shape != x.shape or column.dtype.kind not in "biuf" for column in (x, y, t, p)):
         raise InputError(f"{where}: x, y, t and p must be lists of numbers, equally long")
-    if not np.isfinite(t).all() or not all(((axis >= 0) & (axis < ADDRESSES)).all() for axis in (x, y)):
-        raise InputError(f"{where} holds times that are not finite, or pixels beyond 0..{ADDRESSES - 1}; is it another format?")
-    time = t if t.dtype.kind == "f" else t.astype(np.int64)
-    return Events(x.astype(np.int64), y.astype(np.int64), time, _polarity(p, where))
+    return Events(x, y, t, _polarity(p, where))
+
+
+def _checked(events: Events, where: str) -> Events:
+    """The events in the types that `Events` promises, their sensor and times within its bounds."""
+    if not all(_within(axis, 0, SENSOR_MAX) for axis in (events.x, events.y)):
+        raise InputError(f"{where} holds pixels beyond 0..{SENSOR_MAX - 1}; is it another format?")
+    if not all(1 <= side <= SENSOR_MAX for side in events.size):
+        raise InputError(
+            f"{where} says that its sensor has {events.size[0]} x {events.size[1]} pixels; 1..{SENSOR_MAX} along an axis are read"
+        )
+    if not _within(events.t, -TIME_MAX + 1, TIME_MAX):
+        raise InputError(f"{where} holds times that are not finite or of 2^62 and more; is it another format?")
+    x, y = (axis.astype(np.int64, copy=False) for axis in (events.x, events.y))
+    return replace(events, x=x, y=y, t=events.t.astype(np.float64 if events.t.dtype.kind == "f" else np.int64, copy=False))
+
+
+def _within(values: np.ndarray, low: int, high: int) -> bool:
+    """Whether all are numbers from low to below high, and 0 is."""
+    return low <= float(values.min(initial=0)) and float(values.max(initial=0)) < high
 
 
 def _polarity(p: np.ndarray, where: str) -> np.ndarray:

@@ -130,7 +130,7 @@ def _sensor(paths: Iterable[Path], bins: EventBins) -> tuple[int, int]:
     """Height and width: stated, or the largest of what files say and of the addresses in those that do not."""
     if bins.height:
         return bins.height, bins.width
-    sizes = [events.sensor or (int(events.y.max(initial=0)) + 1, int(events.x.max(initial=0)) + 1) for events in map(read_events, paths)]
+    sizes = [read_events(path).size for path in paths]
     return max(height for height, _ in sizes), max(width for _, width in sizes)
 
 
