@@ -13,6 +13,7 @@ import numpy as np
 from nir.serialization import hdf2dict
 
 from spikeport.export.errors import InputError
+from spikeport.export.hdf5 import own_member
 
 MAX_FILE_BYTES = 1 << 31
 MAX_ELEMENTS = 120_000_000
@@ -108,9 +109,7 @@ def _check_size(file: h5py.File, path: Path) -> None:
             objects += 1
             if objects > MAX_OBJECTS or depth > MAX_DEPTH:
                 raise InputError(f"{path} holds more than {MAX_OBJECTS} objects or nests deeper than {MAX_DEPTH} groups")
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise InputError(f"{path} holds a link ({name}) instead of data; NIR files have none")
-            item = group[name]
+            item = own_member(group, name, path)
             if isinstance(item, h5py.Group):
                 pending.append((item, depth + 1))
             elif isinstance(item, h5py.Dataset):
@@ -120,9 +119,7 @@ def _check_size(file: h5py.File, path: Path) -> None:
 
 
 def _elements(item: h5py.Dataset, path: Path) -> int:
-    """Size of one array; only plain numbers and text, stored in the file itself."""
-    if item.is_virtual or item.external:
-        raise InputError(f"{path} keeps {item.name} in another file; NIR files are whole")
+    """Size of one array; only plain numbers and text."""
     if item.dtype.kind not in "fiub" and h5py.check_string_dtype(item.dtype) is None:
         raise InputError(f"{path} holds {item.name} of type {item.dtype}; NIR files hold numbers and text only")
     each = max(1, item.dtype.itemsize // 8) if item.dtype.kind in "fiub" else TEXT_COST

@@ -92,6 +92,29 @@ def test_folders_without_recordings(tmp_path):
         load("events", tmp_path)
 
 
+def test_only_folders_with_recordings_are_classes(tmp_path):
+    write_folder(tmp_path)
+    plain = load("events", tmp_path, timesteps=3)
+    for extra in (".git/objects", "__MACOSX/left", "notes", "left/deeper"):
+        (tmp_path / extra).mkdir(parents=True)
+    for file in (".git/objects/0.npz", "__MACOSX/left/._0.npz", "notes/plan.txt", "0.npz"):
+        (tmp_path / file).write_bytes(b"no recording")
+    (tmp_path / "left/9.npz").rename(tmp_path / "left/deeper/0.npz")
+    found = load("events", tmp_path, timesteps=3)
+    assert found.task.classes == 2 and np.array_equal(found.train.labels, plain.train.labels)
+    assert np.array_equal(found.train.array.sum((1, 2, 3)).argmax(1), 8 + 16 * found.train.labels)
+
+
+def test_train_and_test_have_the_same_classes(tmp_path):
+    write_folder(tmp_path, parts=("train", "test"), samples=2)
+    (tmp_path / "test/left").rename(tmp_path / "test/centre")
+    with pytest.raises(InputError, match=r"train has no folder centre .*test has"):
+        load("events", tmp_path)
+    (tmp_path / "test/centre").rename(tmp_path / "other")
+    with pytest.raises(InputError, match="test has no folder left"):
+        load("events", tmp_path)
+
+
 def test_what_does_not_fit_is_read_on_demand_and_is_the_same(tmp_path, monkeypatch):
     write_folder(tmp_path)
     held = load("events", tmp_path, timesteps=3)

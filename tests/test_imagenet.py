@@ -44,11 +44,10 @@ def test_splits_labels_and_levels(tmp_path):
 
 def test_the_centre_is_what_resizing_and_cropping_gives(tmp_path):
     """Against the two steps that papers take, on an image so smooth that the order of rounding hardly matters."""
-    (tmp_path / "train/a").mkdir(parents=True)
-    (tmp_path / "val/a").mkdir(parents=True)
     ramp = np.linspace(0, 255, 400 * 300).reshape(300, 400).astype(np.uint8)
-    for split in ("train", "val"):
-        Image.fromarray(np.stack([ramp, ramp.T.reshape(300, 400), 255 - ramp], -1)).save(tmp_path / split / "a/0.png")
+    for folder in ("train/a", "train/b", "val/a", "val/b"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.fromarray(np.stack([ramp, ramp.T.reshape(300, 400), 255 - ramp], -1)).save(tmp_path / folder / "0.png")
     image = Image.open(tmp_path / "val/a/0.png")
     resized = image.resize((round(400 * 256 / 300), 256), Image.Resampling.BILINEAR)
     left, upper = (resized.width - 224) // 2, (256 - 224) // 2
@@ -123,6 +122,20 @@ def test_damaged_and_missing_images(tmp_path):
     with pytest.raises(InputError, match=r"n01/1.JPEG is no image"):
         for _ in shuffled_batches(replace(data.train), 1, shift=0, flip=False, seed=0):
             pass
-    (tmp_path / "val/n02").rename(tmp_path / "val/n03")
-    with pytest.raises(InputError, match="no folder n02"):
+
+
+def test_only_folders_with_images_are_classes_and_both_splits_have_the_same(tmp_path):
+    write_images(tmp_path, 3)
+    for folder in ("train/.git", "train/__MACOSX/n01", "val/empty", "train/n01/.thumbnails"):
+        (tmp_path / folder).mkdir(parents=True)
+    for hidden in ("train/.git/0.png", "train/__MACOSX/n01/._0.JPEG", "train/n01/.thumbnails/0.JPEG", "train/README.png"):
+        (tmp_path / hidden).write_bytes(b"no image")
+    found = load("imagenet", tmp_path)
+    assert found.task.classes == 2 and len(found.train) + len(found.validation) == 6
+    (tmp_path / "val/empty/0.JPEG").write_bytes(b"")
+    with pytest.raises(InputError, match=r"train has no folder empty .*val has"):
+        load("imagenet", tmp_path)
+    (tmp_path / "val/empty/0.JPEG").unlink()
+    (tmp_path / "val/n02").rename(tmp_path / "val/.n02")
+    with pytest.raises(InputError, match="val has no folder n02"):
         load("imagenet", tmp_path)

@@ -182,6 +182,11 @@ def link_outside(path):
         file["node"] = h5py.ExternalLink("/etc/other.h5", "/")
 
 
+def data_outside(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("node/weight", (5,), "u1", external=[(__file__, 0, 5)])
+
+
 def endless(path):
     with h5py.File(path, "w") as file:
         node = file.create_group("node")
@@ -225,6 +230,13 @@ def test_broken_files_are_one_clear_error(tmp_path, name):
         with pytest.raises(InputError) as caught:
             read(path)
         assert "\n" not in str(caught.value) and "broken.nir" in str(caught.value)
+
+
+@pytest.mark.parametrize(("make", "said"), [(link_outside, "holds a link"), (data_outside, "in another file")])
+def test_other_files_are_not_read(tmp_path, make, said):
+    make(tmp_path / "net.nir")
+    with pytest.raises(InputError, match=said):
+        read_nir(tmp_path / "net.nir")
 
 
 def test_a_file_of_another_framework_is_not_quantized(tmp_path):

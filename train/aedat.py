@@ -46,16 +46,20 @@ def read_aedat(raw: bytes, where: str) -> Events:
     return readers[version[1]](raw, where)
 
 
-def _header_end(raw: bytes) -> int:
-    """Where the lines that begin with # end."""
-    end = 0
-    while raw[end : end + 1] == b"#":
-        end = raw.find(b"\n", end) + 1 or len(raw)
-    return end
+def header_end(raw: bytes, mark: bytes) -> int:
+    """Where the lines of text that begin with a mark end: no control characters but tabs, and the first line's way to end a line.
+
+    Events whose bytes happen to look like such a line are still taken for one: `#` first, then nothing but text up to a line's end. Where lines
+    end in CR LF, as jAER writes them, that is one recording in millions; where they end in LF alone, up to one DAVIS recording in some thousands. What it cuts off
+    is seldom a whole number of events, so that most of these are refused, not misread.
+    """
+    line = mark + rb"[^\x00-\x08\x0a-\x1f\x7f]*"
+    header = re.match(line + rb"(\r?\n)(?:" + line + rb"\1)*", raw)
+    return header.end() if header else 0
 
 
 def _read_2(raw: bytes, where: str) -> Events:
-    end = _header_end(raw)
+    end = header_end(raw, b"#")
     if (len(raw) - end) % 8:
         raise InputError(f"{where} holds {len(raw) - end} bytes of events, no whole number of 8-byte events; get a fresh copy")
     address, time = np.frombuffer(raw, ">u4", offset=end).reshape(-1, 2).astype(np.int64).T

@@ -10,11 +10,15 @@ import numpy as np
 from spikeport.export.errors import InputError
 
 COUNT_MAX = 255
+SENSOR_MAX = 2048
+"""Pixels along an axis; the largest sensors have 1280 x 960. What is counted grows with their square."""
+TIME_MAX = 1 << 62
+"""Of |t|, so that no difference of two overflows 64 bits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """One recording. x, y: pixels from the upper left corner, int64. t: time in any unit, int64 or float64. p: 1 brighter, 0 darker.
+    """One recording. x, y: pixels from the upper left corner, int64. t: time in any unit, int64 or float64, |t| < 2^62. p: 1 brighter, 0 darker.
 
     sensor: height and width, None where the file does not say.
     """
@@ -24,6 +28,11 @@ class Events:
     t: np.ndarray
     p: np.ndarray
     sensor: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width: what the file says, else of the largest addresses."""
+        return self.sensor or (int(self.y.max(initial=0)) + 1, int(self.x.max(initial=0)) + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +51,8 @@ class EventBins:
         if self.by not in ("time", "count"):
             raise InputError(f"events: by is {self.by!r}; choose time or count")
         for name in ("size", "height", "width"):
-            if getattr(self, name) < 0:
-                raise InputError(f"events: {name} is {getattr(self, name)}; it must be 0 or more")
+            if not 0 <= getattr(self, name) <= SENSOR_MAX:
+                raise InputError(f"events: {name} is {getattr(self, name)}; it must be 0..{SENSOR_MAX}")
         if (self.height > 0) != (self.width > 0):
             raise InputError(f"events: the sensor is {self.height} x {self.width}; state height and width, or neither")
 
@@ -86,8 +95,8 @@ def _by_time(t: np.ndarray, timesteps: int, duration: float | None) -> np.ndarra
     """Timestep of every event; the last instant of a recording belongs to its last timestep."""
     if duration is not None or not len(t):
         return np.floor(t * timesteps / (duration or 1)).astype(np.int64)
-    start, span = t.min(), t.max() - t.min()
-    return np.minimum(np.floor((t - start) * timesteps / (span or 1)).astype(np.int64), timesteps - 1)
+    elapsed = (t - t.min()).astype(np.float64)
+    return np.minimum(np.floor(elapsed * timesteps / (elapsed.max() or 1)).astype(np.int64), timesteps - 1)
 
 
 def _by_count(t: np.ndarray, timesteps: int) -> np.ndarray:

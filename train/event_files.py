@@ -14,26 +14,47 @@ In N-MNIST's format y = 240 marks that 2^13 microseconds more have passed, for a
 from __future__ import annotations
 
 import re
-import zipfile
+import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from lzma import LZMAError
+from math import prod
 from pathlib import Path
-from typing import Any
+from tokenize import TokenError
+from typing import IO, Any
+from zipfile import BadZipFile, ZipFile
 
 import h5py
 import numpy as np
 
 from spikeport.export.errors import InputError
-from spikeport.train.aedat import read_aedat
-from spikeport.train.event_bins import Events
+from spikeport.export.hdf5 import own_member
+from spikeport.train.aedat import header_end, read_aedat
+from spikeport.train.event_bins import SENSOR_MAX, TIME_MAX, Events
 
 N_MNIST_BYTES, OVERFLOW_ROW, OVERFLOW_TIME = 5, 240, 1 << 13
 DAT_TYPES = (0, 12)
 """Event2d and EventCD."""
 COLUMNS = ("x", "y", "t", "p")
-ADDRESSES = 1 << 14
-"""Pixels along an axis, more than any sensor has."""
-EVENTS_MAX = 1 << 28
-"""Of one recording in a compressed file, which may claim anything."""
+EVENTS_MAX = 1 << 26
+"""Of one recording in a file that may be compressed and so claim anything: a minute at a million events a second, 0.5 GB a column."""
+
+NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    SyntaxError,
+    BadZipFile,
+    LZMAError,
+    TokenError,
+    zlib.error,
+)
+"""What h5py's, Python's and NumPy's readers raise where a file is damaged; NumPy's headers are Python's notation."""
 
 
 def read_events(path: Path) -> Events:
@@ -45,8 +66,10 @@ def read_events(path: Path) -> Events:
     if path.suffix.lower() not in READERS:
         raise InputError(f"{path} is no recording that is known; read are {', '.join(READERS)}")
     try:
-        return READERS[path.suffix.lower()](path)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        return _checked(READERS[path.suffix.lower()](path), str(path))
+    except InputError:
+        raise
+    except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read as {path.suffix} events ({reason}); get a fresh copy") from None
 
@@ -71,9 +94,7 @@ def read_dat(raw: bytes, where: str) -> Events:
     Raises:
         InputError: another version or kind of event, or no whole number of events.
     """
-    at = 0
-    while raw[at : at + 1] == b"%":
-        at = raw.find(b"\n", at) + 1 or len(raw)
+    at = header_end(raw, b"%")
     said = dict(re.findall(rb"% (Version|Width|Height) +(\d+)", raw[:at]))
     if said.get(b"Version", b"2") != b"2":
         raise InputError(f"{where} is DAT version {int(said[b'Version'])}; version 2 is read")
@@ -85,7 +106,8 @@ def read_dat(raw: bytes, where: str) -> Events:
 
 
 def _npy(path: Path) -> Events:
-    array = np.load(path, allow_pickle=False)
+    with path.open("rb") as file:
+        array = _array(file, str(path), len(COLUMNS))
     if array.dtype.names:
         return _columns(array, str(path))
     if array.ndim != 2 or array.shape[1] != len(COLUMNS):
@@ -94,33 +116,70 @@ def _npy(path: Path) -> Events:
 
 
 def _npz(path: Path) -> Events:
-    with zipfile.ZipFile(path) as parts:
-        claimed = max((part.file_size for part in parts.infolist()), default=0)
-    if claimed > 8 * EVENTS_MAX:
-        raise InputError(f"{path} claims {claimed} bytes for an array; {EVENTS_MAX} events of 8 bytes are the limit")
-    with np.load(path, allow_pickle=False) as arrays:
-        return _columns(arrays, str(path))
+    columns = {}
+    with ZipFile(path) as parts:
+        for name in COLUMNS:
+            with parts.open(f"{name}.npy") as file:
+                columns[name] = _array(file, f"{path}: {name}", 1)
+    return _columns(columns, str(path))
+
+
+def _array(file: IO[bytes], where: str, numbers: int) -> np.ndarray:
+    """A NumPy array of so many numbers an event, once its header is checked: whatever it claims would be allocated."""
+    version = np.lib.format.read_magic(file)
+    if version not in NPY_HEADERS:
+        raise InputError(f"{where} is of .npy version {version}; versions 1 and 2 are read, as numpy.save writes numbers")
+    shape, _, dtype = NPY_HEADERS[version](file)
+    if not 0 <= prod(shape) * dtype.itemsize <= 8 * numbers * EVENTS_MAX:
+        raise InputError(f"{where} claims shape {shape} of {dtype}; {EVENTS_MAX} events of {8 * numbers} bytes are the limit")
+    file.seek(0)
+    array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+    return array
 
 
 def _hdf5(path: Path) -> Events:
     with h5py.File(path, "r") as file:
-        group = file["events"] if "events" in file else file
-        found = {name: group[name] for name in COLUMNS}
-        for name, item in found.items():
-            if not isinstance(item, h5py.Dataset) or item.ndim != 1 or item.size > EVENTS_MAX:
-                raise InputError(f"{path}: {name} is no list of at most {EVENTS_MAX} numbers")
-        return _columns({name: item[()] for name, item in found.items()}, str(path))
+        group = own_member(file, "events", path) if "events" in list(file) else file
+        if not isinstance(group, h5py.Group):
+            raise InputError(f"{path}: events is no group; store x, y, t and p in it, or without it")
+        return _columns({name: _stored(own_member(group, name, path), f"{path}: {name}") for name in COLUMNS}, str(path))
+
+
+def _stored(item: Any, where: str) -> np.ndarray:
+    """A list of numbers, once it is known how many; of a list in chunks, a whole chunk is read at least."""
+    if not isinstance(item, h5py.Dataset) or item.ndim != 1 or item.dtype.kind not in "biuf":
+        raise InputError(f"{where} is no list of numbers")
+    if max((item.size, *(item.chunks or ()))) > EVENTS_MAX:
+        raise InputError(f"{where} claims {item.size} numbers, in chunks of {item.chunks}; {EVENTS_MAX} events are the limit")
+    array: np.ndarray = item[()]
+    return array
 
 
 def _columns(columns: Mapping[str, Any] | np.ndarray, where: str) -> Events:
-    """Checked columns of equal length."""
+    """Columns of equal length, their numbers as they are stored."""
     x, y, t, p = (np.asarray(columns[name]) for name in COLUMNS)
     if any(column.ndim != 1 or column.shape != x.shape or column.dtype.kind not in "biuf" for column in (x, y, t, p)):
         raise InputError(f"{where}: x, y, t and p must be lists of numbers, equally long")
-    if not np.isfinite(t).all() or not all(((axis >= 0) & (axis < ADDRESSES)).all() for axis in (x, y)):
-        raise InputError(f"{where} holds times that are not finite, or pixels beyond 0..{ADDRESSES - 1}; is it another format?")
-    time = t if t.dtype.kind == "f" else t.astype(np.int64)
-    return Events(x.astype(np.int64), y.astype(np.int64), time, _polarity(p, where))
+    return Events(x, y, t, _polarity(p, where))
+
+
+def _checked(events: Events, where: str) -> Events:
+    """The events in the types that `Events` promises, their sensor and times within its bounds."""
+    if not all(_within(axis, 0, SENSOR_MAX) for axis in (events.x, events.y)):
+        raise InputError(f"{where} holds pixels beyond 0..{SENSOR_MAX - 1}; is it another format?")
+    if not all(1 <= side <= SENSOR_MAX for side in events.size):
+        raise InputError(
+            f"{where} says that its sensor has {events.size[0]} x {events.size[1]} pixels; 1..{SENSOR_MAX} along an axis are read"
+        )
+    if not _within(events.t, -TIME_MAX + 1, TIME_MAX):
+        raise InputError(f"{where} holds times that are not finite or of 2^62 and more; is it another format?")
+    x, y = (axis.astype(np.int64, copy=False) for axis in (events.x, events.y))
+    return replace(events, x=x, y=y, t=events.t.astype(np.float64 if events.t.dtype.kind == "f" else np.int64, copy=False))
+
+
+def _within(values: np.ndarray, low: int, high: int) -> bool:
+    """Whether all are numbers from low to below high, and 0 is."""
+    return low <= float(values.min(initial=0)) and float(values.max(initial=0)) < high
 
 
 def _polarity(p: np.ndarray, where: str) -> np.ndarray:

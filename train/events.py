@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from spikeport.export.errors import InputError
 from spikeport.train.dataset import Dataset, Split, Task, cut
 from spikeport.train.event_bins import COUNT_MAX, EventBins, Events, event_counts
 from spikeport.train.event_files import READERS, read_events, read_n_mnist
+from spikeport.train.folders import labelled_files
 from spikeport.train.on_demand import OnDemand
 
 SENSOR = (34, 34)
@@ -108,7 +110,7 @@ def _number(path: Path) -> int:
 def event_folder(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
     """A folder of recordings (`train.event_files`), one sub-folder per class, its name's place in the alphabet the label.
 
-    Above the classes there may be `train` and `test`; otherwise a sixth is for testing. A twelfth of the rest is for validation.
+    Above the classes there may be `train` and `test`, with the same ones; otherwise a sixth is for testing. A twelfth of the rest is for validation.
     """
     if data_dir is None or not data_dir.is_dir():
         raise InputError(
@@ -116,21 +118,19 @@ def event_folder(name: str, data_dir: Path | None, seed: int, timesteps: int, bi
         )
     roots = [data_dir / part for part in ("train", "test") if (data_dir / part).is_dir()]
     roots = roots if len(roots) == 2 else [data_dir]
-    classes = sorted(child.name for child in roots[0].iterdir() if child.is_dir())
-    listed = [sorted(p for label in classes for p in (root / label).rglob("*") if p.suffix.lower() in READERS) for root in roots]
-    if len(classes) < 2 or not all(listed):
-        raise InputError(f"{roots[-1]}: no recordings ({', '.join(READERS)}) in two sub-folders or more, one per class; put them there")
-    counts = _Counts(timesteps, bins, _sensor((p for paths in listed for p in paths), bins))
-    splits = [_split(paths, [classes.index(p.relative_to(root).parts[0]) for p in paths], counts) for root, paths in zip(roots, listed)]
+    classes, found = labelled_files(roots, tuple(READERS))
+    recordings = [[root / file for file in files] for root, (files, _) in zip(roots, found)]
+    counts = _Counts(timesteps, bins, _sensor(chain(*recordings), bins))
+    splits = [_split(paths, labels, counts) for paths, (_, labels) in zip(recordings, found)]
     official, test = splits if len(splits) == 2 else cut(splits[0], max(1, len(splits[0]) // 6), seed)
-    return _dataset(name, official, test, seed, len(official) // 12, len(classes), "folder of event recordings")
+    return _dataset(name, official, test, seed, len(official) // 12, classes, "folder of event recordings")
 
 
 def _sensor(paths: Iterable[Path], bins: EventBins) -> tuple[int, int]:
     """Height and width: stated, or the largest of what files say and of the addresses in those that do not."""
     if bins.height:
         return bins.height, bins.width
-    sizes = [events.sensor or (int(events.y.max(initial=0)) + 1, int(events.x.max(initial=0)) + 1) for events in map(read_events, paths)]
+    sizes = [read_events(path).size for path in paths]
     return max(height for height, _ in sizes), max(width for _, width in sizes)
 
 
@@ -152,7 +152,7 @@ class _Counts:
         return event_counts(events, self.timesteps, self.bins, sensor=self.sensor, where=where, duration=self.duration)
 
 
-def _split(paths: list[Path], labels: list[int], counts: _Counts, *, held: bool = True) -> Split:
+def _split(paths: list[Path], labels: Sequence[int] | np.ndarray, counts: _Counts, *, held: bool = True) -> Split:
     split = Split(OnDemand(np.array([str(p) for p in paths]), counts, counts.shape, np.uint8), np.array(labels, np.int64))
     return split.held() if held else split
 

@@ -7,7 +7,6 @@ centre is taken (Krizhevsky et al. 2012). The folder `val` is the test set, as p
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from pathlib import Path
@@ -18,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from spikeport.export.errors import InputError
 from spikeport.train.dataset import Dataset, Split, Task, cut
 from spikeport.train.event_bins import EventBins
+from spikeport.train.folders import labelled_files
 from spikeport.train.on_demand import OnDemand
 
 SIDE, SHORTER = 224, 256
@@ -32,23 +32,15 @@ def imagenet(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: 
             break
     else:
         raise InputError(f"{name} cannot be downloaded; pass --data-dir with the folder that holds train/CLASS/*.JPEG and val/CLASS/*.JPEG")
-    classes = sorted(entry.name for entry in os.scandir(root / "train") if entry.is_dir())
-    official, test = (_split(root / part, classes) for part in ("train", "val"))
+    folders = [root / part for part in ("train", "val")]
+    classes, found = labelled_files(folders, SUFFIXES)
+    official, test = (_split(folder, *files) for folder, files in zip(folders, found))
     train, validation = cut(official, max(1, len(official) // 25), seed)
-    return Dataset(Task(name, (3, SIDE, SIDE), len(classes), 255), train, validation, test, "ImageNet folders")
+    return Dataset(Task(name, (3, SIDE, SIDE), classes, 255), train, validation, test, "ImageNet folders")
 
 
-def _split(folder: Path, classes: list[str]) -> Split:
-    files, labels = [], []
-    for label, name in enumerate(classes):
-        if not (folder / name).is_dir():
-            raise InputError(f"{folder} has no folder {name}, which train has; sort its images into the same classes")
-        here = sorted(entry.name for entry in os.scandir(folder / name) if entry.name.lower().endswith(SUFFIXES))
-        files += [f"{name}/{file}" for file in here]
-        labels += [label] * len(here)
-    if not files:
-        raise InputError(f"{folder} holds no CLASS/*.JPEG images; unpack them there")
-    return Split(OnDemand(np.array(files), _Pixels(folder), (3, SIDE, SIDE), np.float32), np.array(labels, np.int64))
+def _split(folder: Path, files: list[str], labels: np.ndarray) -> Split:
+    return Split(OnDemand(np.array(files), _Pixels(folder), (3, SIDE, SIDE), np.float32), labels)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -13,6 +14,11 @@ Read: TypeAlias = Callable[[str, "np.random.Generator | None"], np.ndarray]
 """A file to a sample; with a generator, to one of the sample's variations in training, if it has any."""
 HELD_BYTES = 4 << 30
 """Samples that take no more than this in all are read once and kept."""
+
+
+def readers() -> ThreadPoolExecutor:
+    """As many threads as there are cores."""
+    return ThreadPoolExecutor(os.cpu_count())
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +41,11 @@ class OnDemand:
 
     def load(self, part: slice | np.ndarray, seed: int | None = None) -> np.ndarray:
         """Samples as they are; with a seed, varied for training, each by the seed and its own number alone."""
+        with readers() as pool:
+            return self.begin(pool, part, seed)()
+
+    def begin(self, pool: ThreadPoolExecutor, part: slice | np.ndarray, seed: int | None = None) -> Callable[[], np.ndarray]:
+        """Have threads load samples; what is returned waits for them."""
         numbers = np.arange(len(self))[part]
         loaded: np.ndarray = np.empty((len(numbers), *self.shape), self.dtype)
 
@@ -42,10 +53,14 @@ class OnDemand:
             number = int(numbers[place])
             loaded[place] = self.read(str(self.files[number]), None if seed is None else np.random.default_rng((seed, number)))
 
-        with ThreadPoolExecutor() as pool:
-            for _ in pool.map(fill, range(len(numbers))):
+        filling = pool.map(fill, range(len(numbers)))
+
+        def wait() -> np.ndarray:
+            for _ in filling:
                 pass
-        return loaded
+            return loaded
+
+        return wait
 
     def subset(self, part: np.ndarray) -> OnDemand:
         """Some of the samples, not read yet."""
@@ -64,11 +79,11 @@ def in_batches(images: Images, parts: Iterable[slice | np.ndarray], seed: int | 
     if not isinstance(images, OnDemand):
         yield from (images[part] for part in parts)
         return
-    with ThreadPoolExecutor(1) as reader:
-        coming: Future[np.ndarray] | None = None
+    with readers() as pool:
+        coming: Callable[[], np.ndarray] | None = None
         for part in parts:
-            ready, coming = coming, reader.submit(images.load, part, seed)
+            ready, coming = coming, images.begin(pool, part, seed)
             if ready:
-                yield ready.result()
+                yield ready()
         if coming:
-            yield coming.result()
+            yield coming()
