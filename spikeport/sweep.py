@@ -86,7 +86,7 @@ def plan(config: SweepConfig, where: str) -> list[Planned]:
     names = list(dict.fromkeys(name for choices in fields.values() for choice in choices for name in choice))
     found: dict[TrainConfig, Planned] = {}
     for figure, choice in _combinations(fields, config.grid):
-        label = ", ".join(f"{name}={value}" for name, value in choice.items())
+        label = ", ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in choice.items())
         trained = training_config(config.train, _nested(choice), f"{where}: {label}", config.recipe or None)
         flat = dict(_flat(asdict(trained)))
         same = found.get(trained, Planned(_folder(label), {}, {name: flat.get(name) for name in names}, trained))
