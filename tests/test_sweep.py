@@ -160,7 +160,7 @@ def test_a_training_that_diverges_is_told_and_the_others_go_on(tmp_path, capsys)
     assert main(["sweep", *SMALL, *rates, "--out", str(tmp_path)]) == 1
     assert "diverged in epoch 1" in capsys.readouterr().out
     sweep = read(tmp_path)
-    assert list(sweep.failed) == ["optimizer.learning_rate=1000000000.0"] and "diverged" in (tmp_path / "sweep.html").read_text()
+    assert list(sweep.failed) == ["optimizer.learning_rate=1e+09"] and "diverged" in (tmp_path / "sweep.html").read_text()
     assert [p.settings["optimizer.learning_rate"] for p in sweep.points] == [0.004]
 
 
