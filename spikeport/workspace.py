@@ -91,7 +91,8 @@ class Workspace:
             self.pruning,
             self.verification,
         ]
-        for path in (*made, self.root / "report.html", self.root / "report.json"):
+        pages = [path.with_suffix(".html") for path in (self.tic, self.robustness, self.pruning)]
+        for path in (*made, *pages, self.pruning.with_suffix(".svg"), self.root / "report.html", self.root / "report.json"):
             path.unlink(missing_ok=True)
 
     def remember_data(self, data_dir: Path | None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_data, add_json, add_meaning, emit, progress_bar, table
+from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
 from spikeport.commands.sources import load_foreign
 from spikeport.export.errors import InputError
 from spikeport.export.network import QuantizedNetwork
@@ -30,7 +30,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport quantize`."""
     parser.add_argument("source", type=Path, metavar="SRC", help="a training DIR, or a .nir file")
-    parser.add_argument("--out", type=Path, required=True, metavar="NET.nir")
+    parser.add_argument("--out", type=output_file, required=True, metavar="NET.nir")
     parser.add_argument("--weight-bits", type=int, default=8, metavar="B", help="2 to 8 (default 8)")
     parser.add_argument("--per-channel", action="store_true", help="thresholds and scales per channel, where the target allows it")
     parser.add_argument("--finetune", type=int, default=0, metavar="EPOCHS", help="quantization-aware fine-tuning (training DIR only)")

@@ -14,7 +14,7 @@ from spikeport.analysis.devices import DEVICES
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.numbers import si
 from spikeport.analysis.report import Report
-from spikeport.commands.options import add_json, emit, parse_backends, progress_bar, table
+from spikeport.commands.options import add_json, emit, output_folder, parse_backends, progress_bar, table
 from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.commands.verify import TESTABLE
 from spikeport.config import RunConfig, run_config
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_training(parser)
     add_accelerator(parser)
     parser.add_argument("--config", type=Path, metavar="C.toml", help="settings of every stage; the command line overrules it")
-    parser.add_argument("--out", type=Path, default=Path("runs/run"), metavar="DIR", help="default runs/run")
+    parser.add_argument("--out", type=output_folder, default=Path("runs/run"), metavar="DIR", help="default runs/run")
     parser.add_argument("--weight-bits", type=int, metavar="B", help="2 to 8")
     parser.add_argument("--tolerance", type=float, metavar="P", help="accuracy loss in percentage points that T' may cost")
     parser.add_argument("--device", choices=list(DEVICES))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.analysis.early_exit import exit_steps, margins_over_time
-from spikeport.commands.options import add_json, add_meaning, emit, progress_bar
+from spikeport.commands.options import add_json, add_meaning, emit, output_file, progress_bar
 from spikeport.commands.sources import load_any, load_quantized
 from spikeport.export.errors import InputError
 from spikeport.export.float_simulate import simulate_float
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", type=Path, required=True, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT.npz")
+    parser.add_argument("--out", type=output_file, required=True, metavar="OUT.npz")
     parser.add_argument("--backend", choices=["torch", *BACKENDS], default="engine")
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's, or the input's")
     parser.add_argument("--exit-margin", type=int, metavar="M", help="say when each sample could stop (from spikeport truncate)")

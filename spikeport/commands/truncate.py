@@ -14,7 +14,7 @@ from spikeport.analysis.early_exit import EarlyExit
 from spikeport.analysis.guarantee import Confirmation, Loss
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.truncation import Truncation
-from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
+from spikeport.commands.options import add_data, add_json, emit, output_file, progress_bar, table
 from spikeport.commands.verify import describe as describe_verification
 from spikeport.truncation import LAVA_SAMPLES, truncate_stage
 from spikeport.workspace import Workspace
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport truncate`."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory with network.nir in it")
     parser.add_argument("--tolerance", type=float, default=0.5, metavar="P", help="accuracy loss in percentage points (default 0.5)")
-    parser.add_argument("--out", type=Path, required=True, metavar="truncation.json")
+    parser.add_argument("--out", type=output_file, required=True, metavar="truncation.json")
     parser.add_argument(
         "--lava-samples",
         type=int,
