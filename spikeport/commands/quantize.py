@@ -45,10 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Quantize, write, and show what was chosen."""
-    network = _from_training(arguments) if arguments.source.is_dir() else _from_nir(arguments)
+    of_training = arguments.source.is_dir()
+    network = _from_training(arguments) if of_training else _from_nir(arguments)
     report, notes = network.provenance["quantization"], network.provenance["notes"]
+    unfinished = Workspace(arguments.source).notes() if of_training else ()
     text = f"{_describe(report)}\n{arguments.out}: {report['weight_bits']}-bit weights, T = {network.timesteps}"
-    emit(arguments, report, text, notes)
+    emit(arguments, report, text, (*unfinished, *notes))
     return 0
 
 

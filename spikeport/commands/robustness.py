@@ -65,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
         window=arguments.window,
     )
     head, rows = table_rows(result)
-    emit(arguments, to_json(result), f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}")
+    emit(arguments, to_json(result), f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}", work.notes())
     return 0
 
 

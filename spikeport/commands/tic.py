@@ -56,8 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Estimate and print the curve."""
-    result = _of_file(arguments) if arguments.network.is_file() else _of_directory(arguments)
-    emit(arguments, _with_views(result), f"{_table(result)}\n{describe(result)}")
+    of_file = arguments.network.is_file()
+    result = _of_file(arguments) if of_file else _of_directory(arguments)
+    notes = () if of_file else Workspace(arguments.network).notes()
+    emit(arguments, _with_views(result), f"{_table(result)}\n{describe(result)}", notes)
     return 0
 
 

@@ -46,7 +46,7 @@ def execute(arguments: argparse.Namespace) -> int:
     work = Workspace(arguments.directory)
     data = work.dataset(work.trained(), arguments.data_dir)
     result = truncate_stage(work, data, arguments.out, progress_bar, tolerance=arguments.tolerance, lava_samples=arguments.lava_samples)
-    emit(arguments, to_json(result), describe(result))
+    emit(arguments, to_json(result), describe(result), work.notes())
     return 1 if result.lava and not result.lava.equal else 0
 
 
