@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spikeport.analysis.numbers import counted
 from spikeport.cli import main
 from spikeport.config import run_config
 from spikeport.export.errors import InputError
@@ -148,3 +149,14 @@ def test_weights_are_counted_as_they_are_made(arch):
     module = build(TrainConfig(data="cifar-10", arch=arch), task)
     made = sum(s.weights.weight.numel() for name in module.synapses for s in module.synapses_of(name) if s.weights is not None)
     assert sum(path.weight_count for stage in stages_of(arch, task) for path in stage.incoming) == made
+
+
+@pytest.mark.parametrize("data", ["mnist", "cifar-10", "events", "imagenet"])
+def test_a_data_folder_that_is_a_file(data, tmp_path, capsys):
+    (tmp_path / "x.npy").touch()
+    line = refused(["train", "--data", data, "--data-dir", str(tmp_path / "x.npy"), "--out", str(tmp_path / "out")], capsys)
+    assert f"{tmp_path / 'x.npy'} is a file; give the folder that holds the files of {data}" in line
+
+
+def test_one_is_not_many():
+    assert [counted(number, "spike") for number in (0, 1, 1200)] == ["0 spikes", "1 spike", "1,200 spikes"]

@@ -47,8 +47,8 @@ def test_the_centre_is_what_resizing_and_cropping_gives(tmp_path):
     (tmp_path / "train/a").mkdir(parents=True)
     (tmp_path / "val/a").mkdir(parents=True)
     ramp = np.linspace(0, 255, 400 * 300).reshape(300, 400).astype(np.uint8)
-    for split in ("train", "val"):
-        Image.fromarray(np.stack([ramp, ramp.T.reshape(300, 400), 255 - ramp], -1)).save(tmp_path / split / "a/0.png")
+    for file in ("train/a/0.png", "train/a/1.png", "val/a/0.png"):  # two to train on: one is cut off for validation
+        Image.fromarray(np.stack([ramp, ramp.T.reshape(300, 400), 255 - ramp], -1)).save(tmp_path / file)
     image = Image.open(tmp_path / "val/a/0.png")
     resized = image.resize((round(400 * 256 / 300), 256), Image.Resampling.BILINEAR)
     left, upper = (resized.width - 224) // 2, (256 - 224) // 2
@@ -113,6 +113,9 @@ def test_through_the_command(tmp_path):
 def test_damaged_and_missing_images(tmp_path):
     with pytest.raises(InputError, match="--data-dir"):
         load("imagenet")
+    (tmp_path / "half/train").mkdir(parents=True)
+    with pytest.raises(InputError, match=f"no folder val in {tmp_path / 'half'}"):
+        load("imagenet", tmp_path / "half")
     write_images(tmp_path, 3)
     (tmp_path / "val/n02/1.JPEG").write_bytes(b"no image")
     data = load("imagenet", tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -204,6 +204,21 @@ def _toml_value(value: bool | int | float | str) -> str:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     return repr(value)
+
+
+def difference(kept: TrainConfig, asked: TrainConfig) -> str:
+    """The first field that differs, in words; "" where none does."""
+    there, here = (dict(flat(asdict(config))) for config in (kept, asked))
+    return next((f"{name} is {there[name]!r} there, {here[name]!r} here" for name in here if there.get(name) != here[name]), "")
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """What lies at the ends of nested tables, by dotted name."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from flat(item, f"{name}.{key}".strip("."))
+    else:
+        yield name, value
 
 
 def parse_table(kind: type[T], table: dict[str, Any], where: str, *, hints: Mapping[str, type] | None = None, **made: Any) -> T:

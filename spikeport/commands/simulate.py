@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.analysis.early_exit import exit_steps, margins_over_time
+from spikeport.analysis.numbers import counted
 from spikeport.commands.options import add_json, add_meaning, emit, output_file, progress_bar
 from spikeport.commands.sources import load_any, load_quantized
 from spikeport.export.errors import InputError
@@ -56,7 +57,7 @@ def execute(arguments: argparse.Namespace) -> int:
         summary = _run_float(arguments)
     else:
         summary = _run_integer(arguments)
-    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {summary['spikes']} spikes"]
+    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {counted(summary['spikes'], 'spike')}"]
     if "exit" in summary:
         lines.append(f"early exit: {summary['exit']['mean_steps']:.2f} of {summary['shape'][1]} timesteps on average")
     lost = {name: count for name, count in summary.get("overflows", {}).items() if count}

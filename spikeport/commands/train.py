@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spikeport.analysis.numbers import counted
 from spikeport.commands.options import add_json, emit, output_folder
 from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.config import run_config
@@ -58,6 +59,8 @@ def execute(arguments: argparse.Namespace) -> int:
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}
     best = result["test_accuracy"][-1]
     emit(
-        arguments, result, f"{arguments.out}: test accuracy {best:.2%} after {config.timesteps} timesteps, best of epoch {result['epoch']}"
+        arguments,
+        result,
+        f"{arguments.out}: test accuracy {best:.2%} after {counted(config.timesteps, 'timestep')}, best of epoch {result['epoch']}",
     )
     return 0

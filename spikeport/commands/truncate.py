@@ -13,6 +13,7 @@ from pathlib import Path
 from spikeport.analysis.early_exit import EarlyExit
 from spikeport.analysis.guarantee import Confirmation, Loss
 from spikeport.analysis.jsonable import to_json
+from spikeport.analysis.numbers import counted
 from spikeport.analysis.truncation import Truncation
 from spikeport.commands.options import add_data, add_json, emit, output_file, progress_bar, table
 from spikeport.commands.verify import describe as describe_verification
@@ -55,7 +56,9 @@ def describe(result: Truncation) -> str:
     rows = [(s.timesteps, f"{s.accuracy:.2%}", _limits(s.losses.full), _limits(s.losses.floating), s.verdict) for s in result.steps]
     limits = f"{result.confidence:.0%} limits"
     head = ("T'", "validation", f"loss against T ({limits})", f"loss against float ({limits})", "loss below tolerance")
-    claim = f"tolerance {result.tolerance:g} points, {result.samples} validation samples" + ("" if result.shown else "; nothing was shown")
+    claim = f"tolerance {result.tolerance:g} points, {counted(result.samples, 'validation sample')}" + (
+        "" if result.shown else "; nothing was shown"
+    )
     lines = [table(rows, head), f"T' = {result.chosen} of {result.timesteps} ({claim})"]
     if result.proposal:
         lines.append(f"Fisher information proposes T' = {result.proposal}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spikeport.analysis.numbers import counted
 from spikeport.commands.options import add_json, emit, output_file, parse_backends, progress_bar
 from spikeport.commands.sources import load_quantized
 from spikeport.export.files import write_json
@@ -54,8 +55,9 @@ def execute(arguments: argparse.Namespace) -> int:
 def describe(result: Verification) -> str:
     """The stamp in words."""
     lines = [
-        f"{name}: {count or 'no'} difference{'s' * (count != 1)} in {result.compared} neuron-steps "
-        f"({result.spikes} spikes) and {result.outputs} outputs of {result.samples} samples x {result.timesteps} timesteps"
+        f"{name}: {counted(count, 'difference') if count else 'no differences'} in {counted(result.compared, 'neuron-step')} "
+        f"({counted(result.spikes, 'spike')}) and {counted(result.outputs, 'output')} of {counted(result.samples, 'sample')} "
+        f"x {counted(result.timesteps, 'timestep')}"
         for name, count in result.differences.items()
     ]
     return "\n".join([*lines, *([str(result.first)] if result.first else [])])
