@@ -32,6 +32,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`counted(1, "spike") == "1 spike"`, `counted(1200, "spike") == "1,200 spikes"`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(fraction: float, places: int = 2) -> str:
     """`percent(0.9823) == "98.23 %"`."""
     return f"{100 * fraction:.{places}f} %"

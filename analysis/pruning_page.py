@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spikeport.analysis.charts import Frame, axes, chart, padded, series, series_key
 from spikeport.analysis.markup import Child, Node, el
-from spikeport.analysis.numbers import percent
+from spikeport.analysis.numbers import counted, percent
 from spikeport.analysis.page import data_table, page, section
 from spikeport.analysis.pruning import Pruning
 
@@ -34,8 +34,8 @@ def lead(result: Pruning) -> str:
     """What was done and what it saved, in words."""
     where = "in the whole network" if result.scope == "global" else "in every layer"
     return (
-        f"{100 * result.fraction:g} % of the weights {where}, those of least size, pruned in each of {result.planned} cycles, the others "
-        f"retrained from where they were for {result.epochs} epochs with {result.retraining_timesteps} of {result.timesteps} timesteps "
+        f"{100 * result.fraction:g} % of the weights {where}, those of least size, pruned in each of {counted(result.planned, 'cycle')}, the others "
+        f"retrained from where they were for {counted(result.epochs, 'epoch')} with {result.retraining_timesteps} of {result.timesteps} timesteps "
         f"({result.chosen_by}); accuracy is that of all {result.timesteps}. Against retraining with {result.timesteps}, "
         f"{percent(result.saved, 1)} of all training in sample-timesteps saved; retraining took "
         f"{sum(c.seconds for c in result.cycles):,.0f} s, the first training {result.before.seconds:,.0f} s, validation included. Seed {result.seed}."

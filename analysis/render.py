@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spikeport.analysis import sections
 from spikeport.analysis.markup import Child, Node, el
-from spikeport.analysis.numbers import percent, points, si
+from spikeport.analysis.numbers import counted, percent, points, si
 from spikeport.analysis.page import page
 from spikeport.analysis.report import Report
 from spikeport.export.files import write_text
@@ -36,8 +36,8 @@ def _stamp(verification: Verification | None) -> Node:
         " = ".join(("reference", *verification.backends)) if verification.equal else "reference against " + ", ".join(verification.backends)
     )
     compared = (
-        f"{verification.compared:,} neuron-steps with {verification.spikes:,} spikes and {verification.outputs:,} readout values, "
-        f"{verification.samples:,} samples, {verification.timesteps} timesteps"
+        f"{verification.compared:,} neuron-steps with {counted(verification.spikes, 'spike')} and {verification.outputs:,} readout values, "
+        f"{counted(verification.samples, 'sample')}, {counted(verification.timesteps, 'timestep')}"
     )
     if verification.equal:
         return _stamp_box("equal", "0", f"in {compared}", backends)
@@ -70,7 +70,7 @@ def _facts(report: Report) -> list[Node]:
     facts = [_fact("Timesteps", f"{full} → {chosen}" if chosen < full else f"{full}", _how_chosen(report))]
     if curve and accuracy is not None:
         against = f"{percent(whole)} at T = {full}; " if whole is not None and chosen < full else ""
-        facts.insert(0, _fact("Accuracy", percent(accuracy), f"{against}{curve.stage}, {curve.samples:,} {curve.split} samples"))
+        facts.insert(0, _fact("Accuracy", percent(accuracy), f"{against}{curve.stage}, {counted(curve.samples, f'{curve.split} sample')}"))
     if cost:
         energy, latency, at = cost.dynamic, cost.latency, min(chosen, cost.timesteps) - 1
         facts.append(

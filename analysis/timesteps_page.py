@@ -6,7 +6,7 @@ from spikeport.analysis.exit_figures import exit_figure, exit_histogram
 from spikeport.analysis.fisher_figures import fisher_figure
 from spikeport.analysis.guarantee import Confirmation, Loss
 from spikeport.analysis.markup import Child, Node, el
-from spikeport.analysis.numbers import percent, points, si
+from spikeport.analysis.numbers import counted, percent, points, si
 from spikeport.analysis.page import data_table, section
 from spikeport.analysis.report import Report
 from spikeport.analysis.truncation import Truncation
@@ -44,7 +44,7 @@ def _decision(truncation: Truncation) -> Node:
 
 def _statement(truncation: Truncation) -> str:
     proposal = f" Fisher information proposed {truncation.proposal}." if truncation.proposal else ""
-    data = f"({truncation.samples:,} validation samples; {truncation.method})"
+    data = f"({counted(truncation.samples, 'validation sample')}; {truncation.method})"
     if not truncation.shown:
         return (
             f"No number of timesteps was shown to lose less than {points(truncation.tolerance)} against the float network {data}.{proposal}"
@@ -65,7 +65,7 @@ def limits(loss: Loss) -> str:
 def confirmed(test: Confirmation, tolerance: float) -> str:
     """What the test data says about a choice."""
     return (
-        f"On {test.samples:,} test samples: {percent(test.accuracy_chosen)}, against {percent(test.accuracy_full)} at T and "
+        f"On {counted(test.samples, 'test sample')}: {percent(test.accuracy_chosen)}, against {percent(test.accuracy_full)} at T and "
         f"{percent(test.accuracy_floating)} in float; losses {limits(test.losses.full)} and {limits(test.losses.floating)} points. "
         f"The test data {test.verdict(tolerance)}."
     )
@@ -77,8 +77,8 @@ def _lava(truncation: Truncation) -> str:
         return f"Not confirmed in Lava: {truncation.lava_absent}."
     outcome = "equal spike for spike" if found.equal else f"DIFFERENT: {found.first}"
     return (
-        f"In real Lava at T' = {found.timesteps}: {outcome} in {found.compared:,} neuron-steps ({found.spikes:,} spikes) and "
-        f"{found.outputs:,} readout values of {found.samples:,} test samples."
+        f"In real Lava at T' = {found.timesteps}: {outcome} in {found.compared:,} neuron-steps ({counted(found.spikes, 'spike')}) and "
+        f"{found.outputs:,} readout values of {counted(found.samples, 'test sample')}."
     )
 
 

@@ -26,7 +26,7 @@ from spikeport.analysis.guarantee import (
     losses,
     provable,
 )
-from spikeport.analysis.numbers import points
+from spikeport.analysis.numbers import counted, points
 from spikeport.hw.verify import Verification
 
 
@@ -77,7 +77,7 @@ class Truncation:
         """Why nothing was shown, or nothing could be cut because data is too little."""
         if self.provable > self.tolerance and self.chosen == self.timesteps:
             return (
-                f"{self.samples} validation samples cannot show a loss below {self.provable:.2f} points; "
+                f"{counted(self.samples, 'validation sample')} cannot show a loss below {self.provable:.2f} points; "
                 f"give more samples or a tolerance above that (it is {self.tolerance:g})"
             )
         if not self.shown:

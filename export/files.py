@@ -13,13 +13,41 @@ from typing import Any
 from spikeport.export.errors import InputError
 
 
+def check_file(path: Path) -> None:
+    """Refuse a place where no file can be written.
+
+    Raises:
+        InputError: a folder, or a place below a file or in a folder that is closed to us.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a directory; name a file")
+    check_folder(path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a place where no folder is, nor one can be made and written to.
+
+    Raises:
+        InputError: it is, or lies below, a file or a folder that is closed to us.
+    """
+    try:
+        nearest = next(place for place in (path, *path.parents) if place.exists())
+    except OSError as error:
+        raise InputError(f"cannot write to {path} ({error.strerror}); choose another place") from None
+    if not nearest.is_dir():
+        raise InputError(f"cannot write to {path}: {nearest} is a file, not a directory; choose another place")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to {path}: no permission to write in {nearest}; choose another place")
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same directory; rename it to `path` on success, remove it on any error.
 
     Raises:
-        InputError: the directory cannot be made or written to.
+        InputError: `path` is a directory, or its own cannot be made or written to.
     """
+    check_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)

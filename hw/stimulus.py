@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -95,10 +96,16 @@ def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool, f
 
 
 def load_input(path: Path) -> np.ndarray:
-    """Read an `.npy` array without ever unpickling."""
+    """Read an `.npy` array, samples first, without ever unpickling."""
     try:
-        return np.load(path, allow_pickle=False)
+        with path.open("rb") as file:  # np.load itself leaves a damaged archive open
+            array = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"input file {path} does not exist") from None
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
         raise InputError(f"{path} is no plain .npy array ({str(error).splitlines()[0]}); save one with numpy.save") from None
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} is an archive of arrays (.npz), where one array is expected; save it with numpy.save")
+    if not array.ndim:
+        raise InputError(f"{path} holds a single number; expected an array whose first axis counts samples")
+    return array

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import NoReturn
 
@@ -60,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     name = arguments[0]
-    module = import_module(f"spikeport.commands.{name}")
+    with _ends_at_once(name):
+        module = import_module(f"spikeport.commands.{name}")
     command = Parser(
         prog=f"spikeport {name}",
         description=module.__doc__,
@@ -82,5 +86,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has enough; the flush at exit must not complain
         return 0
     except KeyboardInterrupt:
-        print(f"spikeport {name}: interrupted", file=sys.stderr)
-        return 130
+        return _interrupted(name)
+
+
+def _interrupted(name: str) -> int:
+    print(f"spikeport {name}: interrupted", file=sys.stderr, flush=True)
+    return 130
+
+
+@contextmanager
+def _ends_at_once(name: str) -> Iterator[None]:
+    """Ctrl-C inside ends the process: torch and others, still loading, turn the exception into crashes; nothing is half-written yet."""
+    usual = signal.getsignal(signal.SIGINT)
+    if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield  # somebody else decides what Ctrl-C does
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_interrupted(name)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)

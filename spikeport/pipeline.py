@@ -170,7 +170,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         seeds={"seed": seed},
         versions=installed_versions(),
         configuration=configuration or {"train": to_json(trained.config)},
-        warnings=_warnings(network, found),
+        warnings=(*work.notes(), *_warnings(network, found)),
     )
     write_report(report, work.root / "report.json")
     write_page(report, work.root / "report.html")
@@ -185,7 +185,9 @@ def _verification(work: Workspace) -> tuple[Verification | None, list[AccuracyCu
 
 
 def _float_curves(metrics, data: Dataset) -> list[AccuracyCurve]:
-    return [AccuracyCurve("float", s, len(split_of(data, s)), tuple(metrics[f"{s}_accuracy"])) for s in ("validation", "test")]
+    """A training that has not ended has not looked at test data."""
+    splits: tuple[SplitName, ...] = ("validation", "test")
+    return [AccuracyCurve("float", s, len(split_of(data, s)), tuple(metrics[key])) for s in splits if (key := f"{s}_accuracy") in metrics]
 
 
 def _quantized_curves(network: QuantizedNetwork, found: dict[SplitName, SpikeRecord], data: Dataset) -> list[AccuracyCurve]:

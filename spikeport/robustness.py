@@ -18,6 +18,7 @@ from spikeport.analysis.truncation import Truncation
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json, write_text
 from spikeport.export.nir_file import read_nir
+from spikeport.export.seed import check_seed
 from spikeport.hw.record import correct_over_time
 from spikeport.hw.simulate import backend
 from spikeport.hw.stimulus import encode
@@ -54,11 +55,12 @@ def robustness_stage(
     A deficit replaces the image by its perturbed version, the same at all timesteps of the window; training is on clean data.
 
     Raises:
-        InputError: recordings of events, which have no pixels; fewer than 1 sample; a window longer than T.
+        InputError: recordings of events, which have no pixels; fewer than 1 sample; a window longer than T; a seed out of range.
     """
     trained, part = work.trained(), data.test[: max(samples, 0)]
     timesteps = trained.config.timesteps
     window = min(WINDOW, timesteps) if window is None else window
+    check_seed(seed)
     _check(data, part, window, timesteps)
     runs = _runs(work, trained, part)
     perturbed = {name: _perturbed(name, trained, part, strengths, seed, bar) for name in PERTURBATIONS}

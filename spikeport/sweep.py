@@ -24,7 +24,7 @@ from spikeport.pipeline import Bar, quantize_stage, tic_stage
 from spikeport.robustness import robustness_stage
 from spikeport.tic import TicConfig, kept_tic, recorder
 from spikeport.train.checkpoint import CONFIG, METRICS
-from spikeport.train.config import TrainConfig, read_config
+from spikeport.train.config import TrainConfig, difference, flat, read_config
 from spikeport.train.data import Dataset, load
 from spikeport.train.resume import epochs_done
 from spikeport.train.trainer import DivergedError, train
@@ -88,20 +88,20 @@ def plan(config: SweepConfig, where: str) -> list[Planned]:
     for figure, choice in _combinations(fields, config.grid):
         label = ", ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in choice.items())
         trained = training_config(config.train, _nested(choice), f"{where}: {label}", config.recipe or None)
-        flat = dict(_flat(asdict(trained)))
-        same = found.get(trained, Planned(_folder(label), {}, {name: flat.get(name) for name in names}, trained))
+        values = dict(flat(asdict(trained)))
+        same = found.get(trained, Planned(_folder(label), {}, {name: values.get(name) for name in names}, trained))
         found[trained] = replace(same, labels={**same.labels, figure: label})
     return list(found.values())
 
 
 def _choices(vary: Mapping[str, Any], where: str) -> dict[str, list[Choice]]:
-    fields = dict(_flat(vary))
+    fields = dict(flat(vary))
     if not fields:
         raise InputError(f"{where}: nothing to vary; give lists of values, such as --vary timesteps=4,6,8")
     for name, values in fields.items():
         if not isinstance(values, list) or not values:
             raise InputError(f"{where}: vary {name} must be a list of values, got {values!r}")
-    return {name: [dict(_flat(value, name)) for value in values] for name, values in fields.items()}
+    return {name: [dict(flat(value, name)) for value in values] for name, values in fields.items()}
 
 
 def _combinations(fields: Mapping[str, list[Choice]], grid: bool) -> Iterator[tuple[str, Choice]]:
@@ -112,15 +112,6 @@ def _combinations(fields: Mapping[str, list[Choice]], grid: bool) -> Iterator[tu
     else:
         for name, choices in fields.items():
             yield from ((name, choice) for choice in choices)
-
-
-def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """What lies at the ends of nested tables, by dotted name."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _flat(item, f"{name}.{key}".strip("."))
-    else:
-        yield name, value
 
 
 def _nested(choice: Choice) -> dict[str, Any]:
@@ -160,8 +151,8 @@ def run_sweep(
     """
     for point in points:
         kept = out / point.name
-        if (kept / CONFIG).is_file() and read_config(kept / CONFIG) != point.config:
-            raise InputError(f"{kept} holds a training with other settings; choose another --out")
+        if (kept / CONFIG).is_file() and (found := difference(read_config(kept / CONFIG), point.config)):
+            raise InputError(f"{kept} holds a training with other settings ({found}); choose another --out")
         ended = (kept / METRICS).is_file() and "test_accuracy" in read_json(kept / METRICS)
         _history(Workspace(kept), point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)

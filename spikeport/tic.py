@@ -24,6 +24,7 @@ from spikeport.export.float_layers import SpikeFunction
 from spikeport.export.float_run import FloatModule
 from spikeport.export.float_simulate import physical_input
 from spikeport.export.network import FloatNetwork
+from spikeport.export.seed import check_seed
 from spikeport.train.batches import network_input
 from spikeport.train.data import Split
 from spikeport.train.network import SpikingNetwork
@@ -56,6 +57,7 @@ class TicConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name} of Fisher information is {value}; it must be at least 1")
+        check_seed(self.seed)
 
 
 def of_trained(module: SpikingNetwork, data: Split, config: TicConfig, progress: Progress | None = None) -> FisherResult:

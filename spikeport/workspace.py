@@ -7,9 +7,11 @@ from pathlib import Path
 
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json, write_json
-from spikeport.train.checkpoint import Trained, load
+from spikeport.train.checkpoint import CONFIG, Trained, load
+from spikeport.train.config import read_config
 from spikeport.train.data import Dataset
 from spikeport.train.data import load as load_data
+from spikeport.train.resume import epochs_done
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ class Workspace:
             raise InputError(f"{self.root} is no directory; make one with: spikeport train --out {self.root}")
         return load(self.root)
 
+    def notes(self) -> tuple[str, ...]:
+        """What to know before believing what follows from the network: that its training has not ended."""
+        done = epochs_done(self.root)
+        if not done:
+            return ()
+        again = f"spikeport train --resume --out {self.root}, and the settings it began with"
+        return (f"training unfinished: {done} of {read_config(self.root / CONFIG).epochs} epochs; go on with: {again}",)
+
     def forget_stages(self) -> None:
         """Delete what later stages made of a network that is about to be replaced."""
         made = [
@@ -91,7 +101,8 @@ class Workspace:
             self.pruning,
             self.verification,
         ]
-        for path in (*made, self.root / "report.html", self.root / "report.json"):
+        pages = [path.with_suffix(".html") for path in (self.tic, self.robustness, self.pruning)]
+        for path in (*made, *pages, self.pruning.with_suffix(".svg"), self.root / "report.html", self.root / "report.json"):
             path.unlink(missing_ok=True)
 
     def remember_data(self, data_dir: Path | None) -> None:

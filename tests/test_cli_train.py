@@ -43,6 +43,20 @@ def test_a_reader_that_has_enough_is_no_error():
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
 
 
+def test_ctrl_c_while_modules_load_is_told_in_one_line(tmp_path):
+    """The interrupt comes from within the import of torch, where an exception would be a traceback or a crash of C++."""
+    shell = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from spikeport.cli import main
+sys.exit(main(["train", "--out", "out"]))
+"""
+    (tmp_path / "torch.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise ImportError('initialization failed')")
+    done = subprocess.run([sys.executable, "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "spikeport train: interrupted\n")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_missing_gpu_is_told_before_anything_is_removed(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     (tmp_path / "network.nir").touch()

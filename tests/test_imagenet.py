@@ -112,6 +112,9 @@ def test_through_the_command(tmp_path):
 def test_damaged_and_missing_images(tmp_path):
     with pytest.raises(InputError, match="--data-dir"):
         load("imagenet")
+    (tmp_path / "half/train").mkdir(parents=True)
+    with pytest.raises(InputError, match=f"no folder val in {tmp_path / 'half'}"):
+        load("imagenet", tmp_path / "half")
     write_images(tmp_path, 3)
     (tmp_path / "val/n02/1.JPEG").write_bytes(b"no image")
     data = load("imagenet", tmp_path)

@@ -10,7 +10,9 @@ from safetensors.torch import load_file
 
 from spikeport.export.errors import InputError
 from spikeport.export.float_run import FloatModule
-from spikeport.train import checkpoint, data, trainer
+from spikeport.train import checkpoint, data, resume, trainer
+from spikeport.train import config as config_module
+from spikeport.train.build import build
 from spikeport.train.config import OptimizerConfig, TrainConfig, recipe
 from spikeport.train.evaluation import evaluate
 from spikeport.train.methods import METHODS
@@ -123,8 +125,25 @@ def test_resuming_a_finished_run_returns_it(finished, dataset):
 
 
 def test_resuming_another_configuration_is_refused(finished, dataset):
-    with pytest.raises(InputError, match="another configuration"):
+    with pytest.raises(InputError, match=r"another configuration \(epochs is 5 there, 9 here\)"):
         trainer.train(replace(CONFIG, epochs=9), dataset, finished[0], resume=True, progress=False)
+    other = replace(CONFIG, optimizer=replace(CONFIG.optimizer, learning_rate=0.5))
+    with pytest.raises(InputError, match=r"\(optimizer.learning_rate is 0.02 there, 0.5 here\)"):
+        trainer.train(other, dataset, finished[0], resume=True, progress=False)
+
+
+@pytest.mark.parametrize("method", ["tssl-bp", "dsr", "noise"])
+def test_another_method_is_the_first_difference(method):
+    """Its neurons have fields that the other's lack, which must not matter."""
+    assert config_module.difference(recipe("digits"), recipe("digits", method=method)) == f"method is 'stbp' there, '{method}' here"
+    assert not config_module.difference(recipe("digits"), recipe("digits"))
+
+
+def test_a_state_of_another_network_names_the_tensor(dataset, finished, tmp_path):
+    module, other = (build(replace(CONFIG, arch=arch), dataset.task) for arch in (CONFIG.arch, "6C3-P2"))
+    resume.save_state(tmp_path, other, CONFIG.optimizer.build(other.parameters()), {"history": [], "best": {}})
+    with pytest.raises(InputError, match=r"dense1.0.weights.weight is absent in the file, \(24, 96\) in the network"):
+        resume.load_state(tmp_path, module, CONFIG.optimizer.build(module.parameters()))
 
 
 def test_configuration_for_other_data_is_refused(dataset, tmp_path):
@@ -146,8 +165,11 @@ def test_checkpoint_round_trip(finished, dataset, tmp_path):
     ("damage", "said"),
     [
         (lambda out: (out / "model.safetensors").unlink(), "holds no model.safetensors"),
-        (lambda out: (out / "model.safetensors").write_bytes(b"junk"), "does not fit its config.toml or is damaged"),
-        (lambda out: (out / "config.toml").write_text('arch = "7C3-P2-24"'), "does not fit its config.toml"),
+        (lambda out: (out / "model.safetensors").write_bytes(b"junk"), "model.safetensors is damaged"),
+        (
+            lambda out: (out / "config.toml").write_text('arch = "7C3-P2-24"'),
+            r"conv1.0.weights.weight is \(6, 1, 3, 3\) in the file, \(7, 1, 3, 3\) in the network",
+        ),
         (lambda out: (out / "train.json").write_text("{}"), "lacks the task"),
         (lambda out: (out / "train.json").unlink(), "does not exist"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from spikeport.export.errors import InputError
 from spikeport.train.architecture import SHRINKING, parse
 from spikeport.train.config import TrainConfig
 from spikeport.train.data import Task
@@ -11,6 +12,9 @@ from spikeport.train.network import SpikingNetwork
 from spikeport.train.residual import residual
 from spikeport.train.residual_plans import RESIDUAL
 from spikeport.train.topology import Stage, chain
+
+WEIGHTS_MAX = 1 << 31
+"""8 GiB in float32, and 32 with gradients and Adam's moments; a Loihi 2 has some hundred million synapses."""
 
 
 def build(config: TrainConfig, task: Task) -> SpikingNetwork:
@@ -41,8 +45,10 @@ def stages_of(arch: str, task: Task) -> tuple[Stage, ...]:
     """The stages of a named network or one in the papers' notation.
 
     Raises:
-        InputError: not understood, or it does not fit the task.
+        InputError: not understood, it does not fit the task, or it has more than `WEIGHTS_MAX` weights.
     """
-    if arch in RESIDUAL:
-        return residual(RESIDUAL[arch], task)
-    return chain(parse(arch), task, shrinking=arch in SHRINKING)
+    stages = residual(RESIDUAL[arch], task) if arch in RESIDUAL else chain(parse(arch), task, shrinking=arch in SHRINKING)
+    weights = sum(path.weight_count for stage in stages for path in stage.incoming)
+    if weights > WEIGHTS_MAX:
+        raise InputError(f"architecture {arch!r} has {weights:,} weights; at most {WEIGHTS_MAX:,}, so take smaller layers or pool earlier")
+    return stages

@@ -62,9 +62,21 @@ def load_weights(module: torch.nn.Module, path: Path) -> None:
         InputError: a damaged file, or names and shapes that do not fit the module.
     """
     try:
-        module.load_state_dict(load_file(path))
-    except (SafetensorError, OSError, RuntimeError) as error:
-        raise InputError(f"{path} does not fit its {CONFIG} or is damaged ({str(error).splitlines()[0]})") from None
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}); train again") from None
+    if found := misfit(tensors, module.state_dict()):
+        raise InputError(f"{path} does not fit its {CONFIG}: {found}; put back the {CONFIG} it was trained with, or train again")
+    module.load_state_dict(tensors)
+
+
+def misfit(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
+    """The first tensor that is missing, too much or of another shape, in words; "" where all fit."""
+    for name in {**expected, **tensors}:
+        found, wanted = (str(tuple(given[name].shape)) if name in given else "absent" for given in (tensors, expected))
+        if found != wanted:
+            return f"{name} is {found} in the file, {wanted} in the network"
+    return ""
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from spikeport.export.errors import InputError
 from spikeport.export.files import write_text
+from spikeport.export.seed import check_seed
 from spikeport.train.event_bins import EventBins
 from spikeport.train.methods import LOSSES, METHODS
 from spikeport.train.neurons.base import NeuronConfig
@@ -21,6 +22,8 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+THREADS_MAX = 1024
+"""About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,9 @@ class TrainConfig:
         for name in ("shift", "threads", "tdbn_alpha"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        if self.threads > THREADS_MAX:
+            raise InputError(f"threads is {self.threads}; at most {THREADS_MAX}, or 0 for torch's own choice")
+        check_seed(self.seed)
         self._check_layers()
 
     def _check_layers(self) -> None:
@@ -168,7 +174,7 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # tomllib.TOMLDecodeError, or an integer of thousands of digits
         raise InputError(f"{where} cannot be read as TOML ({error})") from None
 
 
@@ -198,6 +204,21 @@ def _toml_value(value: bool | int | float | str) -> str:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     return repr(value)
+
+
+def difference(kept: TrainConfig, asked: TrainConfig) -> str:
+    """The first field that differs, in words; "" where none does."""
+    there, here = (dict(flat(asdict(config))) for config in (kept, asked))
+    return next((f"{name} is {there[name]!r} there, {here[name]!r} here" for name in here if there.get(name) != here[name]), "")
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """What lies at the ends of nested tables, by dotted name."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from flat(item, f"{name}.{key}".strip("."))
+    else:
+        yield name, value
 
 
 def parse_table(kind: type[T], table: dict[str, Any], where: str, *, hints: Mapping[str, type] | None = None, **made: Any) -> T:

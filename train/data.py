@@ -30,6 +30,8 @@ def load(name: str, data_dir: Path | None = None, seed: int = 0, timesteps: int 
     """
     if name not in DATASETS:
         raise InputError(f"data set {name!r} is unknown; choose one of {', '.join(DATASETS)}")
+    if data_dir is not None and data_dir.is_file():
+        raise InputError(f"--data-dir {data_dir} is a file; give the folder that holds the files of {name}")
     return DATASETS[name](name, data_dir, seed, timesteps, bins or EventBins())
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from spikeport.export.errors import InputError
 from spikeport.train.on_demand import Images, OnDemand
 
 
@@ -73,12 +74,18 @@ class Dataset:
     test: Split
     source: str
 
+    def __post_init__(self) -> None:
+        if not all(map(len, (self.train, self.validation, self.test))):
+            counts = f"{len(self.train)} for training, {len(self.validation)} for validation and {len(self.test)} for testing"
+            raise InputError(f"{self.task.name}: too few samples, {counts}; each needs at least 1, give more")
+
 
 def cut(split: Split, size: int, seed: int) -> tuple[Split, Split]:
-    """Two disjoint parts in their original order, the second with `size` samples and the classes in proportion.
+    """Two disjoint parts in their original order, the second with `size` samples, if there are as many, and the classes in proportion.
 
     Shuffled, then sorted by class, then every n-th: exact for any size, where a class may be missing from a small part.
     """
+    size = min(size, len(split))
     shuffled = np.random.default_rng(seed).permutation(len(split))
     by_class = shuffled[np.argsort(split.labels[shuffled], kind="stable")]
     chosen = np.zeros(len(split), bool)

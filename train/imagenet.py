@@ -31,7 +31,9 @@ def imagenet(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: 
         if (root / "train").is_dir() and (root / "val").is_dir():
             break
     else:
-        raise InputError(f"{name} cannot be downloaded; pass --data-dir with the folder that holds train/CLASS/*.JPEG and val/CLASS/*.JPEG")
+        missing = " and ".join(part for part in ("train", "val") if not (root / part).is_dir()) if data_dir else ""
+        reason = f"no folder {missing} in {root}" if missing else "it cannot be downloaded"
+        raise InputError(f"{name}: {reason}; pass --data-dir with the folder that holds train/CLASS/*.JPEG and val/CLASS/*.JPEG")
     folders = [root / part for part in ("train", "val")]
     classes, found = labelled_files(folders, SUFFIXES)
     official, test = (_split(folder, *files) for folder, files in zip(folders, found))

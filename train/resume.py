@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from spikeport.export.errors import InputError
-from spikeport.train.checkpoint import save_tensors
+from spikeport.train.checkpoint import misfit, save_tensors
 
 STATE = "state.safetensors"
 
@@ -45,7 +45,7 @@ def _progress(path: Path) -> dict[str, Any]:
         raise _unusable(path, error) from None
 
 
-def _unusable(path: Path, error: Exception) -> InputError:
+def _unusable(path: Path, error: Exception | str) -> InputError:
     return InputError(f"{path} cannot be resumed from ({str(error).splitlines()[0]}); start again without --resume")
 
 
@@ -60,9 +60,12 @@ def load_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
     try:
         with safe_open(path, "pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-        module.load_state_dict({name[6:]: t for name, t in tensors.items() if name.startswith("model/")})
-    except (SafetensorError, OSError, RuntimeError) as error:
+    except (SafetensorError, OSError) as error:
         raise _unusable(path, error) from None
+    weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model/")}
+    if found := misfit(weights, module.state_dict()):
+        raise _unusable(path, found)
+    module.load_state_dict(weights)
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):

@@ -7,6 +7,7 @@ currents without neurons, read by others through a `Skip`; in the lowered networ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, TypeAlias
 
 from spikeport.export.errors import InputError
@@ -35,6 +36,13 @@ class Path:
     def pooled_shape(self) -> Shape:
         """Shape that the weights see."""
         return _pooled(self.shape, self.pool) if self.pool > 1 else self.shape
+
+    @property
+    def weight_count(self) -> int:
+        """Number of weights, without a bias."""
+        if isinstance(self.layer, DenseLayer):
+            return prod(self.pooled_shape) * self.layer.features
+        return self.pooled_shape[0] * self.layer.channels * self.layer.kernel**2 if isinstance(self.layer, ConvLayer) else 0
 
     @property
     def output_shape(self) -> Shape:

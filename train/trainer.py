@@ -16,8 +16,8 @@ from spikeport.export.progress import progress_bar
 from spikeport.train.accelerator import accelerator, sent
 from spikeport.train.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.build import build
-from spikeport.train.checkpoint import CONFIG, METRICS, Trained, load, save
-from spikeport.train.config import TrainConfig, read_config, write_config
+from spikeport.train.checkpoint import CONFIG, METRICS, MODEL, Trained, load, save
+from spikeport.train.config import TrainConfig, difference, read_config, write_config
 from spikeport.train.data import Dataset
 from spikeport.train.deployment import prepare_for_deployment
 from spikeport.train.evaluation import evaluate
@@ -94,6 +94,9 @@ def train(
     run = _start(config, dataset, device, retraining)
     if resume and (out / STATE).is_file():
         _continue(run, out)
+    else:
+        for old in (MODEL, METRICS, STATE):  # of a training before, which --resume would take for this one's
+            (out / old).unlink(missing_ok=True)
     write_config(out / CONFIG, config)
     with torch.random.fork_rng(), operator_threads(config.threads), _log(out, len(run.history)) as log:
         _epochs(run, out, log, progress, on_epoch)
@@ -121,8 +124,8 @@ def _start(config: TrainConfig, dataset: Dataset, device: str, retraining: Retra
 
 def _finished(config: TrainConfig, out: Path) -> bool:
     """Whether `out` holds the finished run of this configuration; refuses one of another."""
-    if (out / CONFIG).is_file() and read_config(out / CONFIG) != config:
-        raise InputError(f"{out} holds a run of another configuration; choose another folder, or delete that one")
+    if (out / CONFIG).is_file() and (found := difference(read_config(out / CONFIG), config)):
+        raise InputError(f"{out} holds a run of another configuration ({found}); choose another folder, or delete that one")
     return (out / METRICS).is_file() and not (out / STATE).is_file() and "test_accuracy" in load(out).metrics
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_json, emit
+from spikeport.commands.options import add_json, emit, output_file
 from spikeport.commands.sources import load_quantized
 from spikeport.export.onnx_graph import write_onnx
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport export`."""
     parser.add_argument("network", type=Path, metavar="NET.nir")
     parser.add_argument("--to", choices=["onnx"], required=True)
-    parser.add_argument("--out", type=Path, required=True, metavar="NET.onnx")
+    parser.add_argument("--out", type=output_file, required=True, metavar="NET.onnx")
     add_json(parser)
 
 

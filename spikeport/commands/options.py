@@ -12,8 +12,27 @@ from typing import Any
 
 from spikeport.export import progress
 from spikeport.export.errors import InputError
+from spikeport.export.files import check_file, check_folder
 
 DT_HELP = "seconds per timestep; a NIR file does not say"
+
+
+def output_file(text: str) -> Path:
+    """A file to write, as the `type` of an argument: what cannot be written is told before the work that it is for."""
+    return _place(text, check_file)
+
+
+def output_folder(text: str) -> Path:
+    """A folder to write into, likewise."""
+    return _place(text, check_folder)
+
+
+def _place(text: str, check: Callable[[Path], None]) -> Path:
+    try:
+        check(Path(text))
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return Path(text)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

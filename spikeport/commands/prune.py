@@ -12,7 +12,7 @@ from typing import get_args
 
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.pruning_page import lead, table_rows
-from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
+from spikeport.commands.options import add_data, add_json, emit, output_folder, progress_bar, table
 from spikeport.commands.training import add_accelerator
 from spikeport.pruning import SHARE, SHORTER, prune_stage
 from spikeport.train.accelerator import accelerator
@@ -29,7 +29,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport prune`."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR2", help="where the pruned network goes")
+    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR2", help="where the pruned network goes")
     parser.add_argument("--cycles", type=int, default=5, metavar="N", help="default 5, as published")
     parser.add_argument(
         "--fraction", type=float, default=0.5, metavar="P", help="of the weights left, in each cycle (default 0.5, as published)"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_data, add_json, add_meaning, emit, progress_bar, table
+from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
 from spikeport.commands.sources import load_foreign
 from spikeport.export.errors import InputError
 from spikeport.export.network import QuantizedNetwork
@@ -30,7 +30,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport quantize`."""
     parser.add_argument("source", type=Path, metavar="SRC", help="a training DIR, or a .nir file")
-    parser.add_argument("--out", type=Path, required=True, metavar="NET.nir")
+    parser.add_argument("--out", type=output_file, required=True, metavar="NET.nir")
     parser.add_argument("--weight-bits", type=int, default=8, metavar="B", help="2 to 8 (default 8)")
     parser.add_argument("--per-channel", action="store_true", help="thresholds and scales per channel, where the target allows it")
     parser.add_argument("--finetune", type=int, default=0, metavar="EPOCHS", help="quantization-aware fine-tuning (training DIR only)")
@@ -45,10 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Quantize, write, and show what was chosen."""
-    network = _from_training(arguments) if arguments.source.is_dir() else _from_nir(arguments)
+    of_training = arguments.source.is_dir()
+    network = _from_training(arguments) if of_training else _from_nir(arguments)
     report, notes = network.provenance["quantization"], network.provenance["notes"]
+    unfinished = Workspace(arguments.source).notes() if of_training else ()
     text = f"{_describe(report)}\n{arguments.out}: {report['weight_bits']}-bit weights, T = {network.timesteps}"
-    emit(arguments, report, text, notes)
+    emit(arguments, report, text, (*unfinished, *notes))
     return 0
 
 

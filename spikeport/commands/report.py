@@ -34,5 +34,5 @@ def execute(arguments: argparse.Namespace) -> int:
     data = work.dataset(work.trained(), arguments.data_dir)
     report = report_stage(work, data, progress_bar, device=arguments.device)
     absent = f"; not run: {', '.join(report.absent)}" if report.absent else ""
-    emit(arguments, to_json(report), f"{work.root / 'report.html'} and report.json written{absent}")
+    emit(arguments, to_json(report), f"{work.root / 'report.html'} and report.json written{absent}", work.notes())
     return 0

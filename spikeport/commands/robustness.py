@@ -13,7 +13,7 @@ from pathlib import Path
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.perturbations import Strengths
 from spikeport.analysis.robustness_page import lead, table_rows
-from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
+from spikeport.commands.options import add_data, add_json, emit, output_file, progress_bar, table
 from spikeport.robustness import robustness_stage
 from spikeport.workspace import Workspace
 
@@ -28,7 +28,7 @@ USUAL = Strengths()
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport robustness`."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory")
-    parser.add_argument("--out", type=Path, metavar="robustness.json", help="default DIR/robustness.json, which the report shows")
+    parser.add_argument("--out", type=output_file, metavar="robustness.json", help="default DIR/robustness.json, which the report shows")
     parser.add_argument("--samples", type=int, default=1000, metavar="N", help="the first test samples (default 1000)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of noise, and of PGD's start (default 0)")
     parser.add_argument("--noise", type=float, default=USUAL.noise, metavar="R", help="l2 norm over the image's (default 0.5)")
@@ -65,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
         window=arguments.window,
     )
     head, rows = table_rows(result)
-    emit(arguments, to_json(result), f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}")
+    emit(arguments, to_json(result), f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}", work.notes())
     return 0
 
 

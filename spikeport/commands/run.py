@@ -12,9 +12,9 @@ from typing import Any
 
 from spikeport.analysis.devices import DEVICES
 from spikeport.analysis.jsonable import to_json
-from spikeport.analysis.numbers import si
+from spikeport.analysis.numbers import counted, si
 from spikeport.analysis.report import Report
-from spikeport.commands.options import add_json, emit, parse_backends, progress_bar, table
+from spikeport.commands.options import add_json, emit, output_folder, parse_backends, progress_bar, table
 from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.commands.verify import TESTABLE
 from spikeport.config import RunConfig, run_config
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_training(parser)
     add_accelerator(parser)
     parser.add_argument("--config", type=Path, metavar="C.toml", help="settings of every stage; the command line overrules it")
-    parser.add_argument("--out", type=Path, default=Path("runs/run"), metavar="DIR", help="default runs/run")
+    parser.add_argument("--out", type=output_folder, default=Path("runs/run"), metavar="DIR", help="default runs/run")
     parser.add_argument("--weight-bits", type=int, metavar="B", help="2 to 8")
     parser.add_argument("--tolerance", type=float, metavar="P", help="accuracy loss in percentage points that T' may cost")
     parser.add_argument("--device", choices=list(DEVICES))
@@ -94,14 +94,15 @@ def describe(report: Report, work: Workspace) -> str:
     for curve in (c for c in report.accuracy if c.split == "test"):
         at_full, at_cut = curve.at(full), curve.at(cut)
         assert at_full is not None and at_cut is not None
-        rows.append((f"{curve.stage} accuracy", f"{at_full:.2%}", f"{at_cut:.2%}", f"{curve.samples} test samples"))
+        rows.append((f"{curve.stage} accuracy", f"{at_full:.2%}", f"{at_cut:.2%}", counted(curve.samples, "test sample")))
     if report.cost:
         for name, band, unit in (("energy", report.cost.dynamic, "J"), ("latency", report.cost.latency, "s")):
             rows.append((f"{name} per sample", si(band.mean[full - 1], unit), si(band.mean[cut - 1], unit), report.cost.device.title))
     stamp = report.verification
     assert stamp
     verdict = "equal, spike for spike" if stamp.equal else f"DIFFERENT: {stamp.first}"
-    proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({stamp.compared} neuron-steps, {stamp.spikes} spikes, {stamp.samples} samples)"
+    what = ", ".join(counted(n, s) for n, s in ((stamp.compared, "neuron-step"), (stamp.spikes, "spike"), (stamp.samples, "sample")))
+    proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({what})"
     lines = [table(rows, ("", f"T = {full}", f"T' = {cut}", "")), *_describe_exit(report), proof, f"report: {work.root / 'report.html'}"]
     return "\n".join(lines)
 

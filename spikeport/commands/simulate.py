@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.analysis.early_exit import exit_steps, margins_over_time
-from spikeport.commands.options import add_json, add_meaning, emit, progress_bar
+from spikeport.analysis.numbers import counted
+from spikeport.commands.options import add_json, add_meaning, emit, output_file, progress_bar
 from spikeport.commands.sources import load_any, load_quantized
 from spikeport.export.errors import InputError
 from spikeport.export.float_simulate import simulate_float
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", type=Path, required=True, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="OUT.npz")
+    parser.add_argument("--out", type=output_file, required=True, metavar="OUT.npz")
     parser.add_argument("--backend", choices=["torch", *BACKENDS], default="engine")
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's, or the input's")
     parser.add_argument("--exit-margin", type=int, metavar="M", help="say when each sample could stop (from spikeport truncate)")
@@ -56,7 +57,7 @@ def execute(arguments: argparse.Namespace) -> int:
         summary = _run_float(arguments)
     else:
         summary = _run_integer(arguments)
-    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {summary['spikes']} spikes"]
+    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {counted(summary['spikes'], 'spike')}"]
     if "exit" in summary:
         lines.append(f"early exit: {summary['exit']['mean_steps']:.2f} of {summary['shape'][1]} timesteps on average")
     lost = {name: count for name, count in summary.get("overflows", {}).items() if count}

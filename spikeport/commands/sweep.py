@@ -14,7 +14,7 @@ from typing import Any
 
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.sweep_page import robustness_rows, table_rows
-from spikeport.commands.options import add_json, emit, progress_bar, table
+from spikeport.commands.options import add_json, emit, output_folder, progress_bar, table
 from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.export.errors import InputError
 from spikeport.sweep import SweepConfig, plan, run_sweep
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tic-every", type=int, metavar="N", help="follow the centroid of Fisher information, every N epochs; changes no weight"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR")
     add_training(parser)
     add_accelerator(parser)
     add_json(parser)

@@ -16,7 +16,7 @@ from spikeport.analysis.fisher import FisherResult, normalised
 from spikeport.analysis.fisher_page import describe
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.scores import Estimator, Labels
-from spikeport.commands.options import add_data, add_json, add_meaning, emit, progress_bar, table
+from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
 from spikeport.commands.sources import load_any
 from spikeport.export.errors import InputError
 from spikeport.hw.stimulus import load_input
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport tic`."""
     usual = TicConfig()
     parser.add_argument("network", type=Path, metavar="DIR|NET.nir", help="a training directory, or a .nir file")
-    parser.add_argument("--out", type=Path, metavar="tic.json", help="default DIR/tic.json, which truncation and report read")
+    parser.add_argument("--out", type=output_file, metavar="tic.json", help="default DIR/tic.json, which truncation and report read")
     parser.add_argument("--samples", type=int, default=usual.samples, metavar="N", help="the first N samples (default 256)")
     parser.add_argument(
         "--estimator",
@@ -56,8 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Estimate and print the curve."""
-    result = _of_file(arguments) if arguments.network.is_file() else _of_directory(arguments)
-    emit(arguments, _with_views(result), f"{_table(result)}\n{describe(result)}")
+    of_file = arguments.network.is_file()
+    result = _of_file(arguments) if of_file else _of_directory(arguments)
+    notes = () if of_file else Workspace(arguments.network).notes()
+    emit(arguments, _with_views(result), f"{_table(result)}\n{describe(result)}", notes)
     return 0
 
 

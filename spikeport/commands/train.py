@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_json, emit
+from spikeport.analysis.numbers import counted
+from spikeport.commands.options import add_json, emit, output_folder
 from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.config import run_config
 from spikeport.tic import TicConfig, recorder
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_training(parser)
     add_accelerator(parser)
     parser.add_argument("--config", type=Path, metavar="C.toml", help="a file with a [train] table; the command line overrules it")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in DIR")
     parser.add_argument(
         "--tic-every", type=int, metavar="N", help="take the Fisher information on validation data after every N epochs; changes no weight"
@@ -58,6 +59,8 @@ def execute(arguments: argparse.Namespace) -> int:
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}
     best = result["test_accuracy"][-1]
     emit(
-        arguments, result, f"{arguments.out}: test accuracy {best:.2%} after {config.timesteps} timesteps, best of epoch {result['epoch']}"
+        arguments,
+        result,
+        f"{arguments.out}: test accuracy {best:.2%} after {counted(config.timesteps, 'timestep')}, best of epoch {result['epoch']}",
     )
     return 0

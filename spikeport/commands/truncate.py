@@ -13,8 +13,9 @@ from pathlib import Path
 from spikeport.analysis.early_exit import EarlyExit
 from spikeport.analysis.guarantee import Confirmation, Loss
 from spikeport.analysis.jsonable import to_json
+from spikeport.analysis.numbers import counted
 from spikeport.analysis.truncation import Truncation
-from spikeport.commands.options import add_data, add_json, emit, progress_bar, table
+from spikeport.commands.options import add_data, add_json, emit, output_file, progress_bar, table
 from spikeport.commands.verify import describe as describe_verification
 from spikeport.truncation import LAVA_SAMPLES, truncate_stage
 from spikeport.workspace import Workspace
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport truncate`."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory with network.nir in it")
     parser.add_argument("--tolerance", type=float, default=0.5, metavar="P", help="accuracy loss in percentage points (default 0.5)")
-    parser.add_argument("--out", type=Path, required=True, metavar="truncation.json")
+    parser.add_argument("--out", type=output_file, required=True, metavar="truncation.json")
     parser.add_argument(
         "--lava-samples",
         type=int,
@@ -46,7 +47,7 @@ def execute(arguments: argparse.Namespace) -> int:
     work = Workspace(arguments.directory)
     data = work.dataset(work.trained(), arguments.data_dir)
     result = truncate_stage(work, data, arguments.out, progress_bar, tolerance=arguments.tolerance, lava_samples=arguments.lava_samples)
-    emit(arguments, to_json(result), describe(result))
+    emit(arguments, to_json(result), describe(result), work.notes())
     return 1 if result.lava and not result.lava.equal else 0
 
 
@@ -55,7 +56,9 @@ def describe(result: Truncation) -> str:
     rows = [(s.timesteps, f"{s.accuracy:.2%}", _limits(s.losses.full), _limits(s.losses.floating), s.verdict) for s in result.steps]
     limits = f"{result.confidence:.0%} limits"
     head = ("T'", "validation", f"loss against T ({limits})", f"loss against float ({limits})", "loss below tolerance")
-    claim = f"tolerance {result.tolerance:g} points, {result.samples} validation samples" + ("" if result.shown else "; nothing was shown")
+    claim = f"tolerance {result.tolerance:g} points, {counted(result.samples, 'validation sample')}" + (
+        "" if result.shown else "; nothing was shown"
+    )
     lines = [table(rows, head), f"T' = {result.chosen} of {result.timesteps} ({claim})"]
     if result.proposal:
         lines.append(f"Fisher information proposes T' = {result.proposal}")

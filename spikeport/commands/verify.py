@@ -8,7 +8,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_json, emit, parse_backends, progress_bar
+from spikeport.analysis.numbers import counted
+from spikeport.commands.options import add_json, emit, output_file, parse_backends, progress_bar
 from spikeport.commands.sources import load_quantized
 from spikeport.export.files import write_json
 from spikeport.hw.simulate import BACKENDS, backend
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backends", default="engine,lava", metavar="A,B", help=f"from {', '.join(TESTABLE)} (default engine,lava)")
     parser.add_argument("--against", type=Path, metavar="OTHER.nir", help="run the backends on this file, the reference on NET.nir")
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's")
-    parser.add_argument("--out", type=Path, metavar="OUT.json", help="write the result as JSON too")
+    parser.add_argument("--out", type=output_file, metavar="OUT.json", help="write the result as JSON too")
     add_json(parser)
 
 
@@ -54,8 +55,9 @@ def execute(arguments: argparse.Namespace) -> int:
 def describe(result: Verification) -> str:
     """The stamp in words."""
     lines = [
-        f"{name}: {count or 'no'} difference{'s' * (count != 1)} in {result.compared} neuron-steps "
-        f"({result.spikes} spikes) and {result.outputs} outputs of {result.samples} samples x {result.timesteps} timesteps"
+        f"{name}: {counted(count, 'difference') if count else 'no differences'} in {counted(result.compared, 'neuron-step')} "
+        f"({counted(result.spikes, 'spike')}) and {counted(result.outputs, 'output')} of {counted(result.samples, 'sample')} "
+        f"x {counted(result.timesteps, 'timestep')}"
         for name, count in result.differences.items()
     ]
     return "\n".join([*lines, *([str(result.first)] if result.first else [])])
