@@ -30,7 +30,13 @@ def timesteps_section(report: Report) -> Node | None:
 
 
 def _decision(truncation: Truncation) -> Node:
-    columns = ["T'", "accuracy", f"loss against T = {truncation.timesteps}", "loss against float", f"below {points(truncation.tolerance)}"]
+    columns = [
+        "T'",
+        "accuracy",
+        "loss against " + _setting("T", truncation.timesteps),
+        "loss against float",
+        f"below {points(truncation.tolerance)}",
+    ]
     rows = [[str(s.timesteps), percent(s.accuracy), limits(s.losses.full), limits(s.losses.floating), s.verdict] for s in truncation.steps]
     return el(
         "div",
@@ -106,8 +112,8 @@ def _savings(report: Report, truncation: Truncation) -> Node | None:
     bands = (cost.dynamic, cost.total, cost.latency)
     most, less = ([b.mean[steps - 1] for b in bands] for steps in (full, cut))
     rows = [
-        _row(f"all T = {full}", full, test.accuracy_full, most, most),
-        _row(f"cut to T' = {cut}", cut, test.accuracy_chosen, less, most),
+        _row("all " + _setting("T", full), full, test.accuracy_full, most, most),
+        _row("cut to " + _setting("T'", cut), cut, test.accuracy_chosen, less, most),
     ]
     if exits and truncation.exit and truncation.exit.test:
         values = [b.mean[0] for b in (exits.dynamic, exits.total, exits.latency)]
@@ -124,6 +130,11 @@ def _savings(report: Report, truncation: Truncation) -> Node | None:
         el("p", note, class_="aside"),
         class_="below",
     )
+
+
+def _setting(name: str, value: int) -> str:
+    """In one piece on a narrow page."""
+    return f"{name} = {value}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _row(name: str, steps: float, accuracy: float, values: list[float], most: list[float]) -> list[Child]:

@@ -16,7 +16,9 @@ from spikeport.analysis.devices import LOIHI1, LOIHI2
 from spikeport.analysis.early_exit import choose_threshold, exit_confirmed
 from spikeport.analysis.exit_cost import exit_cost
 from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.markup import el
 from spikeport.analysis.numbers import count, nice_ticks, percent, si
+from spikeport.analysis.page import data_table, style_sheet
 from spikeport.analysis.rasters import SHOWN, sample_rasters
 from spikeport.analysis.render import render, write_page
 from spikeport.analysis.report import (
@@ -192,6 +194,18 @@ def test_the_cut_and_the_exit_are_told_with_their_losses():
     assert "In real Lava at T' = 6: equal spike for spike in 12,345,678 neuron-steps" in words
     assert f"largest score leads by {exits.threshold:,}" in words and f"mean {exits.mean_steps:.2f}" in words
     assert si(report.exit_cost.dynamic.mean[0], "J") in words
+
+
+def test_a_narrow_page_breaks_tables_before_brackets_and_nowhere_in_a_number():
+    table = data_table(["T' = 3", "loss"], [["not tested", "8.25 % (6.05 to 10.94)"], ["x", el("span", "3")]], (1,))
+    assert [cell.text for cell in table.iter("td") if not len(cell)] == ["not tested", "x"]
+    first, second = (cell for cell in table.iter("td") if len(cell))
+    assert [(part.text, part.tail, part.get("class")) for part in first] == [("8.25 %", " ", "whole"), ("(6.05 to 10.94)", None, "whole")]
+    assert [part.get("class") for part in second] == ["whole"] and "".join(second.itertext()) == "3"
+    unbroken = re.findall(r"([^{}]*)\{[^{}]*white-space: nowrap[^{}]*\}", style_sheet())
+    assert ".whole" in " ".join(unbroken) and not re.search(r"\.number|\bt[dh]\b", " ".join(unbroken))
+    report = full_report()
+    assert f"cut to T'\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{report.chosen}" in render(report)
 
 
 def test_what_was_not_shown_is_not_claimed():
