@@ -42,6 +42,11 @@ def points(value: float) -> str:
     return f"{value:g} point{'' if value == 1 else 's'}"
 
 
+def timesteps(value: float) -> str:
+    """`timesteps(1) == "1 timestep"`."""
+    return f"{value:g} timestep{'' if value == 1 else 's'}"
+
+
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
     """Round numbers (1, 2, 5 times a power of ten) inside a range."""
     step = 10.0 ** floor(log10((high - low) / most))

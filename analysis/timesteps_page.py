@@ -6,19 +6,21 @@ from spikeport.analysis.exit_figures import exit_figure, exit_histogram
 from spikeport.analysis.fisher_figures import fisher_figure
 from spikeport.analysis.guarantee import Confirmation, Loss
 from spikeport.analysis.markup import Child, Node, el
-from spikeport.analysis.numbers import percent, points, si
+from spikeport.analysis.numbers import percent, points, si, timesteps
 from spikeport.analysis.page import data_table, section
 from spikeport.analysis.report import Report
 from spikeport.analysis.truncation import Truncation
 
 
 def timesteps_section(report: Report) -> Node | None:
-    """What was found about time; None where neither Fisher information nor truncation was run."""
+    """What was found about time; None where there is no Fisher information and truncation was not run."""
     fisher, truncation = report.fisher, report.truncation
-    if not fisher and not truncation:
+    if not (fisher and fisher.informative) and not truncation:
         return None
     figure = (
-        fisher_figure(fisher, truncation.chosen if truncation else None, truncation.proposal if truncation else None) if fisher else None
+        fisher_figure(fisher, truncation.chosen if truncation else None, truncation.proposal if truncation else None)
+        if fisher and fisher.informative
+        else None
     )
     return section(
         "Timesteps",
@@ -58,7 +60,8 @@ def _statement(truncation: Truncation) -> str:
     if truncation.chosen == truncation.timesteps:
         return f"No smaller number of timesteps was shown to lose less than {points(truncation.tolerance)} {data}.{proposal}"
     return (
-        f"With {100 * truncation.confidence:g} % confidence, {truncation.chosen} timesteps lose less than {points(truncation.tolerance)} "
+        f"With {100 * truncation.confidence:g} % confidence, {timesteps(truncation.chosen)} lose{'s' if truncation.chosen == 1 else ''} "
+        f"less than {points(truncation.tolerance)} "
         f"against {truncation.timesteps} and against the float network {data}.{proposal}"
     )
 

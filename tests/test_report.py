@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from random_networks import random_network, random_stimulus
 
+from spikeport.analysis.charts import Frame, whiskers
 from spikeport.analysis.cost import estimate_cost
 from spikeport.analysis.devices import LOIHI1, LOIHI2
 from spikeport.analysis.early_exit import choose_threshold, exit_confirmed
 from spikeport.analysis.exit_cost import exit_cost
-from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.fisher import FisherResult, Intervals
+from spikeport.analysis.fisher_figures import MOST_LIMIT, STAIRS, fisher_figure
+from spikeport.analysis.fisher_history import FisherHistory
 from spikeport.analysis.markup import el
-from spikeport.analysis.numbers import count, nice_ticks, percent, si
+from spikeport.analysis.numbers import count, nice_ticks, percent, si, timesteps
 from spikeport.analysis.page import data_table, style_sheet
 from spikeport.analysis.rasters import SHOWN, sample_rasters
 from spikeport.analysis.render import render, write_page
@@ -208,6 +211,37 @@ def test_a_narrow_page_breaks_tables_before_brackets_and_nowhere_in_a_number():
     assert f"cut to T'\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{report.chosen}" in render(report)
 
 
+def test_fisher_information_that_is_not_there_proposes_and_draws_nothing():
+    report = full_report()
+    none = FisherResult((0.0,) * 6, (0.0,) * 6, (0.0,) * 6, {"conv1": (0.0,) * 6}, 64, "true", "mean", 0, per_block={"conv1": (0.0,) * 6})
+    cut = replace(report.truncation, proposal=None, proposal_share=None)
+    assert with_proposal(cut, none) == cut and with_proposal(cut, report.fisher).proposal
+    page = Page(render(replace(report, fisher=none, truncation=cut)))
+    assert "No information in 6 timesteps" in page.text and "nformation centroid" not in page.text
+    assert "Fisher information" not in [attributes.get("aria-label", "")[:18] for _, attributes in page.tags]
+    history = FisherHistory((1, 2, 3), (none, report.fisher, none))
+    assert history.informative == FisherHistory((2,), (report.fisher,)) and history.centroids == (report.fisher.centroid,)
+    assert "Information centroid over training" in Page(render(replace(report, fisher=none, fisher_history=history))).text
+    nothing = FisherHistory((1,), (none,))
+    assert "over training" not in Page(render(replace(report, fisher=none, fisher_history=nothing))).text
+
+
+def test_columns_reach_100_per_cent_and_a_limit_beyond_the_axis_is_an_arrow():
+    limits = ((1.0, 3.0), (2.0, 4.5), (2.0, 40.0))
+    fisher = FisherResult((2.0, 3.0, 4.0), (0.1,) * 3, (2.0, 1.0, 1.0), {}, 9, "true", "mean", 0)
+    wide = replace(fisher, intervals=Intervals(limits, ((0.0, 0.5),) * 3, (2.0, 2.4)))
+    frame = Frame(0, 1, 0, MOST_LIMIT + STAIRS)
+    drawn = fisher_figure(wide)
+    tops = [float(bar.get("y")) for bar in drawn.iter("rect")]
+    assert tops == pytest.approx([frame.y(y) for y in (50, 75, 100)], abs=0.01)
+    arrows = [mark.get("points") for mark in drawn.iter("polyline") if "whisker" in mark.get("class")]
+    assert len(arrows) == 1 and f",{frame.y(frame.y_high):.1f} " in arrows[0]
+    assert "% of the largest I_t, 4 (columns), % still to come (line)" in "".join(drawn.itertext())
+    assert not [mark for mark in fisher_figure(fisher).iter("polyline") if "whisker" in mark.get("class")]
+    (_, tip) = whiskers(Frame(0, 1, 10, 20), [0.5], [5], [15], "second")
+    assert tip.get("points").split()[1].endswith(f",{Frame(0, 1, 10, 20).bottom:.1f}")
+
+
 def test_what_was_not_shown_is_not_claimed():
     report = full_report()
     steps = tuple(replace(s, verdict="not shown") for s in report.truncation.steps)
@@ -271,6 +305,7 @@ def test_semantics_name_what_is_never_left_to_a_default():
 
 
 def test_numbers_for_people():
+    assert (timesteps(1), timesteps(2)) == ("1 timestep", "2 timesteps")
     assert si(3.2e-6, "J") == "3.20 µJ" and si(0, "s") == "0 s" and si(1234.5, "W") == "1.23 kW"
     assert (count(1234.6), count(3.0), count(3.25)) == ("1,235", "3", "3.2")
     assert percent(0.98333) == "98.33 %"
