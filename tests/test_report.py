@@ -11,17 +11,13 @@ import numpy as np
 import pytest
 from random_networks import random_network, random_stimulus
 
-from spikeport.analysis.charts import Frame, whiskers
 from spikeport.analysis.cost import estimate_cost
 from spikeport.analysis.devices import LOIHI1, LOIHI2
 from spikeport.analysis.early_exit import choose_threshold, exit_confirmed
 from spikeport.analysis.exit_cost import exit_cost
-from spikeport.analysis.fisher import FisherResult, Intervals
-from spikeport.analysis.fisher_figures import MOST_LIMIT, STAIRS, fisher_figure
+from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.fisher_history import FisherHistory
-from spikeport.analysis.markup import el
 from spikeport.analysis.numbers import count, nice_ticks, percent, si, timesteps
-from spikeport.analysis.page import data_table, style_sheet
 from spikeport.analysis.rasters import SHOWN, sample_rasters
 from spikeport.analysis.render import render, write_page
 from spikeport.analysis.report import (
@@ -190,6 +186,7 @@ def test_the_page_says_what_was_found():
 def test_the_cut_and_the_exit_are_told_with_their_losses():
     report = full_report()
     cut, exits = report.truncation, report.truncation.exit
+    assert f"cut to T'\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{cut.chosen}" in render(report)
     words = " ".join(Page(render(report)).text.split())
     assert f"{cut.chosen} timesteps lose less than 1 point against 6 and against the float network" in words
     for loss in (cut.steps[0].losses.floating, cut.test.losses.full, exits.losses.floating, exits.test.losses.full):
@@ -197,18 +194,6 @@ def test_the_cut_and_the_exit_are_told_with_their_losses():
     assert "In real Lava at T' = 6: equal spike for spike in 12,345,678 neuron-steps" in words
     assert f"largest score leads by {exits.threshold:,}" in words and f"mean {exits.mean_steps:.2f}" in words
     assert si(report.exit_cost.dynamic.mean[0], "J") in words
-
-
-def test_a_narrow_page_breaks_tables_before_brackets_and_nowhere_in_a_number():
-    table = data_table(["T' = 3", "loss"], [["not tested", "8.25 % (6.05 to 10.94)"], ["x", el("span", "3")]], (1,))
-    assert [cell.text for cell in table.iter("td") if not len(cell)] == ["not tested", "x"]
-    first, second = (cell for cell in table.iter("td") if len(cell))
-    assert [(part.text, part.tail, part.get("class")) for part in first] == [("8.25 %", " ", "whole"), ("(6.05 to 10.94)", None, "whole")]
-    assert [part.get("class") for part in second] == ["whole"] and "".join(second.itertext()) == "3"
-    unbroken = re.findall(r"([^{}]*)\{[^{}]*white-space: nowrap[^{}]*\}", style_sheet())
-    assert ".whole" in " ".join(unbroken) and not re.search(r"\.number|\bt[dh]\b", " ".join(unbroken))
-    report = full_report()
-    assert f"cut to T'\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{report.chosen}" in render(report)
 
 
 def test_fisher_information_that_is_not_there_proposes_and_draws_nothing():
@@ -224,22 +209,6 @@ def test_fisher_information_that_is_not_there_proposes_and_draws_nothing():
     assert "Information centroid over training" in Page(render(replace(report, fisher=none, fisher_history=history))).text
     nothing = FisherHistory((1,), (none,))
     assert "over training" not in Page(render(replace(report, fisher=none, fisher_history=nothing))).text
-
-
-def test_columns_reach_100_per_cent_and_a_limit_beyond_the_axis_is_an_arrow():
-    limits = ((1.0, 3.0), (2.0, 4.5), (2.0, 40.0))
-    fisher = FisherResult((2.0, 3.0, 4.0), (0.1,) * 3, (2.0, 1.0, 1.0), {}, 9, "true", "mean", 0)
-    wide = replace(fisher, intervals=Intervals(limits, ((0.0, 0.5),) * 3, (2.0, 2.4)))
-    frame = Frame(0, 1, 0, MOST_LIMIT + STAIRS)
-    drawn = fisher_figure(wide)
-    tops = [float(bar.get("y")) for bar in drawn.iter("rect")]
-    assert tops == pytest.approx([frame.y(y) for y in (50, 75, 100)], abs=0.01)
-    arrows = [mark.get("points") for mark in drawn.iter("polyline") if "whisker" in mark.get("class")]
-    assert len(arrows) == 1 and f",{frame.y(frame.y_high):.1f} " in arrows[0]
-    assert "% of the largest I_t, 4 (columns), % still to come (line)" in "".join(drawn.itertext())
-    assert not [mark for mark in fisher_figure(fisher).iter("polyline") if "whisker" in mark.get("class")]
-    (_, tip) = whiskers(Frame(0, 1, 10, 20), [0.5], [5], [15], "second")
-    assert tip.get("points").split()[1].endswith(f",{Frame(0, 1, 10, 20).bottom:.1f}")
 
 
 def test_what_was_not_shown_is_not_claimed():
