@@ -26,12 +26,23 @@ def timesteps_section(report: Report) -> Node | None:
         "Timesteps",
         None,
         el("div", figure, _decision(truncation) if truncation else None, class_="pair"),
+        _tests(truncation) if truncation else None,
         _early_exit(truncation) if truncation else None,
         _savings(report, truncation) if truncation else None,
     )
 
 
 def _decision(truncation: Truncation) -> Node:
+    return el(
+        "div",
+        el("p", _statement(truncation)),
+        el("p", confirmed(truncation.test, truncation.tolerance)) if truncation.test else None,
+        el("p", _lava(truncation)),
+    )
+
+
+def _tests(truncation: Truncation) -> list[Node]:
+    """A row for every T', across the page."""
     columns = [
         "T'",
         "accuracy",
@@ -40,14 +51,10 @@ def _decision(truncation: Truncation) -> Node:
         f"below {points(truncation.tolerance)}",
     ]
     rows = [[str(s.timesteps), percent(s.accuracy), limits(s.losses.full), limits(s.losses.floating), s.verdict] for s in truncation.steps]
-    return el(
-        "div",
-        el("p", _statement(truncation)),
+    return [
         data_table(columns, rows, (0, 1, 2, 3), "Decision on the number of timesteps"),
         el("p", f"Losses in percentage points, with limits that hold at {100 * truncation.confidence:g} % each.", class_="aside"),
-        el("p", confirmed(truncation.test, truncation.tolerance)) if truncation.test else None,
-        el("p", _lava(truncation)),
-    )
+    ]
 
 
 def _statement(truncation: Truncation) -> str:
