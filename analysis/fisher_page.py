@@ -6,7 +6,7 @@ from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.fisher_figures import blocks_figure, centroid_figure, epochs_figure, fisher_figure, groups_figure
 from spikeport.analysis.fisher_history import FisherHistory
 from spikeport.analysis.markup import Node, el
-from spikeport.analysis.numbers import timesteps
+from spikeport.analysis.numbers import counted
 from spikeport.analysis.page import page, section
 
 
@@ -40,7 +40,7 @@ def describe(fisher: FisherResult) -> str:
 def _found(fisher: FisherResult) -> str:
     if not fisher.informative:
         return (
-            f"No information in {timesteps(fisher.timesteps)}: no weight moves the answer, as where there is one output or no spike. "
+            f"No information in {counted(fisher.timesteps, 'timestep')}: no weight moves the answer, as where there is one output or no spike. "
             "So there is no centroid, and no number of timesteps is proposed."
         )
     limits = ""
@@ -48,6 +48,6 @@ def _found(fisher: FisherResult) -> str:
         low, high = fisher.intervals.centroid
         limits = f" ({100 * fisher.intervals.confidence:g} % limits {low:.3f} to {high:.3f})"
     return (
-        f"Information centroid {fisher.centroid:.3f}{limits} of {timesteps(fisher.timesteps)}; at most 5 % of the information is still to come "
+        f"Information centroid {fisher.centroid:.3f}{limits} of {counted(fisher.timesteps, 'timestep')}; at most 5 % of the information is still to come "
         f"after {fisher.proposal(0.05)}."
     )

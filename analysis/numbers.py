@@ -32,6 +32,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`counted(1, "spike") == "1 spike"`, `counted(1200, "spike") == "1,200 spikes"`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def percent(fraction: float, places: int = 2) -> str:
     """`percent(0.9823) == "98.23 %"`."""
     return f"{100 * fraction:.{places}f} %"
@@ -40,11 +45,6 @@ def percent(fraction: float, places: int = 2) -> str:
 def points(value: float) -> str:
     """Percentage points."""
     return f"{value:g} point{'' if value == 1 else 's'}"
-
-
-def timesteps(value: float) -> str:
-    """`timesteps(1) == "1 timestep"`."""
-    return f"{value:g} timestep{'' if value == 1 else 's'}"
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:

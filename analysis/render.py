@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spikeport.analysis import sections
 from spikeport.analysis.markup import Child, Node, el
-from spikeport.analysis.numbers import percent, points, si, timesteps
+from spikeport.analysis.numbers import percent, points, si
 from spikeport.analysis.page import page
 from spikeport.analysis.report import Report
 from spikeport.export.files import write_text
@@ -37,7 +37,7 @@ def _stamp(verification: Verification | None) -> Node:
     )
     compared = (
         f"{verification.compared:,} neuron-steps with {verification.spikes:,} spikes and {verification.outputs:,} readout values, "
-        f"{verification.samples:,} samples, {timesteps(verification.timesteps)}"
+        f"{verification.samples:,} samples, {verification.timesteps} timesteps"
     )
     if verification.equal:
         return _stamp_box("equal", "0", f"in {compared}", backends)

@@ -6,7 +6,7 @@ from spikeport.analysis.exit_figures import exit_figure, exit_histogram
 from spikeport.analysis.fisher_figures import fisher_figure
 from spikeport.analysis.guarantee import Confirmation, Loss
 from spikeport.analysis.markup import Child, Node, el
-from spikeport.analysis.numbers import percent, points, si, timesteps
+from spikeport.analysis.numbers import counted, percent, points, si
 from spikeport.analysis.page import data_table, section
 from spikeport.analysis.report import Report
 from spikeport.analysis.truncation import Truncation
@@ -67,7 +67,7 @@ def _statement(truncation: Truncation) -> str:
     if truncation.chosen == truncation.timesteps:
         return f"No smaller number of timesteps was shown to lose less than {points(truncation.tolerance)} {data}.{proposal}"
     return (
-        f"With {100 * truncation.confidence:g} % confidence, {timesteps(truncation.chosen)} lose{'s' if truncation.chosen == 1 else ''} "
+        f"With {100 * truncation.confidence:g} % confidence, {counted(truncation.chosen, 'timestep')} lose{'s' if truncation.chosen == 1 else ''} "
         f"less than {points(truncation.tolerance)} "
         f"against {truncation.timesteps} and against the float network {data}.{proposal}"
     )

@@ -17,7 +17,7 @@ from spikeport.analysis.early_exit import choose_threshold, exit_confirmed
 from spikeport.analysis.exit_cost import exit_cost
 from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.fisher_history import FisherHistory
-from spikeport.analysis.numbers import count, nice_ticks, percent, si, timesteps
+from spikeport.analysis.numbers import count, nice_ticks, percent, si
 from spikeport.analysis.rasters import SHOWN, sample_rasters
 from spikeport.analysis.render import render, write_page
 from spikeport.analysis.report import (
@@ -274,7 +274,6 @@ def test_semantics_name_what_is_never_left_to_a_default():
 
 
 def test_numbers_for_people():
-    assert (timesteps(1), timesteps(2)) == ("1 timestep", "2 timesteps")
     assert si(3.2e-6, "J") == "3.20 µJ" and si(0, "s") == "0 s" and si(1234.5, "W") == "1.23 kW"
     assert (count(1234.6), count(3.0), count(3.25)) == ("1,235", "3", "3.2")
     assert percent(0.98333) == "98.33 %"
