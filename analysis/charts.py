@@ -116,18 +116,21 @@ def bars(frame: Frame, xs: Sequence[float], ys: Sequence[float], notes: Sequence
 
 
 def whiskers(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], kind: str) -> list[Node]:
-    """Vertical intervals."""
-    return [
-        el(
-            "line",
-            x1=frame.x(x),
-            x2=frame.x(x),
-            y1=frame.y(max(low, frame.y_low)),
-            y2=frame.y(min(high, frame.y_high)),
-            class_=f"whisker {kind}",
-        )
-        for x, low, high in zip(xs, lows, highs)
-    ]
+    """Vertical intervals; an end beyond the plot area is an arrow."""
+    marks = []
+    for x, low, high in zip(xs, lows, highs):
+        at, bottom, top = frame.x(x), frame.y(max(low, frame.y_low)), frame.y(min(high, frame.y_high))
+        marks.append(el("line", x1=at, x2=at, y1=bottom, y2=top, class_=f"whisker {kind}"))
+        tips = [*([(top, 4)] if high > frame.y_high else []), *([(bottom, -4)] if low < frame.y_low else [])]
+        marks += [
+            el(
+                "polyline",
+                points=f"{at - 3:.1f},{tip + back:.1f} {at:.1f},{tip:.1f} {at + 3:.1f},{tip + back:.1f}",
+                class_=f"whisker {kind}",
+            )
+            for tip, back in tips
+        ]
+    return marks
 
 
 def level(frame: Frame, y: float, kind: str) -> Node:

@@ -55,7 +55,7 @@ class FisherResult:
     labels: "true" (as published) or "sampled" from the model's p at each t. readout: what the softmax is taken of, see `Readout`.
     seed: of sampled labels, of noise in the model, of the intervals. left_out: trained parameters that are not in the sums (with
     estimator "sample": thresholds, time constants). batch: samples whose mean gradient is squared, 1 for estimator "sample".
-    intervals: None where there are fewer than two samples or batches.
+    intervals: None where there are fewer than two samples or batches, or no information.
     """
 
     per_step: tuple[float, ...]
@@ -79,22 +79,29 @@ class FisherResult:
         return len(self.per_step)
 
     @property
-    def centroid(self) -> float:
-        """Information centroid, equation 7, in timesteps from 1; the middle where there is no information at all."""
-        return float(centroid(np.array(self.per_step)))
+    def informative(self) -> bool:
+        """Whether there is any information. There is none where no weight moves the answer: with one output, or without a spike."""
+        return any(self.per_step)
+
+    @property
+    def centroid(self) -> float | None:
+        """Information centroid, equation 7, in timesteps from 1; None without information."""
+        return float(centroid(np.array(self.per_step))) if self.informative else None
 
     @property
     def to_come(self) -> tuple[float, ...]:
         """Share of the information, 0 to 1, that arrives after each timestep."""
         return tuple(share_to_come(np.array(self.innovation)).tolist())
 
-    def proposal(self, share: float = 0.05) -> int:
-        """Smallest T' after which at most `share` of the information is still to come."""
+    def proposal(self, share: float = 0.05) -> int | None:
+        """Smallest T' after which at most `share` of the information is still to come; None without information."""
+        if not self.informative:
+            return None
         return 1 + next(i for i, rest in enumerate(self.to_come) if rest <= share)
 
 
 def centroid(per_step: np.ndarray) -> np.ndarray:
-    """Equation 7 of I_t `(..., T)`."""
+    """Equation 7 of I_t `(..., T)`; the middle where all are 0, as in a resampling of samples without information."""
     steps, total = np.arange(1, per_step.shape[-1] + 1), per_step.sum(-1)
     return np.where(total > 0, per_step @ steps / np.where(total > 0, total, 1), steps.mean())
 
@@ -194,7 +201,7 @@ def _curves(found: Sequence[Found], block: Callable[[str], str], seed: int) -> d
         "per_layer": _summed((layer, norms) for (layer, _), norms in parts.items()),
         "per_block": _summed((block(layer), norms) for (layer, _), norms in parts.items()),
         "per_group": _summed((group, norms) for (_, group), norms in parts.items()),
-        "intervals": _intervals(totals, innovation, seed) if totals.shape[1] > 1 else None,
+        "intervals": _intervals(totals, innovation, seed) if totals.shape[1] > 1 and totals.any() else None,
     }
 
 

@@ -10,29 +10,33 @@ from spikeport.analysis.fisher_history import FisherHistory
 from spikeport.analysis.labels import uprights
 from spikeport.analysis.markup import Node
 
+MOST_LIMIT, STAIRS = 160.0, 48.0
+"""Largest limit that the columns make room for, and the room above them for labels, both in per cent of the largest column."""
 SHOWN_EPOCHS = 4
 """Epochs whose I_t is drawn beside the centroid, as in figure 1."""
 
 
 def fisher_figure(fisher: FisherResult, chosen: int | None = None, proposal: int | None = None) -> Node:
-    """I_t as columns, the share still to come as a line, both with their limits; centroid and cut."""
-    steps, limits = fisher.timesteps, fisher.intervals
-    top = max(high for _, high in limits.per_step) if limits else max(fisher.per_step)
-    top, xs = top or 1.0, list(range(1, steps + 1))
-    frame = Frame(0.4, steps + 0.6, 0, 148)
+    """I_t as columns, the share still to come as a line, both with their limits; centroid and cut. Only where there is information."""
+    steps, limits, top = fisher.timesteps, fisher.intervals, max(fisher.per_step)
+    assert fisher.centroid is not None
+    xs = list(range(1, steps + 1))
+    highest = max(100 * high / top for _, high in limits.per_step) if limits else 100.0
+    roof = min(max(highest, 100.0), MOST_LIMIT)
+    frame = Frame(0.4, steps + 0.6, 0, roof + STAIRS)
     share = [100 * value for value in fisher.to_come]
     information = [
         f"{i:.4g}" + (f" ({limits.per_step[t][0]:.4g} to {limits.per_step[t][1]:.4g})" if limits else "")
         for t, i in enumerate(fisher.per_step)
     ]
-    marks = axes(frame, "timestep t", f"% of {top:.3g} (columns), % still to come (line)", steps=steps, y_most=100)
+    marks = axes(frame, "timestep t", f"% of the largest I_t, {top:.3g} (columns), % still to come (line)", steps=steps, y_most=100)
     marks += bars(
         frame, xs, [100 * i / top for i in fisher.per_step], [f"t = {t}: I = {i}" for t, i in zip(xs, information)], "second", 0.62
     )
     if limits:
         marks += whiskers(frame, xs, *_scaled(limits.per_step, 100 / top), "second")
         marks.append(band(frame, xs, *_scaled(limits.to_come, 100), "main"))
-        marks.append(band(frame, limits.centroid, [0, 0], [140, 140], "centroid"))
+        marks.append(band(frame, limits.centroid, [0, 0], [roof + STAIRS - 8] * 2, "centroid"))
     marks += [
         line(frame, xs, share, "main"),
         *dots(frame, xs, share, [f"after t = {t}: {s:.1f} % to come" for t, s in zip(xs, share)], "main", 3),
@@ -61,9 +65,9 @@ def groups_figure(fisher: FisherResult) -> Node:
 
 
 def centroid_figure(history: FisherHistory) -> Node:
-    """The information centroid over epochs, with its limits (figures 1 and 4)."""
-    limits = [r.intervals.centroid if r.intervals else (r.centroid, r.centroid) for r in history.results]
+    """The information centroid over epochs, with its limits (figures 1 and 4); all of them with information."""
     epochs, centroids = history.epochs, history.centroids
+    limits = [r.intervals.centroid if r.intervals else (c, c) for r, c in zip(history.results, centroids)]
     frame = Frame(*padded(epochs, 0.04), *padded([y for pair in limits for y in pair] + list(centroids), 0.12))
     marks = axes(frame, "epoch", "information centroid, timesteps")
     marks.append(band(frame, epochs, *_scaled(limits, 1), "main"))

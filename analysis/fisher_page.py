@@ -6,6 +6,7 @@ from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.fisher_figures import blocks_figure, centroid_figure, epochs_figure, fisher_figure, groups_figure
 from spikeport.analysis.fisher_history import FisherHistory
 from spikeport.analysis.markup import Node, el
+from spikeport.analysis.numbers import counted
 from spikeport.analysis.page import page, section
 
 
@@ -16,21 +17,37 @@ def fisher_page(fisher: FisherResult, history: FisherHistory | None, title: str)
 
 
 def fisher_section(fisher: FisherResult, history: FisherHistory | None, *, whole: bool = False) -> Node:
-    """Figures by block and by kind of parameter, and over training where it was followed; with the curve itself where `whole`."""
-    figures = [*([fisher_figure(fisher, proposal=fisher.proposal())] if whole else [])]
-    figures += [draw(fisher) for draw, curves in ((blocks_figure, fisher.per_block), (groups_figure, fisher.per_group)) if curves]
-    if history:
-        figures += [centroid_figure(history), epochs_figure(history)]
+    """Figures by block and by kind of parameter, and over training where it was followed; with the curve itself where `whole`.
+
+    Where there is no information there is nothing to draw of it.
+    """
+    figures = []
+    if fisher.informative:
+        figures += [fisher_figure(fisher, proposal=fisher.proposal())] if whole else []
+        figures += [draw(fisher) for draw, curves in ((blocks_figure, fisher.per_block), (groups_figure, fisher.per_group)) if curves]
+    if history and (followed := history.informative).epochs:
+        figures += [centroid_figure(followed), epochs_figure(followed)]
     return section("Temporal information", describe(fisher), el("div", figures, class_="pair"))
 
 
 def describe(fisher: FisherResult) -> str:
     """Centroid, proposal and what was left out, in words."""
-    low, high = fisher.intervals.centroid if fisher.intervals else (fisher.centroid, fisher.centroid)
-    limits = f" ({100 * fisher.intervals.confidence:g} % limits {low:.3f} to {high:.3f})" if fisher.intervals else ""
+    batch = f" of {fisher.batch}" if fisher.estimator == "batch" else ""
     out = f" Not in the sums: {', '.join(fisher.left_out)}." if fisher.left_out else ""
+    return f"{_found(fisher)} {fisher.samples:,} samples, {fisher.labels} labels, estimator {fisher.estimator}{batch}.{out}"
+
+
+def _found(fisher: FisherResult) -> str:
+    if not fisher.informative:
+        return (
+            f"No information in {counted(fisher.timesteps, 'timestep')}: no weight moves the answer, as where there is one output or no spike. "
+            "So there is no centroid, and no number of timesteps is proposed."
+        )
+    limits = ""
+    if fisher.intervals:
+        low, high = fisher.intervals.centroid
+        limits = f" ({100 * fisher.intervals.confidence:g} % limits {low:.3f} to {high:.3f})"
     return (
-        f"Information centroid {fisher.centroid:.3f}{limits} of {fisher.timesteps} timesteps; at most 5 % of the information is still to come "
-        f"after {fisher.proposal(0.05)}. {fisher.samples:,} samples, {fisher.labels} labels, estimator {fisher.estimator}"
-        f"{f' of {fisher.batch}' if fisher.estimator == 'batch' else ''}.{out}"
+        f"Information centroid {fisher.centroid:.3f}{limits} of {counted(fisher.timesteps, 'timestep')}; at most 5 % of the information is still to come "
+        f"after {fisher.proposal(0.05)}."
     )

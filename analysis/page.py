@@ -33,14 +33,24 @@ def section(title: str, lead: str | None, *children: Child) -> Node:
 
 
 def data_table(head: Sequence[str], rows: Sequence[Sequence[Child]], numeric: Sequence[int] = (), label: str = "") -> Node:
-    """A table; columns in `numeric` are set to the right."""
+    """A table; columns in `numeric` are set to the right, and what is in brackets goes to a line of its own where the page is narrow."""
 
     def cell(tag: str, i: int, content: Child) -> Node:
-        return el(tag, content, class_="number" if i in numeric else None, scope="col" if tag == "th" else None)
+        number = i in numeric
+        parts = _unbroken(content) if number and tag == "td" else content
+        return el(tag, parts, class_="number" if number else None, scope="col" if tag == "th" else None)
 
     header = el("thead", el("tr", [cell("th", i, name) for i, name in enumerate(head)]))
     body = el("tbody", [el("tr", [cell("td", i, content) for i, content in enumerate(row)]) for row in rows])
     return el("div", el("table", header, body), class_="scroll", tabindex="0", role="region", aria_label=label or head[0])
+
+
+def _unbroken(content: Child) -> Child:
+    """A number, and limits or a change in brackets behind it: no line breaks in either."""
+    if not isinstance(content, str):
+        return el("span", content, class_="whole")
+    number, bracket, rest = content.partition(" (")
+    return [el("span", number, class_="whole"), [" ", el("span", bracket.strip() + rest, class_="whole")] if rest else None]
 
 
 def _masthead(title: str, subtitle: str) -> Node:

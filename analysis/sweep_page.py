@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spikeport.analysis.charts import SERIES, Frame, axes, bars, chart, padded, series, series_key
 from spikeport.analysis.markup import Child, Node, el
-from spikeport.analysis.numbers import percent
+from spikeport.analysis.numbers import DASH, percent
 from spikeport.analysis.page import data_table, page, section
 from spikeport.analysis.sweep import Sweep, SweepPoint
 
@@ -36,7 +36,8 @@ def table_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
 
 def _row(point: SweepPoint) -> list[str]:
     fisher = point.fisher
-    numbers = [percent(point.accuracy[-1]), f"{fisher.centroid:.3f}", f"{fisher.per_step[-1]:.4g}", str(fisher.proposal())]
+    centroid = DASH if fisher.centroid is None else f"{fisher.centroid:.3f}"
+    numbers = [percent(point.accuracy[-1]), centroid, f"{fisher.per_step[-1]:.4g}", str(fisher.proposal() or DASH)]
     return [point.name, str(fisher.timesteps), *numbers]
 
 
@@ -57,7 +58,7 @@ def figures(sweep: Sweep, name: str) -> dict[str, Node]:
     points = sweep.of(name)
     networks = dict.fromkeys(network for _, p in points if p.robustness for network in p.robustness.networks)
     return {
-        **({"ic": centroid_figure(points)} if all(p.history.epochs for _, p in points) else {}),
+        **({"ic": centroid_figure(points)} if all(p.history.informative.epochs for _, p in points) else {}),
         "information": information_figure(points),
         "accuracy": accuracy_figure(points),
         **{f"robustness-{network.replace(' ', '-')}": robustness_figure(points, network) for network in networks},
@@ -70,7 +71,7 @@ def _section(sweep: Sweep, name: str) -> Node:
 
 def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Node:
     """The information centroid over epochs (figure 4, left panels)."""
-    followed = [(label, p.history) for label, p in points]
+    followed = [(label, p.history.informative) for label, p in points]
     last = max(epoch for _, history in followed for epoch in history.epochs)
     frame = Frame(0.5, last + 0.5, *padded([c for _, history in followed for c in history.centroids], 0.1))
     marks = axes(frame, "epoch", "information centroid, timesteps", steps=last)
@@ -91,7 +92,8 @@ def information_figure(points: list[tuple[str, SweepPoint]]) -> Node:
         ys = [100 * value / peak for value in point.fisher.per_step]
         xs = list(range(1, len(ys) + 1))
         marks += series(frame, i, xs, ys, [f"{label}, t = {x}: I = {v:.4g}" for x, v in zip(xs, point.fisher.per_step)])
-    named = [f"{label} (centroid {point.fisher.centroid:.2f})" for label, point in points]
+    centroids = [(label, point.fisher.centroid) for label, point in points]
+    named = [f"{label} (no information)" if centroid is None else f"{label} (centroid {centroid:.2f})" for label, centroid in centroids]
     return chart("Fisher information", f"Fisher information over {steps} timesteps", marks, caption=series_key(named))
 
 

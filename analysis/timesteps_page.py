@@ -13,33 +13,48 @@ from spikeport.analysis.truncation import Truncation
 
 
 def timesteps_section(report: Report) -> Node | None:
-    """What was found about time; None where neither Fisher information nor truncation was run."""
+    """What was found about time; None where there is no Fisher information and truncation was not run."""
     fisher, truncation = report.fisher, report.truncation
-    if not fisher and not truncation:
+    if not (fisher and fisher.informative) and not truncation:
         return None
     figure = (
-        fisher_figure(fisher, truncation.chosen if truncation else None, truncation.proposal if truncation else None) if fisher else None
+        fisher_figure(fisher, truncation.chosen if truncation else None, truncation.proposal if truncation else None)
+        if fisher and fisher.informative
+        else None
     )
     return section(
         "Timesteps",
         None,
         el("div", figure, _decision(truncation) if truncation else None, class_="pair"),
+        _tests(truncation) if truncation else None,
         _early_exit(truncation) if truncation else None,
         _savings(report, truncation) if truncation else None,
     )
 
 
 def _decision(truncation: Truncation) -> Node:
-    columns = ["T'", "accuracy", f"loss against T = {truncation.timesteps}", "loss against float", f"below {points(truncation.tolerance)}"]
-    rows = [[str(s.timesteps), percent(s.accuracy), limits(s.losses.full), limits(s.losses.floating), s.verdict] for s in truncation.steps]
     return el(
         "div",
         el("p", _statement(truncation)),
-        data_table(columns, rows, (0, 1, 2, 3), "Decision on the number of timesteps"),
-        el("p", f"Losses in percentage points, with limits that hold at {100 * truncation.confidence:g} % each.", class_="aside"),
         el("p", confirmed(truncation.test, truncation.tolerance)) if truncation.test else None,
         el("p", _lava(truncation)),
     )
+
+
+def _tests(truncation: Truncation) -> list[Node]:
+    """A row for every T', across the page."""
+    columns = [
+        "T'",
+        "accuracy",
+        "loss against " + _setting("T", truncation.timesteps),
+        "loss against float",
+        f"below {points(truncation.tolerance)}",
+    ]
+    rows = [[str(s.timesteps), percent(s.accuracy), limits(s.losses.full), limits(s.losses.floating), s.verdict] for s in truncation.steps]
+    return [
+        data_table(columns, rows, (0, 1, 2, 3), "Decision on the number of timesteps"),
+        el("p", f"Losses in percentage points, with limits that hold at {100 * truncation.confidence:g} % each.", class_="aside"),
+    ]
 
 
 def _statement(truncation: Truncation) -> str:
@@ -52,7 +67,8 @@ def _statement(truncation: Truncation) -> str:
     if truncation.chosen == truncation.timesteps:
         return f"No smaller number of timesteps was shown to lose less than {points(truncation.tolerance)} {data}.{proposal}"
     return (
-        f"With {100 * truncation.confidence:g} % confidence, {truncation.chosen} timesteps lose less than {points(truncation.tolerance)} "
+        f"With {100 * truncation.confidence:g} % confidence, {counted(truncation.chosen, 'timestep')} lose{'s' if truncation.chosen == 1 else ''} "
+        f"less than {points(truncation.tolerance)} "
         f"against {truncation.timesteps} and against the float network {data}.{proposal}"
     )
 
@@ -106,8 +122,8 @@ def _savings(report: Report, truncation: Truncation) -> Node | None:
     bands = (cost.dynamic, cost.total, cost.latency)
     most, less = ([b.mean[steps - 1] for b in bands] for steps in (full, cut))
     rows = [
-        _row(f"all T = {full}", full, test.accuracy_full, most, most),
-        _row(f"cut to T' = {cut}", cut, test.accuracy_chosen, less, most),
+        _row("all " + _setting("T", full), full, test.accuracy_full, most, most),
+        _row("cut to " + _setting("T'", cut), cut, test.accuracy_chosen, less, most),
     ]
     if exits and truncation.exit and truncation.exit.test:
         values = [b.mean[0] for b in (exits.dynamic, exits.total, exits.latency)]
@@ -124,6 +140,11 @@ def _savings(report: Report, truncation: Truncation) -> Node | None:
         el("p", note, class_="aside"),
         class_="below",
     )
+
+
+def _setting(name: str, value: int) -> str:
+    """In one piece on a narrow page."""
+    return f"{name} = {value}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _row(name: str, steps: float, accuracy: float, values: list[float], most: list[float]) -> list[Child]:

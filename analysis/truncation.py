@@ -126,8 +126,9 @@ def judge(correct: np.ndarray, references: References, tolerance: float, alpha: 
 
 
 def with_proposal(truncation: Truncation, fisher: FisherResult, share: float = 0.05) -> Truncation:
-    """Add what Fisher information proposes, for comparison."""
-    return replace(truncation, proposal=fisher.proposal(share), proposal_share=share)
+    """Add what Fisher information proposes, for comparison; nothing, where there is no information."""
+    proposal = fisher.proposal(share)
+    return truncation if proposal is None else replace(truncation, proposal=proposal, proposal_share=share)
 
 
 def confirmed(truncation: Truncation, correct: np.ndarray, floating: np.ndarray) -> Truncation:

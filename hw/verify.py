@@ -62,6 +62,13 @@ class Verification:
         """Whether every backend agreed everywhere."""
         return not any(self.differences.values())
 
+    @property
+    def warning(self) -> str | None:
+        """Why that backends are equal says little, where it does."""
+        if self.spikes or not self.populations:
+            return None
+        return f"no neuron fires in {self.samples:,} samples: that backends are equal says little here"
+
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
         return {**asdict(self), "equal": self.equal}

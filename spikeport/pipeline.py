@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
@@ -141,8 +141,13 @@ def verify_stage(work: Workspace, data: Dataset, bar: Bar, *, backends: Sequence
         for name, parts in outputs.items()
         if name != "engine"  # the engine runs on all test samples anyway: "quantized"
     ]
-    write_json(work.verification, {"verification": to_json(result), "accuracy": to_json(curves)})
+    write_verification(work.verification, result, curves)
     return result
+
+
+def write_verification(path: Path, result: Verification, accuracy: Sequence[AccuracyCurve] = ()) -> None:
+    """Write JSON, whole, that the report reads. accuracy: of each backend on the same samples, where their labels are known."""
+    write_json(path, {"verification": to_json(result), "accuracy": to_json(accuracy)})
 
 
 def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, configuration: dict | None = None) -> Report:
@@ -181,6 +186,10 @@ def _verification(work: Workspace) -> tuple[Verification | None, list[AccuracyCu
     if not work.verification.exists():
         return None, []
     kept = read_json(work.verification)
+    if not isinstance(kept, dict) or kept.keys() != {"verification", "accuracy"}:
+        raise InputError(
+            f"{work.verification} is no comparison of backends; make it again: spikeport verify {work.network} --out {work.verification}"
+        )
     return from_json(Verification, kept["verification"]), [from_json(AccuracyCurve, curve) for curve in kept["accuracy"]]
 
 
@@ -214,4 +223,15 @@ def _rasters(network: QuantizedNetwork, data: Dataset, count: int = 3) -> tuple[
 def _warnings(network: QuantizedNetwork, found: dict[SplitName, SpikeRecord]) -> tuple[str, ...]:
     lost = {name: count for r in found.values() for name, count in r.overflows.items() if count}
     overflow = tuple(f"{name}: {count} neuron-steps left the range of their registers" for name, count in lost.items())
-    return (*overflow, *network.provenance.get("notes", ()))
+    return (*overflow, *_idle(network, found["test"]), *network.provenance.get("notes", ()))
+
+
+def _idle(network: QuantizedNetwork, record: SpikeRecord) -> Iterator[str]:
+    """What does nothing on the test data, and so proves nothing where backends are equal."""
+    silent = [p.name for p in network.populations if p.neuron.spiking and not record.spike_counts[p.name].any()]
+    samples = f"{len(record):,} test samples: that backends are equal says little here"
+    if silent:
+        names = f"{', '.join(silent[:-1])} and {silent[-1]} never fire" if len(silent) > 1 else f"{silent[0]} never fires"
+        yield f"{names} in {samples}"
+    if len(record) > 1 and (record.output == record.output[:1]).all():
+        yield f"the output is the same for all {samples}"

@@ -108,8 +108,13 @@ def _chosen(source: Workspace, data: Dataset, out: Workspace, bar: Bar, timestep
         return {"retraining_timesteps": timesteps, "chosen_by": "given", "to_come": None}
     own = out.root / "fisher-before.json"  # first, so that a run that goes on keeps its curve
     found = kept_tic(own, full) or kept_tic(source.tic, full) or tic_stage(source, data, own, bar)
+    proposed = found.proposal(share)
+    if proposed is None:
+        raise InputError(
+            f"{source.root} holds no Fisher information to choose T_retrain by; no weight moves its answer. Give --t-retrain N"
+        )
     reason = f"the fewest after which at most {100 * share:g} % of the Fisher information is still to come"
-    return {"retraining_timesteps": found.proposal(share), "chosen_by": reason, "to_come": found.to_come}
+    return {"retraining_timesteps": proposed, "chosen_by": reason, "to_come": found.to_come}
 
 
 def _planned(source: Workspace, trained: Trained, data: Dataset, *, cycles: int, **settings: Any) -> Pruning:

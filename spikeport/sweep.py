@@ -12,6 +12,7 @@ from typing import Any
 from spikeport.analysis.fisher import FisherResult
 from spikeport.analysis.fisher_history import FisherHistory, read_history
 from spikeport.analysis.jsonable import from_json, to_json
+from spikeport.analysis.markup import Node
 from spikeport.analysis.perturbations import Strengths
 from spikeport.analysis.picture import write_picture
 from spikeport.analysis.robustness import Robustness
@@ -30,6 +31,7 @@ from spikeport.train.resume import epochs_done
 from spikeport.train.trainer import DivergedError, train
 from spikeport.workspace import Workspace
 
+SWEEP = "sweep.json"
 GRID = "all combinations"
 SEED = 0
 """Of noise and of attacks, the same for all points."""
@@ -147,8 +149,10 @@ def run_sweep(
     What is finished is kept; a training under way goes on where it was stopped. One that diverges is told, and the others go on.
 
     Raises:
-        InputError: a folder holds a training with other settings, or one that was not followed as asked; nothing is trained then.
+        InputError: a folder holds a training with other settings, or one that was not followed as asked, or `out` holds a sweep with
+            points that are not planned; nothing is trained then, nor written.
     """
+    former = _former(points, out)
     for point in points:
         kept = out / point.name
         if (kept / CONFIG).is_file() and (found := difference(read_config(kept / CONFIG), point.config)):
@@ -161,17 +165,38 @@ def run_sweep(
             sweep = replace(sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, device)))
         except DivergedError as error:
             sweep = replace(sweep, failed={**sweep.failed, point.name: str(error)})
-        _write(sweep, out)
+        _write(sweep, former, out)
+        former = sweep
         finished()
     return sweep
 
 
-def _write(sweep: Sweep, out: Path) -> None:
-    write_json(out / "sweep.json", to_json(sweep))
+def _former(points: list[Planned], out: Path) -> Sweep | None:
+    """What an earlier sweep left; its points must be among those to come, since sweep.json and sweep.html are of one sweep."""
+    path = out / SWEEP
+    if not path.exists():
+        return None
+    former = from_json(Sweep, read_json(path))
+    planned = {point.name for point in points}
+    if lost := [name for name in (*(point.name for point in former.points), *former.failed) if name not in planned]:
+        raise InputError(f"{path} is of a sweep with other points, such as {lost[0]}; choose another --out, or vary that too")
+    return former
+
+
+def _write(sweep: Sweep, former: Sweep | None, out: Path) -> None:
+    """Instead of what was there before."""
+    write_json(out / SWEEP, to_json(sweep))
     write_text(out / "sweep.html", sweep_page(sweep))
-    for name in sweep.figures:
-        for kind, figure in figures(sweep, name).items():
-            write_picture(figure, out / f"{kind}-{_folder(name)}.svg")
+    pictures = _pictures(sweep, out)
+    for path, figure in pictures.items():
+        write_picture(figure, path)
+    for path in _pictures(former, out).keys() - pictures.keys() if former else ():
+        path.unlink(missing_ok=True)
+
+
+def _pictures(sweep: Sweep, out: Path) -> dict[Path, Node]:
+    """The page's figures, each with its file."""
+    return {out / f"{kind}-{_folder(name)}.svg": figure for name in sweep.figures for kind, figure in figures(sweep, name).items()}
 
 
 def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, device: str) -> SweepPoint:

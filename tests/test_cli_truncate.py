@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 
 from spikeport.analysis.jsonable import from_json
+from spikeport.analysis.report import read_report
 from spikeport.analysis.truncation import Truncation
 from spikeport.cli import main
 from spikeport.export.errors import InputError
 from spikeport.export.files import read_json
-from spikeport.export.nir_file import read_nir
+from spikeport.export.nir_file import read_nir, write_nir
 from spikeport.hw import reference
 from spikeport.train.data import load
 from spikeport.workspace import Workspace
@@ -104,3 +106,40 @@ def test_simulate_stops_each_sample_where_the_exit_was_confirmed(trained, tmp_pa
     for wrong in (["--exit-margin", "0"], ["--exit-margin", "5", "--backend", "torch"]):
         assert main([*command, *wrong]) == 2
         assert "--exit-margin is" in capsys.readouterr().err
+
+
+def test_the_report_takes_what_verify_wrote(trained, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", load("digits").test.images[:6])
+    command = ["verify", str(trained / "network.nir"), "--input", str(tmp_path / "x.npy"), "--backends", "engine,onnx"]
+    kept = trained / "verify.json"
+    assert main([*command, "--out", str(kept)]) == 0
+    assert main(["report", str(trained)]) == 0
+    assert "verification" not in capsys.readouterr().out
+    found = read_report(trained / "report.json").verification
+    assert found and found.equal and found.backends == ("engine", "onnx") and found.samples == 6
+    kept.write_text("{}")
+    assert main(["report", str(trained)]) == 2 and "is no comparison of backends" in capsys.readouterr().err
+    kept.unlink()
+
+
+def test_a_network_in_which_nothing_fires_is_told(trained, tmp_path, capsys):
+    """Thresholds out of reach, in the file of an honest training."""
+    dead = tmp_path / "dead"
+    shutil.copytree(trained, dead)
+    network = read_nir(dead / "network.nir")
+    spiking = [p for p in network.populations if p.neuron.spiking]
+    quiet = [replace(p, neuron=replace(p.neuron, threshold=np.full_like(p.neuron.threshold, 2**17 - 1))) for p in spiking]
+    rest = [p for p in network.populations if not p.neuron.spiking]
+    write_nir(replace(network, populations=(*quiet, *rest)), dead / "network.nir")
+    np.save(tmp_path / "x.npy", load("digits").test.images[:6])
+    command = ["verify", str(dead / "network.nir"), "--input", str(tmp_path / "x.npy"), "--backends", "engine"]
+    assert main([*command, "--out", str(dead / "verify.json")]) == 0
+    said = "no neuron fires in 6 samples: that backends are equal says little here"
+    assert said in capsys.readouterr().out
+    assert main(["report", str(dead)]) == 0
+    warnings = read_report(dead / "report.json").all_warnings
+    assert "conv1 and dense1 never fire in 360 test samples: that backends are equal says little here" in warnings
+    assert "the output is the same for all 360 test samples: that backends are equal says little here" in warnings
+    assert main([*command[:1], str(trained / "network.nir"), *command[2:]]) == 0 and "says little" not in capsys.readouterr().out
+    assert main(["report", str(trained)]) == 0
+    assert not [w for w in read_report(trained / "report.json").all_warnings if "says little" in w]

@@ -206,6 +206,6 @@ def test_intervals_cover_the_truth():
     assert (np.delete(held, 5) / draws <= 0.985).all(), held / draws  # nothing is ever to come after the last step
 
 
-def test_result_is_symmetric_about_no_information():
+def test_without_information_there_is_no_centroid_and_no_proposal():
     empty = FisherResult((0.0,) * 3, (0.0,) * 3, (0.0,) * 3, {}, 1, "true", "mean", 0)
-    assert empty.centroid == 2 and empty.to_come == (0.0,) * 3 and empty.proposal() == 1
+    assert not empty.informative and empty.to_come == (0.0,) * 3 and empty.centroid is empty.proposal() is None

@@ -16,6 +16,7 @@ from spikeport.analysis.devices import LOIHI1, LOIHI2
 from spikeport.analysis.early_exit import choose_threshold, exit_confirmed
 from spikeport.analysis.exit_cost import exit_cost
 from spikeport.analysis.fisher import FisherResult
+from spikeport.analysis.fisher_history import FisherHistory
 from spikeport.analysis.numbers import count, nice_ticks, percent, si
 from spikeport.analysis.rasters import SHOWN, sample_rasters
 from spikeport.analysis.render import render, write_page
@@ -185,6 +186,7 @@ def test_the_page_says_what_was_found():
 def test_the_cut_and_the_exit_are_told_with_their_losses():
     report = full_report()
     cut, exits = report.truncation, report.truncation.exit
+    assert f"cut to T'\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{cut.chosen}" in render(report)
     words = " ".join(Page(render(report)).text.split())
     assert f"{cut.chosen} timesteps lose less than 1 point against 6 and against the float network" in words
     for loss in (cut.steps[0].losses.floating, cut.test.losses.full, exits.losses.floating, exits.test.losses.full):
@@ -192,6 +194,21 @@ def test_the_cut_and_the_exit_are_told_with_their_losses():
     assert "In real Lava at T' = 6: equal spike for spike in 12,345,678 neuron-steps" in words
     assert f"largest score leads by {exits.threshold:,}" in words and f"mean {exits.mean_steps:.2f}" in words
     assert si(report.exit_cost.dynamic.mean[0], "J") in words
+
+
+def test_fisher_information_that_is_not_there_proposes_and_draws_nothing():
+    report = full_report()
+    none = FisherResult((0.0,) * 6, (0.0,) * 6, (0.0,) * 6, {"conv1": (0.0,) * 6}, 64, "true", "mean", 0, per_block={"conv1": (0.0,) * 6})
+    cut = replace(report.truncation, proposal=None, proposal_share=None)
+    assert with_proposal(cut, none) == cut and with_proposal(cut, report.fisher).proposal
+    page = Page(render(replace(report, fisher=none, truncation=cut)))
+    assert "No information in 6 timesteps" in page.text and "nformation centroid" not in page.text
+    assert "Fisher information" not in [attributes.get("aria-label", "")[:18] for _, attributes in page.tags]
+    history = FisherHistory((1, 2, 3), (none, report.fisher, none))
+    assert history.informative == FisherHistory((2,), (report.fisher,)) and history.centroids == (report.fisher.centroid,)
+    assert "Information centroid over training" in Page(render(replace(report, fisher=none, fisher_history=history))).text
+    nothing = FisherHistory((1,), (none,))
+    assert "over training" not in Page(render(replace(report, fisher=none, fisher_history=nothing))).text
 
 
 def test_what_was_not_shown_is_not_claimed():

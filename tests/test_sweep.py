@@ -155,6 +155,25 @@ def test_the_centroid_is_followed_through_every_training(tmp_path, capsys):
     assert main([*run, "--tic-every", "-1", "--out", str(out)]) == 2 and "tic_every is -1" in capsys.readouterr().err
 
 
+def test_a_folder_holds_one_sweep_that_may_grow(tmp_path, capsys):
+    """More values go on; points that would be lost are refused before anything is written; pictures that no longer belong go."""
+    base = ["sweep", "--arch", "4", "--epochs", "1", "--samples", "8", "--out", str(tmp_path)]
+    assert main([*base, "--vary", "timesteps=2", "--tic-every", "1"]) == 0
+    (tmp_path / "mine.svg").write_text("<svg/>")
+    assert main([*base, "--vary", "timesteps=2,3", "--grid"]) == 0
+    assert [p.name for p in read(tmp_path).points] == ["timesteps=2", "timesteps=3"]
+    drawn = {"accuracy-all_combinations.svg", "information-all_combinations.svg", "mine.svg"}
+    assert {p.name for p in tmp_path.glob("*.svg")} == drawn
+    before = {p: p.read_bytes() for p in tmp_path.glob("*.*") if p.is_file()}
+    for vary in (["timesteps=3"], ["seed=1"], ["timesteps=2", "seed=1"]):
+        assert main([*base, *(word for value in vary for word in ("--vary", value))]) == 2
+        assert "sweep.json is of a sweep with other points, such as timesteps=" in capsys.readouterr().err
+    assert {p: p.read_bytes() for p in before} == before and {p.name for p in tmp_path.iterdir() if p.is_dir()} == {
+        "timesteps=2",
+        "timesteps=3",
+    }
+
+
 def test_a_training_that_diverges_is_told_and_the_others_go_on(tmp_path, capsys):
     rates = ["--vary", "optimizer.learning_rate=1e9,0.004"]
     assert main(["sweep", *SMALL, *rates, "--out", str(tmp_path)]) == 1

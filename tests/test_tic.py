@@ -54,7 +54,8 @@ def test_history_and_pictures(followed, capsys):
     assert main(["tic", str(followed), "--samples", "64", "--json"]) == 0
     told, written = json.loads(capsys.readouterr().out), from_json(FisherResult, read_json(followed / "tic.json"))
     assert told["centroid"] == written.centroid and told["proposal"] == written.proposal()
-    assert written.samples == 64 and set(written.per_block) == {"conv1", "dense1", "readout"}
+    assert written.samples == 64 and not [name for name in written.left_out if name.startswith("synapses")]
+    assert set(written.per_block) == {"conv1", "dense1", "readout"}
     assert max(told["normalised"]["peak"]["conv1"]) == 1
     assert sum(told["normalised"]["sum"]["conv1"]) == pytest.approx(1)
     page = (followed / "tic.html").read_text(encoding="utf-8")
@@ -147,9 +148,16 @@ def test_a_foreign_network_end_to_end(tmp_path, capsys):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((6, 40, 1)).astype(np.float32))
     out = tmp_path / "tic.json"
     command = ["tic", foreign("lif_norse.nir"), *MEANING, "--input", str(tmp_path / "x.npy"), "--out", str(out)]
-    assert main([*command, "--labels", "sampled", "--timesteps", "40"]) == 0
-    found = from_json(FisherResult, read_json(out))
-    assert found.timesteps == 40 and max(found.per_step) == 0
+    assert main([*command, "--labels", "sampled"]) == 0
+    found, told = from_json(FisherResult, read_json(out)), capsys.readouterr().out
+    assert found.timesteps == 40  # the input's own, since the file states none
+    assert max(found.per_step) == 0 and found.centroid is found.proposal() is found.intervals is None
+    assert told.startswith("No information in 40 timesteps") and "entroid 2" not in told and "%" not in told
+    page = out.with_suffix(".html").read_text(encoding="utf-8")
+    assert "No information in 40 timesteps" in page and "<figure" not in page
+    assert main([*command, "--labels", "sampled", "--timesteps", "7", "--json"]) == 0
+    views = json.loads(capsys.readouterr().out)
+    assert len(views["per_step"]) == 7 and views["centroid"] is views["proposal"] is None
     assert main(command) == 2
     assert "--targets" in capsys.readouterr().err
     np.save(tmp_path / "y.npy", np.array([0, 0, 0, 0, 0, 1]))

@@ -30,10 +30,13 @@ def weight_gradient(x: torch.Tensor, shape: torch.Size, grad: torch.Tensor, laye
 
 
 class Convolution(nn.Conv2d):
-    """A `Conv2d` with this gradient in training."""
+    """A `Conv2d` with this gradient in training.
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return _Convolved.apply(x, self.weight, self.bias, self) if self.training else super().forward(x)
+    Its `forward` stays torch's own, by which Fisher information (`analysis.per_sample`) knows the arithmetic.
+    """
+
+    def _conv_forward(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        return _Convolved.apply(x, weight, bias, self) if self.training else super()._conv_forward(x, weight, bias)
 
 
 class _Convolved(torch.autograd.Function):

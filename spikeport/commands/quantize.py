@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
-from spikeport.commands.sources import load_foreign
+from spikeport.commands.sources import load_foreign, natural_timesteps
 from spikeport.export.errors import InputError
 from spikeport.export.network import QuantizedNetwork
 from spikeport.export.nir_file import is_quantized, write_nir
@@ -78,8 +78,7 @@ def _from_nir(arguments: argparse.Namespace) -> QuantizedNetwork:
         raise InputError(f"{arguments.source} brings no data to calibrate on; give some with --calibration X.npy")
     array = load_input(arguments.calibration)
     network = load_foreign(arguments, arguments.source)
-    over_time = array.ndim == len(network.input.shape) + 2
-    timesteps = arguments.timesteps or (array.shape[1] if over_time else network.timesteps)
+    timesteps = arguments.timesteps or natural_timesteps(network, array)
     quantized = quantize(network.with_timesteps(timesteps), array, weight_bits=arguments.weight_bits, per_channel=arguments.per_channel)
     write_nir(quantized, arguments.out)
     return quantized

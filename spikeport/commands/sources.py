@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from spikeport.export.dequantize import dequantize
 from spikeport.export.errors import InputError
 from spikeport.export.network import FloatNetwork, QuantizedNetwork
@@ -38,6 +40,11 @@ def load_foreign(arguments: argparse.Namespace, path: Path) -> FloatNetwork:
     network = import_nir(path, dt=dt, integrator=integrator, reset=reset, strict=not arguments.nonstrict)
     arguments.note = f"{path}: read with dt {dt:g} s, {integrator} integrator, reset {reset}, fires on v {'>=' if arguments.nonstrict else '>'} threshold"
     return network
+
+
+def natural_timesteps(network: FloatNetwork, array: np.ndarray) -> int:
+    """T of a file that states none: the input's length, or the network's usual one where the input is held."""
+    return array.shape[1] if array.ndim == len(network.input.shape) + 2 else network.timesteps
 
 
 def load_any(arguments: argparse.Namespace) -> FloatNetwork:

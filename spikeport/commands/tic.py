@@ -7,6 +7,7 @@ and one forward pass. Writes JSON and, beside it, a page with pictures; with the
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -17,8 +18,9 @@ from spikeport.analysis.fisher_page import describe
 from spikeport.analysis.jsonable import to_json
 from spikeport.analysis.scores import Estimator, Labels
 from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
-from spikeport.commands.sources import load_any
+from spikeport.commands.sources import load_any, natural_timesteps
 from spikeport.export.errors import InputError
+from spikeport.export.nir_file import is_quantized
 from spikeport.hw.stimulus import load_input
 from spikeport.pipeline import tic_stage
 from spikeport.tic import TicConfig, of_float_network, write_tic
@@ -45,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch", type=int, default=usual.batch, metavar="B", help="samples of estimator batch (default 16)")
     parser.add_argument("--labels", choices=get_args(Labels), default=usual.labels, help="true as published, or drawn from the network")
-    parser.add_argument("--timesteps", type=int, metavar="T", help="default: the network's")
+    parser.add_argument(
+        "--timesteps", type=int, metavar="T", help="default: the network's; of a .nir that states none the input's, or 32 where it is held"
+    )
     parser.add_argument("--seed", type=int, metavar="S", help="of sampled labels, noise and intervals (default: the training's, or 0)")
     parser.add_argument("--input", type=Path, metavar="X.npy", help="of a .nir: (samples, timesteps, *shape), or (samples, *shape) held")
     parser.add_argument("--targets", type=Path, metavar="Y.npy", help="of a .nir: the right class of every sample, integers")
@@ -59,7 +63,8 @@ def execute(arguments: argparse.Namespace) -> int:
     of_file = arguments.network.is_file()
     result = _of_file(arguments) if of_file else _of_directory(arguments)
     notes = () if of_file else Workspace(arguments.network).notes()
-    emit(arguments, _with_views(result), f"{_table(result)}\n{describe(result)}", notes)
+    curve = f"{_table(result)}\n" if result.informative else ""
+    emit(arguments, _with_views(result), curve + describe(result), notes)
     return 0
 
 
@@ -78,8 +83,10 @@ def _of_directory(arguments: argparse.Namespace) -> FisherResult:
 def _of_file(arguments: argparse.Namespace) -> FisherResult:
     if not arguments.input or not arguments.out:
         raise InputError(f"{arguments.network} is a file; give samples with --input X.npy, and --out tic.json")
-    config = _config(arguments, 0)
     network, array = load_any(arguments), load_input(arguments.input)
+    config = _config(arguments, 0)
+    if config.timesteps is None and not is_quantized(arguments.network):
+        config = replace(config, timesteps=natural_timesteps(network, array))
     targets = load_input(arguments.targets) if arguments.targets else None
     with progress_bar(min(len(array), config.samples), "Fisher information") as progress:
         result = of_float_network(network, array, targets, config, progress)
@@ -103,7 +110,7 @@ def _table(result: FisherResult) -> str:
     limits = result.intervals.per_step if result.intervals else nan
     rest = result.intervals.to_come if result.intervals else nan
     rows = [
-        (t + 1, f"{result.per_step[t]:.4g}", _span(limits[t], ".4g"), f"{result.to_come[t]:.1%}", _span(rest[t], ".1%"))
+        (t + 1, f"{result.per_step[t]:.4g}", _span(limits[t], ".4g"), f"{result.to_come[t]:.2%}", _span(rest[t], ".2%"))
         for t in range(result.timesteps)
     ]
     return table(rows, ("t", "I_t", "95 % limits", "still to come", "95 % limits"))

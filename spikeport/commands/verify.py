@@ -11,14 +11,14 @@ from pathlib import Path
 from spikeport.analysis.numbers import counted
 from spikeport.commands.options import add_json, emit, output_file, parse_backends, progress_bar
 from spikeport.commands.sources import load_quantized
-from spikeport.export.files import write_json
 from spikeport.hw.simulate import BACKENDS, backend
 from spikeport.hw.stimulus import encode, load_input
 from spikeport.hw.verify import Verification, verify
+from spikeport.pipeline import write_verification
 
 EXAMPLES = """examples:
   spikeport verify network.nir --input x.npy
-  spikeport verify network.nir --input x.npy --backends engine,lava,onnx --out verify.json
+  spikeport verify runs/digits/network.nir --input x.npy --backends engine,lava,onnx --out runs/digits/verify.json     for the report
   spikeport verify network.nir --against edited.nir --input x.npy     two files must mean the same
 """
 TESTABLE = tuple(name for name in BACKENDS if name != "reference")
@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backends", default="engine,lava", metavar="A,B", help=f"from {', '.join(TESTABLE)} (default engine,lava)")
     parser.add_argument("--against", type=Path, metavar="OTHER.nir", help="run the backends on this file, the reference on NET.nir")
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's")
-    parser.add_argument("--out", type=output_file, metavar="OUT.json", help="write the result as JSON too")
+    parser.add_argument(
+        "--out", type=output_file, metavar="OUT.json", help="write the result as JSON too; spikeport report reads DIR/verify.json"
+    )
     add_json(parser)
 
 
@@ -47,7 +49,7 @@ def execute(arguments: argparse.Namespace) -> int:
     with progress_bar(len(stimulus), "verify") as progress:
         result = verify(network, stimulus, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
     if arguments.out:
-        write_json(arguments.out, result.to_json())
+        write_verification(arguments.out, result)
     emit(arguments, result.to_json(), describe(result))
     return 0 if result.equal else 1
 
@@ -60,4 +62,5 @@ def describe(result: Verification) -> str:
         f"x {counted(result.timesteps, 'timestep')}"
         for name, count in result.differences.items()
     ]
-    return "\n".join([*lines, *([str(result.first)] if result.first else [])])
+    notes = [*([str(result.first)] if result.first else []), *([f"note: {result.warning}"] if result.warning else [])]
+    return "\n".join([*lines, *notes])
