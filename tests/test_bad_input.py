@@ -112,22 +112,14 @@ def test_arrays_that_hold_no_samples(trained, tmp_path, capsys):
         load_input(tmp_path / "number.npy")
 
 
-@pytest.mark.parametrize(
-    ("recordings", "said"),
-    [
-        (1, "0 for training, 0 for validation and 1 for testing"),
-        (2, "0 for training, 1 for validation and 1 for testing"),
-    ],
-)
-def test_too_few_samples_for_three_splits(recordings, said, tmp_path, capsys):
+def test_too_few_samples_for_three_splits(tmp_path, capsys):
     events = np.zeros(8, [("x", "u2"), ("y", "u2"), ("t", "i8"), ("p", "u1")])
     events["t"] = np.arange(8) * 1000
-    for number, label in enumerate("ab"):
+    for label in "ab":
         (tmp_path / "data" / label).mkdir(parents=True)
-        if number < recordings:
-            np.save(tmp_path / "data" / label / "r.npy", events)
+        np.save(tmp_path / "data" / label / "r.npy", events)
     command = ["train", "--data", "events", "--data-dir", str(tmp_path / "data"), "--arch", "4", "--out", str(tmp_path / "out")]
-    assert said in refused(command, capsys)
+    assert "0 for training, 1 for validation and 1 for testing" in refused(command, capsys)
     assert not (tmp_path / "out").exists()
 
 
