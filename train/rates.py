@@ -18,6 +18,7 @@ A. The result is that of differentiating every timestep, to rounding (tested).
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import torch
@@ -107,7 +108,9 @@ def _centre_(
     steps = y.sub_(over_maps(mean, y)).unflatten(0, (len(weights), -1))
     unweighted = steps.mean(0).mul_(over_maps(inverse, y))
     weighted = unweighted if len(set(weights)) == 1 else weighted_sum(weights, steps).mul_(over_maps(inverse, y))
-    return inverse, unweighted, weighted, _weight_gradient(layer, s, w, y) * inverse.view(-1, *(1,) * (w.ndim - 1))
+    # one timestep after the other: what the convolution's own code needs beside it stays small
+    correlation = reduce(torch.add, (_weight_gradient(layer, sent, w, step) for sent, step in zip(s.split(len(steps[0])), steps)))
+    return inverse, unweighted, weighted, correlation * inverse.view(-1, *(1,) * (w.ndim - 1))
 
 
 def _applied(layer: nn.Module, s: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
