@@ -85,7 +85,7 @@ def records(work: Workspace, data: Dataset, bar: Bar) -> tuple[QuantizedNetwork,
     found: dict[SplitName, SpikeRecord] = {}
     for split in ("validation", "test"):
         path = work.record(split)
-        if not path.exists() or path.stat().st_mtime < work.network.stat().st_mtime:
+        if not _current(path, work.network):
             part = split_of(data, split)
             with bar(len(part), f"engine, {split}") as progress:
                 save_record(path, _engine_record(network, part, progress))
@@ -182,8 +182,13 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
     return report
 
 
+def _current(path: Path, network: Path) -> bool:
+    """Whether a file is there and was made of the network that is there now."""
+    return path.exists() and network.exists() and path.stat().st_mtime >= network.stat().st_mtime
+
+
 def _verification(work: Workspace) -> tuple[Verification | None, list[AccuracyCurve]]:
-    if not work.verification.exists():
+    if not _current(work.verification, work.network):  # of no network any more
         return None, []
     kept = read_json(work.verification)
     if not isinstance(kept, dict) or kept.keys() != {"verification", "accuracy"}:

@@ -84,7 +84,7 @@ class Workspace:
         done = epochs_done(self.root)
         if not done:
             return ()
-        again = f"spikeport train --resume --out {self.root}, and the settings it began with"
+        again = f"spikeport train --resume --out {self.root}"
         return (f"training unfinished: {done} of {read_config(self.root / CONFIG).epochs} epochs; go on with: {again}",)
 
     def forget_stages(self) -> None:

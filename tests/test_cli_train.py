@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from spikeport.cli import main
+from spikeport.train import trainer
 from spikeport.train.methods import METHODS
 
 CASES = Path(__file__).resolve().parents[2] / "shared" / "cases"
@@ -27,6 +28,23 @@ def test_training_anew_leaves_nothing_of_the_network_before(tmp_path):
     assert main(small) == main(["quantize", str(tmp_path), "--out", str(tmp_path / "network.nir")]) == 0
     assert main([*small, "--seed", "1"]) == 0
     assert not (tmp_path / "network.nir").exists()
+
+
+def test_an_unfinished_run_goes_on_with_its_own_settings(tmp_path, monkeypatch):
+    words, epoch = ["--arch", "4C3-P4", "--timesteps", "2", "--epochs", "2", "--seed", "3"], trainer._epoch
+    assert main(["train", *words, "--out", str(tmp_path / "unbroken")]) == 0
+
+    def killed(run, number):
+        if number:
+            raise KeyboardInterrupt
+        return epoch(run, number)
+
+    monkeypatch.setattr(trainer, "_epoch", killed)
+    assert main(["train", *words, "--out", str(tmp_path / "broken")]) == 130
+    monkeypatch.setattr(trainer, "_epoch", epoch)
+    assert main(["train", "--resume", "--out", str(tmp_path / "broken")]) == 0
+    weights = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("unbroken", "broken")]
+    assert weights[0] == weights[1]
 
 
 @needs_cases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -117,6 +118,10 @@ def test_the_report_takes_what_verify_wrote(trained, tmp_path, capsys):
     assert "verification" not in capsys.readouterr().out
     found = read_report(trained / "report.json").verification
     assert found and found.equal and found.backends == ("engine", "onnx") and found.samples == 6
+    network, made = trained / "network.nir", kept.stat().st_mtime
+    os.utime(kept, (made, network.stat().st_mtime - 1))  # as if the network had been quantized anew since
+    assert main(["report", str(trained)]) == 0
+    assert "verification" in capsys.readouterr().out and read_report(trained / "report.json").verification is None
     kept.write_text("{}")
     assert main(["report", str(trained)]) == 2 and "is no comparison of backends" in capsys.readouterr().err
     kept.unlink()

@@ -14,6 +14,8 @@ from spikeport.commands.training import add_accelerator, add_training, training_
 from spikeport.config import run_config
 from spikeport.tic import TicConfig, recorder
 from spikeport.train.accelerator import accelerator
+from spikeport.train.checkpoint import CONFIG
+from spikeport.train.config import TrainConfig, read_config
 from spikeport.train.data import load
 from spikeport.train.trainer import train
 from spikeport.workspace import Workspace
@@ -25,7 +27,7 @@ EXAMPLES = """examples:
   spikeport train --recipe dsr-cifar10-lif-t20 --accelerator cuda --out runs/dsr
   spikeport train --data events --data-dir recordings --config events.toml --out runs/events
   spikeport train --data imagenet --data-dir ILSVRC2012 --out runs/imagenet
-  spikeport train --data digits --out runs/digits --resume
+  spikeport train --resume --out runs/digits
   spikeport train --data digits --tic-every 5 --out runs/digits
 """
 
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_accelerator(parser)
     parser.add_argument("--config", type=Path, metavar="C.toml", help="a file with a [train] table; the command line overrules it")
     parser.add_argument("--out", type=output_folder, required=True, metavar="DIR")
-    parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in DIR")
+    parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in DIR, with its settings if none are said")
     parser.add_argument(
         "--tic-every", type=int, metavar="N", help="take the Fisher information on validation data after every N epochs; changes no weight"
     )
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
-    config = run_config(arguments.config, training_changes(arguments), {}, arguments.recipe).train
+    config = _config(arguments)
     accelerator(arguments.accelerator)  # that it is missing is told before anything is removed
     data = load(config.data, arguments.data_dir, config.seed, config.timesteps, config.events)
     if not arguments.resume:
@@ -64,3 +66,11 @@ def execute(arguments: argparse.Namespace) -> int:
         f"{arguments.out}: test accuracy {best:.2%} after {counted(config.timesteps, 'timestep')}, best of epoch {result['epoch']}",
     )
     return 0
+
+
+def _config(arguments: argparse.Namespace) -> TrainConfig:
+    """What was said; where nothing was, a run that is taken up keeps its settings."""
+    said, begun = training_changes(arguments), arguments.out / CONFIG
+    if arguments.resume and begun.is_file() and not (said or arguments.config or arguments.recipe):
+        return read_config(begun)
+    return run_config(arguments.config, said, {}, arguments.recipe).train
