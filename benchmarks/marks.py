@@ -26,3 +26,11 @@ def replace(path: Path, script: str, measured: str) -> None:
     if not mark or not end:
         raise InputError(f"{path} has no place for the table; put these two lines where it goes: {begin(script)} {END}")
     write_text(path, f"{before}{mark}\n{measured.strip()}\n{end}{after}")
+
+
+def publish(into: Path | None, script: str, measured: str) -> None:
+    """Put the script's part into a document, or on standard output where none is named; errors as in `replace`."""
+    if into:
+        replace(into, script, measured)
+    else:
+        print(measured)

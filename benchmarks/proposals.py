@@ -133,10 +133,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         rows = sorted((row(folder) for folder in arguments.runs), key=lambda r: (r.data, r.method, r.name))
-        if arguments.into:
-            marks.replace(arguments.into, "proposals.py", markdown(rows))
-        else:
-            print(markdown(rows))
+        marks.publish(arguments.into, "proposals.py", markdown(rows))
         if arguments.json:
             write_json(arguments.json, json.loads(json.dumps([asdict(r) for r in rows])))
     except (InputError, OSError) as error:

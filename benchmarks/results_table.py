@@ -82,11 +82,7 @@ def main() -> int:
     parser.add_argument("--into", type=Path, metavar="PAGE.md", help="replace the table in this page")
     arguments = parser.parse_args()
     try:
-        table = markdown(arguments.runs)
-        if arguments.into:
-            marks.replace(arguments.into, "results_table.py", table)
-        else:
-            print(table)
+        marks.publish(arguments.into, "results_table.py", markdown(arguments.runs))
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

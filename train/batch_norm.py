@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-MAP_AXES = 4
+from spikeport.train.augment import MAP_AXES
+
 PART = 1 << 17
 """Numbers that are worked on at a time: half a megabyte."""
 
