@@ -25,8 +25,8 @@ import numpy as np
 import rivals
 
 from spikeport.hw import engine
-from spikeport.hw.bounds import Bounds
-from spikeport.hw.record import class_scores
+from spikeport.hw.records.record import class_scores
+from spikeport.hw.semantics.bounds import Bounds
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks/results/engine.json"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from spikeport.export.network import QuantizedNetwork
+from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava.lower import ProcessModels, lower
 from spikeport.hw.lava.runtime import LavaRuntime, simulation
 from spikeport.hw.lava.stream import tapped_potentials
 from spikeport.hw.lava.tape import Tape
 from spikeport.hw.lava.timeline import Timeline
-from spikeport.hw.stimulus import Stimulus
+from spikeport.hw.records.stimulus import Stimulus
 
 import engine_rivals  # isort: skip
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeport.export import registers as reg
-from spikeport.export.network import Connection, Conv, Dense, Input, IntegerNeuron, Op, Pool, Population, QuantizedNetwork
+from spikeport.export.model import registers as reg
+from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Op, Pool, Population, QuantizedNetwork
 from spikeport.hw import engine
-from spikeport.hw.stimulus import Stimulus, encode
+from spikeport.hw.records.stimulus import Stimulus, encode
 
 NAMES = ("784-512-10", "15C5-P2-40C5-P2-300-10", "64C3-AP2-128C3-AP2-128C3-AP2-512FC-10FC")
 MNIST = Path(__file__).resolve().parents[2] / "shared/data/MNIST/t10k-images-idx3-ubyte.gz"

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeport.analysis.fisher import fisher_information
-from spikeport.tic import PASS_SAMPLES
-from spikeport.train.build import build
-from spikeport.train.config import recipe
-from spikeport.train.data import Task
-from spikeport.train.network import SpikingNetwork
+from spikeport.analysis.information.fisher import fisher_information
+from spikeport.stages.tic import PASS_SAMPLES
+from spikeport.train.data.registry import Task
+from spikeport.train.network.build import build
+from spikeport.train.network.spiking import SpikingNetwork
+from spikeport.train.settings.config import recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks/results/fisher.json"

@@ -10,12 +10,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from spikeport.analysis.fisher import FisherResult
-from spikeport.analysis.fisher_figures import blocks_figure, centroid_figure, epochs_figure, fisher_figure
-from spikeport.analysis.fisher_history import read_history
-from spikeport.analysis.jsonable import from_json
-from spikeport.analysis.picture import write_picture
-from spikeport.export.files import read_json
+from spikeport.analysis.common.jsonable import from_json
+from spikeport.analysis.figures.fisher import blocks_figure, centroid_figure, epochs_figure, fisher_figure
+from spikeport.analysis.information.fisher import FisherResult
+from spikeport.analysis.information.history import read_history
+from spikeport.analysis.pages.picture import write_picture
+from spikeport.export.common.files import read_json
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -19,12 +20,14 @@ import numpy as np
 from lava.proc.conv.models import PyConvModelFixed
 from lava.proc.conv.process import Conv
 
-from spikeport.export.files import write_json
+from spikeport.export.common.files import write_json
 from spikeport.hw.lava.convolution import PyFastConv
 from spikeport.hw.lava.graph import Node
-from spikeport.hw.lava.inprocess import build
 
 GOAL = 20
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from support.lava_inprocess import build  # noqa: E402
+
 RESULTS = Path(__file__).parent / "results" / "lava_conv.json"
 REPEATS = {PyConvModelFixed: 15, PyFastConv: 501}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spikeport.export.errors import InputError
-from spikeport.export.files import write_text
+from spikeport.export.common.errors import InputError
+from spikeport.export.common.files import write_text
 
 END = "<!-- end -->"
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import marks
 
-from spikeport.analysis.numbers import percent, points, si
-from spikeport.analysis.report import Report, read_report
-from spikeport.export.errors import InputError
-from spikeport.export.files import write_json
+from spikeport.analysis.common.numbers import percent, points, si
+from spikeport.analysis.results.report import Report, read_report
+from spikeport.export.common.errors import InputError
+from spikeport.export.common.files import write_json
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares of information still to come at which the proposals are compared."""

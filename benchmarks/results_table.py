@@ -14,9 +14,9 @@ from pathlib import Path
 
 import marks
 
-from spikeport.analysis.numbers import percent, si
-from spikeport.analysis.report import Report, read_report
-from spikeport.export.errors import InputError
+from spikeport.analysis.common.numbers import percent, si
+from spikeport.analysis.results.report import Report, read_report
+from spikeport.export.common.errors import InputError
 
 PUBLISHED = {
     ("mnist", "tssl-bp"): "99.50 % (99.40 reproduced), this network, 100 epochs",

@@ -21,17 +21,17 @@ import engine_table
 import marks
 import torch
 
-from spikeport.export.files import write_text
-from spikeport.train.batches import epoch_seed, shuffled_batches
-from spikeport.train.build import build
-from spikeport.train.config import TrainConfig, recipe
-from spikeport.train.data import Dataset, load
-from spikeport.train.deployment import prepare_for_deployment
-from spikeport.train.evaluation import evaluate
-from spikeport.train.memory import keep_freed_memory
-from spikeport.train.methods import LOSSES, METHODS
-from spikeport.train.network import SpikingNetwork
-from spikeport.train.optimization import OptimizerConfig, descend
+from spikeport.export.common.files import write_text
+from spikeport.train.data.batches import epoch_seed, shuffled_batches
+from spikeport.train.data.registry import Dataset, load
+from spikeport.train.loop.deployment import prepare_for_deployment
+from spikeport.train.loop.evaluation import evaluate
+from spikeport.train.loop.memory import keep_freed_memory
+from spikeport.train.network.build import build
+from spikeport.train.network.spiking import SpikingNetwork
+from spikeport.train.settings.config import TrainConfig, recipe
+from spikeport.train.settings.methods import LOSSES, METHODS
+from spikeport.train.settings.optimization import OptimizerConfig, descend
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT, DOCUMENT = ROOT / "benchmarks/results/time-to-accuracy.json", ROOT / "docs/training-speed.md"

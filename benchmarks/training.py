@@ -26,8 +26,8 @@ import rivals
 import training_table
 from training_worker import ARCHITECTURE
 
-from spikeport.export.files import write_text
-from spikeport.train.data import load
+from spikeport.export.common.files import write_text
+from spikeport.train.data.registry import load
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks/results/training.json"
@@ -35,7 +35,7 @@ DOCUMENT = ROOT / "docs/training-speed.md"
 OURS = (("stbp", "float32"), ("stbp", "bfloat16"), ("dsr", "float32"))
 OTHERS = (("snntorch", "float32"), ("spikingjelly", "float32"), ("spikingjelly", "float32 kept"), ("norse", "float32"))
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
-"""What `train.memory.keep_freed_memory` does, for a rival of precision "... kept": what our trainer's allocator alone would do for it."""
+"""What `train.loop.memory.keep_freed_memory` does, for a rival of precision "... kept": what our trainer's allocator alone would do for it."""
 
 
 class Worker:

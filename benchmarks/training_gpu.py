@@ -21,7 +21,7 @@ import rivals
 import torch
 from training import Worker
 
-from spikeport.export.files import write_text
+from spikeport.export.common.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks/results/training-gpu.json"

@@ -43,10 +43,10 @@ def network_with_equal_weights(made: nn.Module) -> nn.Module:
 
 def ours(method: str, timesteps: int) -> nn.Module:
     """spikeport's network for a method, as its trainer builds it."""
-    from spikeport.train.build import build  # noqa: PLC0415
-    from spikeport.train.config import recipe  # noqa: PLC0415
-    from spikeport.train.dataset import Task  # noqa: PLC0415
-    from spikeport.train.memory import keep_freed_memory  # noqa: PLC0415
+    from spikeport.train.data.dataset import Task  # noqa: PLC0415
+    from spikeport.train.loop.memory import keep_freed_memory  # noqa: PLC0415
+    from spikeport.train.network.build import build  # noqa: PLC0415
+    from spikeport.train.settings.config import recipe  # noqa: PLC0415
 
     keep_freed_memory()
 

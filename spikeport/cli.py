@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from spikeport import __version__
-from spikeport.export.errors import BackendError, InputError
+from spikeport.export.common.errors import BackendError, InputError
 
 COMMANDS = {
     "run": "everything: train, quantize, simulate, verify, truncate, report",

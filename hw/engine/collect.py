@@ -7,11 +7,11 @@ from threading import Lock
 import numpy as np
 import torch
 
-from spikeport.export.network import QuantizedNetwork
+from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.engine.layout import from_engine
 from spikeport.hw.engine.neurons import Trace
-from spikeport.hw.record import RecordLevel, SpikeRecord
-from spikeport.hw.stimulus import Stimulus
+from spikeport.hw.records.record import RecordLevel, SpikeRecord
+from spikeport.hw.records.stimulus import Stimulus
 
 
 class Collector:

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 import torch
 
-from spikeport.export.network import Connection, Conv, Dense, Shape
+from spikeport.export.model.network import Connection, Conv, Dense, Shape
 from spikeport.hw.engine.kernels import compiled
 from spikeport.hw.engine.layout import grid, order, two_axes
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from spikeport.export import registers as reg
-from spikeport.export.noise import MULTIPLIERS, SHIFTS
+from spikeport.export.model import registers as reg
+from spikeport.export.model.noise import MULTIPLIERS, SHIFTS
 
 BLOCK = 1024
 """Neurons per block: potentials, currents and seven registers of 4 bytes each fit a first-level cache of 32 KiB or nearly so."""
@@ -79,7 +79,7 @@ def remember_current(u, keep, current, lost):
 
 @compiled
 def mix(x):
-    """The noise generator's mixer on 32-bit integers; see `spikeport.export.noise`."""
+    """The noise generator's mixer on 32-bit integers; see `spikeport.export.model.noise`."""
     x = np.uint32(x ^ (x >> S0))
     x = np.uint32(x * M0)
     x = np.uint32(x ^ (x >> S1))

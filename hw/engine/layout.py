@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from spikeport.export.network import Shape
+from spikeport.export.model.network import Shape
 
 
 def grid(shape: Shape) -> tuple[int, int, int]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from spikeport.export import registers as reg
-from spikeport.export.network import Population
-from spikeport.export.noise import MASK, integer_noise, mix
-from spikeport.hw.bounds import StateBound
+from spikeport.export.model import registers as reg
+from spikeport.export.model.network import Population
+from spikeport.export.model.noise import MASK, integer_noise, mix
 from spikeport.hw.engine.channel import Channel
 from spikeport.hw.engine.kernels import BIAS, KEEP_U, KEEP_V, NEURON, RESET, THRESHOLD, Switches, add_channel, neuron_steps
 from spikeport.hw.engine.layout import order, per_neuron
+from spikeport.hw.semantics.bounds import StateBound
 
 
 @dataclass(eq=False)
@@ -140,7 +140,7 @@ class CompiledNeurons(Neurons):
 
 
 class TorchNeurons(Neurons):
-    """The definition, `spikeport.hw.reference`, in 64-bit PyTorch: any device, any overflow."""
+    """The definition, `spikeport.hw.semantics.reference`, in 64-bit PyTorch: any device, any overflow."""
 
     def __init__(self, population: Population, fan_out: np.ndarray, device: torch.device) -> None:
         super().__init__(population, fan_out, device)

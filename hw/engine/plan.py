@@ -9,13 +9,13 @@ from math import prod
 import numpy as np
 import torch
 
-from spikeport.export.network import Connection, Population, QuantizedNetwork
-from spikeport.hw.bounds import INT32_EXACT, Bounds
+from spikeport.export.model.network import Connection, Population, QuantizedNetwork
 from spikeport.hw.engine.kernels import COUNT_LIMIT
 from spikeport.hw.engine.layout import to_engine
 from spikeport.hw.engine.neurons import CompiledNeurons, Neurons, TorchNeurons
 from spikeport.hw.engine.synapse import Synapse
-from spikeport.hw.fanout import fan_out
+from spikeport.hw.records.fanout import fan_out
+from spikeport.hw.semantics.bounds import INT32_EXACT, Bounds
 
 
 @dataclass(frozen=True)

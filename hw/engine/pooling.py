@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from spikeport.export.network import Pool, Shape
+from spikeport.export.model.network import Pool, Shape
 from spikeport.hw.engine.kernels import compiled
 from spikeport.hw.engine.layout import grid, two_axes
 

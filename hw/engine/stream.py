@@ -9,15 +9,15 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from spikeport.export.network import Connection, Conv, QuantizedNetwork
+from spikeport.export.model.network import Connection, Conv, QuantizedNetwork
 from spikeport.hw.engine.channel import Channel
 from spikeport.hw.engine.collect import Collector
 from spikeport.hw.engine.layout import to_engine
 from spikeport.hw.engine.neurons import Trace
 from spikeport.hw.engine.plan import Group, Plan, plan_for
 from spikeport.hw.engine.synapse import plain_sums
-from spikeport.hw.record import RecordLevel, SpikeRecord
-from spikeport.hw.stimulus import Stimulus
+from spikeport.hw.records.record import RecordLevel, SpikeRecord
+from spikeport.hw.records.stimulus import Stimulus
 
 CHUNK_BYTES = 32 << 20
 """Working memory of one chunk: small enough to stay in a shared cache, large enough to drown the cost of a call."""
@@ -31,7 +31,7 @@ def run(
     progress: Callable[[int], None] | None = None,
     device: str | torch.device | None = None,
 ) -> SpikeRecord:
-    """Run all samples from rest, bit for bit as `spikeport.hw.reference.run`.
+    """Run all samples from rest, bit for bit as `spikeport.hw.semantics.reference.run`.
 
     Args:
         progress: called with the number of samples finished since the last call.

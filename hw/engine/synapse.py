@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from spikeport.export.network import Connection, Conv, Dense, QuantizedNetwork, Shape
-from spikeport.hw.bounds import SumBound, message_interval
+from spikeport.export.model.network import Connection, Conv, Dense, QuantizedNetwork, Shape
 from spikeport.hw.engine.events import EventSynapse
 from spikeport.hw.engine.layout import grid, order, to_engine, two_axes
 from spikeport.hw.engine.pooling import SumPool
+from spikeport.hw.semantics.bounds import SumBound, message_interval
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from spikeport.export.errors import InputError
+from spikeport.export.common.errors import InputError
 
 REMEDY = "run on Python 3.10 with `pip install lava-nc==0.10.0 'numpy<2'`, or choose the engine backend"
 

@@ -19,7 +19,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from spikeport.export.synapse import Pool, Shape
+from spikeport.export.model.synapse import Pool, Shape
 from spikeport.hw.lava.fold import pool_matrix
 
 

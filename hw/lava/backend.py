@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from spikeport.export.network import QuantizedNetwork
+from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava.available import require_lava
 from spikeport.hw.lava.stream import stream
 from spikeport.hw.lava.tape import Tape
-from spikeport.hw.record import RecordLevel, SpikeRecord
-from spikeport.hw.stimulus import Stimulus
+from spikeport.hw.records.record import RecordLevel, SpikeRecord
+from spikeport.hw.records.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from spikeport.hw.lava.lower import ProcessModels

@@ -18,7 +18,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.conv.models import PyConvModelFixed
 from lava.proc.conv.process import Conv
 
-from spikeport.export.registers import STATE_LIMIT
+from spikeport.export.model.registers import STATE_LIMIT
 
 GEOMETRY = "i8[::1], i8[::1], i8[::1], i8"
 TOGETHER = 4

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.sparse import csr_matrix, diags, identity, kron
 
-from spikeport.export.synapse import Conv, Dense, Op, Pool, Shape
+from spikeport.export.model.synapse import Conv, Dense, Op, Pool, Shape
 
 Synapses: TypeAlias = "Conv | np.ndarray | csr_matrix"
 

@@ -30,10 +30,10 @@ from lava.proc.sparse.process import Sparse as SparseProcess
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
-from spikeport.export import registers as reg
-from spikeport.export.errors import InputError
-from spikeport.export.network import IntegerNeuron, Population, QuantizedNetwork
-from spikeport.export.synapse import Connection, Conv, Shape
+from spikeport.export.common.errors import InputError
+from spikeport.export.model import registers as reg
+from spikeport.export.model.network import IntegerNeuron, Population, QuantizedNetwork
+from spikeport.export.model.synapse import Connection, Conv, Shape
 from spikeport.hw.lava.axon import Axon, PyAxon
 from spikeport.hw.lava.convolution import PyFastConv
 from spikeport.hw.lava.fold import Synapses, synapses

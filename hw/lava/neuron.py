@@ -19,8 +19,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.lif.models import AbstractPyLifModelFixed
 from lava.proc.lif.process import LIF
 
-from spikeport.export import registers as reg
-from spikeport.export.noise import integer_noise
+from spikeport.export.model import registers as reg
+from spikeport.export.model.noise import integer_noise
 
 
 class StreamingLIF(LIF):

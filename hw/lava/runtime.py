@@ -19,7 +19,7 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 
-from spikeport.export.errors import BackendError
+from spikeport.export.common.errors import BackendError
 from spikeport.hw.lava.children import guarded_children
 from spikeport.hw.lava.graph import Graph
 from spikeport.hw.lava.registry import forget_processes

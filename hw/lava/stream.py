@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from spikeport.export.network import QuantizedNetwork
+from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava.tape import Tape, bytes_per_row
 from spikeport.hw.lava.timeline import Timeline
-from spikeport.hw.record import RecordLevel, SpikeRecord, join_records, record_from_rasters
-from spikeport.hw.stimulus import Stimulus
+from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records, record_from_rasters
+from spikeport.hw.records.stimulus import Stimulus
 
 TAPE_BYTES = 64 << 20
 SLICE_ROWS = 64

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from spikeport.export.network import QuantizedNetwork
+from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava.timeline import Timeline
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikeport.export.network import QuantizedNetwork
-from spikeport.hw.stimulus import Stimulus
+from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.records.stimulus import Stimulus
 
 
 @dataclass(frozen=True)

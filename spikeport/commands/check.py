@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spikeport.commands.options import add_json, emit, table
-from spikeport.export.nir_file import is_quantized, read_nir
-from spikeport.export.nir_import import describe
-from spikeport.hw.limits import CHIPS, Row, check_network
+from spikeport.export.nir.file import is_quantized, read_nir
+from spikeport.export.nir.foreign.importer import describe
+from spikeport.hw.semantics.limits import CHIPS, Row, check_network
 
 EXAMPLES = """examples:
   spikeport check network.nir

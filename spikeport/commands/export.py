@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spikeport.commands.options import add_json, emit, output_file
 from spikeport.commands.sources import load_quantized
-from spikeport.export.onnx_graph import write_onnx
+from spikeport.export.onnx.graph import write_onnx
 
 EXAMPLES = """examples:
   spikeport export network.nir --to onnx --out network.onnx

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from spikeport.commands.options import add_json, emit, table
 from spikeport.commands.sources import load_quantized
-from spikeport.hw.limits import CHIPS
-from spikeport.hw.mapping import NetworkMap, Placement, map_network
+from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
+from spikeport.hw.semantics.limits import CHIPS
 
 EXAMPLES = """examples:
   spikeport map network.nir

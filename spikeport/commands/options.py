@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from spikeport.export import progress
-from spikeport.export.errors import InputError
-from spikeport.export.files import check_file, check_folder
+from spikeport.export.common import progress
+from spikeport.export.common.errors import InputError
+from spikeport.export.common.files import check_file, check_folder
 
 DT_HELP = "seconds per timestep; a NIR file does not say"
 
@@ -75,7 +75,7 @@ def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[
 
 @contextmanager
 def progress_bar(total: int, what: str, *, unit: str = "sample") -> Iterator[Callable[[int], None]]:
-    """Shows progress on standard error (`export.progress`); yields what is told how many samples, or others, are done since."""
+    """Shows progress on standard error (`export.common.progress`); yields what is told how many samples, or others, are done since."""
     with progress.progress_bar(total, what, unit=unit) as bar:
         yield lambda count: (bar.update(count), None)[1]
 

@@ -10,14 +10,14 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from spikeport.analysis.jsonable import to_json
-from spikeport.analysis.pruning_page import lead, table_rows
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.pages.pruning import lead, table_rows
 from spikeport.commands.options import add_data, add_json, emit, output_folder, progress_bar, table
 from spikeport.commands.training import add_accelerator
-from spikeport.pruning import SHARE, SHORTER, prune_stage
-from spikeport.train.accelerator import accelerator
-from spikeport.train.pruning import Scope
-from spikeport.workspace import Workspace
+from spikeport.stages.pruning import SHARE, SHORTER, prune_stage
+from spikeport.stages.workspace import Workspace
+from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.masks import Scope
 
 EXAMPLES = """examples:
   spikeport prune runs/digits --out runs/digits-pruned

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
 from spikeport.commands.sources import load_foreign, natural_timesteps
-from spikeport.export.errors import InputError
-from spikeport.export.network import QuantizedNetwork
-from spikeport.export.nir_file import is_quantized, write_nir
-from spikeport.export.quantize import quantize
-from spikeport.hw.stimulus import load_input
-from spikeport.pipeline import quantize_stage
-from spikeport.workspace import Workspace
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.nir.file import is_quantized, write_nir
+from spikeport.export.quantization.quantize import quantize
+from spikeport.hw.records.stimulus import load_input
+from spikeport.stages.pipeline import quantize_stage
+from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport quantize runs/digits --out runs/digits/network.nir

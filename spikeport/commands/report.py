@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.analysis.devices import DEVICES
-from spikeport.analysis.jsonable import to_json
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.cost.devices import DEVICES
 from spikeport.commands.options import add_data, add_json, emit, progress_bar
-from spikeport.pipeline import report_stage
-from spikeport.workspace import Workspace
+from spikeport.stages.pipeline import report_stage
+from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport report runs/digits

@@ -10,12 +10,12 @@ import argparse
 from fractions import Fraction
 from pathlib import Path
 
-from spikeport.analysis.jsonable import to_json
-from spikeport.analysis.perturbations import Strengths
-from spikeport.analysis.robustness_page import lead, table_rows
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.pages.robustness import lead, table_rows
+from spikeport.analysis.results.perturbations import Strengths
 from spikeport.commands.options import add_data, add_json, emit, output_file, progress_bar, table
-from spikeport.robustness import robustness_stage
-from spikeport.workspace import Workspace
+from spikeport.stages.robustness import robustness_stage
+from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport robustness runs/digits

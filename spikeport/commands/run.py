@@ -10,21 +10,21 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from spikeport.analysis.devices import DEVICES
-from spikeport.analysis.jsonable import to_json
-from spikeport.analysis.numbers import counted, si
-from spikeport.analysis.report import Report
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.common.numbers import counted, si
+from spikeport.analysis.cost.devices import DEVICES
+from spikeport.analysis.results.report import Report
 from spikeport.commands.options import add_json, emit, output_folder, parse_backends, progress_bar, table
 from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.commands.verify import TESTABLE
-from spikeport.config import RunConfig, run_config
-from spikeport.hw.simulate import backend
-from spikeport.pipeline import quantize_stage, report_stage, tic_stage, verify_stage
-from spikeport.train.accelerator import accelerator
-from spikeport.train.data import load
-from spikeport.train.trainer import train
-from spikeport.truncation import LAVA_SAMPLES, truncate_stage
-from spikeport.workspace import Workspace
+from spikeport.hw.backends.simulate import backend
+from spikeport.stages.config import RunConfig, run_config
+from spikeport.stages.pipeline import quantize_stage, report_stage, tic_stage, verify_stage
+from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
+from spikeport.stages.workspace import Workspace
+from spikeport.train.data.registry import load
+from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.trainer import train
 
 EXAMPLES = """examples:
   spikeport run --out runs/demo

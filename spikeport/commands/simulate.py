@@ -13,17 +13,17 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeport.analysis.early_exit import exit_steps, margins_over_time
-from spikeport.analysis.numbers import counted
+from spikeport.analysis.common.numbers import counted
+from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.commands.options import add_json, add_meaning, emit, output_file, progress_bar
 from spikeport.commands.sources import load_any, load_quantized
-from spikeport.export.errors import InputError
-from spikeport.export.float_simulate import simulate_float
-from spikeport.export.network import FloatNetwork, Network, QuantizedNetwork
-from spikeport.hw.record import RecordLevel, SpikeRecord, answers_over_time
-from spikeport.hw.record_file import save_arrays, save_record
-from spikeport.hw.simulate import BACKENDS, backend
-from spikeport.hw.stimulus import encode, load_input
+from spikeport.export.common.errors import InputError
+from spikeport.export.floating.simulate import simulate_float
+from spikeport.export.model.network import FloatNetwork, Network, QuantizedNetwork
+from spikeport.hw.backends.simulate import BACKENDS, backend
+from spikeport.hw.records.record import RecordLevel, SpikeRecord, answers_over_time
+from spikeport.hw.records.record_file import save_arrays, save_record
+from spikeport.hw.records.stimulus import encode, load_input
 
 EXAMPLES = """examples:
   spikeport simulate network.nir --input x.npy --timesteps 8 --out out.npz

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeport.export.dequantize import dequantize
-from spikeport.export.errors import InputError
-from spikeport.export.network import FloatNetwork, QuantizedNetwork
-from spikeport.export.nir_file import is_quantized, read_nir
-from spikeport.export.nir_import import FRAMEWORKS, import_nir
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
+from spikeport.export.nir.file import is_quantized, read_nir
+from spikeport.export.nir.foreign.importer import FRAMEWORKS, import_nir
+from spikeport.export.quantization.dequantize import dequantize
 
 
 def load_quantized(path: Path) -> QuantizedNetwork:

@@ -13,14 +13,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from spikeport.analysis.jsonable import to_json
-from spikeport.analysis.sweep_page import robustness_rows, table_rows
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.pages.sweep import robustness_rows, table_rows
 from spikeport.commands.options import add_json, emit, output_folder, progress_bar, table
 from spikeport.commands.training import add_accelerator, add_training, training_changes
-from spikeport.export.errors import InputError
-from spikeport.sweep import SweepConfig, plan, run_sweep
-from spikeport.train.accelerator import accelerator
-from spikeport.train.config import parse_table, parse_toml, read_toml
+from spikeport.export.common.errors import InputError
+from spikeport.stages.sweep import SweepConfig, plan, run_sweep
+from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.settings.config import parse_table, parse_toml, read_toml
 
 EXAMPLES = """examples:
   spikeport sweep experiments/alpha-fashion.toml --data-dir data --out runs/alpha-fashion

@@ -13,18 +13,18 @@ from typing import get_args
 
 import numpy as np
 
-from spikeport.analysis.fisher import FisherResult, normalised
-from spikeport.analysis.fisher_page import describe
-from spikeport.analysis.jsonable import to_json
-from spikeport.analysis.scores import Estimator, Labels
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.information.fisher import FisherResult, normalised
+from spikeport.analysis.information.scores import Estimator, Labels
+from spikeport.analysis.pages.fisher import describe
 from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
 from spikeport.commands.sources import load_any, natural_timesteps
-from spikeport.export.errors import InputError
-from spikeport.export.nir_file import is_quantized
-from spikeport.hw.stimulus import load_input
-from spikeport.pipeline import tic_stage
-from spikeport.tic import TicConfig, of_float_network, write_tic
-from spikeport.workspace import Workspace
+from spikeport.export.common.errors import InputError
+from spikeport.export.nir.file import is_quantized
+from spikeport.hw.records.stimulus import load_input
+from spikeport.stages.pipeline import tic_stage
+from spikeport.stages.tic import TicConfig, of_float_network, write_tic
+from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport tic runs/digits

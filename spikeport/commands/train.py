@@ -8,17 +8,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.analysis.numbers import counted
+from spikeport.analysis.common.numbers import counted
 from spikeport.commands.options import add_json, emit, output_folder
 from spikeport.commands.training import add_accelerator, add_training, training_changes
-from spikeport.config import run_config
-from spikeport.tic import TicConfig, recorder
-from spikeport.train.accelerator import accelerator
-from spikeport.train.checkpoint import CONFIG
-from spikeport.train.config import TrainConfig, read_config
-from spikeport.train.data import load
-from spikeport.train.trainer import train
-from spikeport.workspace import Workspace
+from spikeport.stages.config import run_config
+from spikeport.stages.tic import TicConfig, recorder
+from spikeport.stages.workspace import Workspace
+from spikeport.train.data.registry import load
+from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.checkpoint import CONFIG
+from spikeport.train.loop.trainer import train
+from spikeport.train.settings.config import TrainConfig, read_config
 
 EXAMPLES = """examples:
   spikeport train --data digits --out runs/digits

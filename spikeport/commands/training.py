@@ -6,10 +6,10 @@ import argparse
 from typing import Any
 
 from spikeport.commands.options import add_data
-from spikeport.train.accelerator import ACCELERATORS
-from spikeport.train.config import RECIPES
-from spikeport.train.methods import LOSSES, METHODS
-from spikeport.train.recipes import PUBLISHED
+from spikeport.train.loop.accelerator import ACCELERATORS
+from spikeport.train.settings.config import RECIPES
+from spikeport.train.settings.methods import LOSSES, METHODS
+from spikeport.train.settings.recipes import PUBLISHED
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:

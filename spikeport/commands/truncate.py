@@ -10,15 +10,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.analysis.early_exit import EarlyExit
-from spikeport.analysis.guarantee import Confirmation, Loss
-from spikeport.analysis.jsonable import to_json
-from spikeport.analysis.numbers import counted
-from spikeport.analysis.truncation import Truncation
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.common.numbers import counted
+from spikeport.analysis.decision.early_exit import EarlyExit
+from spikeport.analysis.decision.guarantee import Confirmation, Loss
+from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.commands.options import add_data, add_json, emit, output_file, progress_bar, table
 from spikeport.commands.verify import describe as describe_verification
-from spikeport.truncation import LAVA_SAMPLES, truncate_stage
-from spikeport.workspace import Workspace
+from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
+from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport truncate runs/mnist --tolerance 0.5 --out runs/mnist/truncation.json

@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.analysis.numbers import counted
+from spikeport.analysis.common.numbers import counted
 from spikeport.commands.options import add_json, emit, output_file, parse_backends, progress_bar
 from spikeport.commands.sources import load_quantized
-from spikeport.hw.simulate import BACKENDS, backend
-from spikeport.hw.stimulus import encode, load_input
-from spikeport.hw.verify import Verification, verify
-from spikeport.pipeline import write_verification
+from spikeport.hw.backends.simulate import BACKENDS, backend
+from spikeport.hw.backends.verify import Verification, verify
+from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.stages.pipeline import write_verification
 
 EXAMPLES = """examples:
   spikeport verify network.nir --input x.npy

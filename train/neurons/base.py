@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from spikeport.export.network import FloatNeuron
+from spikeport.export.model.network import FloatNeuron
 from spikeport.train.neurons.rated import Rated
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoweredNeuron:
-    """A neuron in the terms of `export.network`.
+    """A neuron in the terms of `export.model.network`.
 
     neuron: its dynamics, without bias. gain: factor on weights and biases of everything that enters it. height: factor on the
     weights of all that leaves it. trace: fraction of the output kept per timestep, which becomes the synaptic current decay

@@ -16,7 +16,7 @@ G^ = T * sum(w G) / sum(w) of the output's gradient G:
 Section 3.3 derives 1 / dt for the threshold's gradient, the published code multiplies by dt; both are offered. Before every
 training forward, V_th = relu(V_th - bound) + bound. Saved for the backward: I^, one timestep large.
 
-Where all synapses can be trained through rates (`train.rates`), gradients between layers have no time either.
+Where all synapses can be trained through rates (`train.network.rates`), gradients between layers have no time either.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikeport.export.errors import InputError
-from spikeport.export.network import FloatNeuron
-from spikeport.train.kernels.dispatch import triton_kernels
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import FloatNeuron
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
+from spikeport.train.neurons.dispatch import triton_kernels
 from spikeport.train.neurons.rated import Rated, carrier, weighted_sum
 
 

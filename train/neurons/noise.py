@@ -25,12 +25,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikeport.export.errors import InputError
-from spikeport.export.network import FloatNeuron
-from spikeport.export.network import Noise as ChipNoise
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import FloatNeuron
+from spikeport.export.model.network import Noise as ChipNoise
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
 from spikeport.train.neurons.stbp import LIFConfig, LIFOverTime
-from spikeport.train.surrogates import Surrogate
+from spikeport.train.neurons.surrogates import Surrogate
 
 Conversion = Literal["ensemble", "temporal", "calibrated"]
 CONVERSIONS = ("ensemble", "temporal", "calibrated")

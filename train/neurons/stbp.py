@@ -28,11 +28,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikeport.export.errors import InputError
-from spikeport.export.network import FloatNeuron
-from spikeport.train.kernels.dispatch import triton_kernels
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import FloatNeuron
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
-from spikeport.train.surrogates import Surrogate
+from spikeport.train.neurons.dispatch import triton_kernels
+from spikeport.train.neurons.surrogates import Surrogate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,10 +26,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from spikeport.export.errors import InputError
-from spikeport.export.network import FloatNeuron
-from spikeport.train.kernels.dispatch import triton_kernels
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import FloatNeuron
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
+from spikeport.train.neurons.dispatch import triton_kernels
 
 RELEASED_CLIP, PAPER_CLIP = (0.0, 8.0), (-10.0, 10.0)
 """Range of 1 / delta."""

@@ -1,1 +1,0 @@
-../../spikeport/workspace.py

@@ -1,0 +1,1 @@
+"""Exact event counts, prices with sources, energy and latency."""

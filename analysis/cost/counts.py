@@ -1,0 +1,118 @@
+"""Events per layer as exact integers, from a record: what is paid for, before any price.
+
+A layer is a population with everything that enters it. Synaptic events count where they are handled, at the target, and at the
+step they were sent (an axonal delay moves them in time, not in number). Which synapses a spike makes a core read is a matter of their
+encoding (`hw.mapping.encoding`, chosen by `hw.mapping.cores`): a sparse list holds no zero weights, a dense one holds and reads them all. Zeros
+in a shared kernel are not counted; `cost` names them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeport.analysis.cost.devices import ACCESS, AXON_IN, AXON_OUT, CONVOLUTION, DENSE, GRADED, SPARSE, SPIKE, UPDATE, Device
+from spikeport.export.model.network import Connection, IntegerNeuron, Population, QuantizedNetwork
+from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
+from spikeport.hw.mapping.encoding import Encoding
+from spikeport.hw.records.fanout import multiplications, synapses
+from spikeport.hw.records.record import SpikeRecord
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCounts:
+    """Events of one layer per sample and timestep, int64 `(samples, T)` by term.
+
+    cores: of the mapping; events are taken to be spread evenly over them. depth: hardware timesteps behind the input. synapses: nonzero,
+    unrolled. "neuron access" is every neuron at every step; "neuron update" those that receive an event or hold a bias, at
+    most (a neuron that receives two events counts twice, up to all neurons). kernel_synapses, kernel_zeros: in shared kernels,
+    unrolled, and how many of them are 0.
+    """
+
+    name: str
+    neurons: int
+    cores: int
+    depth: int
+    synapses: int
+    events: dict[str, np.ndarray]
+    kernel_synapses: int = 0
+    kernel_zeros: int = 0
+
+    @property
+    def operations(self) -> np.ndarray:
+        """Synaptic events and graded multiply-accumulates together."""
+        none = np.zeros_like(self.events[ACCESS])
+        return sum((self.events[t] for t in (DENSE, CONVOLUTION, SPARSE, GRADED) if t in self.events), start=none)
+
+
+def layer_counts(network: QuantizedNetwork, record: SpikeRecord, device: Device) -> tuple[LayerCounts, ...]:
+    """Counts of every population, in order of update."""
+    placed = map_network(network, device.chip)
+    return tuple(
+        LayerCounts(
+            name=p.name,
+            neurons=p.size,
+            cores=len(placed[p.name].cores),
+            depth=network.depths[p.name],
+            synapses=_synapses(network, p),
+            events=_events(network, record, p, placed),
+            **_kernels(network, placed[p.name]),
+        )
+        for p in network.populations
+    )
+
+
+def ann_multiplications(network: QuantizedNetwork) -> int:
+    """Multiply-accumulates of one inference of the same network without spikes."""
+    return sum(multiplications(c, network.shape(c.source)) for c in network.connections)
+
+
+def _kernels(network: QuantizedNetwork, placement: Placement) -> dict[str, int]:
+    """Synapses that lie in shared kernels, and the zeros among them."""
+    shared = [c for c in network.incoming(placement.name) if placement.encodings[c.name] == "convolution"]
+    stored = sum(placement.synapses[c.name] for c in shared)
+    return {"kernel_synapses": stored, "kernel_zeros": stored - sum(synapses(c, network.shape(c.source)) for c in shared)}
+
+
+def _synapses(network: QuantizedNetwork, population: Population) -> int:
+    return sum(synapses(c, network.shape(c.source)) for c in network.incoming(population.name))
+
+
+def _events(
+    network: QuantizedNetwork, record: SpikeRecord, population: Population[IntegerNeuron], placed: NetworkMap
+) -> dict[str, np.ndarray]:
+    incoming, spikes = network.incoming(population.name), record.spike_counts[population.name]
+    none = np.zeros_like(spikes)
+    events: dict[str, np.ndarray] = {}
+    for connection in incoming:
+        term = _term(network, connection, placed[population.name].encodings[connection.name])
+        events[term] = events.get(term, none) + _read(record, connection, placed[population.name])
+    received = sum(events.values(), start=none)
+    return events | {
+        ACCESS: np.full_like(spikes, population.size),
+        UPDATE: np.minimum(population.size, received + _always_active(population)),
+        SPIKE: spikes,
+        AXON_OUT: spikes * sum(len(placed[c.target].cores) for c in network.outgoing(population.name)),
+        AXON_IN: len(placed[population.name].cores) * sum((record.spike_counts[c.source] for c in incoming), start=none),
+    }
+
+
+def _read(record: SpikeRecord, connection: Connection, placement: Placement) -> np.ndarray:
+    """Synapses that a connection's spikes make cores read, int64 `(samples, T)`."""
+    if placement.encodings[connection.name] == "dense":  # a spike of any source neuron reads a weight for every target
+        return record.spike_counts[connection.source] * placement.neurons
+    return record.synaptic_events[connection.name]
+
+
+def _term(network: QuantizedNetwork, connection: Connection, encoding: Encoding) -> str:
+    if connection.source == network.input.name and not network.input.binary:
+        return GRADED
+    return {"dense": DENSE, "convolution": CONVOLUTION, "sparse": SPARSE}[encoding]
+
+
+def _always_active(population: Population[IntegerNeuron]) -> int:
+    """Neurons that change at every step without input: those with a bias or noise."""
+    if population.neuron.noise:
+        return population.size
+    return int(np.count_nonzero(np.broadcast_to(population.neuron.bias, population.shape)))

@@ -1,0 +1,1 @@
+"""How many timesteps are needed, with a statement that holds."""

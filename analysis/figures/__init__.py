@@ -1,0 +1,1 @@
+"""SVG: charts, their labels, and the figures of the pages."""

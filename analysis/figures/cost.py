@@ -1,0 +1,101 @@
+"""The report's figures: accuracy over timesteps, and accuracy against energy and latency."""
+
+from __future__ import annotations
+
+from spikeport.analysis.common.numbers import percent, points, si, si_scale
+from spikeport.analysis.cost.estimate import Band
+from spikeport.analysis.decision.timestep_cut import Truncation
+from spikeport.analysis.figures.charts import Frame, axes, chart, dots, level, line, padded, whiskers
+from spikeport.analysis.figures.labels import Labels, uprights
+from spikeport.analysis.figures.markup import Node, el
+from spikeport.analysis.results.report import AccuracyCurve, Report
+
+ROOM = 0.12
+"""Share of the height that is left above all curves, for what a vertical line says."""
+ACCURACY_STAGES = ("quantized", "Lava", "float")
+
+
+def accuracy_figure(report: Report) -> Node | None:
+    """Accuracy after every T': the measured curves, and the validation losses that decided."""
+    curves = [c for stage in ACCURACY_STAGES if (c := report.curve(stage))]
+    if not curves and not report.truncation:
+        return None
+    steps = report.network.timesteps
+    values = [100 * a for c in curves for a in c.accuracy]
+    if report.truncation:
+        values += [100 * s.accuracy for s in report.truncation.steps]
+        values.append(values[-1] - report.truncation.tolerance)
+    low, high = padded(values, 0.14, floor=0, ceiling=100.5)
+    frame = Frame(0.5, steps + 0.5, low, high + ROOM * (high - low))
+    marks = axes(frame, "timesteps T'", "accuracy, %", steps=steps, y_most=high)
+    if report.truncation:
+        marks += _validation_marks(frame, report.truncation)
+    for curve in curves[:1]:
+        marks += _curve_marks(frame, curve)
+    chosen = report.chosen
+    marks += uprights(frame, (chosen, f"T' = {chosen}", "cut"))
+    shown = f"{curves[0].stage}, {curves[0].split} data (line)" if curves else ""
+    also = (
+        f"validation data with the interval of the loss (dots); tolerance {points(report.truncation.tolerance)} (dashed)"
+        if report.truncation
+        else ""
+    )
+    summary = f"Accuracy after 1 to {steps} timesteps; chosen T' is {chosen}"
+    return chart("Accuracy over timesteps", summary, marks, caption="; ".join(s for s in (shown, also) if s))
+
+
+def _curve_marks(frame: Frame, curve: AccuracyCurve) -> list[Node]:
+    xs = list(range(1, len(curve.accuracy) + 1))
+    ys = [100 * a for a in curve.accuracy]
+    notes = [f"{curve.stage}, {curve.split}, T' = {x}: {y:.2f} %" for x, y in zip(xs, ys)]
+    return [line(frame, xs, ys, "main"), *dots(frame, xs, ys, notes, "main")]
+
+
+def _validation_marks(frame: Frame, truncation: Truncation) -> list[Node]:
+    steps, full = truncation.steps, 100 * truncation.steps[-1].accuracy
+    xs = [s.timesteps + 0.14 for s in steps]
+    notes = [
+        f"validation, T' = {s.timesteps}: {percent(s.accuracy)}, loss {s.losses.full.value:.2f} ({s.losses.full.low:.2f} to {s.losses.full.high:.2f}) points"
+        for s in steps
+    ]
+    marks = [level(frame, full - truncation.tolerance, "faint")]
+    marks += whiskers(frame, xs, [full - s.losses.full.high for s in steps], [full - s.losses.full.low for s in steps], "second")
+    return marks + dots(frame, xs, [100 * s.accuracy for s in steps], notes, "second", 2.5)
+
+
+def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Node | None:
+    """Accuracy against energy or latency, one point for each T'."""
+    curve = report.curve(*ACCURACY_STAGES)
+    if curve is None:
+        return None
+    steps = min(len(curve.accuracy), len(cost.mean))
+    factor, prefix = si_scale(cost.mean[steps - 1])
+    xs, lows, highs = ([v / factor for v in values[:steps]] for values in (cost.mean, cost.low, cost.high))
+    ys = [100 * a for a in curve.accuracy[:steps]]
+    frame = Frame(0, max(xs) * 1.08, *padded(ys, 0.16, ceiling=100.5))
+    marks = axes(frame, f"{what} per sample, {prefix}{unit}", "accuracy, %")
+    chosen = min(report.chosen, steps)
+    bottom = [
+        el(
+            "line",
+            x1=frame.x(lows[chosen - 1]),
+            x2=frame.x(min(highs[chosen - 1], frame.x_high)),
+            y1=frame.y(ys[chosen - 1]),
+            y2=frame.y(ys[chosen - 1]),
+            class_="whisker cut wide",
+        )
+    ]
+    notes = [
+        f"T' = {t}: {y:.2f} %, {si(m, unit)} ({si(a, unit)} to {si(b, unit)})"
+        for t, y, m, a, b in zip(range(1, steps + 1), ys, cost.mean, cost.low, cost.high)
+    ]
+    marks += [line(frame, xs, ys, "main"), *bottom, *dots(frame, xs, ys, notes, "main")]
+    marks += [el("circle", cx=frame.x(xs[chosen - 1]), cy=frame.y(ys[chosen - 1]), r=7, class_="ring cut")]
+    labels = Labels(frame)
+    labels.avoid(xs, ys)
+    labels.avoid([lows[chosen - 1], min(highs[chosen - 1], frame.x_high)], [ys[chosen - 1]] * 2)
+    marks += [labels.beside(xs[t - 1], ys[t - 1], f"T' = {t}", "cut" if t == chosen else "faint") for t in sorted({1, chosen, steps})]
+    summary = f"Accuracy against {what} for 1 to {steps} timesteps"
+    return chart(
+        f"Accuracy and {what}", summary, marks, caption=f"each point one T' from 1 to {steps}; bar: 95 % interval at the chosen one"
+    )

@@ -1,0 +1,244 @@
+"""Fisher information over time and its centroid (Kim et al., AAAI 2023, equations 6 and 7), for any spiking torch module.
+
+    I_t = mean over samples of || d/d(theta) log p(y | x, steps i <= t) ||^2        IC = sum(t I_t) / sum(I_t)
+
+The gradient is each sample's own, as equation 6 has it. The authors' script squares the gradient of a batch's mean instead; for a
+batch of B independent samples that estimates I_t / B + (1 - 1/B) ||mean gradient||^2, offered as estimator "batch". (It also draws
+new augmented data for every t and runs the model anew for every t; here every t sees the same data.)
+
+I_t accumulates, so a step that adds nothing leaves I_t as it was. What step t adds is its innovation,
+
+    D_t = mean over samples of || d/d(theta) [log p(y | x, i <= t) - log p(y | x, i <= t-1)] ||^2,
+
+zero exactly where step t changes nothing, never negative. For a model that is true to its data, I_t is the sum of D_1 .. D_t:
+scores are martingales. The share of information still to come after T' is the sum of D_t beyond T' over the sum of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikeport.analysis.common.bootstrap import METHOD, bca_intervals
+from spikeport.analysis.information.per_sample import tapped, untapped_parameters
+from spikeport.analysis.information.scores import Estimator, Found, Labels, Question, Readout, batch_norms, sample_norms
+from spikeport.export.common.errors import InputError
+
+CONFIDENCE = 0.95
+Curves = Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Limits, low and high, over samples (or batches): of I_t and of the share still to come after t, for every t, and of the centroid."""
+
+    per_step: tuple[tuple[float, float], ...]
+    to_come: tuple[tuple[float, float], ...]
+    centroid: tuple[float, float]
+    confidence: float = CONFIDENCE
+    method: str = METHOD
+
+
+@dataclass(frozen=True)
+class FisherResult:
+    """Fisher information of a model on a data set; index t - 1 of every tuple belongs to timestep t.
+
+    per_step: I_t. standard_error: of I_t over samples. innovation: D_t. per_layer: I_t of each layer's own parameters, by
+    module name; they sum to I_t, as do per_block (layers taken together) and per_group (by kind of parameter). samples: how many.
+    labels: "true" (as published) or "sampled" from the model's p at each t. readout: what the softmax is taken of, see `Readout`.
+    seed: of sampled labels, of noise in the model, of the intervals. left_out: trained parameters that are not in the sums (with
+    estimator "sample": thresholds, time constants). batch: samples whose mean gradient is squared, 1 for estimator "sample".
+    intervals: None where there are fewer than two samples or batches, or no information.
+    """
+
+    per_step: tuple[float, ...]
+    standard_error: tuple[float, ...]
+    innovation: tuple[float, ...]
+    per_layer: Curves
+    samples: int
+    labels: Labels
+    readout: Readout
+    seed: int
+    left_out: tuple[str, ...] = ()
+    per_block: Curves = field(default_factory=dict)
+    per_group: Curves = field(default_factory=dict)
+    estimator: Estimator = "sample"
+    batch: int = 1
+    intervals: Intervals | None = None
+
+    @property
+    def timesteps(self) -> int:
+        """T."""
+        return len(self.per_step)
+
+    @property
+    def informative(self) -> bool:
+        """Whether there is any information. There is none where no weight moves the answer: with one output, or without a spike."""
+        return any(self.per_step)
+
+    @property
+    def centroid(self) -> float | None:
+        """Information centroid, equation 7, in timesteps from 1; None without information."""
+        return float(centroid(np.array(self.per_step))) if self.informative else None
+
+    @property
+    def to_come(self) -> tuple[float, ...]:
+        """Share of the information, 0 to 1, that arrives after each timestep."""
+        return tuple(share_to_come(np.array(self.innovation)).tolist())
+
+    def proposal(self, share: float = 0.05) -> int | None:
+        """Smallest T' after which at most `share` of the information is still to come; None without information."""
+        if not self.informative:
+            return None
+        return 1 + next(i for i, rest in enumerate(self.to_come) if rest <= share)
+
+
+def centroid(per_step: np.ndarray) -> np.ndarray:
+    """Equation 7 of I_t `(..., T)`; the middle where all are 0, as in a resampling of samples without information."""
+    steps, total = np.arange(1, per_step.shape[-1] + 1), per_step.sum(-1)
+    return np.where(total > 0, per_step @ steps / np.where(total > 0, total, 1), steps.mean())
+
+
+def share_to_come(innovation: np.ndarray) -> np.ndarray:
+    """Share after each timestep of D_t `(..., T)`; 0 where there is no information at all."""
+    after = innovation[..., ::-1].cumsum(-1)[..., ::-1] - innovation
+    after[..., -1] = 0
+    total = innovation.sum(-1, keepdims=True)
+    return after / np.where(total > 0, total, 1)
+
+
+def normalised(curves: Curves, by: Literal["peak", "sum"] = "peak") -> dict[str, tuple[float, ...]]:
+    """Each layer's curve over its own largest value or sum, so that layers of any size can be compared over time (figure 3).
+
+    The paper says that figure 3 is normalised, not how.
+    """
+    scale = {name: (max if by == "peak" else sum)(values) or 1.0 for name, values in curves.items()}
+    return {name: tuple(value / scale[name] for value in values) for name, values in curves.items()}
+
+
+def parent(layer: str) -> str:
+    """The module that holds a layer: a block, where nothing better is known."""
+    return layer.rpartition(".")[0] or layer
+
+
+def fisher_information(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    timesteps: int,
+    *,
+    estimator: Estimator = "sample",
+    labels: Labels = "true",
+    readout: Readout = "mean",
+    fresh: bool = False,
+    block: Callable[[str], str] = parent,
+    seed: int = 0,
+    progress: Callable[[int], None] | None = None,
+) -> FisherResult:
+    """Estimate I_t for t = 1 .. T from one forward and T backward passes per batch.
+
+    Args:
+        model: called as `model(x, timesteps)`, gives outputs per step `(T, N, classes)`; run in inference mode. A model that
+            draws random numbers draws them from `seed`; torch's generator is left as it was.
+        batches: pairs of x `(N, *input)` or `(T, N, *input)` and labels y `(N,)`. Layers may see N or T*N rows, time-major.
+            With estimator "batch" each is one unit of the average, so all must be of one size.
+        timesteps: T.
+        estimator, labels, readout: see `FisherResult`.
+        fresh: run the model anew for t timesteps for every t (see `scores.Question`).
+        block: from a layer's name to its block's.
+        seed: see `FisherResult`.
+        progress: called with the number of samples finished.
+
+    Raises:
+        InputError: no data, batches of several sizes for estimator "batch", or nothing trainable.
+    """
+    question = Question(timesteps, labels, readout, fresh)
+    generator = torch.Generator().manual_seed(seed)
+    device = next((p.device for p in model.parameters()), None)
+    found: list[Found] = []
+    sizes: list[int] = []
+    with in_evaluation(model), torch.random.fork_rng(), tapped(model) if estimator == "sample" else _untapped(model) as taps:
+        torch.manual_seed(seed)
+        if taps is not None and not taps:
+            raise InputError(f"{type(model).__name__} has no linear, convolution or batch-norm layer to take Fisher information of")
+        for x, y in batches:
+            measure = batch_norms if taps is None else partial(sample_norms, taps=taps)
+            found.append(measure(model, x=x.to(device), y=y.to(device), question=question, generator=generator))
+            sizes.append(len(y))
+            if progress:
+                progress(len(y))
+    if not found:
+        raise InputError("Fisher information needs at least one sample")
+    if taps is None and len(set(sizes)) > 1:
+        raise InputError(f"the batch estimator needs batches of one size, got {sorted(set(sizes))}")
+    return FisherResult(
+        **_curves(found, block, seed),
+        samples=sum(sizes),
+        labels=labels,
+        readout=readout,
+        seed=seed,
+        left_out=untapped_parameters(model, {layer for layer, _ in found[0].parts}) if taps is not None else (),
+        estimator=estimator,
+        batch=sizes[0] if taps is None else 1,
+    )
+
+
+def _curves(found: Sequence[Found], block: Callable[[str], str], seed: int) -> dict[str, Any]:
+    """The fields of a result that are averages over units."""
+    parts = {part: np.concatenate([f.parts[part] for f in found], axis=1) for part in found[0].parts}
+    totals = np.sum(list(parts.values()), axis=0)
+    innovation = np.concatenate([f.innovation for f in found], axis=1)
+    return {
+        "per_step": tuple(totals.mean(axis=1).tolist()),
+        "standard_error": tuple((totals.std(axis=1) / np.sqrt(totals.shape[1])).tolist()),
+        "innovation": tuple(innovation.mean(axis=1).tolist()),
+        "per_layer": _summed((layer, norms) for (layer, _), norms in parts.items()),
+        "per_block": _summed((block(layer), norms) for (layer, _), norms in parts.items()),
+        "per_group": _summed((group, norms) for (_, group), norms in parts.items()),
+        "intervals": _intervals(totals, innovation, seed) if totals.shape[1] > 1 and totals.any() else None,
+    }
+
+
+def _summed(curves: Iterable[tuple[str, np.ndarray]]) -> dict[str, tuple[float, ...]]:
+    total: dict[str, np.ndarray] = {}
+    for name, norms in curves:
+        total[name] = total.get(name, 0) + norms.mean(axis=1)
+    return {name: tuple(values.tolist()) for name, values in total.items()}
+
+
+def _intervals(totals: np.ndarray, innovation: np.ndarray, seed: int) -> Intervals:
+    steps = len(totals)
+
+    def statistic(means: np.ndarray) -> np.ndarray:
+        per_step, change = means[..., :steps], means[..., steps:]
+        return np.concatenate([per_step, share_to_come(change), centroid(per_step)[..., None]], axis=-1)
+
+    limits = [
+        tuple(pair) for pair in bca_intervals(np.concatenate([totals, innovation]).T, statistic, confidence=CONFIDENCE, seed=seed).tolist()
+    ]
+    return Intervals(per_step=tuple(limits[:steps]), to_come=tuple(limits[steps : 2 * steps]), centroid=limits[-1])
+
+
+@contextmanager
+def _untapped(model: nn.Module) -> Iterator[None]:
+    if not any(p.requires_grad for p in model.parameters()):
+        raise InputError(f"{type(model).__name__} has no trainable parameter to take Fisher information of")
+    yield None
+
+
+@contextmanager
+def in_evaluation(model: nn.Module) -> Iterator[None]:
+    """Put a model in evaluation mode (running statistics, no dropout) and back afterwards."""
+    training = [layer for layer in model.modules() if layer.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for layer in training:
+            layer.training = True

@@ -1,0 +1,114 @@
+"""The report as one self-contained HTML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spikeport.analysis.common.numbers import counted, percent, points, si
+from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.pages import sections
+from spikeport.analysis.pages.page import page
+from spikeport.analysis.results.report import Report
+from spikeport.export.common.files import write_text
+from spikeport.hw.backends.verify import Verification
+
+
+def render(report: Report) -> str:
+    """The whole page."""
+    foot = f"spikeport, report format {report.version}. All data is in report.json."
+    return page(report.title, report.subtitle, _hero(report), _warnings(report), sections.all_sections(report), foot=foot)
+
+
+def write_page(report: Report, path: Path) -> None:
+    """Write `report.html`, whole."""
+    write_text(path, render(report))
+
+
+def _hero(report: Report) -> Node:
+    return el("section", _stamp(report.verification), el("div", _facts(report), class_="facts"), class_="hero")
+
+
+def _stamp(verification: Verification | None) -> Node:
+    if verification is None:
+        return _stamp_box("absent", None, "No backend was compared with the reference in this run.", None)
+    differences = sum(verification.differences.values())
+    backends = (
+        " = ".join(("reference", *verification.backends)) if verification.equal else "reference against " + ", ".join(verification.backends)
+    )
+    compared = (
+        f"{verification.compared:,} neuron-steps with {counted(verification.spikes, 'spike')} and {verification.outputs:,} readout values, "
+        f"{counted(verification.samples, 'sample')}, {counted(verification.timesteps, 'timestep')}"
+    )
+    if verification.equal:
+        return _stamp_box("equal", "0", f"in {compared}", backends)
+    return _stamp_box("different", f"{differences:,}", f"in {compared}. First: {verification.first}", backends)
+
+
+def _stamp_box(kind: str, figure: str | None, detail: str, backends: str | None) -> Node:
+    heading = {"equal": "Verified spike for spike", "different": "Verification failed", "absent": "Not verified"}[kind]
+    text = el(
+        "div",
+        el("h2", heading),
+        el("p", el("strong", figure), " differences", class_="figure") if figure else None,
+        el("p", detail, class_="detail"),
+        el("p", backends, class_="backends") if backends else None,
+    )
+    return el("div", _seal(kind), text, class_=f"stamp {kind}")
+
+
+def _seal(kind: str) -> Node:
+    sign = {"equal": "M30 51l14 14 27-31", "different": "M35 35l30 30M65 35L35 65", "absent": "M32 50h36"}[kind]
+    ring = el("circle", cx=50, cy=50, r=45, class_="ring-outer", stroke_dasharray="2.2 3.455")
+    return el("svg", ring, el("circle", cx=50, cy=50, r=37), el("path", d=sign), viewBox="0 0 100 100", aria_hidden="true", class_="seal")
+
+
+def _facts(report: Report) -> list[Node]:
+    chosen, full, cost = report.chosen, report.network.timesteps, report.cost
+    curve = report.curve("quantized", "Lava", "float")
+    accuracy = curve.at(chosen) if curve else None
+    whole = curve.at(full) if curve else None
+    facts = [_fact("Timesteps", f"{full} → {chosen}" if chosen < full else f"{full}", _how_chosen(report))]
+    if curve and accuracy is not None:
+        against = f"{percent(whole)} at T = {full}; " if whole is not None and chosen < full else ""
+        facts.insert(0, _fact("Accuracy", percent(accuracy), f"{against}{curve.stage}, {counted(curve.samples, f'{curve.split} sample')}"))
+    if cost:
+        energy, latency, at = cost.dynamic, cost.latency, min(chosen, cost.timesteps) - 1
+        facts.append(
+            _fact(
+                "Energy per sample",
+                si(energy.mean[at], "J"),
+                f"{_range(energy.low[at], energy.high[at], 'J')}, dynamic, {cost.device.title}",
+            )
+        )
+        facts.append(_fact("Latency", si(latency.mean[at], "s"), f"{_range(latency.low[at], latency.high[at], 's')}, one sample alone"))
+    return facts
+
+
+def _how_chosen(report: Report) -> str:
+    truncation = report.truncation
+    if truncation is None:
+        return "truncation not run"
+    if not truncation.shown:
+        return f"nothing shown: loss below {points(truncation.tolerance)} against the float network"
+    if truncation.chosen == truncation.timesteps:
+        return f"none can go: loss below {points(truncation.tolerance)} not shown"
+    return f"loss below {points(truncation.tolerance)} with {100 * truncation.confidence:g} % confidence"
+
+
+def _fact(name: str, value: str, note: str) -> Node:
+    return el("div", el("h3", name), el("p", value, class_="value"), el("p", note, class_="note"), class_="fact")
+
+
+def _range(low: float, high: float, unit: str) -> str:
+    return f"{si(low, unit, 2)} to {si(high, unit, 2)}"
+
+
+def _warnings(report: Report) -> Child:
+    warnings = [*report.all_warnings]
+    if report.absent:
+        warnings.append(f"not run: {', '.join(report.absent)}")
+    return (
+        el("aside", el("h2", "Please note"), el("ul", [el("li", w[:1].upper() + w[1:] + ".") for w in warnings]), class_="mind")
+        if warnings
+        else None
+    )

@@ -1,0 +1,126 @@
+"""A sweep for people: a table of all points, and for every varied field what it does to information, accuracy and robustness."""
+
+from __future__ import annotations
+
+from spikeport.analysis.common.numbers import DASH, percent
+from spikeport.analysis.figures.charts import SERIES, Frame, axes, bars, chart, padded, series, series_key
+from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.pages.page import data_table, page, section
+from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
+
+WIDE = 0.8
+"""Part of a condition's place that its columns take."""
+
+
+def sweep_page(sweep: Sweep) -> str:
+    """A self-contained HTML page."""
+    failures = el("ul", [el("li", f"{name}: {reason}") for name, reason in sweep.failed.items()], class_="notes")
+    points = section("Points", None, _table(*table_rows(sweep), 1), failures if sweep.failed else None)
+    head, rows = robustness_rows(sweep)
+    robustness = section("Robustness", "Accuracy at T on clean and on perturbed images.", _table(head, rows, 2)) if rows else None
+    subtitle = f"{len(sweep.points)} of {sweep.planned} trainings finished"
+    sections = [_section(sweep, name) for name in sweep.figures]
+    return page(sweep.title, subtitle, points, robustness, sections, foot="All data is in sweep.json.")
+
+
+def _table(head: list[str], rows: list[list[str]], names: int) -> Node:
+    """All columns but the first ones, which name the row, are numbers."""
+    cells: list[list[Child]] = [list(row) for row in rows]
+    return data_table(head, cells, range(names, len(head)))
+
+
+def table_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
+    """Head and rows, one per point."""
+    return ["point", "T", "test accuracy", "information centroid", "I_T", "proposed T'"], [_row(point) for point in sweep.points]
+
+
+def _row(point: SweepPoint) -> list[str]:
+    fisher = point.fisher
+    centroid = DASH if fisher.centroid is None else f"{fisher.centroid:.3f}"
+    numbers = [percent(point.accuracy[-1]), centroid, f"{fisher.per_step[-1]:.4g}", str(fisher.proposal() or DASH)]
+    return [point.name, str(fisher.timesteps), *numbers]
+
+
+def robustness_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
+    """Head and rows, one per point and network: accuracy at T under every perturbation (table 1); no rows where none was measured."""
+    measured = [(point.name, point.robustness) for point in sweep.points if point.robustness]
+    names = list(dict.fromkeys(c.name for _, result in measured for c in result.conditions))
+    rows = [
+        [name, network, *(percent(c.outcomes[network].accuracy[-1]) for c in result.conditions)]
+        for name, result in measured
+        for network in result.networks
+    ]
+    return ["point", "network", *names], rows
+
+
+def figures(sweep: Sweep, name: str) -> dict[str, Node]:
+    """The pictures of a varied field, by what they show, in the order of the page."""
+    points = sweep.of(name)
+    networks = dict.fromkeys(network for _, p in points if p.robustness for network in p.robustness.networks)
+    return {
+        **({"ic": centroid_figure(points)} if all(p.history.informative.epochs for _, p in points) else {}),
+        "information": information_figure(points),
+        "accuracy": accuracy_figure(points),
+        **{f"robustness-{network.replace(' ', '-')}": robustness_figure(points, network) for network in networks},
+    }
+
+
+def _section(sweep: Sweep, name: str) -> Node:
+    return section(name, None, el("div", figures(sweep, name).values(), class_="pair"))
+
+
+def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+    """The information centroid over epochs (figure 4, left panels)."""
+    followed = [(label, p.history.informative) for label, p in points]
+    last = max(epoch for _, history in followed for epoch in history.epochs)
+    frame = Frame(0.5, last + 0.5, *padded([c for _, history in followed for c in history.centroids], 0.1))
+    marks = axes(frame, "epoch", "information centroid, timesteps", steps=last)
+    for i, (label, history) in enumerate(followed):
+        notes = [f"{label}, epoch {e}: centroid {c:.3f}" for e, c in zip(history.epochs, history.centroids)]
+        marks += series(frame, i, history.epochs, history.centroids, notes)
+    named = [f"{label} ({history.centroids[0]:.2f} to {history.centroids[-1]:.2f})" for label, history in followed]
+    return chart("Information centroid over training", f"Information centroid over {last} epochs", marks, caption=series_key(named))
+
+
+def information_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+    """I_t over timesteps, each curve in per cent of its largest value (figure 4, right panels)."""
+    steps = max(p.fisher.timesteps for _, p in points)
+    frame = Frame(0.5, steps + 0.5, 0, 108)
+    marks = axes(frame, "timestep t", "I_t, % of its peak", steps=steps, y_most=100)
+    for i, (label, point) in enumerate(points):
+        peak = max(point.fisher.per_step) or 1.0
+        ys = [100 * value / peak for value in point.fisher.per_step]
+        xs = list(range(1, len(ys) + 1))
+        marks += series(frame, i, xs, ys, [f"{label}, t = {x}: I = {v:.4g}" for x, v in zip(xs, point.fisher.per_step)])
+    centroids = [(label, point.fisher.centroid) for label, point in points]
+    named = [f"{label} (no information)" if centroid is None else f"{label} (centroid {centroid:.2f})" for label, centroid in centroids]
+    return chart("Fisher information", f"Fisher information over {steps} timesteps", marks, caption=series_key(named))
+
+
+def accuracy_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+    """Validation accuracy over epochs."""
+    last = max(len(p.validation) for _, p in points)
+    values = [100 * v for _, p in points for v in p.validation]
+    frame = Frame(0.5, last + 0.5, *padded(values, 0.08, floor=0, ceiling=100.5))
+    marks = axes(frame, "epoch", "validation accuracy, %", steps=last)
+    for i, (label, point) in enumerate(points):
+        xs, ys = list(range(1, len(point.validation) + 1)), [100 * v for v in point.validation]
+        marks += series(frame, i, xs, ys, [f"{label}, epoch {x}: {y:.2f} %" for x, y in zip(xs, ys)])
+    return chart(
+        "Accuracy over training", f"Validation accuracy over {last} epochs", marks, caption=series_key([label for label, _ in points])
+    )
+
+
+def robustness_figure(points: list[tuple[str, SweepPoint]], network: str) -> Node:
+    """Accuracy at T under every perturbation, one column per point."""
+    with_it = [(label, p.robustness) for label, p in points if p.robustness and network in p.robustness.networks]
+    conditions = [c.name for c in with_it[0][1].conditions]
+    frame, width = Frame(0.4, len(conditions) + 0.6, 0, 105), WIDE / len(with_it)
+    marks = axes(frame, "", "accuracy at T, %", y_most=100, names=conditions)
+    for i, (label, result) in enumerate(with_it):
+        xs = [c + 1 + (i - (len(with_it) - 1) / 2) * width for c in range(len(conditions))]
+        ys = [100 * c.outcomes[network].accuracy[-1] for c in result.conditions]
+        marks += bars(frame, xs, ys, [f"{label}, {c}: {y:.2f} %" for c, y in zip(conditions, ys)], f"s{i % SERIES}", width * 0.92)
+    return chart(
+        f"Robustness, {network}", f"Accuracy under perturbations, {network}", marks, caption=series_key([label for label, _ in with_it])
+    )

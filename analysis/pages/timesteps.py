@@ -1,0 +1,155 @@
+"""The report's section on timesteps: Fisher information, the cut and its tests, the early exit, and what both save."""
+
+from __future__ import annotations
+
+from spikeport.analysis.common.numbers import counted, percent, points, si
+from spikeport.analysis.decision.guarantee import Confirmation, Loss
+from spikeport.analysis.decision.timestep_cut import Truncation
+from spikeport.analysis.figures.exit import exit_figure, exit_histogram
+from spikeport.analysis.figures.fisher import fisher_figure
+from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.pages.page import data_table, section
+from spikeport.analysis.results.report import Report
+
+
+def timesteps_section(report: Report) -> Node | None:
+    """What was found about time; None where there is no Fisher information and truncation was not run."""
+    fisher, truncation = report.fisher, report.truncation
+    if not (fisher and fisher.informative) and not truncation:
+        return None
+    figure = (
+        fisher_figure(fisher, truncation.chosen if truncation else None, truncation.proposal if truncation else None)
+        if fisher and fisher.informative
+        else None
+    )
+    return section(
+        "Timesteps",
+        None,
+        el("div", figure, _decision(truncation) if truncation else None, class_="pair"),
+        _tests(truncation) if truncation else None,
+        _early_exit(truncation) if truncation else None,
+        _savings(report, truncation) if truncation else None,
+    )
+
+
+def _decision(truncation: Truncation) -> Node:
+    return el(
+        "div",
+        el("p", _statement(truncation)),
+        el("p", confirmed(truncation.test, truncation.tolerance)) if truncation.test else None,
+        el("p", _lava(truncation)),
+    )
+
+
+def _tests(truncation: Truncation) -> list[Node]:
+    """A row for every T', across the page."""
+    columns = [
+        "T'",
+        "accuracy",
+        "loss against " + _setting("T", truncation.timesteps),
+        "loss against float",
+        f"below {points(truncation.tolerance)}",
+    ]
+    rows = [[str(s.timesteps), percent(s.accuracy), limits(s.losses.full), limits(s.losses.floating), s.verdict] for s in truncation.steps]
+    return [
+        data_table(columns, rows, (0, 1, 2, 3), "Decision on the number of timesteps"),
+        el("p", f"Losses in percentage points, with limits that hold at {100 * truncation.confidence:g} % each.", class_="aside"),
+    ]
+
+
+def _statement(truncation: Truncation) -> str:
+    proposal = f" Fisher information proposed {truncation.proposal}." if truncation.proposal else ""
+    data = f"({counted(truncation.samples, 'validation sample')}; {truncation.method})"
+    if not truncation.shown:
+        return (
+            f"No number of timesteps was shown to lose less than {points(truncation.tolerance)} against the float network {data}.{proposal}"
+        )
+    if truncation.chosen == truncation.timesteps:
+        return f"No smaller number of timesteps was shown to lose less than {points(truncation.tolerance)} {data}.{proposal}"
+    return (
+        f"With {100 * truncation.confidence:g} % confidence, {counted(truncation.chosen, 'timestep')} lose{'s' if truncation.chosen == 1 else ''} "
+        f"less than {points(truncation.tolerance)} "
+        f"against {truncation.timesteps} and against the float network {data}.{proposal}"
+    )
+
+
+def limits(loss: Loss) -> str:
+    """A loss and its limits, in points."""
+    return f"{loss.value:.2f} ({loss.low:.2f} to {loss.high:.2f})"
+
+
+def confirmed(test: Confirmation, tolerance: float) -> str:
+    """What the test data says about a choice."""
+    return (
+        f"On {counted(test.samples, 'test sample')}: {percent(test.accuracy_chosen)}, against {percent(test.accuracy_full)} at T and "
+        f"{percent(test.accuracy_floating)} in float; losses {limits(test.losses.full)} and {limits(test.losses.floating)} points. "
+        f"The test data {test.verdict(tolerance)}."
+    )
+
+
+def _lava(truncation: Truncation) -> str:
+    found = truncation.lava
+    if found is None:
+        return f"Not confirmed in Lava: {truncation.lava_absent}."
+    outcome = "equal spike for spike" if found.equal else f"DIFFERENT: {found.first}"
+    return (
+        f"In real Lava at T' = {found.timesteps}: {outcome} in {found.compared:,} neuron-steps ({counted(found.spikes, 'spike')}) and "
+        f"{found.outputs:,} readout values of {counted(found.samples, 'test sample')}."
+    )
+
+
+def _early_exit(truncation: Truncation) -> Node | None:
+    found = truncation.exit
+    if found is None:
+        return None
+    if found.threshold is None or found.losses is None or found.test is None:
+        return el("p", "Early exit: no margin was shown to be safe, so every sample runs for all timesteps.")
+    text = (
+        f"Early exit: a sample stops once its largest score leads by {found.threshold:,} (accumulated readout, integers of the chip). With "
+        f"{100 * truncation.confidence:g} % confidence this loses less than {points(truncation.tolerance)} against both (validation: "
+        f"{limits(found.losses.full)} and {limits(found.losses.floating)} points). {confirmed(found.test, truncation.tolerance)} "
+        "Cut and exit are two statements, to be used one or the other."
+    )
+    figures = el("div", exit_figure(truncation, found), exit_histogram(found), class_="pair")
+    return el("div", el("p", text), figures, class_="below")
+
+
+def _savings(report: Report, truncation: Truncation) -> Node | None:
+    """What all timesteps, the cut and the exit cost, beside each other."""
+    cost, exits, test, full, cut = report.cost, report.exit_cost, truncation.test, truncation.timesteps, truncation.chosen
+    if cost is None or test is None:
+        return None
+    bands = (cost.dynamic, cost.total, cost.latency)
+    most, less = ([b.mean[steps - 1] for b in bands] for steps in (full, cut))
+    rows = [
+        _row("all " + _setting("T", full), full, test.accuracy_full, most, most),
+        _row("cut to " + _setting("T'", cut), cut, test.accuracy_chosen, less, most),
+    ]
+    if exits and truncation.exit and truncation.exit.test:
+        values = [b.mean[0] for b in (exits.dynamic, exits.total, exits.latency)]
+        rows.append(_row("early exit", truncation.exit.mean_steps, truncation.exit.test.accuracy_chosen, values, most))
+    head = ["", "timesteps", "test accuracy", "dynamic energy", "total energy", "latency"]
+    note = (
+        "Means per test sample; in brackets, the change against all T. Energy of a fixed number of timesteps is that of samples streamed back "
+        "to back; with early exit they run one after the other, and what the layers have begun when the answer comes out is paid for."
+    )
+    return el(
+        "div",
+        el("h3", "What is saved"),
+        data_table(head, rows, (1, 2, 3, 4, 5), "What is saved"),
+        el("p", note, class_="aside"),
+        class_="below",
+    )
+
+
+def _setting(name: str, value: int) -> str:
+    """In one piece on a narrow page."""
+    return f"{name} = {value}".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _row(name: str, steps: float, accuracy: float, values: list[float], most: list[float]) -> list[Child]:
+    cells = [
+        si(value, unit) + (f" ({100 * (value / whole - 1):+.0f} %)" if value != whole else "")
+        for value, whole, unit in zip(values, most, ("J", "J", "s"))
+    ]
+    return [name, f"{steps:.3g}", percent(accuracy), *cells]

@@ -1,0 +1,1 @@
+"""The meaning of a network in physical units, as PyTorch runs it."""

@@ -1,0 +1,215 @@
+"""The network: populations of neurons joined by connections, in float (`FloatNetwork`) or integers (`QuantizedNetwork`).
+
+One neuron serves both. Per timestep, in this order, with `a` the sum over incoming connections:
+
+    u = alpha * u + a                  synaptic current      (alpha = 0: no memory)
+    v = beta * v + u + bias + noise    membrane potential    (beta = 1: integrate-and-fire)
+    s = v > threshold                  strict, unless the float neuron says otherwise
+    v = 0, reset_value, or v - reset_value where s is set    (reset kind: zero, value, subtract)
+
+In integers alpha = 1 - (du + 1)/4096, beta = 1 - dv/4096, both rounded toward zero; u and v count in 1/64 of a weight unit.
+Populations are updated in topological order within a timestep, so a feed-forward network answers input t at output t;
+the hardware's one step of delay per connection is added by `Network.depths`, never seen in results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+import numpy as np
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.model import registers as reg
+from spikeport.export.model.input import Input, InputCode
+from spikeport.export.model.neuron import FloatNeuron, IntegerNeuron, Noise, check_choice
+from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape, frozen_array
+
+__all__ = [
+    "Connection",
+    "Conv",
+    "Dense",
+    "Elementwise",
+    "FloatNetwork",
+    "FloatNeuron",
+    "Input",
+    "InputCode",
+    "IntegerNeuron",
+    "Network",
+    "Noise",
+    "Op",
+    "Pool",
+    "Population",
+    "QuantizedNetwork",
+    "Shape",
+]
+
+Neuron = TypeVar("Neuron", bound="FloatNeuron | IntegerNeuron")
+Self = TypeVar("Self", bound="Network[Any]")
+ReadoutKind: TypeAlias = Literal["spike_count", "accumulated_current", "membrane_potential"]
+READOUTS = ("spike_count", "accumulated_current", "membrane_potential")
+
+
+@dataclass(frozen=True, eq=False)
+class Population(Generic[Neuron]):
+    """Neurons of one kind. scale: physical potential of one weight unit (1 in a float network); may be per channel."""
+
+    name: str
+    shape: Shape
+    neuron: Neuron
+    scale: np.ndarray = field(default_factory=lambda: frozen_array(1.0))
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Network(Generic[Neuron]):
+    """Topology and meaning shared by float and quantized networks; validated when made.
+
+    readout: how `output` is read. "spike_count": its spikes, classes by their sum over time. "accumulated_current": the
+    non-spiking population's membrane increment per step, classes by its sum. "membrane_potential": the potential itself,
+    classes by its value at the last step.
+    timesteps: T the network was trained or truncated for. provenance: JSON values only (dt, integrator, data, seeds, ...).
+    """
+
+    input: Input
+    populations: tuple[Population[Neuron], ...]
+    connections: tuple[Connection, ...]
+    output: str
+    readout: ReadoutKind
+    timesteps: int
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_choice("readout", self.readout, READOUTS)
+        if self.timesteps < 1:
+            raise InputError(f"timesteps is {self.timesteps}; a network runs for at least 1")
+        names = [self.input.name, *(p.name for p in self.populations)]
+        if len(set(names)) != len(names):
+            raise InputError(f"population names must be unique, got {names}")
+        if self.output not in names[1:]:
+            raise InputError(f"output {self.output!r} is not one of the populations {names[1:]}")
+        labels = [c.name for c in self.connections]
+        if len(set(labels)) != len(labels):
+            raise InputError(f"connection names must be unique, got {labels}")
+        if (self.readout == "spike_count") != self[self.output].neuron.spiking:
+            raise InputError(f"readout {self.readout} does not fit population {self.output!r}, spiking: {self[self.output].neuron.spiking}")
+        for connection in self.connections:
+            self._check_connection(connection, names)
+        object.__setattr__(self, "populations", tuple(self[name] for name in self._order()))
+        assert set(self.depths)  # a schedule exists
+
+    def _check_connection(self, connection: Connection, names: list[str]) -> None:
+        for end in (connection.source, connection.target):
+            if end not in names:
+                raise InputError(f"connection {connection.name} names population {end!r}, which is not in the network")
+        if connection.target == self.input.name:
+            raise InputError(f"connection {connection.name} ends in the input")
+        if not np.isfinite(connection.weight).all():
+            raise InputError(f"connection {connection.name} has weights that are NaN or infinite")
+        size = prod(connection.output_shape(self.shape(connection.source)))
+        if size != self[connection.target].size:
+            raise InputError(
+                f"connection {connection.name} makes {size} currents for the {self[connection.target].size} neurons of {connection.target}"
+            )
+
+    def __getitem__(self, name: str) -> Population[Neuron]:
+        for population in self.populations:
+            if population.name == name:
+                return population
+        raise KeyError(name)
+
+    def shape(self, name: str) -> Shape:
+        """Shape of a population or of the input."""
+        return self.input.shape if name == self.input.name else self[name].shape
+
+    def messages(self, name: str) -> tuple[int, int]:
+        """Smallest and largest message that a population or the input sends; 0 is silence."""
+        return self.input.sent if name == self.input.name else (0, 1)
+
+    def unit(self, name: str) -> float:
+        """What a message of 1 from a population or the input stands for: a spike of height 1, or the input's scale."""
+        return self.input.scale if name == self.input.name else 1.0
+
+    def incoming(self, name: str) -> tuple[Connection, ...]:
+        """Connections that end in a population."""
+        return tuple(c for c in self.connections if c.target == name)
+
+    def outgoing(self, name: str) -> tuple[Connection, ...]:
+        """Connections that start in a population or in the input."""
+        return tuple(c for c in self.connections if c.source == name)
+
+    def _order(self) -> list[str]:
+        """Names so that every connection without delay goes forward; refuses loops without delay."""
+        waiting = [p.name for p in self.populations]
+        done = {self.input.name}
+        order: list[str] = []
+        while waiting:
+            ready = [n for n in waiting if all(c.delay or c.source in done for c in self.incoming(n))]
+            if not ready:
+                raise InputError(
+                    f"populations {waiting} form a loop without delay; a loop needs a connection with a delay of at least 1 timestep"
+                )
+            order += ready
+            done.update(ready)
+            waiting = [n for n in waiting if n not in done]
+        return order
+
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """Hardware timesteps by which each population lags the input: every connection costs at least one step on Loihi.
+
+        A connection's delay on hardware is `hardware_delay`; the smallest depths for which all are at least 1.
+        """
+        depths = {self.input.name: 0, **{p.name: 0 for p in self.populations}}
+        for _ in range(len(depths) + 1):
+            changed = False
+            for c in self.connections:
+                earliest = depths[c.source] + 1 - c.delay
+                if depths[c.target] < earliest:
+                    depths[c.target], changed = earliest, True
+            if not changed:
+                return depths
+        loops = sorted({c.name for c in self.connections if c.delay})
+        raise InputError(
+            f"a loop through {loops} has less total delay than connections; Loihi needs one timestep per connection, so lengthen its delay"
+        )
+
+    def hardware_delay(self, connection: Connection) -> int:
+        """Timesteps a spike takes through this connection on hardware, at least 1."""
+        return connection.delay + self.depths[connection.target] - self.depths[connection.source]
+
+    def with_timesteps(self: Self, timesteps: int) -> Self:
+        """The same network for another number of timesteps."""
+        return replace(self, timesteps=timesteps)
+
+
+@dataclass(frozen=True, eq=False)
+class FloatNetwork(Network[FloatNeuron]):
+    """A network in physical units: float64 weights, exponent 0, `FloatNeuron`s."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assert all(isinstance(p.neuron, FloatNeuron) for p in self.populations)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedNetwork(Network[IntegerNeuron]):
+    """A network in Loihi's integers: int8 weights with exponents, `IntegerNeuron`s. Written to `.nir` and read back exactly."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        assert all(isinstance(p.neuron, IntegerNeuron) for p in self.populations)
+        for c in self.connections:
+            if c.weight.dtype != np.int8:
+                raise InputError(f"connection {c.name} has {c.weight.dtype} weights; a quantized network holds int8")
+            if not reg.WEIGHT_EXPONENT_MIN <= c.exponent <= reg.WEIGHT_EXPONENT_MAX:
+                raise InputError(
+                    f"connection {c.name} has weight exponent {c.exponent}, outside {reg.WEIGHT_EXPONENT_MIN}..{reg.WEIGHT_EXPONENT_MAX}"
+                )

@@ -1,0 +1,1 @@
+"""Quantized networks as `.nir` files, out and back bit for bit."""

@@ -1,0 +1,101 @@
+"""Quantized networks as `.nir` files, out and back bit for bit.
+
+The file is NIR as everybody reads it (physical parameters, see `nir_nodes`) plus one JSON text in the graph's metadata that says
+what NIR cannot: dt, integrator, reset kind, input code, readout, exponents, scales, T. The integers are recovered from the
+physical numbers; then the file is compared with what we would have written, so that no change by another tool goes unseen.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.common.files import written_whole
+from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.nir.build import build_graph
+from spikeport.export.nir.graph import RawGraph, load_graph, opened
+from spikeport.export.nir.metadata import FORMAT, KEY, READABLE, network_from, plan_of
+
+DT_DEFAULT = 1e-3
+"""Seconds per timestep where the provenance does not tell (`dt`); only the physical time constants in the file depend on it."""
+CHANGE_TOLERANCE = 1e-3
+"""Relative change of a number in the file that still counts as rounding by another tool."""
+
+
+def write_nir(network: QuantizedNetwork, path: Path) -> None:
+    """Write a quantized network; a reader never sees half a file.
+
+    Raises:
+        InputError: a name, scale or provenance that the file cannot hold, or a path that cannot be written.
+    """
+    dt = _dt(network)
+    built = build_graph(network, dt)
+    try:
+        text = json.dumps(plan_of(network, dt, built), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the network's provenance is not JSON ({error}); keep numbers, text, lists and mappings in it") from None
+    built.graph.metadata = {KEY: text}
+    with written_whole(path) as beside:
+        nir.write(beside, built.graph)
+
+
+def read_nir(path: Path) -> QuantizedNetwork:
+    """Read a network that `write_nir` wrote: equal to it in every array, type and field.
+
+    Raises:
+        InputError: no NIR file, not quantized, of an unknown format, larger than the limits, or changed by another tool.
+    """
+    raw = load_graph(path)
+    if KEY not in raw.metadata:
+        raise InputError(f"{path} holds no integers of spikeport; run `spikeport quantize` on it first")
+    try:
+        plan = json.loads(raw.metadata[KEY])
+        version = plan["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(f"{path} holds metadata of spikeport that is no JSON; write the file again") from None
+    if version not in READABLE:
+        raise InputError(f"{path} has format {version!r}, this version of spikeport reads up to {FORMAT}; use the one that wrote it")
+    try:
+        with np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
+            network, dt = network_from(plan, raw.nodes)
+            _compare(raw, build_graph(network, dt).graph)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError, OverflowError) as error:
+        raise InputError(f"{path}: node or metadata {str(error)[:80]!r} is missing or malformed; write the file again") from None
+    return network
+
+
+def is_quantized(path: Path) -> bool:
+    """Whether a NIR file holds a network that `write_nir` wrote; raises InputError if it is no NIR file."""
+    with opened(path) as file:
+        return f"metadata/{KEY}" in file["node"]
+
+
+def _dt(network: QuantizedNetwork) -> float:
+    dt = network.provenance.get("dt", DT_DEFAULT)
+    if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < float("inf"):
+        raise InputError(f"provenance dt is {dt!r}; it is the seconds per timestep, a positive number")
+    return float(dt)
+
+
+def _compare(raw: RawGraph, expected: nir.NIRGraph) -> None:
+    """Refuse a file that differs from what we would have written for the network read from it."""
+    if set(raw.nodes) != set(expected.nodes) or sorted(raw.edges) != sorted(expected.edges):
+        raise InputError("nodes or edges were changed by another tool; quantize the file again")
+    for name, node in expected.nodes.items():
+        for key, value in node.to_dict().items():
+            if key != "metadata" and not _same(raw.nodes[name].get(key), value):
+                raise InputError(f"{key} of node {name} was changed by another tool; quantize the file again")
+
+
+def _same(found: Any, expected: Any) -> bool:
+    if isinstance(expected, str) or found is None:
+        return found == expected
+    found, expected = np.asarray(found), np.asarray(expected)
+    return found.shape == expected.shape and np.allclose(found, expected, rtol=CHANGE_TOLERANCE, atol=0)

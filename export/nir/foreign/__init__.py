@@ -1,0 +1,1 @@
+"""`.nir` files of other frameworks become networks in physical units."""

@@ -1,0 +1,170 @@
+"""Anyone's NIR file as a `FloatNetwork`, with what the file cannot say stated by the caller.
+
+Neuron nodes become populations of the same name; the linear nodes between two of them are merged into one connection where that
+is exact, and refused by name where it is not. Several edges into a node sum. NIR has no timestep, so a loop has no delay of its
+own: see `nir_assemble.close_loops`. An Output that is no neuron becomes a population that adds up what it gets (readout
+`accumulated_current`); one behind a neuron that does not spike reads its potential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import FloatNetwork, Input, InputCode
+from spikeport.export.model.synapse import Shape
+from spikeport.export.nir.foreign.assemble import Assembly
+from spikeport.export.nir.foreign.dynamics import FLOAT_RESETS, INTEGRATORS, FloatReset, Integrator, Meaning, dynamics
+from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten
+from spikeport.export.nir.foreign.paths import arrivals
+from spikeport.export.nir.graph import MAX_NEURONS, load_graph
+
+TIMESTEPS_DEFAULT = 32
+"""T of an imported network, which no NIR file says; every command takes --timesteps."""
+
+FRAMEWORKS: dict[str, tuple[float | None, Integrator | None, FloatReset | None]] = {
+    "norse": (1e-3, "euler", "zero"),
+    "snntorch": (1e-4, "euler", None),
+    "spikingjelly": (1e-4, "euler", None),
+    "sinabs": (1.0, "exponential", "subtract"),
+}
+"""dt, integrator and reset of files that these frameworks write with their defaults; None: lost on export, the user must say it.
+
+norse: `dt` of its default parameters, time constants in seconds.
+snntorch 1.0: dt hard-coded in its exporter. Its neurons reset one step late by default (`reset_delay`), which no reader of NIR sees.
+spikingjelly: dt is an argument of its exporter, this is the default. It fires on v >= v_threshold (`strict=False`).
+sinabs: time constants in steps. Its neurons may fire several times in a step; here, as on a chip, they fire once.
+Left out: rockpool (dt is not in the file, and its input is scaled as by neither integrator) and spinnaker2 (all three are
+stated beside the file).
+"""
+
+
+def import_nir(
+    path: Path,
+    *,
+    dt: float,
+    integrator: Integrator,
+    reset: FloatReset,
+    strict: bool = True,
+    timesteps: int = TIMESTEPS_DEFAULT,
+    input_scale: float = 1.0,
+    input_range: tuple[int, int] = (0, 1),
+    input_code: InputCode = "direct",
+) -> FloatNetwork:
+    """Read a NIR file of any framework; the step formulas stand in `spikeport.export.nir.foreign.dynamics`.
+
+    Args:
+        path: the file; nothing in it is trusted.
+        dt: seconds per timestep, or whatever unit the file's time constants and delays have.
+        integrator: how a differential equation becomes a step.
+        reset: "zero" sets a neuron that fired to the file's v_reset, "subtract" takes v_threshold - v_reset off.
+        strict: NIR fires on v > v_threshold; False for files of frameworks that fire on v >= v_threshold.
+        timesteps: T.
+        input_scale, input_range, input_code: what is sent into the network, see `Input`; binary spikes unless said otherwise.
+
+    Raises:
+        InputError: not a NIR file, or a node that has no exact counterpart; names the node and the reason.
+    """
+    meaning = _meaning(dt, integrator, reset, strict)
+    raw = load_graph(path)
+    provenance = {"source": path.name, "nir": raw.version, "dt": dt, "integrator": integrator, "reset": reset, "strict": strict}
+    try:
+        flat = flatten(raw)
+        found = arrivals(flat, dt, _raise)
+        _check_size(found.shapes.values())
+        source = Input(found.input, found.shapes[found.input], input_scale, *input_range, code=input_code)
+        return Assembly(flat, found, meaning).network(source, timesteps, provenance)
+    except (InputError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: {str(error).splitlines()[0]}") from None
+
+
+def _meaning(dt: float, integrator: Integrator, reset: FloatReset, strict: bool) -> Meaning:
+    if not 0 < dt < float("inf"):
+        raise InputError(f"dt is {dt}; it is the length of a timestep, a positive number")
+    for what, value, choices in (("integrator", integrator, INTEGRATORS), ("reset", reset, FLOAT_RESETS)):
+        if value not in choices:
+            raise InputError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")
+    return Meaning(dt, integrator, reset, strict)
+
+
+def _raise(error: NodeError) -> None:
+    raise error
+
+
+def _check_size(shapes: Iterable[Shape]) -> None:
+    count = sum(int(np.prod(shape, dtype=object)) for shape in shapes)
+    if count > MAX_NEURONS:
+        raise InputError(f"the network has {count} neurons and inputs; at most {MAX_NEURONS} are read")
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    """One node of a file: whether it can be imported, and how it maps or why not."""
+
+    node: str
+    kind: str
+    supported: bool
+    reason: str
+
+
+HOW = {
+    "Input": "where data enters",
+    "Output": "the readout",
+    "Identity": "passed through",
+    "Flatten": "order of neurons",
+    "Affine": "dense synapses and a bias",
+    "Linear": "dense synapses",
+    "Scale": "one-to-one synapses, or a factor of the weights beside it",
+    "Conv1d": "convolution synapses",
+    "Conv2d": "convolution synapses",
+    "SumPool2d": "summed into the next weights",
+    "AvgPool2d": "averaged into the next weights",
+    "Delay": "delay of a connection, in whole timesteps of the dt you state",
+    "I": "integrating readout",
+    "LI": "leaky integrating readout",
+    "CubaLI": "leaky integrating readout with synaptic current",
+    "IF": "integrate-and-fire neurons",
+    "LIF": "leaky integrate-and-fire neurons",
+    "CubaLIF": "leaky integrate-and-fire neurons with synaptic current",
+    "Threshold": "neurons without memory",
+}
+
+
+def describe(path: Path) -> list[NodeRow]:
+    """One row per node of any NIR file, nested ones included, in the file's order; raises only if it is no NIR file."""
+    raw = load_graph(path)
+    try:
+        flat = flatten(raw)
+    except InputError as error:
+        return [NodeRow("graph", "NIRGraph", False, str(error))]
+    problems = {name: f"type {flat.kind(name)} is not supported" for name in flat.nodes if flat.kind(name) not in HOW}
+
+    def note(error: NodeError) -> None:
+        problems.setdefault(error.node, error.reason)
+
+    whole: list[NodeRow] = []
+    try:
+        _note_neurons(flat, note)
+        arrivals(flat, None, note)
+    except InputError as error:
+        whole = [NodeRow("graph", "NIRGraph", False, str(error))]
+    return [_row(flat, name, problems.get(name)) for name in flat.nodes] + whole
+
+
+def _note_neurons(flat: FlatGraph, note: Callable[[NodeError], None]) -> None:
+    """Check the parameters of every neuron node, whatever dt will be."""
+    for name in flat.nodes:
+        if flat.kind(name) in NEURONS:
+            try:
+                dynamics(flat.nodes[name], name, Meaning(1.0, "exponential", "zero"))
+            except NodeError as error:
+                note(error)
+
+
+def _row(flat: FlatGraph, name: str, problem: str | None) -> NodeRow:
+    kind = flat.kind(name)
+    return NodeRow(name, kind, problem is None, problem or HOW[kind])

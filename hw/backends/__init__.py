@@ -1,0 +1,1 @@
+"""One call for every backend, and their comparison spike for spike."""

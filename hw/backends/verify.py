@@ -1,0 +1,152 @@
+"""Proof by comparison: every spike of every neuron at every step, and the readout, on each backend against the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.backends.simulate import Backend
+from spikeport.hw.records.record import SpikeRecord
+from spikeport.hw.records.stimulus import Stimulus
+from spikeport.hw.semantics import reference
+
+RASTER_BUDGET = 1 << 28
+"""Spikes held in memory at a time, as bytes; longer runs are compared in slices of samples."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where a backend left the reference; 0-based sample, timestep and neuron index.
+
+    Spikes and potentials (after reset, state units) are the reference's and the backend's; for a readout the spike fields
+    hold its output value.
+    """
+
+    backend: str
+    population: str
+    sample: int
+    timestep: int
+    neuron: tuple[int, ...]
+    expected: int
+    found: int
+    expected_potential: int
+    found_potential: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.backend} differs first in {self.population}, neuron {self.neuron}, timestep {self.timestep}, sample {self.sample}: "
+            f"reference {self.expected} (v {self.expected_potential}), {self.backend} {self.found} (v {self.found_potential})"
+        )
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was compared and what came out. compared: neuron-steps per backend; spikes: how many of them were spikes."""
+
+    backends: tuple[str, ...]
+    samples: int
+    timesteps: int
+    populations: tuple[str, ...]
+    compared: int
+    spikes: int
+    outputs: int
+    differences: Mapping[str, int]
+    first: Difference | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether every backend agreed everywhere."""
+        return not any(self.differences.values())
+
+    @property
+    def warning(self) -> str | None:
+        """Why that backends are equal says little, where it does."""
+        if self.spikes or not self.populations:
+            return None
+        return f"no neuron fires in {self.samples:,} samples: that backends are equal says little here"
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {**asdict(self), "equal": self.equal}
+
+
+def verify(
+    network: QuantizedNetwork,
+    stimulus: Stimulus,
+    backends: Mapping[str, Backend],
+    *,
+    candidate: QuantizedNetwork | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Verification:
+    """Run the reference and every backend on the same stimulus and compare.
+
+    candidate: the network the backends run, if it is to differ from the reference's (to compare two files, or to show that
+    verification can fail). It must have the same populations. progress: samples finished.
+    """
+    tested = candidate or network
+    size = sum(p.size for p in network.populations) * stimulus.timesteps
+    chunk = max(1, RASTER_BUDGET // size)
+    differences = dict.fromkeys(backends, 0)
+    first: Difference | None = None
+    spikes = 0
+    for start in range(0, len(stimulus), chunk):
+        part = stimulus[start : start + chunk]
+        expected = reference.run(network, part, "spikes")
+        spikes += sum(int(raster.sum()) for raster in expected.spikes.values())
+        for name, run in backends.items():
+            places = _different(network, expected, run(tested, part, "spikes"))
+            differences[name] += sum(len(where) for where in places.values())
+            if first is None and differences[name]:
+                first = _first_difference(network, tested, part, name, run, places)
+        if progress:
+            progress(len(part))
+    spiking = tuple(p.name for p in network.populations if p.neuron.spiking)
+    steps = len(stimulus) * stimulus.timesteps
+    return Verification(
+        backends=tuple(backends),
+        samples=len(stimulus),
+        timesteps=stimulus.timesteps,
+        populations=spiking,
+        compared=steps * sum(network[name].size for name in spiking),
+        spikes=spikes,
+        outputs=steps * network[network.output].size,
+        differences=differences,
+        first=first,
+    )
+
+
+def _different(network: QuantizedNetwork, expected: SpikeRecord, found: SpikeRecord) -> dict[str, np.ndarray]:
+    """Indices `(count, axes)` of unequal spikes per population, and of the output under the output population's name."""
+    places = {name: np.argwhere(raster != found.spikes[name]) for name, raster in expected.spikes.items()}
+    if network.output not in places:
+        places[network.output] = np.argwhere(expected.output != found.output)
+    return {name: where for name, where in places.items() if len(where)}
+
+
+def _first_difference(network, tested, part: Stimulus, name: str, run: Backend, places: dict[str, np.ndarray]) -> Difference:
+    """Earliest in sample, then timestep, then order of update; its sample is run again for the potentials."""
+    order = {p.name: i for i, p in enumerate(network.populations)}
+    population = min(places, key=lambda key: (*places[key][0][:2], order[key]))
+    sample, step, *neuron = (int(i) for i in places[population][0])
+    one = part[sample : sample + 1]
+    expected, found = reference.run(network, one, "potentials"), run(tested, one, "potentials")
+    at = (0, step, *neuron)
+
+    def value(record: SpikeRecord) -> int:
+        return int(record.spikes[population][at] if population in record.spikes else record.output[at])
+
+    return Difference(
+        backend=name,
+        population=population,
+        sample=part.first + sample,
+        timestep=step,
+        neuron=tuple(neuron),
+        expected=value(expected),
+        found=value(found),
+        expected_potential=int(expected.potentials[population][at]),
+        found_potential=int(found.potentials[population][at]),
+    )

@@ -1,0 +1,1 @@
+"""Populations onto cores: how synapses are stored, and what limits."""

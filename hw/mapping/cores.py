@@ -1,0 +1,217 @@
+"""Populations onto cores: how many a network needs, how full they are, and what limits.
+
+Every population has cores of its own, each with a block of neighbouring neurons: bands of rows of a map, then of channels too where a
+single row is too much, and a synapse lies with its target. Blocks are of equal size and as few as fit. A connection's encoding is the
+one with the fewest cores; of equals the one whose events take the least time (zeros that are not stored are not read), then the one
+with the least memory. So a layer turns sparse when about a fifth of its weights are zero, a kernel when a third is, if that takes no
+more cores.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from math import prod
+
+import numpy as np
+
+from spikeport.export.model.network import Connection, Dense, Population, QuantizedNetwork, Shape
+from spikeport.export.quantization.weight_step import weight_bits
+from spikeport.hw.mapping.encoding import EVENT_NANOSECONDS, SHARED_SLOTS, Encoding, Stored, encodings, store
+from spikeport.hw.records.fanout import Part
+from spikeport.hw.semantics.limits import Chip
+
+
+@dataclass(frozen=True)
+class CoreUse:
+    """What one core holds: neurons, bits of synapses, axons that come in, and entries for axons that go out."""
+
+    neurons: int
+    synapse_bits: int
+    axons_in: int
+    axons_out: int
+
+    def shares(self, chip: Chip) -> dict[str, float]:
+        """Of each limited resource, 1 for full."""
+        core = chip.core
+        shares = {"neurons": self.neurons / core.neurons, "synaptic memory": self.synapse_bits / core.synapse_bits}
+        return shares if core.axons is None else shares | {"axons in": self.axons_in / core.axons, "axons out": self.axons_out / core.axons}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One population on its cores. encodings: by connection into it. synapses: stored, weight sharing unrolled, by the same."""
+
+    name: str
+    neurons: int
+    cores: tuple[CoreUse, ...]
+    encodings: Mapping[str, Encoding]
+    synapses: Mapping[str, int]
+
+    def fullest(self, chip: Chip) -> tuple[str, float]:
+        """The resource of which a core has used the largest share, and the share."""
+        return max((share for core in self.cores for share in core.shares(chip).items()), key=lambda share: share[1])
+
+
+@dataclass(frozen=True)
+class NetworkMap:
+    """A whole network on a chip, populations in order of update."""
+
+    chip: Chip
+    placements: tuple[Placement, ...]
+
+    def __getitem__(self, name: str) -> Placement:
+        return next(p for p in self.placements if p.name == name)
+
+    @property
+    def cores(self) -> int:
+        """All cores in use."""
+        return sum(len(p.cores) for p in self.placements)
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """Why it does not fit, one line each; empty where it does."""
+        found = []
+        for p in self.placements:
+            resource, share = p.fullest(self.chip)
+            if share > 1:
+                cores = "1 core" if len(p.cores) == 1 else f"one of {len(p.cores)} cores"
+                found.append(f"{p.name}: {cores}, {share:.0%} of the {resource} that a core has")
+        if self.cores > self.chip.cores:
+            largest = max(self.placements, key=lambda p: len(p.cores))
+            found.append(
+                f"{self.cores} cores needed, {self.chip.name} has {self.chip.cores}; {largest.name} takes {len(largest.cores)}, "
+                f"limited by {largest.fullest(self.chip)[0]}"
+            )
+        return tuple(found)
+
+
+def map_network(network: QuantizedNetwork, chip: Chip) -> NetworkMap:
+    """Place a network, targets before sources, so that a source knows how many cores its axons lead to."""
+    made: dict[str, _Split] = {}
+    for population in reversed(network.populations):
+        made[population.name] = _best_split(network, population, chip, made)
+    return NetworkMap(chip, tuple(made[p.name].placement(made) for p in network.populations))
+
+
+class _Split:
+    """A population cut into blocks, one for a core, with the encodings of the connections into it."""
+
+    def __init__(self, network: QuantizedNetwork, population: Population, chip: Chip, block: Shape, chosen: Mapping[str, Encoding]) -> None:
+        self.network, self.population, self.chip, self.chosen = network, population, chip, chosen
+        self.layout = _layout(network, population)
+        self.parts: list[tuple[slice, ...]] = [
+            tuple(slice(o, min(o + b, n)) for o, b, n in zip(origin, block, self.layout))
+            for origin in product(*(range(0, n, b) for n, b in zip(self.layout, block)))
+        ]
+        self._stored: dict[int, dict[str, Stored]] = {}
+        self._leads: dict[str, np.ndarray] = {}
+
+    def stored(self, i: int) -> dict[str, Stored]:
+        """What block i holds of each connection; counted when it is first asked for."""
+        if i not in self._stored:
+            self._stored[i] = {c.name: self._store(c, self.parts[i]) for c in self.network.incoming(self.population.name)}
+        return self._stored[i]
+
+    def _store(self, connection: Connection, part: tuple[slice, ...]) -> Stored:
+        source = self.network.shape(connection.source)
+        inside = _part_of(connection, source, self.layout, part)
+        return store(connection, source, self.chosen[connection.name], inside, _size(part), weight_bits(self.network), self.chip.core)
+
+    def use(self, i: int, made: Mapping[str, _Split]) -> CoreUse:
+        """What block i takes; axons out only towards populations that are placed."""
+        here, outgoing = self.stored(i).values(), self.network.outgoing(self.population.name)
+        return CoreUse(
+            neurons=_size(self.parts[i]),
+            synapse_bits=sum(s.bits for s in here),
+            axons_in=sum(s.axons for s in here),
+            axons_out=sum(self._axons_out(c, self.parts[i], made[c.target]) for c in outgoing if c.target in made),
+        )
+
+    def _axons_out(self, connection: Connection, part: tuple[slice, ...], target: _Split) -> int:
+        """Entries for one connection: each neuron's, or each position's of a shared kernel, for every core that it leads to."""
+        leads = target.leads(connection.name).reshape(self.layout)
+        if target.chosen[connection.name] == "convolution":  # channels share an axon, so those of one channel are those of all
+            return SHARED_SLOTS * int(leads[0][part[1:]].sum())
+        return int(leads[part].sum())
+
+    def leads(self, name: str) -> np.ndarray:
+        """To how many of the cores here each source neuron of a connection leads; counted once."""
+        if name not in self._leads:
+            self._leads[name] = np.sum([self.stored(j)[name].wired for j in range(len(self.parts))], axis=0)
+        return self._leads[name]
+
+    def fits(self, made: Mapping[str, _Split]) -> bool:
+        """Whether no block takes more than a core has."""
+        made = {**made, self.population.name: self}
+        return all(share <= 1 for i in range(len(self.parts)) for share in self.use(i, made).shares(self.chip).values())
+
+    def rank(self, made: Mapping[str, _Split]) -> tuple[float, ...]:
+        """Less is better."""
+        held = [(name, s) for i in range(len(self.parts)) for name, s in self.stored(i).items()]
+        time = sum(EVENT_NANOSECONDS[self.chosen[name]] * s.synapses for name, s in held)
+        return not self.fits(made), len(self.parts), time, sum(s.bits for _, s in held)
+
+    def placement(self, made: Mapping[str, _Split]) -> Placement:
+        """The result."""
+        held = [self.stored(i) for i in range(len(self.parts))]
+        return Placement(
+            name=self.population.name,
+            neurons=self.population.size,
+            cores=tuple(self.use(i, made) for i in range(len(self.parts))),
+            encodings=dict(self.chosen),
+            synapses={name: sum(block[name].synapses for block in held) for name in self.chosen},
+        )
+
+
+def _best_split(network: QuantizedNetwork, population: Population, chip: Chip, made: Mapping[str, _Split]) -> _Split:
+    """The best encodings, each tried on as few cores as it fits on; where none fits, on as many as the neurons alone would need."""
+    layout, incoming = _layout(network, population), network.incoming(population.name)
+    blocks = [block for block in _blocks(layout) if prod(block) <= chip.core.neurons] or _blocks(layout)[-1:]
+    best: _Split | None = None
+    for choice in product(*(encodings(c, network.shape(c.source)) for c in incoming)):
+        chosen = dict(zip((c.name for c in incoming), choice))
+        split = partial(_Split, network, population, chip, chosen=chosen)
+        fitting = bisect_left(blocks, True, key=lambda block: split(block).fits(made))
+        found = split(blocks[fitting] if fitting < len(blocks) else blocks[0])
+        if best is None or found.rank(made) < best.rank(made):
+            best = found
+        if best.fits(made):  # who needs more cores than that is no better
+            blocks = [block for block in blocks if _count(layout, block) <= len(best.parts)]
+    assert best is not None
+    return best
+
+
+def _layout(network: QuantizedNetwork, population: Population) -> Shape:
+    """How a population's neurons lie: as the map that a connection computes, even where it is flattened afterwards."""
+    shapes = [c.output_shape(network.shape(c.source)) for c in network.incoming(population.name)]
+    return max([population.shape, *shapes], key=len)
+
+
+def _blocks(layout: Shape) -> list[Shape]:
+    """Sizes of blocks, from all neurons to one row of one channel: fewer rows (the second axis) first, then fewer channels."""
+    channels, *rest = layout
+    rows = [(channels, n, *rest[1:]) for n in range(rest[0], 1, -1)] if rest else []
+    return rows + [(n, *(1,) * bool(rest), *rest[1:]) for n in range(channels, 0, -1)]
+
+
+def _part_of(connection: Connection, source: Shape, layout: Shape, part: tuple[slice, ...]) -> Part:
+    """A block in the connection's own output; all of it, as an upper bound, where that is a map of another shape."""
+    shape = connection.output_shape(source)
+    if shape == layout:
+        return part
+    if isinstance(connection.op, Dense):
+        return (np.arange(prod(layout)).reshape(layout)[part].ravel(),)
+    return ()
+
+
+def _count(layout: Shape, block: Shape) -> int:
+    """Blocks that a layout is cut into."""
+    return prod(-(-n // b) for n, b in zip(layout, block))
+
+
+def _size(part: tuple[slice, ...]) -> int:
+    return prod(s.stop - s.start for s in part)

@@ -1,0 +1,111 @@
+"""What is sent into a network: integers per sample and timestep, made from arrays or files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.input_array import shape_input
+from spikeport.export.model.network import Input
+from spikeport.export.model.noise import rate_draws
+
+DRAWN_AT_ONCE = 256
+"""Samples whose random numbers stay in the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stimulus:
+    """Integers sent into the input, int32.
+
+    values: `(samples, *shape)` if held over time, else `(samples, timesteps, *shape)`. first: absolute number of the first
+    sample, which random generators count from.
+    """
+
+    values: np.ndarray
+    timesteps: int
+    held: bool
+    first: int = 0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, part: slice) -> Stimulus:
+        start = part.indices(len(self))[0]
+        return Stimulus(self.values[part], self.timesteps, self.held, self.first + start)
+
+    @property
+    def samples(self) -> np.ndarray:
+        """Absolute sample numbers, int64."""
+        return np.arange(self.first, self.first + len(self), dtype=np.int64)
+
+    def at(self, step: int) -> np.ndarray:
+        """`(samples, *shape)` at one timestep (0-based); silence before the start."""
+        if step < 0:
+            return np.zeros_like(self.values if self.held else self.values[:, 0])
+        return self.values if self.held else self.values[:, step]
+
+    def over_time(self) -> np.ndarray:
+        """`(samples, timesteps, *shape)`, without a copy where the input is held."""
+        if not self.held:
+            return self.values
+        shape = (len(self), self.timesteps, *self.values.shape[1:])
+        return np.broadcast_to(self.values[:, None], shape)
+
+
+def encode(target: Input, array: np.ndarray, timesteps: int, *, first: int = 0) -> Stimulus:
+    """Check an array and turn it into the integers that the network's input expects.
+
+    array: `(samples, *shape)` (held over time) or `(samples, timesteps or more, *shape)`. Integers and booleans are levels (pixels,
+    event counts, spikes) as they are; floats become levels as `Input` says, or intensities that a rate code draws spikes for. What is sent
+    is the level less the channel's offset. first: absolute number of the first sample.
+
+    Raises:
+        InputError: wrong shape or type, NaN, integers out of range, fewer than `timesteps` steps, or timesteps < 1.
+    """
+    array, held = shape_input(target, array, timesteps)
+    if array.dtype.kind == "f":
+        if target.code == "rate":
+            return Stimulus(_drawn(target, target.levels(array), timesteps, held, first), timesteps, held=False, first=first)
+        levels = target.levels(array)
+    else:
+        if array.size and (array.min() < target.low or array.max() > target.high):
+            raise InputError(
+                f"input holds integers {array.min()}..{array.max()}, the network takes {target.low}..{target.high}; send floats to have them scaled by {target.scale:g}"
+            )
+        levels = array.astype(np.int32)
+    values = levels - target.offsets if target.offset else levels
+    return Stimulus(np.ascontiguousarray(values), timesteps, held, first)
+
+
+def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool, first: int) -> np.ndarray:
+    """Spikes of a rate code `(samples, timesteps, *shape)`, 0 or 1; see `Input`."""
+    spikes = np.empty((len(intensities), timesteps, *target.shape), np.int32)
+    for start in range(0, len(intensities), DRAWN_AT_ONCE):
+        part = slice(start, start + DRAWN_AT_ONCE)
+        chances = intensities[part]
+        samples = first + start + np.arange(len(chances))
+        for t in range(timesteps):
+            draws = rate_draws(target.seed, samples, t, prod(target.shape)).reshape(-1, *target.shape)
+            spikes[part, t] = draws < (chances if held else chances[:, t])
+    return spikes
+
+
+def load_input(path: Path) -> np.ndarray:
+    """Read an `.npy` array, samples first, without ever unpickling."""
+    try:
+        with path.open("rb") as file:  # np.load itself leaves a damaged archive open
+            array = np.load(file, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"input file {path} does not exist") from None
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path} is no plain .npy array ({str(error).splitlines()[0]}); save one with numpy.save") from None
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} is an archive of arrays (.npz), where one array is expected; save it with numpy.save")
+    if not array.ndim:
+        raise InputError(f"{path} holds a single number; expected an array whose first axis counts samples")
+    return array

@@ -1,0 +1,76 @@
+"""What fixes a whole run: training, quantization, truncation, verification and the device, as one TOML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from spikeport.analysis.cost.devices import DEVICES
+from spikeport.export.common.errors import InputError
+from spikeport.train.settings.config import TrainConfig, from_table, parse_table, read_toml, recipe
+from spikeport.train.settings.recipes import published
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """One run of the whole path. data_dir: where the data set's files are, "" for where the loader finds them.
+
+    finetune_epochs: of quantization-aware fine-tuning, 0 for none. tolerance: accuracy loss in percentage points that T' may cost.
+    verify_samples: test samples that are compared spike for spike on `verify_backends`.
+    """
+
+    train: TrainConfig
+    data_dir: str = ""
+    weight_bits: int = 8
+    per_channel: bool = False
+    finetune_epochs: int = 0
+    tolerance: float = 1.0
+    device: str = "loihi2"
+    verify_backends: str = "engine,lava"
+    verify_samples: int = 50
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise InputError(f"device {self.device!r} is unknown; choose one of {', '.join(DEVICES)}")
+        if self.verify_samples < 1:
+            raise InputError(f"verify_samples is {self.verify_samples}; compare at least 1")
+
+
+def run_config(
+    path: Path | None, train_changes: Mapping[str, Any], changes: Mapping[str, Any], published_as: str | None = None
+) -> RunConfig:
+    """The recipe, overlaid by the file, overlaid by what was said on the command line.
+
+    published_as: name of a published recipe; else it is that of the data set and the method.
+
+    Raises:
+        InputError: missing file, unknown fields, wrong types, values out of range.
+    """
+    table = read_toml(path) if path else {}
+    said = table.pop("train", {})
+    if not isinstance(said, dict):
+        raise InputError(f"{path}: train must be a table, got {said!r}")
+    training = training_config(said, train_changes, f"{path or 'command line'}: train", published_as)
+    defaults = {f.name: f.default for f in fields(RunConfig) if f.name != "train"}
+    return parse_table(RunConfig, {**defaults, **table, **changes}, str(path or "command line"), train=training)
+
+
+def training_config(said: Mapping[str, Any], changes: Mapping[str, Any], where: str, published_as: str | None = None) -> TrainConfig:
+    """The recipe, overlaid by what a file said, overlaid by changes, both nested tables; arguments and errors as in `run_config`."""
+    base = asdict(published(published_as) if published_as else _usual({**said, **changes}))
+    return from_table(_overlaid(_overlaid(base, said), changes), where)
+
+
+def _usual(said: Mapping[str, Any]) -> TrainConfig:
+    """The recipe of the data set and the method that are named: a method brings its own neurons, loss and optimizer."""
+    return recipe(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
+
+
+def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the entries of `over`, tables merged."""
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _overlaid(base[key], value) if isinstance(value, Mapping) and isinstance(base.get(key), Mapping) else value
+    return merged

@@ -1,0 +1,244 @@
+"""Many trainings that differ in a few settings: planned before anything runs, finished one after the other, taken up after a kill."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.figures.markup import Node
+from spikeport.analysis.information.fisher import FisherResult
+from spikeport.analysis.information.history import FisherHistory, read_history
+from spikeport.analysis.pages.picture import write_picture
+from spikeport.analysis.pages.sweep import figures, sweep_page
+from spikeport.analysis.results.perturbations import Strengths
+from spikeport.analysis.results.perturbed_accuracy import Robustness
+from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
+from spikeport.export.common.errors import InputError
+from spikeport.export.common.files import read_json, write_json, write_text
+from spikeport.stages.config import training_config
+from spikeport.stages.pipeline import Bar, quantize_stage, tic_stage
+from spikeport.stages.robustness import robustness_stage
+from spikeport.stages.tic import TicConfig, kept_tic, recorder
+from spikeport.stages.workspace import Workspace
+from spikeport.train.data.registry import Dataset, load
+from spikeport.train.loop.checkpoint import CONFIG, METRICS
+from spikeport.train.loop.resume import epochs_done
+from spikeport.train.loop.trainer import DivergedError, train
+from spikeport.train.settings.config import TrainConfig, difference, flat, read_config
+
+SWEEP = "sweep.json"
+GRID = "all combinations"
+SEED = 0
+"""Of noise and of attacks, the same for all points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """A sweep, as its TOML file says it.
+
+    recipe: a published run to start from, "" for the data set's own. train: what all points share, as in a [train] table.
+    vary: lists of values by field of `TrainConfig`; nested fields as tables or dotted names; a value that is a table sets
+    several fields together. grid: every combination; else one field at a time, the others as shared.
+    robustness: of every point too, in float and, after quantization to 8 bits, in fixed point. samples: validation samples for
+    Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher information in training to the
+    next, 0 for none.
+    """
+
+    title: str = "Sweep"
+    recipe: str = ""
+    grid: bool = False
+    robustness: bool = False
+    samples: int = TicConfig.samples
+    robustness_samples: int = 1000
+    tic_every: int = 0
+    train: dict = field(default_factory=dict)
+    vary: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.tic_every < 0:
+            raise InputError(f"tic_every is {self.tic_every}; it counts epochs, 0 for never")
+
+
+Choice = Mapping[str, Any]
+"""Values by dotted name of a field, such as {"neuron.decay": 0.5}."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A training to do; fields as in `SweepPoint`."""
+
+    name: str
+    labels: Mapping[str, str]
+    settings: Choice
+    config: TrainConfig
+
+
+def plan(config: SweepConfig, where: str) -> list[Planned]:
+    """All points, every one checked; those that are the same training are one.
+
+    Raises:
+        InputError: nothing to vary, or a point that cannot be trained.
+    """
+    fields = _choices(config.vary, where)
+    names = list(dict.fromkeys(name for choices in fields.values() for choice in choices for name in choice))
+    found: dict[TrainConfig, Planned] = {}
+    for figure, choice in _combinations(fields, config.grid):
+        label = ", ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in choice.items())
+        trained = training_config(config.train, _nested(choice), f"{where}: {label}", config.recipe or None)
+        values = dict(flat(asdict(trained)))
+        same = found.get(trained, Planned(_folder(label), {}, {name: values.get(name) for name in names}, trained))
+        found[trained] = replace(same, labels={**same.labels, figure: label})
+    return list(found.values())
+
+
+def _choices(vary: Mapping[str, Any], where: str) -> dict[str, list[Choice]]:
+    fields = dict(flat(vary))
+    if not fields:
+        raise InputError(f"{where}: nothing to vary; give lists of values, such as --vary timesteps=4,6,8")
+    for name, values in fields.items():
+        if not isinstance(values, list) or not values:
+            raise InputError(f"{where}: vary {name} must be a list of values, got {values!r}")
+    return {name: [dict(flat(value, name)) for value in values] for name, values in fields.items()}
+
+
+def _combinations(fields: Mapping[str, list[Choice]], grid: bool) -> Iterator[tuple[str, Choice]]:
+    """Names of figures, and what is set for a point of them."""
+    if grid:
+        for together in product(*fields.values()):
+            yield GRID, {name: value for choice in together for name, value in choice.items()}
+    else:
+        for name, choices in fields.items():
+            yield from ((name, choice) for choice in choices)
+
+
+def _nested(choice: Choice) -> dict[str, Any]:
+    """Nested tables from dotted names."""
+    tables: dict[str, Any] = {}
+    for name, value in choice.items():
+        *path, last = name.split(".")
+        table = tables
+        for part in path:
+            table = table.setdefault(part, {})
+        table[last] = value
+    return tables
+
+
+def _folder(label: str) -> str:
+    """A label as the name of a folder."""
+    return re.sub(r"[^\w.=+-]+", "_", label)
+
+
+def run_sweep(
+    config: SweepConfig,
+    points: list[Planned],
+    out: Path,
+    data_dir: Path | None,
+    bar: Bar,
+    finished: Callable[[], None],
+    device: str = "cpu",
+) -> Sweep:
+    """Train and measure every point in its folder below `out`.
+
+    sweep.json, sweep.html and the page's pictures as SVG (`ic-timesteps.svg`, ...) are written anew after each.
+
+    What is finished is kept; a training under way goes on where it was stopped. One that diverges is told, and the others go on.
+
+    Raises:
+        InputError: a folder holds a training with other settings, or one that was not followed as asked, or `out` holds a sweep with
+            points that are not planned; nothing is trained then, nor written.
+    """
+    former = _former(points, out)
+    for point in points:
+        kept = out / point.name
+        if (kept / CONFIG).is_file() and (found := difference(read_config(kept / CONFIG), point.config)):
+            raise InputError(f"{kept} holds a training with other settings ({found}); choose another --out")
+        ended = (kept / METRICS).is_file() and "test_accuracy" in read_json(kept / METRICS)
+        _history(Workspace(kept), point.config.epochs if ended else epochs_done(kept), config.tic_every)
+    sweep = Sweep(config.title, len(points), config.train)
+    for point in points:
+        try:
+            sweep = replace(sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, device)))
+        except DivergedError as error:
+            sweep = replace(sweep, failed={**sweep.failed, point.name: str(error)})
+        _write(sweep, former, out)
+        former = sweep
+        finished()
+    return sweep
+
+
+def _former(points: list[Planned], out: Path) -> Sweep | None:
+    """What an earlier sweep left; its points must be among those to come, since sweep.json and sweep.html are of one sweep."""
+    path = out / SWEEP
+    if not path.exists():
+        return None
+    former = from_json(Sweep, read_json(path))
+    planned = {point.name for point in points}
+    if lost := [name for name in (*(point.name for point in former.points), *former.failed) if name not in planned]:
+        raise InputError(f"{path} is of a sweep with other points, such as {lost[0]}; choose another --out, or vary that too")
+    return former
+
+
+def _write(sweep: Sweep, former: Sweep | None, out: Path) -> None:
+    """Instead of what was there before."""
+    write_json(out / SWEEP, to_json(sweep))
+    write_text(out / "sweep.html", sweep_page(sweep))
+    pictures = _pictures(sweep, out)
+    for path, figure in pictures.items():
+        write_picture(figure, path)
+    for path in _pictures(former, out).keys() - pictures.keys() if former else ():
+        path.unlink(missing_ok=True)
+
+
+def _pictures(sweep: Sweep, out: Path) -> dict[Path, Node]:
+    """The page's figures, each with its file."""
+    return {out / f"{kind}-{_folder(name)}.svg": figure for name in sweep.figures for kind, figure in figures(sweep, name).items()}
+
+
+def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, device: str) -> SweepPoint:
+    """One point, with whatever of it is there already."""
+    c = point.config
+    data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
+    looks = TicConfig(samples=config.samples, seed=c.seed)
+    follow = recorder(work.tic_history, data.validation, config.tic_every, looks) if config.tic_every else None
+    trained = train(c, data, work.root, resume=True, device=device, on_epoch=follow)
+    work.remember_data(data_dir)
+    return SweepPoint(
+        name=point.name,
+        labels=point.labels,
+        settings=point.settings,
+        accuracy=tuple(trained.metrics["test_accuracy"]),
+        validation=tuple(epoch["validation_accuracy"] for epoch in trained.metrics["history"]),
+        fisher=_fisher(work, data, c.timesteps, looks, bar),
+        robustness=_robustness(work, data, config.robustness_samples, bar) if config.robustness else None,
+        history=_history(work, c.epochs, config.tic_every),
+    )
+
+
+def _history(work: Workspace, epochs: int, every: int) -> FisherHistory:
+    """What was found in the first so many epochs of a training; refused where it is not of the epochs asked for."""
+    history = read_history(work.tic_history) or FisherHistory()
+    if every and tuple(epoch for epoch in history.epochs if epoch <= epochs) != tuple(range(every, epochs + 1, every)):
+        raise InputError(f"{work.root} was not trained with --tic-every {every} from its first epoch on; choose another --out")
+    return history
+
+
+def _fisher(work: Workspace, data: Dataset, timesteps: int, config: TicConfig, bar: Bar) -> FisherResult:
+    asked = {"samples": min(config.samples, len(data.validation)), "estimator": config.estimator, "labels": config.labels}
+    return kept_tic(work.tic, timesteps, **asked) or tic_stage(work, data, work.tic, bar, config=config)
+
+
+def _robustness(work: Workspace, data: Dataset, samples: int, bar: Bar) -> Robustness:
+    """With the paper's strengths, without windows, which have a command of their own."""
+    if work.robustness.exists():
+        kept = from_json(Robustness, read_json(work.robustness))
+        asked = (min(samples, len(data.test)), SEED, Strengths())
+        if (kept.samples, kept.seed, kept.strengths) == asked and "fixed point" in kept.networks:
+            return kept
+    if not work.network.exists():
+        quantize_stage(work, data, work.network, bar, weight_bits=8, per_channel=False, finetune_epochs=0)
+    return robustness_stage(work, data, work.robustness, bar, samples=samples, seed=SEED, strengths=Strengths(), window=0)

@@ -1,0 +1,214 @@
+"""Fisher information of what people have: networks trained here, during training or after it, and anyone's `.nir`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.information.fisher import FisherResult, fisher_information
+from spikeport.analysis.information.history import FisherHistory, read_history, write_history
+from spikeport.analysis.information.scores import Estimator, Labels
+from spikeport.analysis.pages.fisher import fisher_page
+from spikeport.export.common.errors import InputError
+from spikeport.export.common.files import read_json, write_json, write_text
+from spikeport.export.floating.input import InputLayer
+from spikeport.export.floating.layers import SpikeFunction
+from spikeport.export.floating.run import FloatModule
+from spikeport.export.floating.simulate import physical_input
+from spikeport.export.model.network import FloatNetwork
+from spikeport.export.model.seed import check_seed
+from spikeport.train.data.batches import network_input
+from spikeport.train.data.registry import Split
+from spikeport.train.network.spiking import SpikingNetwork
+from spikeport.train.neurons.base import NeuronConfig
+from spikeport.train.neurons.dsr import DSRConfig
+from spikeport.train.neurons.surrogates import Surrogate
+from spikeport.train.neurons.tsslbp import TSSLConfig
+
+PASS_SAMPLES = 64
+"""Samples in one pass of the per-sample estimator; no result depends on it but where a neuron model looks at its whole batch."""
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TicConfig:
+    """What is asked for. samples: the first of the data. batch: of estimator "batch" (16 as published). timesteps: None for the network's own.
+
+    seed: of sampled labels, of noise and of the intervals.
+    """
+
+    samples: int = 256
+    estimator: Estimator = "sample"
+    labels: Labels = "true"
+    batch: int = 16
+    timesteps: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "batch", "timesteps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} of Fisher information is {value}; it must be at least 1")
+        check_seed(self.seed)
+
+
+def of_trained(module: SpikingNetwork, data: Split, config: TicConfig, progress: Progress | None = None) -> FisherResult:
+    """Of a network trained here, or in training, on the first samples of a split.
+
+    Raises:
+        InputError: fewer samples than a batch, or recordings shorter than the timesteps.
+    """
+    part, steps = data[: config.samples], config.timesteps or module.timesteps
+    return fisher_information(
+        module,
+        _batches(
+            torch.from_numpy(part.array),
+            torch.from_numpy(part.labels),
+            config,
+            lambda batch, first: _numbered(module.encoder, network_input(batch), steps, first),
+        ),
+        steps,
+        estimator=config.estimator,
+        labels=config.labels,
+        fresh=looks_ahead(module.neuron_config),
+        block=block_name,
+        seed=config.seed,
+        progress=progress,
+    )
+
+
+def of_float_network(
+    network: FloatNetwork, array: np.ndarray, labels: np.ndarray | None, config: TicConfig, progress: Progress | None = None
+) -> FisherResult:
+    """Of a network in physical units: weights and biases through an arctan surrogate as wide as each population's threshold.
+
+    array: as `export.floating.simulate.physical_input` takes it. labels: integers `(samples,)`; None where `config.labels` is "sampled".
+
+    Raises:
+        InputError: arrays that do not fit the network or each other, or labels that are needed and missing.
+    """
+    steps = config.timesteps or network.timesteps
+    values, held = physical_input(network.input, array[: config.samples], steps)
+    classes = int(np.prod(network[network.output].shape))
+    targets = _checked(labels, len(array), classes, config)[: config.samples]
+    module = FloatModule(network)
+    for neurons in module.neuron.values():
+        neurons.spike = with_surrogate(neurons.spike, float(neurons.threshold.abs().mean()))
+    x = torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
+    return fisher_information(
+        module,
+        _batches(x, targets, config, lambda part, first: _numbered(module.input, part if held else part.transpose(0, 1), steps, first)),
+        steps,
+        estimator=config.estimator,
+        labels=config.labels,
+        readout="last" if network.readout == "membrane_potential" else "mean",
+        block=_names(module).__getitem__,
+        seed=config.seed,
+        progress=progress,
+    )
+
+
+def recorder(path: Path, data: Split, every: int, config: TicConfig) -> Callable[[int, SpikingNetwork], None]:
+    """A callback for the trainer: what is found after every so many epochs is added to a file.
+
+    Neither the network nor any random number of the training is touched, so training ends with the same weights.
+
+    Raises:
+        InputError: `every` below 1.
+    """
+    if every < 1:
+        raise InputError(f"--tic-every is {every}; look after every 1 epoch or more")
+
+    def record(epoch: int, module: SpikingNetwork) -> None:
+        if epoch % every == 0:
+            history = read_history(path) or FisherHistory()
+            write_history(history.with_result(epoch, of_trained(module, data, config)), path)
+
+    return record
+
+
+def kept_tic(path: Path, timesteps: int, **asked: Any) -> FisherResult | None:
+    """What lies in a file; None where there is nothing, or something else than is asked for in fields of `FisherResult`.
+
+    Raises:
+        InputError: a damaged file, or one of other timesteps than the network's.
+    """
+    if not path.exists():
+        return None
+    found = from_json(FisherResult, read_json(path))
+    if found.timesteps != timesteps:
+        again = f"make it again with: spikeport tic {path.parent}"
+        raise InputError(f"{path} is of {found.timesteps} timesteps, the network has {timesteps}; {again}")
+    return found if all(getattr(found, name) == value for name, value in asked.items()) else None
+
+
+def write_tic(result: FisherResult, history: FisherHistory | None, title: str, out: Path) -> None:
+    """JSON, and a page with pictures beside it."""
+    write_json(out, to_json(result))
+    write_text(out.with_suffix(".html"), fisher_page(result, history, title))
+
+
+def looks_ahead(neuron: NeuronConfig) -> bool:
+    """Whether the backward pass at t depends on steps after t: DSR's mean current, and the mean rate of TSSL-BP as in the paper."""
+    return isinstance(neuron, DSRConfig) or (isinstance(neuron, TSSLConfig) and neuron.rule == "paper")
+
+
+def block_name(layer: str) -> str:
+    """`synapses.group2block1a.0.weights` to `group2block1`; the stage, where there are no residual blocks."""
+    stage = layer.split(".")[1]
+    residual = re.match(r"group\d+block\d+", stage)
+    return residual[0] if residual else stage
+
+
+def with_surrogate(spike: SpikeFunction, threshold: float) -> SpikeFunction:
+    """The same spikes, strict or not, with a gradient."""
+    soft = Surrogate(width=threshold or 1.0).spike
+
+    def spikes(x: Tensor) -> Tensor:
+        graded = soft(x)
+        return spike(x) + (graded - graded.detach())
+
+    return spikes
+
+
+def _names(module: FloatModule) -> dict[str, str]:
+    """From a layer's name in torch to its population's: a connection belongs to its target."""
+    synapses = {f"synapses.{i}": layer.connection.target for i, layer in enumerate(module.synapse.values())}
+    return synapses | {f"neurons.{i}": name for i, name in enumerate(module.neuron)}
+
+
+def _numbered(layer: InputLayer, x: Tensor, timesteps: int, first: int) -> Tensor:
+    """The spikes that a rate code draws for these samples, whatever pass they are in; the input of other codes as it is."""
+    if layer.source.code != "rate":
+        return x
+    return layer.drawn(x[None] if x.shape[1:] == layer.source.shape else x, timesteps, first)
+
+
+def _batches(x: Tensor, y: Tensor, config: TicConfig, shaped: Callable[[Tensor, int], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Samples first, and the number of the first, to what the network takes; the batch estimator leaves out the remainder of less than a batch."""
+    size = PASS_SAMPLES if config.estimator == "sample" else config.batch
+    count = len(y) if config.estimator == "sample" else len(y) // size * size
+    if not count:
+        raise InputError(f"{len(y)} samples make no batch of {size}; give more samples or a smaller batch")
+    for start in range(0, count, size):
+        yield shaped(x[start : start + size], start), y[start : start + size]
+
+
+def _checked(labels: np.ndarray | None, samples: int, classes: int, config: TicConfig) -> Tensor:
+    if labels is None:
+        if config.labels == "true":
+            raise InputError("true labels need --targets Y.npy; or let the network draw them with --labels sampled")
+        return torch.zeros(samples, dtype=torch.int64)
+    if labels.shape != (samples,) or labels.dtype.kind not in "iu":
+        raise InputError(f"targets have shape {labels.shape} and type {labels.dtype}; expected one integer for each of {samples} samples")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise InputError(f"targets lie in {labels.min()}..{labels.max()}; the network has {classes} outputs, so 0..{classes - 1}")
+    return torch.from_numpy(labels.astype(np.int64))

@@ -1,0 +1,121 @@
+"""What lies in a working directory: one file per stage, so that any stage can be run again from what is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.common.files import read_json, write_json
+from spikeport.train.data.registry import Dataset
+from spikeport.train.data.registry import load as load_data
+from spikeport.train.loop.checkpoint import CONFIG, Trained, load
+from spikeport.train.loop.resume import epochs_done
+from spikeport.train.settings.config import read_config
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of the stages' files below `root`."""
+
+    root: Path
+
+    @property
+    def network(self) -> Path:
+        """The quantized network."""
+        return self.root / "network.nir"
+
+    @property
+    def deployed(self) -> Path:
+        """The quantized network with its number of timesteps cut to T'."""
+        return self.root / "deployed.nir"
+
+    def record(self, split: str) -> Path:
+        """The engine's record on "validation" or "test" data."""
+        return self.root / f"{split}.npz"
+
+    @property
+    def tic(self) -> Path:
+        """Fisher information over timesteps."""
+        return self.root / "tic.json"
+
+    @property
+    def tic_history(self) -> Path:
+        """Fisher information during training."""
+        return self.root / "tic_history.json"
+
+    @property
+    def truncation(self) -> Path:
+        """The choice of T'."""
+        return self.root / "truncation.json"
+
+    @property
+    def robustness(self) -> Path:
+        """Accuracy under perturbations."""
+        return self.root / "robustness.json"
+
+    @property
+    def pruning(self) -> Path:
+        """Cycles of pruning that the network went through."""
+        return self.root / "pruning.json"
+
+    @property
+    def verification(self) -> Path:
+        """Spike-for-spike comparison."""
+        return self.root / "verify.json"
+
+    @property
+    def place(self) -> Path:
+        """Where the data set was read from."""
+        return self.root / "data.json"
+
+    def trained(self) -> Trained:
+        """The trained network.
+
+        Raises:
+            InputError: no training has ended here.
+        """
+        if not self.root.is_dir():
+            raise InputError(f"{self.root} is no directory; make one with: spikeport train --out {self.root}")
+        return load(self.root)
+
+    def notes(self) -> tuple[str, ...]:
+        """What to know before believing what follows from the network: that its training has not ended."""
+        done = epochs_done(self.root)
+        if not done:
+            return ()
+        again = f"spikeport train --resume --out {self.root}"
+        return (f"training unfinished: {done} of {read_config(self.root / CONFIG).epochs} epochs; go on with: {again}",)
+
+    def forget_stages(self) -> None:
+        """Delete what later stages made of a network that is about to be replaced."""
+        made = [
+            self.network,
+            self.deployed,
+            self.record("validation"),
+            self.record("test"),
+            self.tic,
+            self.tic_history,
+            self.truncation,
+            self.robustness,
+            self.pruning,
+            self.verification,
+        ]
+        pages = [path.with_suffix(".html") for path in (self.tic, self.robustness, self.pruning)]
+        for path in (*made, *pages, self.pruning.with_suffix(".svg"), self.root / "report.html", self.root / "report.json"):
+            path.unlink(missing_ok=True)
+
+    def remember_data(self, data_dir: Path | None) -> None:
+        """Keep where the data set is, for the stages to come."""
+        write_json(self.place, {"data_dir": str(data_dir.resolve()) if data_dir else None})
+
+    def data_place(self) -> Path | None:
+        """Where training read the data set; None for where the loader finds it."""
+        kept = read_json(self.place)["data_dir"] if self.place.exists() else None
+        return Path(kept) if kept else None
+
+    def dataset(self, trained: Trained, data_dir: Path | None = None) -> Dataset:
+        """The data the network was trained on, from `data_dir` or from where training read it."""
+        return load_data(
+            trained.config.data, data_dir or self.data_place(), trained.config.seed, trained.config.timesteps, trained.config.events
+        )

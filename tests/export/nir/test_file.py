@@ -1,0 +1,276 @@
+"""Quantized `.nir` files: out and back bit for bit, honest to other readers, hard to fool."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+
+import h5py
+import nir
+import numpy as np
+import pytest
+from support.random_networks import random_network
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
+from spikeport.export.model.synapse import Connection, Conv, Dense, Pool
+from spikeport.export.nir.file import is_quantized, read_nir, write_nir
+
+
+def assert_equal(a, b) -> None:
+    """Same type, same fields, same arrays, same dtypes, all the way down."""
+    assert type(a) is type(b), (a, b)
+    if isinstance(a, np.ndarray):
+        assert a.dtype == b.dtype and a.shape == b.shape and (a == b).all(), (a, b)
+    elif isinstance(a, (tuple, list)):
+        assert len(a) == len(b)
+        for x, y in zip(a, b):
+            assert_equal(x, y)
+    elif hasattr(a, "__dataclass_fields__"):
+        for f in fields(a):
+            assert_equal(getattr(a, f.name), getattr(b, f.name))
+    else:
+        assert a == b
+
+
+@pytest.mark.parametrize("seed", range(45))
+def test_round_trip_is_exact(tmp_path, seed):
+    network = random_network(seed, edge=seed % 3 == 0)
+    write_nir(network, tmp_path / "net.nir")
+    assert is_quantized(tmp_path / "net.nir")
+    assert_equal(read_nir(tmp_path / "net.nir"), network)
+
+
+def conv_network(**options) -> QuantizedNetwork:
+    """conv -> LIF -> pooled dense -> readout, with scales per channel."""
+    rng = np.random.default_rng(0)
+    neuron = IntegerNeuron(
+        np.int32(4095), np.int32(400), np.array([90, 80, 70], np.int32).reshape(3, 1, 1), np.array([5, -3, 0], np.int32).reshape(3, 1, 1)
+    )
+    readout = IntegerNeuron(np.int32(4095), np.int32(0), np.int32(131071), np.int32(0), spiking=False)
+    return QuantizedNetwork(
+        Input("image", (1, 8, 8), scale=1 / 16, low=0, high=16),
+        (Population("conv", (3, 8, 8), neuron, scale=np.array([0.1, 0.02, 0.3]).reshape(3, 1, 1)), Population("classes", (5,), readout, scale=np.array(0.007))),
+        (
+            Connection("kernel", "image", "conv", Conv(rng.integers(-128, 128, (3, 1, 3, 3)).astype(np.int8), (1, 1), (1, 1), (1, 1)), exponent=-4),
+            Connection("dense", "conv", "classes", Dense(rng.integers(-128, 128, (5, 48)).astype(np.int8)), Pool((2, 2), (2, 2), (0, 0))),
+        ),
+        **{"output": "classes", "readout": "accumulated_current", "timesteps": 8, "provenance": {"dt": 2e-3, "data": {"name": "digits", "seeds": [1, 2]}}, **options},
+    )  # fmt: skip
+
+
+def test_physical_numbers_are_the_integers_times_their_scales(tmp_path):
+    network = conv_network()
+    write_nir(network, tmp_path / "net.nir")
+    nodes = nir.read(tmp_path / "net.nir").nodes
+    scale = network["conv"].scale
+    np.testing.assert_allclose(nodes["kernel"].weight, network.connections[0].weight * 2.0**-4 * scale[..., None] * 16, rtol=1e-6)
+    np.testing.assert_allclose(nodes["kernel"].bias, [0.5, -0.06, 0], rtol=1e-6)
+    np.testing.assert_allclose(nodes["conv"].tau, 2e-3 * 4096 / 400, rtol=1e-6)
+    np.testing.assert_allclose(nodes["conv"].r, 4096 / 400, rtol=1e-6)
+    np.testing.assert_allclose(nodes["conv"].v_threshold[:, 0, 0], [9, 1.6, 21], rtol=1e-6)
+    np.testing.assert_allclose(nodes["classes"].r, 1 / 2e-3)
+    assert type(nodes["classes"]).__name__ == "I" and type(nodes["dense.pool"]).__name__ == "SumPool2d"
+    assert_equal(read_nir(tmp_path / "net.nir"), network)
+
+
+def test_another_tool_may_rewrite_the_file_unchanged(tmp_path):
+    network = conv_network()
+    write_nir(network, tmp_path / "net.nir")
+    nir.write(tmp_path / "again.nir", nir.read(tmp_path / "net.nir"))
+    assert_equal(read_nir(tmp_path / "again.nir"), network)
+
+
+def test_names_do_not_clash(tmp_path):
+    network = conv_network()
+    named = replace(
+        network,
+        output="output",
+        populations=(network["conv"], replace(network["classes"], name="output")),
+        connections=(replace(network.connections[0], name="conv"), replace(network.connections[1], name="output", target="output")),
+    )
+    write_nir(named, tmp_path / "net.nir")
+    assert_equal(read_nir(tmp_path / "net.nir"), named)
+
+
+CHANGES = {
+    "weight": ("kernel/weight", lambda a: a * 1.01),
+    "weight_nan": ("kernel/weight", lambda a: a * np.nan),
+    "threshold": ("conv/v_threshold", lambda a: a + 0.013),
+    "one_threshold_in_a_channel": ("conv/v_threshold", lambda a: a + 0.1 * (np.arange(a.size) == 5).reshape(a.shape)),
+    "tau": ("conv/tau", lambda a: a * 1.3),
+    "r": ("conv/r", lambda a: a * 2),
+    "stride": ("kernel/stride", lambda a: a * 2),
+    "bias": ("kernel/bias", lambda a: a + 0.001),
+    "pool": ("dense.pool/kernel_size", lambda a: a + 1),
+    "weight_beyond_int8": ("kernel/weight", lambda a: a * 64),
+    "shape": ("dense/weight", lambda a: a[:, :-1]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changes_by_another_tool_are_noticed(tmp_path, change):
+    where, how = CHANGES[change]
+    write_nir(conv_network(), tmp_path / "net.nir")
+    with h5py.File(tmp_path / "net.nir", "a") as file:
+        values = file[f"node/nodes/{where}"][()]
+        del file[f"node/nodes/{where}"]
+        file[f"node/nodes/{where}"] = how(values)
+    with pytest.raises(InputError) as caught:
+        read_nir(tmp_path / "net.nir")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pruned_weight_is_read_as_zero(tmp_path):
+    """Zeroing a weight keeps it a multiple of its step, so the file stays a quantized network."""
+    network = conv_network()
+    write_nir(network, tmp_path / "net.nir")
+    with h5py.File(tmp_path / "net.nir", "a") as file:
+        file["node/nodes/kernel/weight"][1, 0, 2, 2] = 0
+    weight = network.connections[0].weight.copy()
+    weight[1, 0, 2, 2] = 0
+    assert (read_nir(tmp_path / "net.nir").connections[0].weight == weight).all()
+
+
+def test_a_removed_edge_or_node_is_noticed(tmp_path):
+    write_nir(conv_network(), tmp_path / "net.nir")
+    graph = nir.read(tmp_path / "net.nir")
+    graph.edges = graph.edges[1:]
+    nir.write(tmp_path / "cut.nir", graph)
+    with pytest.raises(InputError, match="edges were changed"):
+        read_nir(tmp_path / "cut.nir")
+
+
+def metadata(path, change) -> None:
+    with h5py.File(path, "a") as file:
+        plan = json.loads(file["node/metadata/spikeport"][()])
+        change(plan)
+        del file["node/metadata/spikeport"]
+        file["node/metadata/spikeport"] = json.dumps(plan)
+
+
+PLANS = {
+    "newer": lambda p: p.update(format=99),
+    "no_populations": lambda p: p.pop("populations"),
+    "huge": lambda p: p["populations"][0].update(shape=[1 << 40, 1 << 40]),
+    "negative": lambda p: p["populations"][0].update(shape=[-3, 8, 8]),
+    "exponent": lambda p: p["connections"][0].update(exponent=1 << 40),
+    "scale": lambda p: p["populations"][0].update(scale=0),
+    "scale_text": lambda p: p["populations"][0].update(scale="large"),
+    "geometry": lambda p: p["connections"][0]["geometry"].update(groups=0),
+    "delay": lambda p: p["connections"][0].update(delay=3),
+    "op": lambda p: p["connections"][0].update(op="__import__"),
+    "weight_shape": lambda p: p["connections"][0].update(weight_shape=[1 << 40]),
+    "node": lambda p: p["connections"][0].update(node="nowhere"),
+    "timesteps": lambda p: p.update(timesteps=0),
+    "list": lambda p: p.update(input=[1, 2]),
+    "dt": lambda p: p.update(dt=0),
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_broken_metadata_is_one_clear_error(tmp_path, name):
+    write_nir(conv_network(), tmp_path / "net.nir")
+    metadata(tmp_path / "net.nir", PLANS[name])
+    with pytest.raises(InputError) as caught:
+        read_nir(tmp_path / "net.nir")
+    assert "\n" not in str(caught.value) and "net.nir" in str(caught.value)
+
+
+def link_outside(path):
+    with h5py.File(path, "w") as file:
+        file["node"] = h5py.ExternalLink("/etc/other.h5", "/")
+
+
+def data_outside(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("node/weight", (5,), "u1", external=[(__file__, 0, 5)])
+
+
+def endless(path):
+    with h5py.File(path, "w") as file:
+        node = file.create_group("node")
+        node["again"] = node
+
+
+def huge(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("node/weight", shape=(1 << 20, 1 << 20), dtype="f4", chunks=(1, 1024))
+
+
+def compound(path):
+    with h5py.File(path, "w") as file:
+        file["node/weight"] = np.zeros(3, dtype=[("a", "f4"), ("b", "i4")])
+
+
+def truncated(path):
+    write_nir(conv_network(), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+BROKEN = {
+    "missing": lambda path: None,
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("no HDF5 here"),
+    "folder": lambda path: path.mkdir(),
+    "no_nir": lambda path: h5py.File(path, "w").close(),
+    "truncated": truncated,
+    "link_outside": link_outside,
+    "endless": endless,
+    "huge": huge,
+    "compound": compound,
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_files_are_one_clear_error(tmp_path, name):
+    path = tmp_path / "broken.nir"
+    BROKEN[name](path)
+    for read in (read_nir, is_quantized):
+        with pytest.raises(InputError) as caught:
+            read(path)
+        assert "\n" not in str(caught.value) and "broken.nir" in str(caught.value)
+
+
+@pytest.mark.parametrize(("make", "said"), [(link_outside, "holds a link"), (data_outside, "in another file")])
+def test_other_files_are_not_read(tmp_path, make, said):
+    make(tmp_path / "net.nir")
+    with pytest.raises(InputError, match=said):
+        read_nir(tmp_path / "net.nir")
+
+
+def test_a_file_of_another_framework_is_not_quantized(tmp_path):
+    nir.write(tmp_path / "net.nir", nir.NIRGraph.from_list(nir.Linear(np.ones((2, 2)))))
+    assert not is_quantized(tmp_path / "net.nir")
+    with pytest.raises(InputError, match="spikeport quantize"):
+        read_nir(tmp_path / "net.nir")
+
+
+@pytest.mark.parametrize("wrong", [{"provenance": {"dt": -1}}, {"provenance": {"x": np.zeros(3)}}, {"provenance": {"x": float("nan")}}])
+def test_what_a_file_cannot_hold_is_refused_and_leaves_nothing(tmp_path, wrong):
+    with pytest.raises(InputError):
+        write_nir(conv_network(**wrong), tmp_path / "net.nir")
+    assert not list(tmp_path.iterdir())
+
+
+def test_slash_in_a_name_is_refused(tmp_path):
+    network = conv_network()
+    first = replace(network.connections[0], name="a/b")
+    with pytest.raises(InputError, match="a/b"):
+        write_nir(replace(network, connections=(first, network.connections[1])), tmp_path / "net.nir")
+
+
+def test_damaged_bytes_end_in_a_network_or_one_clear_error(tmp_path):
+    write_nir(conv_network(), tmp_path / "net.nir")
+    whole, rng, refused = (tmp_path / "net.nir").read_bytes(), np.random.default_rng(0), 0
+    for _ in range(30):
+        damaged = bytearray(whole)
+        for place in rng.integers(len(whole), size=rng.integers(1, 20)):
+            damaged[place] = rng.integers(256)
+        (tmp_path / "net.nir").write_bytes(damaged)
+        try:
+            read_nir(tmp_path / "net.nir")
+        except InputError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 10

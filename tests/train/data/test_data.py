@@ -1,0 +1,159 @@
+"""Data sets: the idx reader on files written here, splits, and what a user gets to hear."""
+
+import gzip
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from spikeport.export.common.errors import InputError
+from spikeport.train.data.augment import random_shift
+from spikeport.train.data.idx import read_idx
+from spikeport.train.data import registry as data
+
+
+def idx_bytes(array):
+    header = bytes((0, 0, 8, array.ndim)) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return header + array.astype(np.uint8).tobytes()
+
+
+def write_mnist(folder, *, gzipped, samples=60):
+    """A small data set in MNIST's files; each image holds its own number and label."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for part, count in (("train", samples), ("t10k", 20)):
+        images = rng.integers(0, 256, (count, 28, 28))
+        for stem, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", np.arange(count) % 10)):
+            raw = idx_bytes(array)
+            path = folder / (f"{stem}.gz" if gzipped else stem)
+            path.write_bytes(gzip.compress(raw) if gzipped else raw)
+
+
+@pytest.mark.parametrize("gzipped", [True, False])
+@pytest.mark.parametrize("place", ["MNIST/raw", "MNIST", "."])
+def test_idx_files_are_found_and_read(tmp_path, gzipped, place):
+    write_mnist(tmp_path / place, gzipped=gzipped)
+    mnist = data.load("mnist", tmp_path)
+    assert mnist.task == data.Task("mnist", (1, 28, 28), 10, 255)
+    assert (len(mnist.train), len(mnist.validation), len(mnist.test)) == (55, 5, 20)
+    suffix = ".gz" if gzipped else ""
+    test_images = read_idx(tmp_path / place / f"t10k-images-idx3-ubyte{suffix}")
+    assert np.array_equal(np.rint(mnist.test.images[:, 0] * 255), test_images)
+    assert mnist.test.images.dtype == np.float32 and mnist.test.images.max() <= 1
+    assert np.array_equal(mnist.test.labels, np.arange(20) % 10)
+
+
+def test_missing_files_name_where_they_were_looked_for(tmp_path):
+    with pytest.raises(InputError, match=f"{tmp_path}/FashionMNIST/raw.*--data-dir"):
+        data.load("fashion-mnist", tmp_path)
+
+
+def test_one_missing_file_is_missing(tmp_path):
+    write_mnist(tmp_path, gzipped=False)
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(InputError, match="none of"):
+        data.load("mnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda raw: raw[:-3], "its header says"),
+        (lambda raw: b"\x89PNG" + raw, "no idx file"),
+        (lambda raw: b"", "no idx file"),
+    ],
+)
+def test_damaged_idx_files_are_refused(tmp_path, damage, said):
+    path = tmp_path / "images"
+    path.write_bytes(damage(idx_bytes(np.zeros((3, 4, 4)))))
+    with pytest.raises(InputError, match=said):
+        read_idx(path)
+
+
+@pytest.mark.parametrize("damage", [lambda raw: raw[: len(raw) // 2], lambda raw: b"no gzip at all"])
+def test_damaged_gzip_is_refused(tmp_path, damage):
+    path = tmp_path / "images.gz"
+    path.write_bytes(damage(gzip.compress(idx_bytes(np.arange(48).reshape(3, 4, 4)))))
+    with pytest.raises(InputError, match="cannot read"):
+        read_idx(path)
+
+
+def test_failed_download_says_how_to_do_without(tmp_path, monkeypatch):
+    def refuse(root, download):
+        raise OSError("network is unreachable")
+
+    monkeypatch.setenv("SPIKEPORT_DATA", str(tmp_path))
+    monkeypatch.setattr(torchvision.datasets, "MNIST", refuse)
+    with pytest.raises(InputError, match=r"network is unreachable.*--data-dir"):
+        data.load("mnist")
+
+
+def test_downloaded_files_are_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("SPIKEPORT_DATA", str(tmp_path))
+    monkeypatch.setattr(torchvision.datasets, "MNIST", lambda root, download: write_mnist(tmp_path / "MNIST/raw", gzipped=False))
+    assert len(data.load("mnist").test) == 20
+
+
+def test_torchvision_waits_for_a_download():
+    code = "import sys, spikeport.train.data.registry; sys.exit('torchvision' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def keys(split):
+    return {image.tobytes() for image in split.images}
+
+
+def test_digits_splits_are_disjoint_complete_and_stratified():
+    digits = data.load("digits", seed=3)
+    splits = (digits.train, digits.validation, digits.test)
+    assert [len(s) for s in splits] == [1037, 400, 360]
+    assert len(set().union(*map(keys, splits))) == sum(len(keys(s)) for s in splits) == 1797
+    for split in splits:
+        share = np.bincount(split.labels, minlength=10) / len(split)
+        assert np.abs(share - 0.1).max() < 0.015
+    levels = digits.train.images * 16
+    assert np.array_equal(levels, np.rint(levels)) and levels.max() == 16
+
+
+def test_splits_follow_the_seed():
+    first, again, other = (data.load("digits", seed=s) for s in (0, 0, 1))
+    for name in ("train", "validation", "test"):
+        assert np.array_equal(getattr(first, name).images, getattr(again, name).images)
+        assert not np.array_equal(getattr(first, name).labels, getattr(other, name).labels)
+
+
+def test_mnists_test_set_does_not_depend_on_the_seed(tmp_path):
+    write_mnist(tmp_path, gzipped=False)
+    first, other = (data.load("mnist", tmp_path, seed) for seed in (0, 1))
+    assert np.array_equal(first.test.images, other.test.images)
+    assert keys(first.train) | keys(first.validation) == keys(other.train) | keys(other.validation)
+    assert keys(first.validation) != keys(other.validation)
+
+
+def test_unknown_data_set():
+    with pytest.raises(InputError, match="choose one of digits, mnist, fashion-mnist"):
+        data.load("nosuch")
+
+
+def test_random_shift_moves_and_fills_with_zeros():
+    images = torch.arange(1.0, 1 + 50 * 2 * 5 * 4).reshape(50, 2, 5, 4)
+    moved = random_shift(images, 1, torch.Generator().manual_seed(0))
+    seen = set()
+    for before, after in zip(images, moved):
+        offsets = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if torch.equal(shifted_by_hand(before, dy, dx), after)]
+        assert len(offsets) == 1
+        seen.add(offsets[0])
+    assert len(seen) == 9
+
+
+def shifted_by_hand(image, dy, dx):
+    out = torch.zeros_like(image)
+    _, height, width = image.shape
+    for y in range(height):
+        for x in range(width):
+            if 0 <= y + dy < height and 0 <= x + dx < width:
+                out[:, y, x] = image[:, y + dy, x + dx]
+    return out

@@ -1,0 +1,55 @@
+"""Our BatchNorm and convolution in training against PyTorch's."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spikeport.train.network.batch_norm import normalised, statistics
+from spikeport.train.network.convolution import Convolution
+from spikeport.train.network.layers import ScaledBatchNorm
+
+
+def both(ours, theirs, x, **tolerance):
+    """Outputs and all gradients are equal."""
+    theirs.load_state_dict(ours.state_dict())
+    mine, other = x.clone().requires_grad_(), x.clone().requires_grad_()
+    out, expected = ours(mine), theirs(other)
+    torch.testing.assert_close(out, expected, **tolerance)
+    grad = torch.randn(out.shape, generator=torch.Generator().manual_seed(1), dtype=out.dtype)
+    out.backward(grad)
+    expected.backward(grad)
+    torch.testing.assert_close(mine.grad, other.grad, **tolerance)
+    for parameter, theirs_ in zip(ours.parameters(), theirs.parameters()):
+        torch.testing.assert_close(parameter.grad, theirs_.grad, **tolerance)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("channels", "stride", "padding"), [(15, 1, 0), (16, 2, 1), (3, 1, 2), (37, 2, 0)])
+def test_convolution(channels, stride, padding, bias):
+    settings = (channels, 6, 3, stride, padding)
+    x = torch.randn(5, channels, 9, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    both(Convolution(*settings, bias=bias).double(), nn.Conv2d(*settings, bias=bias).double(), x)
+
+
+def test_convolution_in_mixed_precision():
+    x = torch.randn(5, 15, 9, 8, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        both(Convolution(15, 6, 3), nn.Conv2d(15, 6, 3), x, rtol=0.02, atol=0.02)
+
+
+def test_batch_norm_with_running_statistics():
+    x = torch.randn(7, 5, 6, 4, generator=torch.Generator().manual_seed(0)) * 3 + 100
+    ours, theirs = ScaledBatchNorm(5, 1.0), nn.BatchNorm2d(5)
+    both(ours, theirs, x, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+
+
+def test_normalised_knows_where_its_statistics_come_from():
+    generator = torch.Generator().manual_seed(0)
+    x, scale, shift = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in ((4, 3, 2, 5), (3,), (3,)))
+    inputs = [t.requires_grad_() for t in (x, scale, shift)]
+    assert torch.autograd.gradcheck(lambda x, a, b: normalised(x, a, b, *statistics(x.detach()), 1e-5), inputs)
+    mean, variance = statistics(x.detach())
+    torch.testing.assert_close(normalised(x, scale, shift, mean, variance, 1e-5), F.batch_norm(x, None, None, scale, shift, True))

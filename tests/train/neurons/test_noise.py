@@ -1,0 +1,169 @@
+"""The noise neuron: each step of the paper by hand, calibration, and what is deployed."""
+
+import numpy as np
+import pytest
+import torch
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.floating.run import FloatModule
+from spikeport.train.data.registry import Task
+from spikeport.train.loop.deployment import prepare_for_deployment
+from spikeport.train.network.build import build
+from spikeport.train.network.lowering import lower
+from spikeport.train.neurons.noise import NoiseConfig, calibrate, convert, noise_layers
+from spikeport.train.settings.config import TrainConfig
+
+T = 4
+
+
+def currents(shape=(T, 50, 6), seed=0):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 1.2
+
+
+def seeded(neuron, x, timesteps=T):
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        return neuron(x, timesteps)
+
+
+def draws(config, shape, count):
+    """The same noise as `seeded` draws, one timestep after another."""
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        for _ in range(count):
+            like = torch.empty(shape, dtype=torch.float64)
+            z = torch.rand_like(like) * 2 - 1 if config.noise == "uniform" else torch.randn_like(like)
+            yield z if config.noise == "uniform" else z / z.abs().max()
+
+
+def by_hand(x, config, conversion):
+    """Equations 5 and 6 to 9, with sigma in full."""
+    v, spikes = torch.zeros_like(x[0]), []
+    for step, z in zip(x, draws(config, x.shape[1:], len(x))):
+        a = config.decay * v
+        past = config.beta + z / 2
+        if conversion == "temporal" and a.std() > 0:
+            normal = (a - a.mean()) / a.std()
+            past = normal / (config.alpha * normal.abs().max()) + config.beta + (0.5 - 1 / config.alpha) * z
+        h = past + step
+        s = (h > config.threshold).to(h.dtype)
+        v = h * (1 - s)
+        spikes.append(s)
+    return torch.stack(spikes)
+
+
+@pytest.mark.parametrize("noise", ["gaussian", "uniform"])
+@pytest.mark.parametrize("conversion", ["ensemble", "temporal"])
+def test_steps_of_the_paper(noise, conversion):
+    config = NoiseConfig(noise=noise, alpha=3.0, beta=0.4)
+    neuron = config.build().eval()
+    convert(neuron, conversion)
+    spikes = seeded(neuron, currents())
+    assert 0.2 < spikes.mean() < 0.8
+    assert torch.equal(spikes, by_hand(currents(), config, conversion))
+
+
+def test_training_is_step_one_whatever_the_conversion():
+    neuron = NoiseConfig().build()
+    convert(neuron, "temporal")
+    assert torch.equal(seeded(neuron.train(), currents()), by_hand(currents(), neuron.config, "ensemble"))
+
+
+def test_no_noise_is_left_at_alpha_two():
+    neuron = NoiseConfig(alpha=2.0).build()
+    neuron.eval()
+    with calibrate(neuron):
+        neuron(currents(), T)
+    assert torch.equal(neuron(currents(), T), neuron(currents(), T))
+    assert neuron.lowered().neuron.noise is None
+
+
+def test_gradient_of_a_single_step_is_the_surrogate():
+    config = NoiseConfig()
+    x = currents((1, 30, 5)).requires_grad_()
+    spikes = seeded(config.build(), x, 1)
+    spikes.sum().backward()
+    h = x.detach()[0] + config.beta + next(draws(config, (30, 5), 1)) / 2
+    torch.testing.assert_close(x.grad[0], 1 / (1 + (torch.pi * (h - 1)) ** 2))
+
+
+def test_gradient_over_time_follows_the_slope():
+    """Calibrated: an affine membrane with a detached reset, unrolled; the surrogate multiplies what flows into each spike."""
+    neuron = NoiseConfig(alpha=2.0, decay=0.9).build().eval().double()
+    with calibrate(neuron):
+        neuron(currents(), T)
+    x, y = currents().requires_grad_(), currents().requires_grad_()
+    grad = torch.randn(T, 50, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    neuron(x, T).backward(grad)
+    lowered = neuron.lowered().neuron
+    v, total = torch.zeros_like(y[0]), 0.0
+    for t in range(T):
+        h = float(lowered.beta) * v + float(lowered.bias) + y[t]
+        linear = h.detach() - 1
+        total = total + (grad[t] / (1 + (torch.pi * linear) ** 2) * h).sum()
+        v = h * (h.detach() <= 1)
+    total.backward()
+    torch.testing.assert_close(x.grad, y.grad)
+
+
+def test_calibration_is_the_mean_of_what_was_seen():
+    neuron = NoiseConfig().build().eval()
+    with calibrate(neuron):
+        seeded(neuron, currents())
+    config, v, seen = neuron.config, torch.zeros(50, 6, dtype=torch.float64), []
+    for step, z in zip(currents(), draws(config, (50, 6), T)):
+        a = config.decay * v
+        peak = (a - a.mean()).abs().max()
+        past = config.beta + z / 2
+        if peak > 0:
+            seen.append((a.mean().item(), peak.item()))
+            past = (a - a.mean()) / (config.alpha * peak) + config.beta + (0.5 - 1 / config.alpha) * z
+        h = past + step
+        v = h * (h <= 1)
+    assert (neuron.mean.item(), neuron.peak.item()) == pytest.approx(np.mean(seen, axis=0), rel=1e-5)
+
+
+def network():
+    task = Task("toy", (1, 8, 8), 4, 15)
+    return build(TrainConfig(method="noise", arch="4C3-P2-16", timesteps=T), task)
+
+
+def images(samples=64):
+    levels = torch.randint(0, 16, (samples, 1, 8, 8), generator=torch.Generator().manual_seed(3))
+    return (levels / 15).numpy()
+
+
+def test_lowered_network_is_the_calibrated_one_up_to_the_noise():
+    """alpha = 2 leaves no noise: then equal spikes, hence equal readout currents."""
+    module = network()
+    for layer in noise_layers(module):
+        object.__setattr__(layer, "config", NoiseConfig(alpha=2.0))
+    prepare_for_deployment(module, images())
+    module = module.double().eval()
+    x = torch.from_numpy(images()).double()
+    with torch.no_grad():
+        torch.testing.assert_close(FloatModule(lower(module), dtype=torch.float64)(x, T), module(x, T))
+        assert module(x, T).std() > 0
+
+
+def test_lowered_layers_have_noise_of_their_own():
+    module = network()
+    prepare_for_deployment(module, images())
+    noises = [p.neuron.noise for p in lower(module).populations if p.neuron.spiking]
+    assert [n.amplitude for n in noises] == [0.25, 0.25]
+    assert len({n.seed for n in noises}) == 2
+
+
+def test_lowering_and_freezing_need_calibration():
+    with pytest.raises(InputError, match="must be calibrated"):
+        lower(network())
+    with pytest.raises(InputError, match="must be calibrated"):
+        convert(network(), "calibrated")
+    with pytest.raises(InputError, match="at least 2 timesteps"), calibrate(network()):
+        pass
+
+
+@pytest.mark.parametrize("wrong", [{"noise": "pink"}, {"alpha": 1.0}, {"decay": 0.0}])
+def test_impossible_neurons_are_refused(wrong):
+    with pytest.raises(InputError, match="noise"):
+        NoiseConfig(**wrong)

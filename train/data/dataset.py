@@ -1,0 +1,98 @@
+"""What a data set is: a task and three disjoint splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from spikeport.export.common.errors import InputError
+from spikeport.train.data.on_demand import Images, OnDemand
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network must fit. shape: `(channels, height, width)`.
+
+    code: "direct", pixels held over time, integers 0..levels divided by levels; or "events", counts 0..levels per timestep as they are.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    classes: int
+    levels: int
+    code: Literal["direct", "events"] = "direct"
+
+    @property
+    def scale(self) -> float:
+        """What an input of 1 level stands for."""
+        return 1 / self.levels if self.code == "direct" else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """images: float32 in [0, 1], `(samples, channels, height, width)`, or event counts uint8 `(samples, timesteps, channels, height, width)`.
+
+    labels: int64 `(samples,)`. Where no memory holds the images, they are read on demand: an index reads some of them.
+    """
+
+    images: Images
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        assert len(self.images) == len(self.labels), (len(self.images), self.labels.shape)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, part: slice | np.ndarray) -> Split:
+        return Split(self.images[part], self.labels[part])
+
+    @property
+    def array(self) -> np.ndarray:
+        """All images, read where they are not yet."""
+        return self.images[:]
+
+    def subset(self, part: np.ndarray) -> Split:
+        """Some of the samples; what is read on demand stays unread."""
+        images = self.images.subset(part) if isinstance(self.images, OnDemand) else self.images[part]
+        return Split(images, self.labels[part])
+
+    def held(self) -> Split:
+        """The same samples, read now where memory takes them."""
+        return Split(self.images.held(), self.labels) if isinstance(self.images, OnDemand) else self
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A classification task with its three disjoint splits. source: where the data came from, for the report."""
+
+    task: Task
+    train: Split
+    validation: Split
+    test: Split
+    source: str
+
+    def __post_init__(self) -> None:
+        if not all(map(len, (self.train, self.validation, self.test))):
+            counts = f"{len(self.train)} for training, {len(self.validation)} for validation and {len(self.test)} for testing"
+            raise InputError(f"{self.task.name}: too few samples, {counts}; each needs at least 1, give more")
+
+
+def cut(split: Split, size: int, seed: int) -> tuple[Split, Split]:
+    """Two disjoint parts in their original order, the second with `size` samples, if there are as many, and the classes in proportion.
+
+    Shuffled, then sorted by class, then every n-th: exact for any size, where a class may be missing from a small part.
+    """
+    size = min(size, len(split))
+    shuffled = np.random.default_rng(seed).permutation(len(split))
+    by_class = shuffled[np.argsort(split.labels[shuffled], kind="stable")]
+    chosen = np.zeros(len(split), bool)
+    chosen[by_class[np.arange(size) * len(split) // size]] = True
+    return split.subset(~chosen), split.subset(chosen)
+
+
+def scaled(images: np.ndarray, labels: np.ndarray) -> Split:
+    """Bytes `(samples, channels, height, width)` to levels in [0, 1]."""
+    return Split(images.astype(np.float32) / np.float32(255), labels.astype(np.int64))

@@ -1,0 +1,27 @@
+"""Where training runs: the CPU, or a GPU."""
+
+from __future__ import annotations
+
+import torch
+
+from spikeport.export.common.errors import InputError
+
+ACCELERATORS = ("cpu", "cuda")
+
+
+def accelerator(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        InputError: there is none on this machine.
+    """
+    if name not in ACCELERATORS:
+        raise InputError(f"accelerator {name!r} is unknown; choose one of {', '.join(ACCELERATORS)}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"accelerator cuda: PyTorch {torch.__version__} finds no CUDA device on this machine; choose cpu")
+    return torch.device(name)
+
+
+def sent(x: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on a device; the CPU does not wait for its way to a GPU, which page-locked memory allows."""
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x

@@ -1,0 +1,190 @@
+"""The spiking network that is trained: stages of neurons joined by synapses, layer by layer with time inside."""
+
+from __future__ import annotations
+
+from functools import reduce
+from math import sqrt
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import InputCode
+from spikeport.train.data.registry import Task
+from spikeport.train.network.architecture import MaxPool, Skip
+from spikeport.train.network.encoder import encoder
+from spikeport.train.network.layers import Synapses
+from spikeport.train.network.rates import currents, pooled
+from spikeport.train.network.topology import INPUT, READOUT, Path, Stage
+from spikeport.train.neurons.base import Neuron, NeuronConfig
+from spikeport.train.neurons.rated import Rated, carrier
+from spikeport.train.settings.losses import synaptic_filter
+
+
+class SpikingNetwork(nn.Module):
+    """A network of stages (`train.network.topology`) with one neuron model.
+
+    task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons. bias: a bias where there
+    is no BatchNorm. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers. normalise, input_code: see `train.network.encoder`. dropout: see `train.network.dropout`; not of the input.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        stages: tuple[Stage, ...],
+        neuron: NeuronConfig,
+        *,
+        timesteps: int,
+        norm: bool = True,
+        bias: bool = True,
+        tdbn_alpha: float = 0.0,
+        readout: str = "current",
+        normalise: bool = False,
+        input_code: InputCode = "direct",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if timesteps < 1:
+            raise InputError(f"timesteps is {timesteps}; a network runs for at least 1")
+        self.task, self.stages, self.timesteps = task, stages, timesteps
+        self.readout, self.neuron_config = readout, neuron
+        self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
+        self._through_rates = not dropout and all(stage.kind in ("neuron", "readout") for stage in stages)
+        self.encoder = encoder(task, normalise=normalise, code=input_code)
+        spiking = [s.name for s in stages if s.kind == "neuron" or (s.kind == "readout" and readout == "spikes")]
+        self.neurons = nn.ModuleDict({name: neuron.build() for name in spiking})
+        self.synapses = nn.ModuleDict(
+            {
+                s.name: nn.ModuleList(
+                    Synapses(
+                        path,
+                        norm=norm and self._normed(s, path),
+                        bias=bias,
+                        norm_scale=_norm_scale(tdbn_alpha, neuron, s),
+                        pool_factor=neuron.pool_factor(path.pool),
+                        dropout=0.0 if path.source == INPUT else dropout,
+                    )
+                    for path in s.incoming
+                )
+                for s in stages
+                if s.kind != "max_pool"
+            }
+        )
+
+        self._scale_weights(neuron.initial_gain)
+
+    def forward(self, x: torch.Tensor, timesteps: int | None = None, *, first: int = 0) -> torch.Tensor:
+        """Run from rest.
+
+        x: `(N, *shape)`, held over all timesteps, or `(T or more, N, *shape)`; pixels in 0..1, event counts, or spikes.
+        first: absolute number of the first sample, from which a rate code draws in evaluation.
+        Returns the readout's currents, or its neurons' output, `(T, N, classes)`; classes by their sum over time.
+        """
+        steps = timesteps or self.timesteps
+        activity = {INPUT: self._filtered(self.encoder(self._over_time(x, steps), steps, first), steps)}
+        weights = self.neuron_config.rate_weights(steps) if self.training and self._through_rates else None
+        if weights:
+            return self._run_rates(activity[INPUT], weights)
+        for stage in self.stages:
+            activity[stage.name] = self._run(stage, activity, steps)
+            for path in stage.incoming:
+                if self._last_reader[path.source] is path:  # in evaluation that frees it
+                    activity.pop(path.source, None)
+        return activity[READOUT]
+
+    def _run_rates(self, x: torch.Tensor, weights: list[float]) -> torch.Tensor:
+        """Forward in training where gradients between layers have no time (`train.network.rates`)."""
+        steps = len(weights)
+        activity = {INPUT: Rated(x, carrier(x))}
+        for stage in self.stages:
+            if stage.name not in self.neurons:
+                spikes = {path.source: activity[path.source].over_time(weights) for path in stage.incoming}
+                return self._run(stage, spikes, steps)
+            parts = [self._rated_currents(s, activity, weights) for s in self.synapses_of(stage.name)]
+            activity[stage.name] = self.neuron(stage.name).rated(reduce(Rated.plus, parts), steps)
+        return activity[READOUT].over_time(weights)
+
+    def _rated_currents(self, synapses: Synapses, activity: dict[str, Rated], weights: list[float]) -> Rated:
+        name = synapses.path.source
+        take = activity.pop if self._last_reader[name] is synapses.path else activity.__getitem__
+        if len(activity[name].values) < len(weights):
+            return Rated.held(_over_batch(synapses, take(name).values), len(weights))
+        source = pooled(synapses, take(name))  # what is taken, often the largest tensor there is, goes before the next are made
+        return currents(synapses, source, weights)
+
+    def _normed(self, stage: Stage, path: Path) -> bool:
+        """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it."""
+        streams = {s.name for s in self.stages if s.kind == "stream"}
+        return (stage.name in self.neurons) and (path.source in streams or not isinstance(path.layer, Skip))
+
+    def _scale_weights(self, gain: float) -> None:
+        with torch.no_grad():
+            for stage in self.synapses:
+                for synapses in self.synapses_of(stage):
+                    if synapses.weights is not None:
+                        synapses.weights.weight.mul_(gain)
+
+    @property
+    def widest(self) -> int:
+        """Size of the largest stage."""
+        return max(int(np.prod(stage.shape)) for stage in self.stages)
+
+    def neuron(self, name: str) -> Neuron:
+        """The neurons of a stage."""
+        neuron = self.neurons[name]
+        assert isinstance(neuron, Neuron)
+        return neuron
+
+    def synapses_of(self, name: str) -> list[Synapses]:
+        """The synapses into a stage, in the order of its paths."""
+        paths = self.synapses[name]
+        assert isinstance(paths, nn.ModuleList)
+        return [s for s in paths if isinstance(s, Synapses)]
+
+    def _over_time(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        """`(1, N, *shape)` for held input, so that what depends on it alone is computed once; else `(T, N, *shape)`."""
+        if x.shape[1:] == self.task.shape:
+            return x[None]
+        if x.shape[2:] != self.task.shape or len(x) < timesteps:
+            expected = f"(samples, *{self.task.shape}) or ({timesteps} timesteps or more, samples, *{self.task.shape})"
+            raise InputError(f"input has shape {tuple(x.shape)}; expected {expected}")
+        return x[:timesteps]
+
+    def _filtered(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        """What the input's synapses make of it, where the neuron model has such a filter."""
+        tau = self.neuron_config.input_filter
+        return x if tau == 1 else synaptic_filter(x.expand(timesteps, *x.shape[1:]), tau)
+
+    def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
+        if stage.kind == "max_pool":
+            return _max_pool(stage, activity)
+        total = reduce(torch.add, [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)])
+        if stage.kind == "stream":
+            return total
+        if stage.name not in self.neurons:
+            return total.expand(timesteps, *total.shape[1:])
+        return self.neuron(stage.name)(total, timesteps)
+
+
+def _norm_scale(tdbn_alpha: float, neuron: NeuronConfig, stage: Stage) -> float:
+    """tdBN's alpha * V_th, alpha over the square root of the number of paths that are joined (Zheng et al. 2020, section 3.2)."""
+    return tdbn_alpha * neuron.threshold / sqrt(len(stage.incoming)) if tdbn_alpha else 1.0
+
+
+def _over_batch(module: Synapses, x: torch.Tensor) -> torch.Tensor:
+    """Currents of `(T, N, ...)`, with time and samples as one batch."""
+    return module(x.flatten(0, 1), len(x)).unflatten(0, x.shape[:2])
+
+
+def _max_pool(stage: Stage, activity: dict[str, torch.Tensor]) -> torch.Tensor:
+    (path,) = stage.incoming
+    assert isinstance(path.layer, MaxPool)
+    x = activity[path.source]
+    return F.max_pool2d(x.flatten(0, 1), path.layer.size).unflatten(0, x.shape[:2])
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Number of trained scalars."""
+    return int(np.sum([p.numel() for p in module.parameters()]))

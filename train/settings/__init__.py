@@ -1,0 +1,1 @@
+"""What fixes a training: configuration, methods, recipes, losses, optimizers."""

@@ -1,0 +1,248 @@
+"""What fixes a training run, as frozen dataclasses and as readable TOML."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.common.files import write_text
+from spikeport.export.model.seed import check_seed
+from spikeport.train.data.event_bins import EventBins
+from spikeport.train.neurons.base import NeuronConfig
+from spikeport.train.settings.methods import LOSSES, METHODS
+from spikeport.train.settings.optimization import OptimizerConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+THREADS_MAX = 1024
+"""About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One training run. What is left out of loss, readout and neuron is the method's own (`train.settings.methods`).
+
+    tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0 for plain BatchNorm.
+    normalise: images are centred and scaled per channel (`train.network.encoder`). input_code: of images, "direct" for pixels held over time, "rate" for a
+    spike with the pixel as its probability at every timestep; recordings of events are sent as they are.
+    dropout: probability in training, of what each layer but the first receives (`train.network.dropout`).
+    shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to right. seed: of weights, order, augmentation and splits.
+    events: how recordings of event cameras become counts per timestep.
+
+    threads: of torch's operators, 0 for torch's own choice; part of the configuration because sums, and so the last bits of
+    a result, depend on it. Networks on 8 x 8 pixels gain little from a second thread and lose much where it has to share its core.
+
+    precision: of synapses and neurons while training, weights and optimizer always float32 (mixed precision). bfloat16 is faster where the
+    processor has it (avx512_bf16, amx_bf16, or a GPU), slower elsewhere. Evaluation and all that is deployed is float32 or better.
+    """
+
+    data: str = "digits"
+    arch: str = "digits"
+    method: str = "stbp"
+    loss: str = ""
+    readout: str = ""
+    timesteps: int = 4
+    epochs: int = 30
+    batch_size: int = 64
+    batch_norm: bool = True
+    bias: bool = True
+    tdbn_alpha: float = 0.0
+    normalise: bool = False
+    input_code: Literal["direct", "rate"] = "direct"
+    dropout: float = 0.0
+    shift: int = 0
+    flip: bool = False
+    seed: int = 0
+    threads: int = 0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    events: EventBins = field(default_factory=EventBins)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    neuron: NeuronConfig = None  # type: ignore[assignment]  # filled in below
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"method {self.method!r} is unknown; choose one of {', '.join(METHODS)}")
+        method = METHODS[self.method]
+        for name, own in (("loss", method.loss), ("readout", method.readout), ("neuron", method.neuron)):
+            object.__setattr__(self, name, getattr(self, name) or own)
+        if type(self.neuron) is not type(method.neuron):
+            raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
+        if self.loss not in LOSSES:
+            raise InputError(f"loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
+        if self.precision not in ("float32", "bfloat16"):
+            raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bfloat16")
+        if self.readout not in ("current", "spikes"):
+            raise InputError(f"readout {self.readout!r} is unknown; choose current or spikes")
+        for name in ("timesteps", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("shift", "threads", "tdbn_alpha"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
+        if self.threads > THREADS_MAX:
+            raise InputError(f"threads is {self.threads}; at most {THREADS_MAX}, or 0 for torch's own choice")
+        check_seed(self.seed)
+        self._check_layers()
+
+    def _check_layers(self) -> None:
+        """What the input and what each layer receives."""
+        if self.input_code not in ("direct", "rate"):
+            raise InputError(f"input_code {self.input_code!r} is unknown; choose direct or rate")
+        if self.normalise and self.input_code == "rate":
+            raise InputError("normalise and input_code rate exclude each other: probabilities are the pixels in 0..1")
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout}; it must lie in 0..1, below 1")
+
+
+CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")
+RECIPES = {
+    "digits": TrainConfig(timesteps=4, epochs=40, shift=1, threads=1),
+    "mnist": TrainConfig(data="mnist", arch="mnist", epochs=4, batch_size=128),
+    "fashion-mnist": TrainConfig(data="fashion-mnist", arch="mnist", epochs=8, batch_size=128),
+    **{name: TrainConfig(data=name, arch="resnet-19", epochs=100, batch_size=128, shift=4, flip=True) for name in CIFAR},
+    "svhn": TrainConfig(data="svhn", arch="resnet-19", epochs=50, batch_size=128, shift=4),
+    "n-mnist": TrainConfig(data="n-mnist", arch="12C5-P2-64C5-P2", timesteps=10, epochs=10),
+    "n-mnist-small": TrainConfig(data="n-mnist-small", arch="12C5-P2-64C5-P2", timesteps=10, epochs=20, batch_size=32, shift=2),
+    "dvs-cifar10": TrainConfig(
+        data="dvs-cifar10", arch="dsr-vgg-11", timesteps=10, epochs=100, shift=4, events=EventBins(by="count", size=48)
+    ),
+    "events": TrainConfig(data="events", arch="12C5-P2-64C5-P2", timesteps=10, epochs=30),
+    "imagenet": TrainConfig(data="imagenet", arch="resnet-18", epochs=90, batch_size=128, flip=True),
+}
+"""A sensible run for each data set."""
+FITTED = {("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-2, clip_norm=1.0, clip_weights=4.0)}}
+"""Settings of a data set and a method together, where neither's own will do: 1257 digits make few steps."""
+
+
+def recipe(data: str, **changes: Any) -> TrainConfig:
+    """The run for a data set with some fields changed.
+
+    Raises:
+        InputError: no such data set, or a value out of range.
+    """
+    if data not in RECIPES:
+        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(RECIPES)}")
+    name = changes.get("method", RECIPES[data].method)
+    own: dict[str, Any] = {}
+    if name in METHODS:
+        method = METHODS[name]
+        own = {"neuron": method.neuron, "loss": method.loss, "readout": method.readout, **method.settings, **FITTED.get((data, name), {})}
+    return replace(RECIPES[data], **{**own, **changes})
+
+
+def write_config(path: Path, config: TrainConfig) -> None:
+    """Write a configuration as TOML."""
+    write_text(path, to_toml(config))
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a configuration; fields that are left out take their defaults.
+
+    Raises:
+        InputError: missing file, no TOML, unknown fields, wrong types, values out of range.
+    """
+    return from_table(read_toml(path), str(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        InputError: missing file, or no TOML.
+    """
+    try:
+        return parse_toml(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist") from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} cannot be read as TOML ({error})") from None
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Tables from TOML text.
+
+    Raises:
+        InputError: no TOML; `where` names the text.
+    """
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # tomllib.TOMLDecodeError, or an integer of thousands of digits
+        raise InputError(f"{where} cannot be read as TOML ({error})") from None
+
+
+def from_table(table: dict[str, Any], where: str) -> TrainConfig:
+    """A configuration from a parsed table; `where` names it in errors."""
+    method = METHODS.get(table.get("method", TrainConfig.method))
+    return parse_table(TrainConfig, table, where, hints={"neuron": type(method.neuron)} if method else {})
+
+
+def to_toml(config: Any) -> str:
+    """The fields of a dataclass, nested ones as tables."""
+    return "\n".join(_toml_lines(asdict(config), "")).lstrip("\n") + "\n"
+
+
+def _toml_lines(table: dict[str, Any], prefix: str) -> list[str]:
+    lines = [f"{key} = {_toml_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
+    for key, value in table.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{prefix}{key}]", *_toml_lines(value, f"{prefix}{key}.")]
+    return lines
+
+
+def _toml_value(value: bool | int | float | str) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def difference(kept: TrainConfig, asked: TrainConfig) -> str:
+    """The first field that differs, in words; "" where none does."""
+    there, here = (dict(flat(asdict(config))) for config in (kept, asked))
+    return next((f"{name} is {there[name]!r} there, {here[name]!r} here" for name in here if there.get(name) != here[name]), "")
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """What lies at the ends of nested tables, by dotted name."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from flat(item, f"{name}.{key}".strip("."))
+    else:
+        yield name, value
+
+
+def parse_table(kind: type[T], table: dict[str, Any], where: str, *, hints: Mapping[str, type] | None = None, **made: Any) -> T:
+    """Build a dataclass from a table, checking names and types. hints: overrule field types. made: fields that need no parsing.
+
+    Raises:
+        InputError: unknown fields, wrong types, values out of range; `where` names the table.
+    """
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(table) - known):
+        raise InputError(f"{where}: unknown fields {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    types = {**get_type_hints(kind), **(hints or {})}
+    return kind(**made, **{name: _value(types[name], value, f"{where}: {name}") for name, value in table.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, dict):
+            raise InputError(f"{where} must be a table, got {value!r}")
+        return parse_table(hint, value, where)
+    if get_origin(hint) is Literal:
+        hint = type(get_args(hint)[0])
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise InputError(f"{where} must be {hint.__name__}, got {value!r}")
+    return value

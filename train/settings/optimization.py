@@ -1,0 +1,73 @@
+"""Optimizers and the course of the learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Literal
+
+import torch
+
+from spikeport.export.common.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Optimizer and its course. The learning rate rises over `warmup_epochs`, then falls along a cosine to zero.
+
+    restart_epochs: the cosine falls within so many epochs and starts anew (Loshchilov and Hutter 2017), 0 for once over the run.
+    momentum: SGD only. clip_norm: largest norm of the gradient, clip_weights: largest size of a weight; 0 for no clipping.
+    """
+
+    kind: Literal["adamw", "adam", "sgd"] = "adamw"
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
+    momentum: float = 0.9
+    warmup_epochs: float = 0.0
+    restart_epochs: float = 0.0
+    clip_norm: float = 0.0
+    clip_weights: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("adamw", "adam", "sgd"):
+            raise InputError(f"optimizer {self.kind!r} is unknown; choose adamw, adam or sgd")
+        if self.restart_epochs < 0:
+            raise InputError(f"restart_epochs {self.restart_epochs} must be 0 or more")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate {self.learning_rate} must be positive")
+
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """AdamW, Adam, or SGD with momentum."""
+        if self.kind != "sgd":
+            adam = torch.optim.AdamW if self.kind == "adamw" else torch.optim.Adam
+            return adam(parameters, self.learning_rate, weight_decay=self.weight_decay)
+        return torch.optim.SGD(parameters, self.learning_rate, self.momentum, weight_decay=self.weight_decay)
+
+
+def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, config: OptimizerConfig) -> None:
+    """One step down the gradient of a loss."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    if config.clip_norm:
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+    optimizer.step()
+    if config.clip_weights:
+        with torch.no_grad():
+            for p in parameters:
+                p.clamp_(-config.clip_weights, config.clip_weights)
+
+
+def rate_factor(epoch: float, warmup: float, epochs: float, restart: float = 0.0) -> float:
+    """Learning rate at a (fractional) epoch over its peak: linear over the warm-up, then a cosine to zero, or one every `restart` epochs."""
+    if epoch < warmup:
+        return epoch / warmup
+    done, period = epoch - warmup, restart or max(epochs - warmup, 1e-9)
+    return 0.5 * (1 + cos(pi * (done % restart if restart else done) / period))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
