@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.dense_form import unrolled
+from support.published import lenet, resnet18, vgg11
 from support.random_networks import random_network
 
 from spikeport.cli import main
@@ -15,6 +16,7 @@ from spikeport.export.model.network import Connection, Conv, Dense, Input, Integ
 from spikeport.export.nir.file import write_nir
 from spikeport.hw.mapping.cores import map_network
 from spikeport.hw.mapping.encoding import encodings, lists_bits, store
+from spikeport.hw.mapping.lower_bound import fewest_cores
 from spikeport.hw.records.fanout import fan_out
 from spikeport.hw.semantics.limits import CHIPS, Core
 
@@ -149,7 +151,7 @@ def test_axons_out_count_every_core_that_they_lead_to():
         Input("input", (2,)), (Population("a", (6,), neuron), Population("b", (8,), neuron)), (first, second), "b", "spike_count", 1
     )
     placed = map_network(network, with_core(neurons=4))
-    assert [core.axons_out for core in placed["a"].cores] == [8, 4]  # four and two neurons, to two cores each
+    assert [core.axons_out for core in placed["a"].cores] == [6, 6]  # three neurons each, to two cores each
     assert [core.neurons for core in map_network(network, with_core(neurons=6, axons=6))["a"].cores] == [3, 3]  # 6 neurons would need 12
 
 
@@ -192,3 +194,10 @@ def test_a_file_that_is_not_quantized_is_refused(tmp_path, capsys):
     (tmp_path / "x.nir").write_text("no")
     assert main(["map", str(tmp_path / "x.nir")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("made", "chip", "most"), [(lenet, "loihi1", 24), (vgg11, "loihi2", 228), (resnet18, "loihi2", 301)])
+def test_large_networks_take_few_cores(made, chip, most):
+    """Blocks of rows alone took 36, 517 and 1,089 cores: each band of rows holds the whole kernel again."""
+    network = made()
+    assert fewest_cores(network, CHIPS[chip]) <= map_network(network, CHIPS[chip]).cores <= most
