@@ -9,10 +9,10 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from spikeport.commands.options import add_json, emit, table
+from spikeport.commands.options import add_device, add_json, emit, table
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.importer import describe
-from spikeport.hw.semantics.limits import CHIPS, Row, check_network
+from spikeport.hw.semantics.limits import Row, check_network
 
 EXAMPLES = """examples:
   spikeport check network.nir
@@ -23,7 +23,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport check`."""
     parser.add_argument("network", type=Path, metavar="NET.nir")
-    parser.add_argument("--device", choices=list(CHIPS), default="loihi2")
+    add_device(parser)
     add_json(parser)
 
 

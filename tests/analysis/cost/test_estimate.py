@@ -10,7 +10,7 @@ from support.random_networks import random_network, random_stimulus
 
 from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.analysis.cost.counts import LayerCounts, ann_multiplications, layer_counts
-from spikeport.analysis.cost.devices import ACCESS, CONVOLUTION, DENSE, DEVICES, GRADED, LOIHI1, LOIHI2, SPARSE, UPDATE, device_named
+from spikeport.analysis.cost.devices import ACCESS, CONVOLUTION, DENSE, DEVICES, GRADED, SPARSE, UPDATE, device_named
 from spikeport.analysis.cost.estimate import Cost, barrier_time, busy_time, estimate_cost
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
@@ -18,6 +18,8 @@ from spikeport.export.model.synapse import Connection, Dense
 from spikeport.hw.mapping.cores import map_network
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
+
+LOIHI1, LOIHI2 = device_named("loihi1"), device_named("loihi2")
 
 
 def neuron(bias: int = 0) -> IntegerNeuron:
