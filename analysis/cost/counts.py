@@ -23,6 +23,14 @@ from spikeport.hw.records.fanout import multiplications, synapses
 from spikeport.hw.records.record import SpikeRecord
 
 
+@dataclass(frozen=True)
+class Kernels:
+    """Synapses that lie in shared kernels, unrolled, and how many of them are 0."""
+
+    synapses: int = 0
+    zeros: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class LayerCounts:
     """Events of one layer per sample and timestep, int64 `(samples, T)` by term.
@@ -32,7 +40,6 @@ class LayerCounts:
     the fitted source has it: a membrane potential other than 0, input, or a bias. Events that depend on cores are exact on the samples
     whose cores were looked at, and scaled from them to the others; without such a look, every spike is a message to all cores
     of its target, and neurons that receive an event or hold a bias are updated, at most: upper bounds.
-    kernel_synapses, kernel_zeros: in shared kernels, unrolled, and how many of them are 0.
     """
 
     name: str
@@ -42,8 +49,7 @@ class LayerCounts:
     synapses: int
     events: dict[str, np.ndarray]
     peak: np.ndarray = field(default_factory=lambda: np.ones(1))
-    kernel_synapses: int = 0
-    kernel_zeros: int = 0
+    kernels: Kernels = Kernels()
 
     @property
     def operations(self) -> np.ndarray:
@@ -65,8 +71,8 @@ def layer_counts(
             depth=network.depths[p.name],
             synapses=_synapses(network, p),
             events=_events(network, record, p, placed) | (_by_core(network, record, p, loads) if loads else {}),
-            **({"peak": peak(loads[p.name], _terms(network, p, placed), device)} if loads else {}),
-            **_kernels(network, placed[p.name]),
+            peak=peak(loads[p.name], _terms(network, p, placed), device) if loads else np.ones(1),
+            kernels=_kernels(network, placed[p.name]),
         )
         for p in network.populations
     )
@@ -77,11 +83,11 @@ def ann_multiplications(network: QuantizedNetwork) -> int:
     return sum(multiplications(c, network.shape(c.source)) for c in network.connections)
 
 
-def _kernels(network: QuantizedNetwork, placement: Placement) -> dict[str, int]:
+def _kernels(network: QuantizedNetwork, placement: Placement) -> Kernels:
     """Synapses that lie in shared kernels, and the zeros among them."""
     shared = [c for c in network.incoming(placement.name) if placement.encodings[c.name] == "convolution"]
     stored = sum(placement.synapses[c.name] for c in shared)
-    return {"kernel_synapses": stored, "kernel_zeros": stored - sum(synapses(c, network.shape(c.source)) for c in shared)}
+    return Kernels(stored, stored - sum(synapses(c, network.shape(c.source)) for c in shared))
 
 
 def _synapses(network: QuantizedNetwork, population: Population) -> int:

@@ -254,7 +254,7 @@ def _unpriced(counts: dict[str, np.ndarray], device: Device) -> tuple[str, ...]:
 
 def _stored_zeros(layers: tuple[LayerCounts, ...]) -> tuple[str, ...]:
     """Names the zero weights that shared kernels hold: whether a chip reads them is not public."""
-    zeros, stored = sum(layer.kernel_zeros for layer in layers), sum(layer.kernel_synapses for layer in layers)
+    zeros, stored = sum(layer.kernels.zeros for layer in layers), sum(layer.kernels.synapses for layer in layers)
     return (f"reading of the zero weights in shared kernels, {zeros / stored:.1%} of their synapses",) if zeros else ()
 
 

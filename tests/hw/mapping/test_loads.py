@@ -40,7 +40,7 @@ def test_loads_equal_brute_force(seed):
     placed = map_network(network, small_cores(5))
     loads = core_loads(network, placed, stimulus, record)
     axons_in, read, axons_out = Counter(), Counter(), Counter()
-    sent = {network.input.name: stimulus.over_time() != 0} | {k: v for k, v in record.spikes.items()}
+    sent = {network.input.name: stimulus.over_time() != 0} | dict(record.spikes)
     for c in network.connections:
         if c.source not in sent:
             continue
