@@ -220,10 +220,9 @@ def test_the_busiest_core_sets_the_time():
     """Two cores; all input goes to neurons of the second: it takes twice the mean."""
     weight = np.zeros((4, 2), np.int8)
     weight[2:] = 5
-    network = replace(
-        by_hand(), populations=(Population("a", (4,), neuron()),), output="a", connections=(Connection("in", "input", "a", Dense(weight)),)
-    )
-    network = replace(network, input=Input("input", (2,), low=0, high=1))
+    connection = Connection("in", "input", "a", Dense(weight))
+    population, source = Population("a", (4,), replace(neuron(), bias_mantissa=np.array(0))), Input("input", (2,), low=0, high=1)
+    network = replace(by_hand(), input=source, populations=(population,), output="a", connections=(connection,))
     stimulus = encode(network.input, np.ones((1, 2, 2), int), 2)
     chip = replace(LOIHI1.chip, core=replace(LOIHI1.chip.core, neurons=2))
     only_reads = replace(LOIHI1, chip=chip, time={SPARSE: LOIHI1.time[SPARSE], DENSE: LOIHI1.time[DENSE]})
