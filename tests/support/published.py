@@ -48,7 +48,15 @@ class Builder:
     def network(self, timesteps: int = 4) -> QuantizedNetwork:
         """The last population is the output."""
         return QuantizedNetwork(
-            self.input, tuple(self.populations), tuple(self.connections), self.populations[-1].name, "spike_count", timesteps=timesteps
+            self.input,
+            tuple(self.populations),
+            tuple(self.connections),
+            self.populations[-1].name,
+            "spike_count",
+            timesteps=timesteps,
+            dt=1e-3,
+            integrator="euler",
+            weight_bits=8,
         )
 
 
