@@ -42,8 +42,8 @@ class Price:
 
 
 @dataclass(frozen=True)
-class TimeRange:
-    """What measured times of whole networks were, relative to predicted ones: 95 % of them lie in `low` .. `high`."""
+class ModelError:
+    """What was measured on whole networks, relative to what was predicted: 95 % of them lie in `low` .. `high`."""
 
     low: float
     high: float
@@ -52,7 +52,7 @@ class TimeRange:
 
     def __post_init__(self) -> None:
         if not 0 < self.low <= 1 <= self.high:
-            raise InputError(f"a time range of {self.low} .. {self.high} does not hold 1, the prediction itself")
+            raise InputError(f"a range of {self.low} .. {self.high} does not hold 1, the prediction itself")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Barrier:
 class Device:
     """A chip. energy: pJ per event; time: ns per event of the core that handles it; static: W per chip.
 
-    latency: how far measured times are from predicted ones. note: what must be said with every figure. calibrated: whether the prices
+    latency, dynamic: how far measured times and dynamic energies of whole networks are from predicted ones. note: what must be said with every figure. calibrated: whether the prices
     were fitted to this chip. chip: its limits.
     """
 
@@ -82,7 +82,8 @@ class Device:
     time: Mapping[str, Price]
     static: Price
     barrier: Barrier
-    latency: TimeRange
+    latency: ModelError
+    dynamic: ModelError
     cores_per_tile: int
 
     def __post_init__(self) -> None:

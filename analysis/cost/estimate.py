@@ -118,7 +118,7 @@ def estimate_cost(
     barrier = barrier_time(device, cores)
     period = (busy.max(axis=2) + barrier).cumsum(axis=1)
     counts = _totals(layers)
-    dynamic = [Part(n * p.value * 1e-12, (Factor.of_price(p),)) for term, n in counts.items() if (p := device.energy.get(term))]
+    dynamic = [Part(n * p.value * 1e-12, dynamic_factors(device, p)) for term, n in counts.items() if (p := device.energy.get(term))]
     static = Part(period * device.static.value * ceil(cores / device.cores), (Factor.of_price(device.static), time_factor(device)))
     return Cost(
         device=device,
@@ -222,6 +222,11 @@ def band(parts: list[Part], seed: int) -> Band:
 def time_factor(device: Device) -> Factor:
     """What measured times were, relative to predicted ones."""
     return Factor(device.latency.source, device.latency.low, device.latency.high)
+
+
+def dynamic_factors(device: Device, price: Price) -> tuple[Factor, ...]:
+    """What a price may be, and what whole networks took beyond all that is priced."""
+    return Factor.of_price(price), Factor(device.dynamic.source, device.dynamic.low, device.dynamic.high)
 
 
 def _term_cost(term: str, counts: np.ndarray, device: Device) -> TermCost:

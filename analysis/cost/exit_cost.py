@@ -16,7 +16,17 @@ import numpy as np
 
 from spikeport.analysis.cost.counts import LayerCounts, layer_counts
 from spikeport.analysis.cost.devices import ACCESS, Device
-from spikeport.analysis.cost.estimate import Band, Factor, Part, band, barrier_time, busy_time, on_hardware_clock, time_factor
+from spikeport.analysis.cost.estimate import (
+    Band,
+    Factor,
+    Part,
+    band,
+    barrier_time,
+    busy_time,
+    dynamic_factors,
+    on_hardware_clock,
+    time_factor,
+)
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.mapping.loads import CoreLoads
 from spikeport.hw.records.record import SpikeRecord
@@ -48,7 +58,7 @@ def exit_cost(
     busy = [on_hardware_clock(busy_time(layer, device), layer.depth, depth, idle * layer.neurons / layer.cores) for layer in layers]
     latency = _until(np.max(busy, axis=0) + barrier_time(device, cores), last)
     dynamic = [
-        Part(_until(_events(layers, term, depth), last) * price.value * 1e-12, (Factor.of_price(price),))
+        Part(_until(_events(layers, term, depth), last) * price.value * 1e-12, dynamic_factors(device, price))
         for term, price in device.energy.items()
         if any(term in layer.events for layer in layers)
     ]

@@ -12,7 +12,19 @@ from support.stated import INT8
 
 from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.analysis.cost.counts import LayerCounts, ann_multiplications, layer_counts
-from spikeport.analysis.cost.devices import ACCESS, AXON_IN, AXON_OUT, CONVOLUTION, DENSE, DEVICES, GRADED, SPARSE, UPDATE, device_named
+from spikeport.analysis.cost.devices import (
+    ACCESS,
+    AXON_IN,
+    AXON_OUT,
+    CONVOLUTION,
+    DENSE,
+    DEVICES,
+    GRADED,
+    SPARSE,
+    UPDATE,
+    ModelError,
+    device_named,
+)
 from spikeport.analysis.cost.estimate import EVEN, Cost, barrier_time, busy_time, estimate_cost
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
@@ -238,10 +250,16 @@ def test_the_busiest_core_sets_the_time():
 
 def test_prices_of_one_source_share_its_error():
     """Eight prices that are 11.7 % off together leave the total 11.7 % off, not a fraction of it."""
-    network = by_hand()
-    dynamic = estimate_cost(network, record_by_hand(network), LOIHI1).dynamic
+    network, exact = by_hand(), ModelError(1.0, 1.0, "measured", "test")
+    dynamic = estimate_cost(network, record_by_hand(network), replace(LOIHI1, dynamic=exact)).dynamic
     assert dynamic.high[0] / dynamic.mean[0] == pytest.approx(1.117, abs=0.02)
     assert dynamic.mean[0] / dynamic.low[0] == pytest.approx(1.117, abs=0.02)
+
+
+def test_what_no_price_covers_widens_the_interval():
+    network = by_hand()
+    dynamic = estimate_cost(network, record_by_hand(network), LOIHI1).dynamic
+    assert dynamic.high[0] / dynamic.mean[0] > 2.5 and dynamic.mean[0] / dynamic.low[0] < 1.4
 
 
 def test_a_profile_of_ones_own(tmp_path):
