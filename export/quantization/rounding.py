@@ -21,6 +21,15 @@ BIAS_MAX = (reg.BIAS_MANTISSA_MAX << reg.BIAS_EXPONENT_MAX) * reg.STATE_UNIT
 WHOLE_TOLERANCE = 1e-6
 """A ratio this close to an integer is one that float arithmetic has missed."""
 
+NOT_ON_CHIP = {
+    "multiple": "may fire several spikes in one timestep; a chip's neuron fires once: quantize it with one spike per step (--no-multi-spike)",
+    "refractory": "is held at 0 in the step after a spike (snnTorch's late reset to zero of this neuron), which has no counterpart in "
+    "the integers; train it with reset_mechanism='subtract', or with reset_delay=False",
+    "deferred": "waits for a second spike while its potential stays above the threshold (snnTorch's subtraction with reset_delay=False), "
+    "which has no counterpart in the integers; train it with reset_delay=True",
+}
+"""Firing rules of a float neuron that the integers do not have: why, and what to do instead."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -137,8 +146,10 @@ def _on_lattice(n: FloatNeuron, bias: np.ndarray, exponents: list[int]) -> bool:
 
 
 def check_neuron(population: Population[FloatNeuron]) -> None:
-    """Refuse what no register means: InputError for decays outside 0..1, negative thresholds, a bias on a current that never decays."""
+    """Refuse what no register means: InputError for other firing rules than one spike a step, decays outside 0..1, negative thresholds, a bias on a current that never decays."""
     n, name = population.neuron, population.name
+    if n.spiking and n.firing != "single":
+        raise InputError(f"population {name} {NOT_ON_CHIP[n.firing]}")
     for what, keep in ("alpha", n.alpha), ("beta", n.beta):
         if keep.size and not (keep.min() >= 0 and keep.max() <= 1):
             raise InputError(f"population {name}: {what} spans {keep.min():g}..{keep.max():g}; a chip keeps 0 to 1 of its state per step")
