@@ -31,10 +31,16 @@ class Assembly:
         """The float network; raises NodeError where a node has no counterpart."""
         for name in self.found.into:
             if name != self.found.output:
-                self._add(name, self.found.shapes[name], dynamics(self.flat.nodes[name], name, self.meaning))
+                self._add(name, self.found.shapes[name], self._dynamics(name))
         output, readout = self._output()
         connections = _unique_names(close_loops(self.connections, source.name))
         return FloatNetwork(source, tuple(self.populations.values()), connections, output, readout, timesteps, provenance)
+
+    def _dynamics(self, name: str) -> Dynamics:
+        """snnTorch writes RLeaky and RSynaptic as a nested graph of a neuron `lif` and its weights `w_rec`."""
+        graph, _, inner = name.rpartition(".")
+        recurrent = inner == "lif" and f"{graph}.w_rec" in self.flat.sources[name]
+        return dynamics(self.flat.nodes[name], name, self.meaning, recurrent=recurrent)
 
     def _output(self) -> tuple[str, ReadoutKind]:
         """Population and kind of the readout: the neuron ahead of the Output, or a new one that adds up."""

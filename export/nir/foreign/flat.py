@@ -92,6 +92,24 @@ def _end(inside: dict[str, RawGraph], name: str, kind: str) -> str:
     return f"{name}.{_end(deeper, ends[0], kind)}"
 
 
+def without_batch_axis(flat: FlatGraph) -> FlatGraph:
+    """The same graph with shapes of terminals and parameters of neurons freed of a batch axis of 1.
+
+    Only ahead of one or three axes, (features,) or (channels, height, width): (1, h, w) may be a picture of one channel.
+    """
+    nodes = {name: _unbatched(node) for name, node in flat.nodes.items()}
+    return FlatGraph(nodes, flat.sources, flat.targets)
+
+
+def _unbatched(node: Node) -> Node:
+    if node["type"] in ("Input", "Output"):
+        shape = np.asarray(node.get("shape", ()))
+        return {**node, "shape": shape[1:]} if shape.size in (2, 4) and shape.ravel()[0] == 1 else node
+    if node["type"] not in NEURONS:
+        return node
+    return {key: v[0] if isinstance(v, np.ndarray) and v.ndim in (2, 4) and len(v) == 1 else v for key, v in node.items()}
+
+
 def numbers(node: Node, name: str, key: str, default: float | None = None) -> np.ndarray:
     """A parameter of a node, float64, finite.
 
