@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,15 @@ def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[
     for line in (*assumed, *(f"note: {note}" for note in notes)):
         print(line, file=sys.stderr)
     print(json.dumps(result, indent=2) if arguments.json else text)
+
+
+def silent_notes(spikes: Mapping[str, float]) -> list[str]:
+    """What to say of layers that never fire, from the spikes, or the rate, of every spiking node."""
+    silent = [name for name, count in spikes.items() if not count]
+    if not silent:
+        return []
+    which = "no layer ever fires" if len(silent) == len(spikes) else f"never fires: {', '.join(silent)}"
+    return [f"{which}; check the input's scale, and dt, its unit and the integrator if the file came from elsewhere"]
 
 
 @contextmanager

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.floating.activity import Activity
+from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.coarse import coarse_steps, shortest_tau
@@ -67,6 +70,27 @@ def _in_words(meaning: dict[str, Any]) -> str:
         f"dt {meaning['dt']:g}, {meaning['integrator']} integrator, reset {meaning['reset']}{late[meaning['reset_delay']]}, "
         f"fires on v {'>' if meaning['strict'] else '>='} threshold, {several}"
     )
+
+
+def one_spike_a_step(network: FloatNetwork, array: np.ndarray) -> FloatNetwork:
+    """The same network for a chip, whose neurons fire once a step: exact where no neuron ever fired several times on these data.
+
+    Raises:
+        InputError: some did; says where and how often.
+    """
+    if all(p.neuron.firing != "multiple" for p in network.populations):
+        return network
+    activity = Activity(network)
+    output = simulate_float(network, array, network.timesteps, observe=activity)["output"]
+    several = {name: count / (len(output) * network.timesteps * network[name].size) for name, count in activity.several.items() if count}
+    if several:
+        shares = ", ".join(f"{name} in {share:.2%} of its neuron-steps" for name, share in several.items())
+        raise InputError(
+            f"neurons fire several spikes in one step ({shares}), a chip's fire once; take more and shorter timesteps, or lose the "
+            "spikes beyond one with --no-multi-spike"
+        )
+    single = tuple(replace(p, neuron=replace(p.neuron, firing="single")) for p in network.populations)
+    return replace(network, populations=single)
 
 
 def natural_timesteps(network: FloatNetwork, array: np.ndarray) -> int:

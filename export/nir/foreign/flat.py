@@ -25,6 +25,22 @@ class NodeError(InputError):
         self.node, self.reason = node, reason
 
 
+TRANSPOSED = "a transposed convolution scatters each spike into overlapping windows, which no connection of a chip's compiler here does"
+SIGMA_DELTA = "a sigma-delta neuron sends graded differences and keeps a reconstruction of what it sent; neurons here send spikes"
+MAX_POOL = "the maximum of a window is no weighted sum; pool by average, or put the maximum into a neuron layer"
+REASONS = {
+    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d", "TransposedConv1d", "TransposedConv2d"), TRANSPOSED),
+    **dict.fromkeys(("SigmaDelta", "Sigma", "Delta"), SIGMA_DELTA),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), MAX_POOL),
+}
+"""Why nodes that other tools write have no counterpart."""
+
+
+def unsupported(kind: str) -> str:
+    """What to say of a node type that has no counterpart."""
+    return f"type {kind} is not supported" + (f": {REASONS[kind]}" if kind in REASONS else "")
+
+
 @dataclass
 class FlatGraph:
     """Nodes by name (nested ones as `graph.node`); terminals of nested graphs stay as nodes that pass on what they get."""

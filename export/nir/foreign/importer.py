@@ -17,9 +17,9 @@ import numpy as np
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNetwork, Input, InputCode
 from spikeport.export.model.synapse import Shape
-from spikeport.export.nir.foreign.assemble import Assembly
+from spikeport.export.nir.foreign.assemble import Assembly, check_loops
 from spikeport.export.nir.foreign.dynamics import FLOAT_RESETS, INTEGRATORS, Meaning, dynamics
-from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten, without_batch_axis
+from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten, unsupported, without_batch_axis
 from spikeport.export.nir.foreign.frameworks import FloatReset, Integrator
 from spikeport.export.nir.foreign.paths import arrivals
 from spikeport.export.nir.graph import MAX_NEURONS, load_graph
@@ -131,7 +131,7 @@ def describe(path: Path) -> list[NodeRow]:
         flat = flatten(raw)
     except InputError as error:
         return [NodeRow("graph", "NIRGraph", False, str(error))]
-    problems = {name: f"type {flat.kind(name)} is not supported" for name in flat.nodes if flat.kind(name) not in HOW}
+    problems = {name: unsupported(flat.kind(name)) for name in flat.nodes if flat.kind(name) not in HOW}
 
     def note(error: NodeError) -> None:
         problems.setdefault(error.node, error.reason)
@@ -139,7 +139,9 @@ def describe(path: Path) -> list[NodeRow]:
     whole: list[NodeRow] = []
     try:
         _note_neurons(flat, note)
-        arrivals(flat, None, note)
+        found = arrivals(flat, None, note)
+        if not problems:
+            check_loops(flat, found)
     except InputError as error:
         whole = [NodeRow("graph", "NIRGraph", False, str(error))]
     return [_row(flat, name, problems.get(name)) for name in flat.nodes] + whole
