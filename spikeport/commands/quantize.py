@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
-from spikeport.commands.sources import load_foreign, natural_timesteps
+from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, silent_notes, table
+from spikeport.commands.sources import load_foreign, natural_timesteps, one_spike_a_step
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import is_quantized, write_nir
@@ -49,6 +49,8 @@ def execute(arguments: argparse.Namespace) -> int:
     network = _from_training(arguments) if of_training else _from_nir(arguments)
     report, notes = network.provenance["quantization"], network.provenance["notes"]
     unfinished = Workspace(arguments.source).notes() if of_training else ()
+    rates = {name: p["rate_float"] for name, p in report["populations"].items() if p["rate_float"] is not None}
+    notes = [*notes, *silent_notes(rates)]
     text = f"{_describe(report)}\n{arguments.out}: {network.weight_bits}-bit weights, T = {network.timesteps}"
     emit(arguments, report, text, (*unfinished, *notes))
     return 0
@@ -79,7 +81,8 @@ def _from_nir(arguments: argparse.Namespace) -> QuantizedNetwork:
     array = load_input(arguments.calibration)
     network = load_foreign(arguments, arguments.source)
     timesteps = arguments.timesteps or natural_timesteps(network, array)
-    quantized = quantize(network.with_timesteps(timesteps), array, weight_bits=arguments.weight_bits, per_channel=arguments.per_channel)
+    network = one_spike_a_step(network.with_timesteps(timesteps), array)
+    quantized = quantize(network, array, weight_bits=arguments.weight_bits, per_channel=arguments.per_channel)
     write_nir(quantized, arguments.out)
     return quantized
 
