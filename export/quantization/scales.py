@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 
@@ -144,7 +145,8 @@ def _peaks(synapses: Synapses, base: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(exponents: tuple[int, ...]) -> list[list[int]]:
-    """The same exponents with one changed by 1 or 2."""
-    if len(exponents) == 1:
-        return []
-    return [[e + d * (i == j) for j, e in enumerate(exponents)] for i in range(len(exponents)) for d in (-2, -1, 1, 2)]
+    """The same exponents with one changed by 1 or 2, or two by 1 each."""
+    places = range(len(exponents)) if len(exponents) > 1 else ()
+    moves = [{i: d} for i in places for d in (-2, -1, 1, 2)]
+    moves += [{i: d, j: f} for i, j in combinations(places, 2) for d, f in product((-1, 1), repeat=2)]
+    return [[e + move.get(i, 0) for i, e in enumerate(exponents)] for move in moves]
