@@ -63,7 +63,7 @@ def execute(arguments: argparse.Namespace) -> int:
     agreement = layer_agreement(made.network, quantized, compared)
     loss = loss_split(made.network, quantized, compared, labels) if arguments.explain else None
     parts = [_describe(report), agreement_text(agreement), *([loss_text(loss)] if loss else [])]
-    text = "\n".join([*parts, f"{arguments.out}: {report['weight_bits']}-bit weights, T = {quantized.timesteps}"])
+    text = "\n".join([*parts, f"{arguments.out}: {quantized.weight_bits}-bit weights, T = {quantized.timesteps}"])
     result = {**report, "agreement": to_json(agreement), **({"loss": to_json(loss)} if loss else {})}
     emit(arguments, result, text, (*(Workspace(arguments.source).notes() if of_training else ()), *notes))
     return 0

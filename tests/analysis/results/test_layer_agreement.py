@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.float_networks import conv_network, digits, heavy_tailed, neuron
+from support.stated import PER_STEP
 
 from spikeport.analysis.results import paired_runs
 from spikeport.analysis.results.layer_agreement import layer_agreement
@@ -24,7 +25,7 @@ def whole_network(weight: np.ndarray, **changes) -> FloatNetwork:
     """Weights and threshold that integers hold exactly, no leak that rounds."""
     population = Population("out", (len(weight),), neuron(threshold=64.0, **{"beta": 1.0} | changes))
     connections = (Connection("w", "in", "out", Dense(weight)),)
-    return FloatNetwork(Input("in", (weight.shape[1],)), (population,), connections, "out", "spike_count", 12)
+    return FloatNetwork(Input("in", (weight.shape[1],)), (population,), connections, "out", "spike_count", 12, **PER_STEP)
 
 
 def spikes_in(inputs: int) -> np.ndarray:

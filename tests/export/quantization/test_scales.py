@@ -11,6 +11,7 @@ import torch
 from support.float_networks import conv_network, digits, heavy_tailed, neuron, train
 from support.places import SHARED
 from support.random_networks import random_network, random_stimulus
+from support.stated import PER_STEP
 
 from spikeport.export.floating.run import FloatModule
 from spikeport.export.floating.simulate import simulate_float
@@ -65,7 +66,7 @@ def joined(ratio: float, bits: int, seed: int) -> list[float]:
     drawn /= np.abs(drawn).max((1, 2), keepdims=True)
     ops = [Dense(w * peak) for w, peak in zip(drawn, (0.7, 0.7 * ratio))]
     connections = tuple(Connection(f"w{i}", "in", "out", op) for i, op in enumerate(ops))
-    network = FloatNetwork(Input("in", (30,)), (Population("out", (16,), neuron()),), connections, "out", "spike_count", 8)
+    network = FloatNetwork(Input("in", (30,)), (Population("out", (16,), neuron()),), connections, "out", "spike_count", 8, **PER_STEP)
     x = (rng.random((20, 8, 30)) < 0.3).astype(float)
     report = quantize(network, x, weight_bits=bits).provenance["quantization"]["connections"]
     assert bits < 8 or all(c["clipped"] < 0.01 for c in report.values())
@@ -135,7 +136,7 @@ def test_norse_spike_times_survive_quantization():
     leak = 1e-4 / 2.5e-3
     population = Population("lif", (1,), neuron(threshold=0.1, beta=1 - leak))
     weight = Connection("w", "in", "lif", Dense(np.array([[leak]])))
-    network = FloatNetwork(Input("in", (1,)), (population,), (weight,), "lif", "spike_count", len(rows))
+    network = FloatNetwork(Input("in", (1,)), (population,), (weight,), "lif", "spike_count", len(rows), **PER_STEP)
     x = rows[None, :, :1]
     quantized = quantize(network, x)
     np.testing.assert_array_equal(simulate_float(network, x, len(rows))["output"][0, :, 0], rows[:, 2])
