@@ -43,5 +43,11 @@ def _split(loss: LossSplit) -> Node:
         0, ["nothing: float", filled_bar(1, percent(1, 1)), percent(0, 1), DASH if loss.accuracy is None else percent(loss.accuracy, 1)]
     )
     return el(
-        "div", data_table(["rounded", "spikes in common", "answers changed", "accuracy"], rows, (1, 2, 3), "What each rounding costs")
+        "div",
+        data_table(
+            ["in integers, the rest in float", "spikes in common", "answers changed", "accuracy"],
+            rows,
+            (1, 2, 3),
+            "What each rounding costs",
+        ),
     )

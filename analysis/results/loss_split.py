@@ -1,4 +1,7 @@
-"""What quantization costs, by the kind of parameter: one kind rounded at a time, everything else in float64."""
+"""What quantization costs, by the kind of parameter: one kind at a time as the integers have it, everything else in float64.
+
+In a fine-tuned network the weights' row holds what training changed, too.
+"""
 
 from __future__ import annotations
 

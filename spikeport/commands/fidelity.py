@@ -26,8 +26,8 @@ def loss_text(loss: LossSplit) -> str:
     """A line per kind of rounding, everything else left in float."""
     rows = [(row.rounded, f"{row.spikes.agreement:.2%}", f"{row.answers_changed:.2%}", _accuracy(row.accuracy)) for row in loss.rows]
     rows.insert(0, ("nothing: float", f"{1:.2%}", f"{0:.2%}", _accuracy(loss.accuracy)))
-    head = f"rounded one at a time, the rest in float, {loss.samples} samples"
-    return f"{head}\n{table(rows, ('rounded', 'spikes in common', 'answers changed', 'accuracy'))}"
+    head = f"one kind of parameter at a time as the integers have it, the rest in float, {loss.samples} samples"
+    return f"{head}\n{table(rows, ('in integers', 'spikes in common', 'answers changed', 'accuracy'))}"
 
 
 def _accuracy(accuracy: float | None) -> str:
