@@ -12,6 +12,7 @@ from pathlib import Path
 from spikeport.commands.options import add_json, emit, table
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.importer import describe
+from spikeport.export.nir.graph import load_graph
 from spikeport.hw.semantics.limits import CHIPS, Row, check_network
 
 EXAMPLES = """examples:
@@ -29,10 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print one row per node."""
-    if is_quantized(arguments.network):
-        rows = check_network(read_nir(arguments.network), arguments.device)
+    graph = load_graph(arguments.network)
+    if is_quantized(graph):
+        rows = check_network(read_nir(graph), arguments.device)
     else:
-        rows = [Row(n.node, n.kind, "ok" if n.supported else "refused", n.reason) for n in describe(arguments.network)]
+        rows = [Row(n.node, n.kind, "ok" if n.supported else "refused", n.reason) for n in describe(graph)]
     cells = [(row.node, row.kind, row.status, row.reason) for row in rows]
     emit(arguments, [asdict(row) for row in rows], table(cells, ("node", "kind", "status", "how, or why not")))
     return int(any(row.status == "refused" for row in rows))

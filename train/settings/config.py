@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
+from spikeport.export.common.guard import read_bytes, reading
 from spikeport.export.model.seed import check_seed
 from spikeport.train.data.event_bins import EventBins
 from spikeport.train.neurons.base import NeuronConfig
@@ -22,6 +23,8 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+TOML_MAX = 1 << 20
+"""Bytes of a configuration; one of ours has two thousand."""
 THREADS_MAX = 1024
 """About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
 
@@ -149,7 +152,8 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         InputError: missing file, no TOML, unknown fields, wrong types, values out of range.
     """
-    return from_table(read_toml(path), str(path))
+    with reading(path, "a configuration", "mend it, or write it anew"):
+        return from_table(read_toml(path), str(path))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -158,12 +162,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: missing file, or no TOML.
     """
-    try:
-        return parse_toml(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} cannot be read as TOML ({error})") from None
+    with reading(path, "TOML", "mend it, or write it anew"):
+        return parse_toml(read_bytes(path, TOML_MAX).decode("utf-8"), str(path))
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
@@ -172,10 +172,8 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     Raises:
         InputError: no TOML; `where` names the text.
     """
-    try:
+    with reading(where, "TOML", "mend it, or write it anew"):
         return tomllib.loads(text)
-    except ValueError as error:  # tomllib.TOMLDecodeError, or an integer of thousands of digits
-        raise InputError(f"{where} cannot be read as TOML ({error})") from None
 
 
 def from_table(table: dict[str, Any], where: str) -> TrainConfig:
