@@ -10,10 +10,10 @@ from PIL import Image
 from scipy.io import savemat
 
 from spikeport.export.common.errors import InputError
+from spikeport.train.data import registry as data
 from spikeport.train.data.augment import random_flip
 from spikeport.train.data.colour import read_cifar, read_jpeg_tar, read_svhn
 from spikeport.train.data.registry import load
-from spikeport.train.data import registry as data
 from spikeport.train.settings.config import TrainConfig
 
 
@@ -85,7 +85,11 @@ def test_jpeg_folders_are_classes_in_alphabetical_order(tmp_path):
 
 @pytest.mark.parametrize(
     ("members", "said"),
-    [({}, "holds no .jpg"), ({"a/b/0.jpg": b"no"}, "cannot be read as an image"), ({"a/b/0.jpg": jpeg((0, 0, 0), (8, 8))}, "has 8 x 8 pixels")],
+    [
+        ({}, "holds no .jpg"),
+        ({"a/b/0.jpg": b"no"}, "cannot be read as an image"),
+        ({"a/b/0.jpg": jpeg((0, 0, 0), (8, 8))}, "has 8 x 8 pixels"),
+    ],
 )
 def test_damaged_jpeg_tars_are_refused(tmp_path, members, said):
     write_tar(tmp_path / "x.tar.gz", members)
