@@ -38,7 +38,6 @@ BYTES_MAX = 4 * 8 * EVENTS_MAX
 """Of one recording, unpacked."""
 
 
-
 def read_events(path: Path) -> Events:
     """The events of a file, in its own order.
 
@@ -102,7 +101,9 @@ def _of_events(where: str, numbers: int) -> Check:
 
     def check(claim: Claim) -> None:
         if claim.bytes > 8 * numbers * EVENTS_MAX:
-            raise InputError(f"{where} claims shape {claim.shape} of {claim.dtype}; {EVENTS_MAX} events of {8 * numbers} bytes are the limit")
+            raise InputError(
+                f"{where} claims shape {claim.shape} of {claim.dtype}; {EVENTS_MAX} events of {8 * numbers} bytes are the limit"
+            )
 
     return check
 

@@ -26,6 +26,8 @@ def members(path: Path, suffixes: tuple[str, ...] = ("",)) -> Iterator[tuple[str
             for number, member in enumerate(tar):
                 unpacked += max(member.size, 0) + tarfile.BLOCKSIZE
                 if unpacked > BYTES_MAX or number >= MEMBERS_MAX:
-                    raise InputError(f"{path} unpacks to more than {BYTES_MAX:,} bytes or {MEMBERS_MAX:,} files, the limits; get a fresh copy")
+                    raise InputError(
+                        f"{path} unpacks to more than {BYTES_MAX:,} bytes or {MEMBERS_MAX:,} files, the limits; get a fresh copy"
+                    )
                 if member.isfile() and member.name.endswith(suffixes) and (file := tar.extractfile(member)):
                     yield member.name, file.read()

@@ -71,7 +71,7 @@ def import_nir(
     """
     meaning = _meaning(dt, integrator, reset, strict)
     raw = load_graph(source)
-    provenance = {"source": raw.path.name, "nir": raw.version, "dt": dt, "integrator": integrator, "reset": reset, "strict": strict}
+    provenance = {"source": raw.path.name, "nir": raw.version, "reset": reset, "strict": strict}
     with nir_errors(raw.path), np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
         try:
             flat = flatten(raw)
