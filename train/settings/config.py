@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -10,21 +9,15 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
-from spikeport.export.common.guard import read_bytes, reading
+from spikeport.export.common.guard import reading
+from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
 from spikeport.train.data.event_bins import EventBins
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.optimization import OptimizerConfig
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 T = TypeVar("T")
-TOML_MAX = 1 << 20
-"""Bytes of a configuration; one of ours has two thousand."""
 THREADS_MAX = 1024
 """About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
 
@@ -154,26 +147,6 @@ def read_config(path: Path) -> TrainConfig:
     """
     with reading(path, "a configuration", "mend it, or write it anew"):
         return from_table(read_toml(path), str(path))
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        InputError: missing file, or no TOML.
-    """
-    with reading(path, "TOML", "mend it, or write it anew"):
-        return parse_toml(read_bytes(path, TOML_MAX).decode("utf-8"), str(path))
-
-
-def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """Tables from TOML text.
-
-    Raises:
-        InputError: no TOML; `where` names the text.
-    """
-    with reading(where, "TOML", "mend it, or write it anew"):
-        return tomllib.loads(text)
 
 
 def from_table(table: dict[str, Any], where: str) -> TrainConfig:
