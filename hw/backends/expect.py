@@ -93,7 +93,7 @@ def read_expected(path: Path) -> dict[str, np.ndarray]:
         InputError: missing, no plain .npz of numbers, or without `output`.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # np.load leaves damaged archives open
             arrays = {key: file[key] for key in file.files}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
@@ -220,7 +220,7 @@ def _first(
         neuron=tuple(neuron),
         theirs=float(expected[key].reshape(ours[key].shape)[firsts[key]]),
         ours=float(ours[key][firsts[key]]),
-        our_potential=float(membrane[node][tuple([step, *neuron])]),
+        our_potential=float(membrane[node][step][tuple(neuron)]),
         threshold=float(np.broadcast_to(network[node].neuron.threshold, network[node].shape)[tuple(neuron)]),
         their_potential=float(recorded.reshape(shape)[firsts[key]]) if recorded is not None and fits else None,
     )
