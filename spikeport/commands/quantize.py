@@ -51,7 +51,7 @@ def execute(arguments: argparse.Namespace) -> int:
     unfinished = Workspace(arguments.source).notes() if of_training else ()
     rates = {name: p["rate_float"] for name, p in report["populations"].items() if p["rate_float"] is not None}
     notes = [*notes, *silent_notes(rates)]
-    text = f"{_describe(report)}\n{arguments.out}: {report['weight_bits']}-bit weights, T = {network.timesteps}"
+    text = f"{_describe(report)}\n{arguments.out}: {network.weight_bits}-bit weights, T = {network.timesteps}"
     emit(arguments, report, text, (*unfinished, *notes))
     return 0
 

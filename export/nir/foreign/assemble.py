@@ -35,7 +35,17 @@ class Assembly:
                 self._add(name, self.found.shapes[name], self._dynamics(name))
         output, readout = self._output()
         connections = _unique_names(close_loops(self.connections, source.name))
-        return FloatNetwork(source, tuple(self.populations.values()), connections, output, readout, timesteps, provenance)
+        return FloatNetwork(
+            input=source,
+            populations=tuple(self.populations.values()),
+            connections=connections,
+            output=output,
+            readout=readout,
+            timesteps=timesteps,
+            provenance=provenance,
+            dt=self.meaning.dt,
+            integrator=self.meaning.integrator,
+        )
 
     def _dynamics(self, name: str) -> Dynamics:
         """snnTorch writes RLeaky and RSynaptic as a nested graph of a neuron `lif` and its weights `w_rec`."""

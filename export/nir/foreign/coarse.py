@@ -32,7 +32,7 @@ def shortest_tau(path: Path) -> float:
 
 def coarse_steps(network: FloatNetwork, dt: float) -> list[str]:
     """One line per population whose timestep is a large part of a time constant."""
-    euler = network.provenance["integrator"] == "euler"
+    euler = network.integrator == "euler"
     notes = []
     for p in network.populations:
         shares = [float((1 - keep if euler else -np.log(keep)).max()) for keep in (p.neuron.alpha, p.neuron.beta) if keep.all()]

@@ -61,7 +61,8 @@ def import_nir(
     """
     meaning = _checked(Meaning(dt, integrator, reset, strict, reset_delay, multi_spike))
     raw = load_graph(path)
-    provenance = {"source": path.name, "nir": raw.version, **asdict(meaning)}
+    kept = {name: value for name, value in asdict(meaning).items() if name not in ("dt", "integrator")}
+    provenance = {"source": path.name, "nir": raw.version, **kept}
     try:
         flat = without_batch_axis(flatten(raw)) if batch_axis else flatten(raw)
         found = arrivals(flat, dt, _raise)
