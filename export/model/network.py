@@ -56,7 +56,7 @@ Self = TypeVar("Self", bound="Network[Any]")
 ReadoutKind: TypeAlias = Literal["spike_count", "accumulated_current", "membrane_potential"]
 READOUTS = ("spike_count", "accumulated_current", "membrane_potential")
 Integrator: TypeAlias = Literal["euler", "exponential", "impulse", "per timestep"]
-INTEGRATORS = ("euler", "exponential", "per timestep", "impulse")
+INTEGRATORS = ("euler", "exponential", "impulse", "per timestep")
 
 
 @dataclass(frozen=True, eq=False)

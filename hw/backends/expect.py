@@ -93,7 +93,7 @@ def read_expected(path: Path) -> dict[str, np.ndarray]:
         InputError: missing, no plain .npz of numbers, or without `output`.
     """
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # np.load leaves damaged archives open
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None

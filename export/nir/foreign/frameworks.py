@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Integrator: TypeAlias = Literal["euler", "exponential", "impulse"]
+from spikeport.export.model.network import Integrator
+
 FloatReset: TypeAlias = Literal["zero", "subtract"]
 
 

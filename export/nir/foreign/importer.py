@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.model.network import FloatNetwork, Input, InputCode
+from spikeport.export.model.network import FloatNetwork, Input, InputCode, Integrator
 from spikeport.export.model.synapse import Shape
 from spikeport.export.nir.foreign.assemble import Assembly, check_loops
 from spikeport.export.nir.foreign.dynamics import FLOAT_RESETS, INTEGRATORS, Meaning, dynamics
 from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten, unsupported, without_batch_axis
-from spikeport.export.nir.foreign.frameworks import FloatReset, Integrator
+from spikeport.export.nir.foreign.frameworks import FloatReset
 from spikeport.export.nir.foreign.paths import arrivals
 from spikeport.export.nir.graph import MAX_NEURONS, load_graph
 
@@ -61,8 +61,8 @@ def import_nir(
     """
     meaning = _checked(Meaning(dt, integrator, reset, strict, reset_delay, multi_spike))
     raw = load_graph(path)
-    kept = {name: value for name, value in asdict(meaning).items() if name not in ("dt", "integrator")}
-    provenance = {"source": path.name, "nir": raw.version, **kept}
+    stated = {name: value for name, value in asdict(meaning).items() if name not in ("dt", "integrator")}  # fields of the network
+    provenance = {"source": path.name, "nir": raw.version, **stated}
     try:
         flat = without_batch_axis(flatten(raw)) if batch_axis else flatten(raw)
         found = arrivals(flat, dt, _raise)

@@ -28,14 +28,14 @@ def network(last=None) -> FloatNetwork:
         Connection("v", "a", "b", Dense(weights.normal(0.3, 0.5, (3, 7)))),
     )
     return FloatNetwork(
-        input=Input("in", (5,)),
-        populations=populations,
-        connections=connections,
-        output="b",
-        readout="spike_count" if last is None else "membrane_potential",
-        timesteps=30,
+        Input("in", (5,)),
+        populations,
+        connections,
+        "b",
+        "spike_count" if last is None else "membrane_potential",
+        30,
         dt=1e-3,
-        integrator="per timestep",
+        integrator="euler",
     )
 
 
