@@ -9,7 +9,7 @@ from typing import Any
 
 from spikeport.analysis.cost.devices import DEVICES
 from spikeport.export.common.errors import InputError
-from spikeport.train.settings.config import TrainConfig, from_table, parse_table, read_toml, recipe
+from spikeport.train.settings.config import TrainConfig, defaults_for, from_table, parse_table, read_toml
 from spikeport.train.settings.recipes import published
 
 
@@ -65,7 +65,7 @@ def training_config(said: Mapping[str, Any], changes: Mapping[str, Any], where: 
 
 def _usual(said: Mapping[str, Any]) -> TrainConfig:
     """The recipe of the data set and the method that are named: a method brings its own neurons, loss and optimizer."""
-    return recipe(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
+    return defaults_for(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
 
 
 def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from spikeport.export.model.synapse import Connection, Dense
 from spikeport.export.quantization.calibrate import calibrate
 from spikeport.export.quantization.dequantize import dequantize
 from spikeport.export.quantization.quantize import quantize
-from spikeport.export.quantization.scales import ScaleSearch, Synapses
+from spikeport.export.quantization.scales import ScaleSearch, SynapseRows
 from spikeport.export.quantization.state_bounds import state_bounds
 from spikeport.hw.records.record import accuracy_over_time
 from spikeport.hw.records.stimulus import encode
@@ -28,7 +28,7 @@ from spikeport.hw.semantics import reference
 NORSE = SHARED / "cases" / "lif_norse.csv"
 
 
-def cost(synapses: list[Synapses], scale: float, exponents: tuple[int, ...], half: int, threshold: float) -> float:
+def cost(synapses: list[SynapseRows], scale: float, exponents: tuple[int, ...], half: int, threshold: float) -> float:
     """The sum that `ScaleSearch` makes small, for one group, weight by weight."""
     total = (1 + sum(e < 0 for e in exponents)) * scale**2 / 12
     for s, e in zip(synapses, exponents):
@@ -44,7 +44,7 @@ def cost(synapses: list[Synapses], scale: float, exponents: tuple[int, ...], hal
 def test_no_scale_is_much_better_than_the_chosen_one(seed, bits):
     rng = np.random.default_rng([seed, bits])
     sizes = [1.0, float(rng.choice([0.05, 3.0]))][: 1 + seed % 2]
-    synapses = [Synapses(heavy_tailed(rng, 1, 24) * size, rng.random((1, 24)), 8) for size in sizes]
+    synapses = [SynapseRows(heavy_tailed(rng, 1, 24) * size, rng.random((1, 24)), 8) for size in sizes]
     floor, threshold = np.array([1e-4]), np.array([0.5])
     fit = ScaleSearch(synapses, bits, threshold, fires=True).best(floor)
     half = 1 << (bits - 1)
@@ -60,7 +60,7 @@ def test_no_scale_is_much_better_than_the_chosen_one(seed, bits):
 
 def test_the_floor_is_kept_by_every_channel():
     rng = np.random.default_rng(0)
-    synapses = [Synapses(heavy_tailed(rng, 6, 10) * np.geomspace(1e-6, 1, 6)[:, None], np.ones((6, 10)), 10)]
+    synapses = [SynapseRows(heavy_tailed(rng, 6, 10) * np.geomspace(1e-6, 1, 6)[:, None], np.ones((6, 10)), 10)]
     floor = np.array([1e-9, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2])
     fit = ScaleSearch(synapses, 8, np.ones(6), fires=True).best(floor)
     assert (fit.scale >= floor).all()
