@@ -16,7 +16,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.train.data.registry import Task
 from spikeport.train.network.build import build
 from spikeport.train.neurons.dsr import DSRConfig
-from spikeport.train.neurons.noise import calibrate
+from spikeport.train.neurons.noise import calibrating
 from spikeport.train.neurons.stbp import parametric_lif
 from spikeport.train.settings.config import defaults_for
 
@@ -161,7 +161,7 @@ def test_little_memory_changes_nothing(monkeypatch, fresh):
 
 def test_noise_follows_the_seed_and_leaves_torchs_generator_alone():
     model, (x, y) = network("noise"), data()
-    with calibrate(model):
+    with calibrating(model):
         model(x, STEPS)
     state = torch.get_rng_state()
     first, again, other = (fisher_information(model, [(x, y)], STEPS, seed=s).per_step for s in (1, 1, 2))
