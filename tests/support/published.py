@@ -8,7 +8,6 @@ from typing import TypeAlias
 import numpy as np
 
 from spikeport.export.model.network import Connection, Conv, Dense, Elementwise, Input, IntegerNeuron, Pool, Population, QuantizedNetwork
-from support.stated import INT8
 
 Pair: TypeAlias = "int | tuple[int, int]"
 
@@ -65,7 +64,6 @@ class Builder:
             dt=1e-3,
             integrator="euler",
             weight_bits=8,
-            **INT8,
         )
 
 
