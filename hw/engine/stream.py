@@ -12,10 +12,10 @@ import torch
 from spikeport.export.model.network import Connection, Conv, QuantizedNetwork
 from spikeport.hw.engine.channel import Channel
 from spikeport.hw.engine.collect import Collector
+from spikeport.hw.engine.dense import plain_sums
 from spikeport.hw.engine.layout import to_engine
 from spikeport.hw.engine.neurons import Trace
 from spikeport.hw.engine.plan import Group, Plan, plan_for
-from spikeport.hw.engine.synapse import plain_sums
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus
 
