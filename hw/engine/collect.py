@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.engine.counting import count_messages
 from spikeport.hw.engine.layout import from_engine
 from spikeport.hw.engine.neurons import Trace
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
@@ -36,12 +37,10 @@ class Collector:
 
     def add_input(self, part: slice, messages: torch.Tensor, reach: np.ndarray) -> None:
         """Count the input's messages, `(n, T or 1, size)`, and their synaptic events; reach `(connections, size)`."""
-        sent = (messages != 0).to(torch.float64)
         name = self.network.input.name
-        self.counts[name][part] = sent.sum(2).cpu().numpy()
-        events = (sent @ torch.from_numpy(reach.T.astype(np.float64)).to(sent.device)).cpu().numpy()
-        for k, connection in enumerate(self.network.outgoing(name)):
-            self.events[connection.name][part] = events[..., k]
+        self.counts[name][part], events = count_messages(messages, reach)
+        for connection, reached in zip(self.network.outgoing(name), events):
+            self.events[connection.name][part] = reached
 
     def add(self, part: slice, name: str, trace: Trace) -> None:
         """Take one population's trace of the samples in `part`."""

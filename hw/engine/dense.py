@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import thread_time_ns
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,8 @@ from spikeport.hw.engine.geometry import Geometry, engine_weight
 from spikeport.hw.engine.int8 import Int8Product, fits, trustworthy
 from spikeport.hw.engine.layout import to_engine
 from spikeport.hw.semantics.bounds import SumBound
+
+TIMED_IMAGES, TRIES = 32, 3
 
 
 class Product(Protocol):
@@ -88,3 +91,26 @@ def dense_product(
     product = FloatProduct(geometry, weight, bound, device)
     what = f"int8 sums of messages {messages[0]}..{messages[1]} are not exact with this processor and PyTorch; {product.kind} instead"
     return product, what if wanted else None
+
+
+def nanoseconds(product: Product, size: int) -> float:
+    """Processor time of one image of so many messages on this machine, shortest of a few tries on one thread."""
+    x = torch.zeros(1, TIMED_IMAGES, size, dtype=torch.uint8)
+    tries = []
+    with one_thread():
+        for _ in range(TRIES):
+            start = thread_time_ns()
+            product(x)
+            tries.append(thread_time_ns() - start)
+    return min(tries) / TIMED_IMAGES
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch without threads of its own meanwhile."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

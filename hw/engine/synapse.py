@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import torch
 
 from spikeport.export.model.network import Connection, QuantizedNetwork, Shape
-from spikeport.hw.engine.dense import dense_product
+from spikeport.hw.engine.counting import mean_message
+from spikeport.hw.engine.dense import dense_product, nanoseconds
 from spikeport.hw.engine.events import EventSynapse
 from spikeport.hw.engine.layout import order
 from spikeport.hw.engine.pooling import SumPool
@@ -25,20 +28,16 @@ class Synapse:
             shape = connection.pool.output_shape(shape)
         self.dense, self.note = dense_product(connection, shape, (low, high), bound, device, compiled)
         self.events = EventSynapse(connection, shape, high) if compiled and EventSynapse.fits(connection, low, high) else None
+        self.dense_ns = nanoseconds(self.dense, prod(shape)) if self.events else 0.0
         self.rearranged = _rearrangement(connection.op.output_shape(shape), network.shape(connection.target))
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """`(n, T, size)` messages to `(n, T, outputs)` sums of any number type."""
         if self.pool:
             x = self.pool(x)
-        sparse = self.events if self.events and self.events.pays(_activity(x)) else None
+        sparse = self.events if self.events and self.events.pays(mean_message(x), self.dense_ns) else None
         total = sparse(x) if sparse else self.dense(x)
         return total if self.rearranged is None else total[..., self.rearranged]
-
-
-def _activity(x: torch.Tensor) -> float:
-    """Mean message of the first few samples."""
-    return float(x[:4].sum()) / max(1, x[:4].numel())
 
 
 def _rearrangement(made: Shape, wanted: Shape) -> torch.Tensor | None:
