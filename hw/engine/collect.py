@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Lock
 
 import numpy as np
@@ -18,8 +19,8 @@ from spikeport.hw.records.stimulus import Stimulus
 class Collector:
     """Collects traces into a `SpikeRecord`."""
 
-    def __init__(self, network: QuantizedNetwork, stimulus: Stimulus, level: RecordLevel) -> None:
-        self.network, self.level, self.lock = network, level, Lock()
+    def __init__(self, network: QuantizedNetwork, stimulus: Stimulus, level: RecordLevel, notes: Mapping[str, str]) -> None:
+        self.network, self.level, self.notes, self.lock = network, level, notes, Lock()
         shape = self.shape = (len(stimulus), stimulus.timesteps)
         populations = network.populations
         self.output = np.empty((*shape, *network.shape(network.output)), np.int32)
@@ -67,4 +68,4 @@ class Collector:
 
     def record(self) -> SpikeRecord:
         """The finished record."""
-        return SpikeRecord(self.output, self.counts, self.events, self.overflows, self.spikes, self.potentials)
+        return SpikeRecord(self.output, self.counts, self.events, self.overflows, self.spikes, self.potentials, self.notes)

@@ -39,7 +39,7 @@ def run(
     Source: Lava 0.10's fixed-point process models, by way of the reference.
     """
     plan = plan_for(network, stimulus.timesteps, device)
-    collector = Collector(network, stimulus, record)
+    collector = Collector(network, stimulus, record, plan.notes)
     with plain_sums(), _workers(plan) as (executor, count):
         size = _chunk_size(plan.bytes_per_sample(stimulus.held), len(stimulus), count)
         parts = [slice(i, min(i + size, len(stimulus))) for i in range(0, len(stimulus), size)]

@@ -28,6 +28,7 @@ class SpikeRecord:
     backend cannot see it.
     spikes: bool `(samples, timesteps, *shape)` per spiking population, at level "spikes" and above.
     potentials: int32, v after reset, per population, at level "potentials".
+    notes: per connection, one line where the backend computed it in another way than it would have liked, with equal integers.
     """
 
     output: np.ndarray
@@ -36,6 +37,7 @@ class SpikeRecord:
     overflows: Mapping[str, int]
     spikes: Mapping[str, np.ndarray] = field(default_factory=dict)
     potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def timesteps(self) -> int:
@@ -53,9 +55,10 @@ def join_records(records: Iterable[SpikeRecord]) -> SpikeRecord:
     def joined(name: str) -> Mapping[str, np.ndarray]:
         return {key: np.concatenate([getattr(p, name)[key] for p in parts]) for key in getattr(parts[0], name)}
 
-    mappings = {f.name: joined(f.name) for f in fields(SpikeRecord) if f.name not in ("output", "overflows")}
+    mappings = {f.name: joined(f.name) for f in fields(SpikeRecord) if f.name not in ("output", "overflows", "notes")}
     overflows = {key: sum(p.overflows[key] for p in parts) for key in parts[0].overflows}
-    return SpikeRecord(output=np.concatenate([p.output for p in parts]), overflows=overflows, **mappings)
+    notes = {key: note for p in parts for key, note in p.notes.items()}
+    return SpikeRecord(output=np.concatenate([p.output for p in parts]), overflows=overflows, notes=notes, **mappings)
 
 
 def class_scores(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:

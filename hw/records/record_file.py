@@ -1,4 +1,5 @@
-"""Spike records as `.npz` files: `output`, and `spikes/<node>`, `spike_counts/<node>`, `synaptic_events/<connection>`, `overflows/<node>`."""
+"""Spike records as `.npz` files: `output`, and `spikes/<node>`, `spike_counts/<node>`, `synaptic_events/<connection>`, `overflows/<node>`,
+`notes/<connection>`."""
 
 from __future__ import annotations
 
@@ -49,5 +50,5 @@ def load_record(path: Path) -> SpikeRecord:
         group, _, name = key.partition("/")
         if group not in groups:
             raise InputError(f"{path} is no spike record (it holds {key!r})")
-        groups[group][name] = int(value) if group == "overflows" else value
+        groups[group][name] = value.item() if group in ("overflows", "notes") else value
     return SpikeRecord(output=output, **groups)
