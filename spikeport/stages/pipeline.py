@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal
@@ -14,6 +14,7 @@ from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.analysis.cost.devices import Device, device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import ExitCost, exit_cost
+from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
@@ -39,6 +40,7 @@ from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
 from spikeport.hw.backends.simulate import Backend, backend
 from spikeport.hw.backends.verify import Verification, verify
+from spikeport.hw.mapping.loads import CoreLoads
 from spikeport.hw.records.record import SpikeRecord, correct_over_time, join_records
 from spikeport.hw.records.record_file import load_record, save_record
 from spikeport.hw.records.stimulus import encode
@@ -105,11 +107,13 @@ def records(work: Workspace, data: Dataset, bar: Bar) -> tuple[QuantizedNetwork,
 def _engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[int], None]) -> SpikeRecord:
     """The engine's record of a whole split, some samples after the other: as integers, a large data set would not fit into memory."""
     starts = range(0, len(part), ENGINE_SAMPLES)
-    found = []
-    for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
-        stimulus = encode(network.input, images, network.timesteps, first=start)
-        found.append(backend("engine")(network, stimulus, progress=progress))
-    return join_records(found)
+
+    def records() -> Iterator[SpikeRecord]:
+        for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
+            stimulus = encode(network.input, images, network.timesteps, first=start)
+            yield backend("engine")(network, stimulus, progress=progress)
+
+    return join_records(records(), len(part))
 
 
 def split_of(data: Dataset, name: SplitName) -> Split:
@@ -166,6 +170,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
     truncation = from_json(Truncation, read_json(work.truncation)) if work.truncation.exists() else None
     verification, verified_curves = _verification(work)
     chip, seed = device_named(device), trained.config.seed
+    loads = profile_cores(network, encode(network.input, data.test[:PROFILE_SAMPLES].array, network.timesteps), chip)
     report = Report(
         title=f"{ARCHITECTURES.get(trained.config.arch, trained.config.arch)} on {trained.config.data}",
         subtitle=f"trained with {trained.config.method}, {data.source}, reported {time.strftime('%Y-%m-%d')}",
@@ -175,8 +180,8 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         fisher=kept_tic(work.tic, network.timesteps),
         fisher_history=read_history(work.tic_history),
         truncation=truncation,
-        cost=estimate_cost(network, found["test"], chip, seed=seed),
-        exit_cost=_exit_cost(network, found["test"], chip, truncation, seed),
+        cost=estimate_cost(network, found["test"], chip, loads=loads, seed=seed),
+        exit_cost=_exit_cost(network, found["test"], chip, truncation, loads, seed),
         verification=verification,
         robustness=from_json(Robustness, read_json(work.robustness)) if work.robustness.exists() else None,
         pruning=from_json(Pruning, read_json(work.pruning)) if work.pruning.exists() else None,
@@ -220,12 +225,19 @@ def _quantized_curves(network: QuantizedNetwork, found: dict[SplitName, SpikeRec
     ]
 
 
-def _exit_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device, truncation: Truncation | None, seed: int) -> ExitCost | None:
+def _exit_cost(
+    network: QuantizedNetwork,
+    record: SpikeRecord,
+    device: Device,
+    truncation: Truncation | None,
+    loads: Mapping[str, CoreLoads],
+    seed: int,
+) -> ExitCost | None:
     """What the exit that was chosen costs on the record's samples."""
     if not truncation or not truncation.exit or truncation.exit.threshold is None:
         return None
     steps = exit_steps(margins_over_time(record.output, network.readout), truncation.exit.threshold)
-    return exit_cost(network, record, device, steps, seed=seed)
+    return exit_cost(network, record, device, steps, loads=loads, seed=seed)
 
 
 def _rasters(network: QuantizedNetwork, data: Dataset, count: int = 3) -> tuple[SampleRaster, ...]:
