@@ -18,7 +18,6 @@ from math import prod
 import numpy as np
 
 from spikeport.export.model.network import Connection, Dense, Population, QuantizedNetwork, Shape
-from spikeport.export.quantization.weight_step import weight_bits
 from spikeport.hw.mapping.encoding import EVENT_NANOSECONDS, SHARED_SLOTS, Encoding, Stored, encodings, store
 from spikeport.hw.records.fanout import Part
 from spikeport.hw.semantics.limits import Chip
@@ -118,7 +117,7 @@ class _Split:
     def _store(self, connection: Connection, part: tuple[slice, ...]) -> Stored:
         source = self.network.shape(connection.source)
         inside = _part_of(connection, source, self.layout, part)
-        return store(connection, source, self.chosen[connection.name], inside, _size(part), weight_bits(self.network), self.chip.core)
+        return store(connection, source, self.chosen[connection.name], inside, _size(part), self.network.weight_bits, self.chip.core)
 
     def use(self, i: int, made: Mapping[str, _Split]) -> CoreUse:
         """What block i takes; axons out only towards populations that are placed."""

@@ -49,7 +49,7 @@ def execute(arguments: argparse.Namespace) -> int:
     network = _from_training(arguments) if of_training else _from_nir(arguments)
     report, notes = network.provenance["quantization"], network.provenance["notes"]
     unfinished = Workspace(arguments.source).notes() if of_training else ()
-    text = f"{_describe(report)}\n{arguments.out}: {report['weight_bits']}-bit weights, T = {network.timesteps}"
+    text = f"{_describe(report)}\n{arguments.out}: {network.weight_bits}-bit weights, T = {network.timesteps}"
     emit(arguments, report, text, (*unfinished, *notes))
     return 0
 

@@ -105,11 +105,13 @@ def records(work: Workspace, data: Dataset, bar: Bar) -> tuple[QuantizedNetwork,
 def _engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[int], None]) -> SpikeRecord:
     """The engine's record of a whole split, some samples after the other: as integers, a large data set would not fit into memory."""
     starts = range(0, len(part), ENGINE_SAMPLES)
-    found = []
-    for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
-        stimulus = encode(network.input, images, network.timesteps, first=start)
-        found.append(backend("engine")(network, stimulus, progress=progress))
-    return join_records(found)
+
+    def records() -> Iterator[SpikeRecord]:
+        for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
+            stimulus = encode(network.input, images, network.timesteps, first=start)
+            yield backend("engine")(network, stimulus, progress=progress)
+
+    return join_records(records(), len(part))
 
 
 def split_of(data: Dataset, name: SplitName) -> Split:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.random_networks import random_network, random_stimulus
+from support.stated import INT8
 
 from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.analysis.cost.counts import LayerCounts, ann_multiplications, layer_counts
@@ -38,6 +39,7 @@ def by_hand(graded: bool = False) -> QuantizedNetwork:
         output="b",
         readout="spike_count",
         timesteps=2,
+        **INT8,
     )
 
 
@@ -147,6 +149,7 @@ def test_a_dense_list_is_read_whole_and_half_the_weights_cost_half():
             "a",
             "spike_count",
             3,
+            **INT8,
         )
         network = replace(network, populations=(replace(network["a"], neuron=replace(neuron(), bias_mantissa=np.array(0))),))
         (layer,) = layer_counts(network, reference.run(network, encode(network.input, spikes, 3)), LOIHI1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.random_networks import random_network, random_stimulus
+from support.stated import INT8
 
 from spikeport.analysis.cost.devices import ACCESS, LOIHI1, LOIHI2
 from spikeport.analysis.cost.estimate import estimate_cost
@@ -26,6 +27,7 @@ def chain() -> QuantizedNetwork:
         output="b",
         readout="spike_count",
         timesteps=3,
+        **INT8,
     )
 
 

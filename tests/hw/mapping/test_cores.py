@@ -10,6 +10,7 @@ import pytest
 from support.dense_form import unrolled
 from support.published import lenet, resnet18, vgg11
 from support.random_networks import random_network
+from support.stated import INT8
 
 from spikeport.cli import main
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Pool, Population, QuantizedNetwork
@@ -34,7 +35,7 @@ def network_of(op, source=(4,), pool=None, target=None) -> QuantizedNetwork:
     zero = np.array(0)
     neurons = IntegerNeuron(np.array(4095), zero, np.array(5), zero)
     shape = target or connection.output_shape(source)
-    return QuantizedNetwork(Input("input", source), (Population("a", shape, neurons),), (connection,), "a", "spike_count", 1)
+    return QuantizedNetwork(Input("input", source), (Population("a", shape, neurons),), (connection,), "a", "spike_count", 1, **INT8)
 
 
 def matrix_of(connection: Connection, source, zeros: bool) -> np.ndarray:
@@ -148,7 +149,7 @@ def test_axons_out_count_every_core_that_they_lead_to():
     zero = np.array(0)
     neuron = IntegerNeuron(zero, zero, zero, zero)
     network = QuantizedNetwork(
-        Input("input", (2,)), (Population("a", (6,), neuron), Population("b", (8,), neuron)), (first, second), "b", "spike_count", 1
+        Input("input", (2,)), (Population("a", (6,), neuron), Population("b", (8,), neuron)), (first, second), "b", "spike_count", 1, **INT8
     )
     placed = map_network(network, with_core(neurons=4))
     assert [core.axons_out for core in placed["a"].cores] == [6, 6]  # three neurons each, to two cores each
@@ -180,7 +181,7 @@ def test_cores_of_loihi_1(shape, cores):
 def test_what_does_not_fit_is_named(tmp_path, capsys):
     network = network_of(Dense(np.ones((3, 5000), np.int8)), (5000,))
     assert "a: 1 core, 122% of the axons in that a core has" in " ".join(map_network(network, LOIHI1).obstacles)
-    write_nir(replace(network, provenance={"dt": 1e-3}), tmp_path / "wide.nir")
+    write_nir(network, tmp_path / "wide.nir")
     assert main(["map", str(tmp_path / "wide.nir"), "--device", "loihi1", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert not found["fits"] and found["populations"][0]["limit"] == "axons in"
