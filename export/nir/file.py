@@ -19,7 +19,7 @@ from spikeport.export.common.files import written_whole
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.build import build_graph
 from spikeport.export.nir.graph import RawGraph, load_graph, opened
-from spikeport.export.nir.metadata import FORMAT, KEY, READABLE, network_from, plan_of
+from spikeport.export.nir.metadata import FORMAT, KEY, PLAIN_FROM, READABLE, network_from, plan_of
 
 CHANGE_TOLERANCE = 1e-3
 """Relative change of a number in the file that still counts as rounding by another tool."""
@@ -60,7 +60,7 @@ def read_nir(path: Path) -> QuantizedNetwork:
     try:
         with np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
             network = network_from(plan, raw.nodes)
-            _compare(raw, build_graph(network).graph)
+            _compare(raw, build_graph(network, plain=version >= PLAIN_FROM).graph)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError, OverflowError) as error:

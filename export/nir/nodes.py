@@ -113,24 +113,28 @@ def bias_carrier(network: QuantizedNetwork, population: Population[IntegerNeuron
     return None
 
 
-def connection_nodes(network: QuantizedNetwork, connection: Connection, dt: float, with_bias: bool) -> dict[str, nir.NIRNode]:
-    """Nodes from source to target in order, by suffix; "" is the one with the weights."""
+def connection_nodes(
+    network: QuantizedNetwork, connection: Connection, with_bias: bool, gain: np.ndarray, plain: bool
+) -> dict[str, nir.NIRNode]:
+    """Nodes from source to target in order, by suffix; "" is the one with the weights. gain: see `folded_gain`. plain: for other readers."""
     shape, target, nodes = network.shape(connection.source), network[connection.target], {}
-    if connection.delay:
-        nodes[".delay"] = nir.Delay(full(np.float64(connection.delay * dt), shape))
+    if connection.delay and not (plain and connection.delay == 1 and connection.source == connection.target):
+        nodes[".delay"] = nir.Delay(full(np.float64(connection.delay * network.dt), shape))
     if connection.pool:
         nodes[".pool"] = _pool_node(connection.pool, shape)
         shape = connection.pool.output_shape(shape)
     if isinstance(connection.op, Dense) and len(shape) > 1:
-        nodes[".flatten"] = _flatten(shape)
-    weight = (connection.weight * weight_step(network, connection, target.scale)).astype(np.float32)
+        nodes[".flatten"] = _flatten(shape, plain)
+    weight = (connection.weight * weight_step(network, connection, target.scale * gain)).astype(np.float32)
     if isinstance(connection.op, Elementwise):
         weight = full(weight, shape)
-    bias = np.broadcast_to(physical_bias(target), target.shape).ravel() if with_bias else None
+    bias = np.broadcast_to(physical_bias(target) * gain, target.shape).ravel() if with_bias else None
+    if bias is None and plain and isinstance(connection.op, Dense):
+        bias = np.zeros(len(weight))
     nodes[""] = _weighted_node(connection.op, weight, bias, shape)
     current = connection.op.output_shape(shape)
     if len(current) > 1 and len(target.shape) == 1:
-        nodes[".reshape"] = _flatten(current)
+        nodes[".reshape"] = _flatten(current, plain)
     return nodes
 
 
@@ -159,5 +163,5 @@ def _pool_node(pool: Pool, source: Shape) -> nir.NIRNode:
     return _conv_node(source[1:], ones, Conv(ones, pool.stride, pool.padding, (1,)), np.zeros(source[0], np.float32))
 
 
-def _flatten(shape: Shape) -> nir.NIRNode:
-    return nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
+def _flatten(shape: Shape, from_last: bool) -> nir.NIRNode:
+    return nir.Flatten({"input": np.array(shape)}, start_dim=-len(shape) if from_last else 0, end_dim=-1)

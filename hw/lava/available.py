@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import importlib
+import inspect
 import multiprocessing
 import sys
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def _defaults_made_anew() -> Iterator[None]:
     def dataclass(cls: Any = None, /, **options: Any) -> Any:
         if cls is None:
             return lambda decorated: dataclass(decorated, **options)
-        for name in cls.__dict__.get("__annotations__", {}):
+        for name in inspect.get_annotations(cls):
             default = cls.__dict__.get(name)
             if dataclasses.is_dataclass(default) and not isinstance(default, type) and type(default).__hash__ is None:
                 setattr(cls, name, dataclasses.field(default_factory=lambda default=default: copy.copy(default)))
