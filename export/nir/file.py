@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 
@@ -39,6 +40,15 @@ def write_nir(network: QuantizedNetwork, path: Path) -> None:
     built.graph.metadata = {KEY: text}
     with written_whole(path) as beside:
         nir.write(beside, built.graph)
+        _leave_out_resets_to_zero(beside)
+
+
+def _leave_out_resets_to_zero(path: Path) -> None:
+    """Readers with nir 1.0.4, as Sinabs 3.1 has, refuse v_reset; a file without it means zero to all."""
+    with h5py.File(path, "a") as file:
+        for node in file["node/nodes"].values():
+            if "v_reset" in node and not node["v_reset"][()].any():
+                del node["v_reset"]
 
 
 def read_nir(path: Path) -> QuantizedNetwork:
@@ -80,7 +90,8 @@ def _compare(raw: RawGraph, expected: nir.NIRGraph) -> None:
         raise InputError("nodes or edges were changed by another tool; quantize the file again")
     for name, node in expected.nodes.items():
         for key, value in node.to_dict().items():
-            if key != "metadata" and not _same(raw.nodes[name].get(key), value):
+            absent = np.zeros_like(value) if key == "v_reset" else None
+            if key != "metadata" and not _same(raw.nodes[name].get(key, absent), value):
                 raise InputError(f"{key} of node {name} was changed by another tool; quantize the file again")
 
 

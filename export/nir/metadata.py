@@ -186,7 +186,7 @@ def _registers(node: Node, plan: Mapping[str, Any], scale: np.ndarray, bias: np.
     found["bias_mantissa"] = integers(per_step, scale * 2.0 ** (int(plan["bias_exponent"]) - reg.STATE_SHIFT), f"bias of node {name}")
     if plan["spiking"]:
         found["threshold"] = integers(node["v_threshold"], scale, f"v_threshold of node {name}")
-        reset_value = integers(node["v_reset"], scale, f"v_reset of node {name}")
+        reset_value = integers(node.get("v_reset", np.zeros(shape)), scale, f"v_reset of node {name}")
         found["reset_value"] = found["threshold"] - reset_value if plan["reset"] == "subtract" else reset_value
     return found
 
