@@ -36,7 +36,7 @@ from spikeport.export.model.network import IntegerNeuron, Population, QuantizedN
 from spikeport.export.model.synapse import Connection, Conv, Shape
 from spikeport.hw.lava.axon import Axon, PyAxon
 from spikeport.hw.lava.convolution import PyFastConv
-from spikeport.hw.lava.fold import Synapses, synapses
+from spikeport.export.model.fold import Synapses, synapses
 from spikeport.hw.lava.graph import Graph, Node, Wire
 from spikeport.hw.lava.host import Host, host_model
 from spikeport.hw.lava.neuron import PyStreamingLif, StreamingLIF

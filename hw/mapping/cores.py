@@ -41,11 +41,16 @@ class CoreUse:
 
 @dataclass(frozen=True)
 class Placement:
-    """One population on its cores. encodings: by connection into it. synapses: stored, weight sharing unrolled, by the same."""
+    """One population on its cores. encodings: by connection into it. synapses: stored, weight sharing unrolled, by the same.
+
+    layout: how its neurons lie when they are cut into `parts`, the slices of it that each core holds.
+    """
 
     name: str
     neurons: int
     cores: tuple[CoreUse, ...]
+    layout: Shape
+    parts: tuple[tuple[slice, ...], ...]
     encodings: Mapping[str, Encoding]
     synapses: Mapping[str, int]
 
@@ -116,7 +121,7 @@ class _Split:
 
     def _store(self, connection: Connection, part: tuple[slice, ...]) -> Stored:
         source = self.network.shape(connection.source)
-        inside = _part_of(connection, source, self.layout, part)
+        inside = part_of(connection, source, self.layout, part)
         return store(connection, source, self.chosen[connection.name], inside, _size(part), self.network.weight_bits, self.chip.core)
 
     def use(self, i: int, made: Mapping[str, _Split]) -> CoreUse:
@@ -163,6 +168,8 @@ class _Split:
             name=self.population.name,
             neurons=self.population.size,
             cores=tuple(self.use(i, made) for i in range(len(self.parts))),
+            layout=self.layout,
+            parts=tuple(self.parts),
             encodings=dict(self.chosen),
             synapses={name: sum(block[name].synapses for block in held) for name in self.chosen},
         )
@@ -221,7 +228,7 @@ def _even(count: int) -> list[int]:
     return sorted({-(-count // pieces) for pieces in range(1, count + 1)}, reverse=True)
 
 
-def _part_of(connection: Connection, source: Shape, layout: Shape, part: tuple[slice, ...]) -> Part:
+def part_of(connection: Connection, source: Shape, layout: Shape, part: tuple[slice, ...]) -> Part:
     """A block in the connection's own output; all of it, as an upper bound, where that is a map of another shape."""
     shape = connection.output_shape(source)
     if shape == layout:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from spikeport.export.model.network import Connection, Population, QuantizedNetwork
-from spikeport.export.quantization.weight_step import weight_bits
 from spikeport.hw.mapping.encoding import INDEX_BITS, encodings, store
 from spikeport.hw.semantics.limits import Chip
 
@@ -24,5 +23,5 @@ def _fewest(network: QuantizedNetwork, population: Population, chip: Chip) -> in
 
 def _least_bits(network: QuantizedNetwork, connection: Connection, chip: Chip) -> int:
     """Memory of a whole connection in its smallest encoding."""
-    source, bits = network.shape(connection.source), weight_bits(network)
+    source, bits = network.shape(connection.source), network.weight_bits
     return min(store(connection, source, e, (), 1 << INDEX_BITS[0], bits, chip.core).bits for e in encodings(connection, source))

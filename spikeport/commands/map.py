@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_json, emit, table
+from spikeport.analysis.cost.devices import device_named
+from spikeport.commands.options import add_device, add_json, emit, table
 from spikeport.commands.sources import load_quantized
 from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
 from spikeport.hw.mapping.lower_bound import fewest_cores
-from spikeport.hw.semantics.limits import CHIPS
 
 EXAMPLES = """examples:
   spikeport map network.nir
@@ -23,13 +23,13 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport map`."""
     parser.add_argument("network", type=Path, metavar="NET.nir")
-    parser.add_argument("--device", choices=list(CHIPS), default="loihi2")
+    add_device(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print one row per population, and what does not fit."""
-    network, chip = load_quantized(arguments.network), CHIPS[arguments.device]
+    network, chip = load_quantized(arguments.network), device_named(arguments.device).chip
     placed, fewest = map_network(network, chip), fewest_cores(network, chip)
     emit(arguments, _as_json(placed, fewest), _describe(placed, fewest))
     return 1 if placed.obstacles else 0

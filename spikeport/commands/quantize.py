@@ -14,6 +14,7 @@ from spikeport.commands.sources import load_foreign, natural_timesteps
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import is_quantized, write_nir
+from spikeport.export.nir.graph import load_graph
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import load_input
 from spikeport.stages.pipeline import quantize_stage
@@ -70,14 +71,15 @@ def _from_training(arguments: argparse.Namespace) -> QuantizedNetwork:
 
 
 def _from_nir(arguments: argparse.Namespace) -> QuantizedNetwork:
-    if is_quantized(arguments.source):
+    graph = load_graph(arguments.source)
+    if is_quantized(graph):
         raise InputError(f"{arguments.source} is quantized already; give a training directory or another framework's .nir file")
     if arguments.finetune:
         raise InputError("--finetune needs training data; it works on a training DIR only")
     if not arguments.calibration:
         raise InputError(f"{arguments.source} brings no data to calibrate on; give some with --calibration X.npy")
     array = load_input(arguments.calibration)
-    network = load_foreign(arguments, arguments.source)
+    network = load_foreign(arguments, graph)
     timesteps = arguments.timesteps or natural_timesteps(network, array)
     quantized = quantize(network.with_timesteps(timesteps), array, weight_bits=arguments.weight_bits, per_channel=arguments.per_channel)
     write_nir(quantized, arguments.out)

@@ -11,20 +11,23 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.importer import FRAMEWORKS, import_nir
+from spikeport.export.nir.graph import RawGraph, load_graph
 from spikeport.export.quantization.dequantize import dequantize
 
 
 def load_quantized(path: Path) -> QuantizedNetwork:
     """A quantized `.nir`; any other is refused with the remedy."""
-    if not is_quantized(path):
+    graph = load_graph(path)
+    if not is_quantized(graph):
         raise InputError(
             f"{path} is not quantized, and integer backends run integers only; quantize it first: spikeport quantize {path} --out q.nir ..."
         )
-    return read_nir(path)
+    return read_nir(graph)
 
 
-def load_foreign(arguments: argparse.Namespace, path: Path) -> FloatNetwork:
+def load_foreign(arguments: argparse.Namespace, graph: RawGraph) -> FloatNetwork:
     """Another framework's `.nir` with the meaning stated on the command line."""
+    path = graph.path
     dt, integrator, reset = arguments.dt, arguments.integrator, arguments.reset
     if arguments.framework:
         if arguments.framework not in FRAMEWORKS:
@@ -37,7 +40,7 @@ def load_foreign(arguments: argparse.Namespace, path: Path) -> FloatNetwork:
     if missing:
         way = f"{arguments.framework} has no usual one" if arguments.framework else "or --from FRAMEWORK"
         raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} ({way})")
-    network = import_nir(path, dt=dt, integrator=integrator, reset=reset, strict=not arguments.nonstrict)
+    network = import_nir(graph, dt=dt, integrator=integrator, reset=reset, strict=not arguments.nonstrict)
     arguments.note = f"{path}: read with dt {dt:g} s, {integrator} integrator, reset {reset}, fires on v {'>=' if arguments.nonstrict else '>'} threshold"
     return network
 
@@ -49,6 +52,5 @@ def natural_timesteps(network: FloatNetwork, array: np.ndarray) -> int:
 
 def load_any(arguments: argparse.Namespace) -> FloatNetwork:
     """The float meaning of a `.nir` file, quantized or not."""
-    if is_quantized(arguments.network):
-        return dequantize(read_nir(arguments.network))
-    return load_foreign(arguments, arguments.network)
+    graph = load_graph(arguments.network)
+    return dequantize(read_nir(graph)) if is_quantized(graph) else load_foreign(arguments, graph)

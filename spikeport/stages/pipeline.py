@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.cost.devices import Device, device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import ExitCost, exit_cost
+from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
@@ -32,13 +34,14 @@ from spikeport.analysis.results.report import (
     write_report,
 )
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import read_json, write_json
+from spikeport.export.common.files import write_json
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import read_nir, write_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
 from spikeport.hw.backends.simulate import Backend, backend
 from spikeport.hw.backends.verify import Verification, verify
+from spikeport.hw.mapping.loads import CoreLoads
 from spikeport.hw.records.record import SpikeRecord, correct_over_time, join_records
 from spikeport.hw.records.record_file import load_record, save_record
 from spikeport.hw.records.stimulus import encode
@@ -58,6 +61,14 @@ STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
 CALIBRATION_SAMPLES = 256
 ENGINE_SAMPLES = 1024
 """Samples that are integers at a time."""
+
+
+@dataclass(frozen=True)
+class KeptVerification:
+    """A comparison of backends, and what each reached on the same samples."""
+
+    verification: Verification
+    accuracy: tuple[AccuracyCurve, ...] = ()
 
 
 def quantize_stage(
@@ -93,12 +104,11 @@ def records(work: Workspace, data: Dataset, bar: Bar) -> tuple[QuantizedNetwork,
     network = read_nir(work.network)
     found: dict[SplitName, SpikeRecord] = {}
     for split in ("validation", "test"):
-        path = work.record(split)
+        path, part = work.record(split), split_of(data, split)
         if not _current(path, work.network):
-            part = split_of(data, split)
             with bar(len(part), f"engine, {split}") as progress:
                 save_record(path, _engine_record(network, part, progress))
-        found[split] = load_record(path)
+        found[split] = load_record(path, network, len(part))
     return network, found
 
 
@@ -158,16 +168,17 @@ def verify_stage(work: Workspace, data: Dataset, bar: Bar, *, backends: Sequence
 
 def write_verification(path: Path, result: Verification, accuracy: Sequence[AccuracyCurve] = ()) -> None:
     """Write JSON, whole, that the report reads. accuracy: of each backend on the same samples, where their labels are known."""
-    write_json(path, {"verification": to_json(result), "accuracy": to_json(accuracy)})
+    write_json(path, to_json(KeptVerification(result, tuple(accuracy))))
 
 
 def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, configuration: dict | None = None) -> Report:
     """Gather what is there into `report.json` and `report.html`."""
     trained = work.trained()
     network, found = records(work, data, bar)
-    truncation = from_json(Truncation, read_json(work.truncation)) if work.truncation.exists() else None
+    truncation = read_as(Truncation, work.truncation) if work.truncation.exists() else None
     verification, verified_curves = _verification(work)
     chip, seed = device_named(device), trained.config.seed
+    loads = profile_cores(network, encode(network.input, data.test[:PROFILE_SAMPLES].array, network.timesteps), chip)
     report = Report(
         title=f"{ARCHITECTURES.get(trained.config.arch, trained.config.arch)} on {trained.config.data}",
         subtitle=f"trained with {trained.config.method}, {data.source}, reported {time.strftime('%Y-%m-%d')}",
@@ -177,11 +188,11 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         fisher=kept_tic(work.tic, network.timesteps),
         fisher_history=read_history(work.tic_history),
         truncation=truncation,
-        cost=estimate_cost(network, found["test"], chip, seed=seed),
-        exit_cost=_exit_cost(network, found["test"], chip, truncation, seed),
+        cost=estimate_cost(network, found["test"], chip, loads=loads, seed=seed),
+        exit_cost=_exit_cost(network, found["test"], chip, truncation, loads, seed),
         verification=verification,
-        robustness=from_json(Robustness, read_json(work.robustness)) if work.robustness.exists() else None,
-        pruning=from_json(Pruning, read_json(work.pruning)) if work.pruning.exists() else None,
+        robustness=read_as(Robustness, work.robustness) if work.robustness.exists() else None,
+        pruning=read_as(Pruning, work.pruning) if work.pruning.exists() else None,
         samples=_rasters(network, data),
         seeds={"seed": seed},
         versions=installed_versions(),
@@ -201,12 +212,8 @@ def _current(path: Path, network: Path) -> bool:
 def _verification(work: Workspace) -> tuple[Verification | None, list[AccuracyCurve]]:
     if not _current(work.verification, work.network):  # of no network any more
         return None, []
-    kept = read_json(work.verification)
-    if not isinstance(kept, dict) or kept.keys() != {"verification", "accuracy"}:
-        raise InputError(
-            f"{work.verification} is no comparison of backends; make it again: spikeport verify {work.network} --out {work.verification}"
-        )
-    return from_json(Verification, kept["verification"]), [from_json(AccuracyCurve, curve) for curve in kept["accuracy"]]
+    kept = read_as(KeptVerification, work.verification)
+    return kept.verification, list(kept.accuracy)
 
 
 def _float_curves(metrics, data: Dataset) -> list[AccuracyCurve]:
@@ -222,12 +229,19 @@ def _quantized_curves(network: QuantizedNetwork, found: dict[SplitName, SpikeRec
     ]
 
 
-def _exit_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device, truncation: Truncation | None, seed: int) -> ExitCost | None:
+def _exit_cost(
+    network: QuantizedNetwork,
+    record: SpikeRecord,
+    device: Device,
+    truncation: Truncation | None,
+    loads: Mapping[str, CoreLoads],
+    seed: int,
+) -> ExitCost | None:
     """What the exit that was chosen costs on the record's samples."""
     if not truncation or not truncation.exit or truncation.exit.threshold is None:
         return None
     steps = exit_steps(margins_over_time(record.output, network.readout), truncation.exit.threshold)
-    return exit_cost(network, record, device, steps, seed=seed)
+    return exit_cost(network, record, device, steps, loads=loads, seed=seed)
 
 
 def _rasters(network: QuantizedNetwork, data: Dataset, count: int = 3) -> tuple[SampleRaster, ...]:

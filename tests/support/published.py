@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 
 from spikeport.export.model.network import Connection, Conv, Dense, Elementwise, Input, IntegerNeuron, Pool, Population, QuantizedNetwork
 
+Pair: TypeAlias = "int | tuple[int, int]"
+
+
+def _pair(value: Pair) -> tuple[int, int]:
+    return value if isinstance(value, tuple) else (value, value)
+
 
 class Builder:
     """Adds populations one after the other; average pooling is folded into the connection behind it."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.input = Input("input", shape, low=0, high=1)
+    def __init__(self, shape: tuple[int, ...], high: int = 1) -> None:
+        self.input = Input("input", shape, low=0, high=high)
         self.populations: list[Population] = []
         self.connections: list[Connection] = []
         self.shapes = {"input": shape}
         self.rng = np.random.default_rng(0)
 
-    def conv(self, name: str, source: str, channels: int, kernel: int, *, stride: int = 1, padding: int = 0, pool: int = 1) -> None:
+    def conv(self, name: str, source: str, channels: int, kernel: int, *, stride: Pair = 1, padding: Pair = 0, pool: int = 1) -> None:
         """A convolution into a population, new or there already."""
         weight = self._weights(channels, self.shapes[source][0], kernel, kernel)
-        self._connect(name, source, Conv(weight, (stride,) * 2, (padding,) * 2, (1, 1)), pool)
+        self._connect(name, source, Conv(weight, _pair(stride), _pair(padding), (1, 1)), pool)
 
     def dense(self, name: str, source: str, neurons: int, *, pool: int = 1) -> None:
         """All to all."""
@@ -48,7 +55,15 @@ class Builder:
     def network(self, timesteps: int = 4) -> QuantizedNetwork:
         """The last population is the output."""
         return QuantizedNetwork(
-            self.input, tuple(self.populations), tuple(self.connections), self.populations[-1].name, "spike_count", timesteps=timesteps
+            self.input,
+            tuple(self.populations),
+            tuple(self.connections),
+            self.populations[-1].name,
+            "spike_count",
+            timesteps=timesteps,
+            dt=1e-3,
+            integrator="euler",
+            weight_bits=8,
         )
 
 
@@ -88,3 +103,27 @@ def resnet18() -> QuantizedNetwork:
             source = second
     made.dense("output", source, 10, pool=4)
     return made.network()
+
+
+def pilotnet() -> QuantizedNetwork:
+    """PilotNet as lava-dl runs it on Loihi 2: the picture as neurons, five convolutions, four dense layers, T = 16."""
+    made = Builder((3, 66, 200), high=255)
+    made.skip("pixels", "input")
+    made.conv("conv1", "pixels", 24, 3, stride=2)
+    made.conv("conv2", "conv1", 36, 3, stride=2)
+    made.conv("conv3", "conv2", 48, 3, stride=2)
+    made.conv("conv4", "conv3", 64, 3, stride=(2, 1), padding=(1, 0))
+    made.conv("conv5", "conv4", 64, 3)
+    source = "conv5"
+    for i, neurons in enumerate((100, 50, 10, 1)):
+        made.dense(f"dense{i + 1}", source, neurons)
+        source = f"dense{i + 1}"
+    return made.network(16)
+
+
+def keyword_spotting() -> QuantizedNetwork:
+    """390-256-256-29 over 10 timesteps (Blouw et al. 2019)."""
+    made = Builder((390,))
+    for name, source, neurons in (("dense1", "input", 256), ("dense2", "dense1", 256), ("output", "dense2", 29)):
+        made.dense(name, source, neurons)
+    return made.network(10)

@@ -26,8 +26,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from spikeport.export.model.neuron import FloatNeuron, ResetKind
+from spikeport.export.nir.contents import Node
 from spikeport.export.nir.foreign.flat import NodeError, numbers
-from spikeport.export.nir.graph import Node
 
 Integrator: TypeAlias = Literal["euler", "exponential"]
 FloatReset: TypeAlias = Literal["zero", "subtract"]
