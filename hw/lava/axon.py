@@ -19,8 +19,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from spikeport.export.model.synapse import Pool, Shape
 from spikeport.export.model.fold import pool_matrix
+from spikeport.export.model.synapse import Pool, Shape
 
 
 class Axon(AbstractProcess):

@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import pytest
+from support.random_networks import random_network, random_stimulus
 
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.hw.backends import simulate
-from spikeport.hw.lava import available
+from spikeport.hw.lava import available, backend
+from spikeport.hw.semantics import reference
 
 
 @pytest.mark.lava
@@ -44,11 +46,11 @@ def test_instances_as_defaults_are_made_anew_for_each_object():
 
         @dataclasses.dataclass
         class Outer:
-            inner: Inner = Inner()
+            inner: Inner = Inner()  # noqa: RUF009
 
         @dataclasses.dataclass(frozen=True)
         class Frozen:
-            inner: Inner = Inner(3)
+            inner: Inner = Inner(3)  # noqa: RUF009
 
     a, b = Outer(), Outer()
     a.inner.n = 1
@@ -62,7 +64,7 @@ def test_lava_runs_on_newer_pythons():
     """Real processes, LIF and Dense, with numpy 2 where that is there."""
     pytest.importorskip("lava", reason="lava-nc is not installed")
     network = random_network(4, noise=False)
-    x = random_stimulus(network, 4)
+    x = random_stimulus(4, network)
     expected, actual = (run(network, x, "spikes") for run in (reference.run, backend.run))
     assert (expected.output == actual.output).all()
 
