@@ -32,11 +32,11 @@ from scipy.sparse import csr_matrix
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
+from spikeport.export.model.fold import Folded, folded_synapses
 from spikeport.export.model.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Shape
 from spikeport.hw.lava.axon import Axon, PyAxon
 from spikeport.hw.lava.convolution import PyFastConv
-from spikeport.hw.lava.fold import Folded, folded_synapses
 from spikeport.hw.lava.graph import Graph, ProcessNode, Wire
 from spikeport.hw.lava.host import Host, host_model
 from spikeport.hw.lava.neuron import PyStreamingLif, StreamingLIF

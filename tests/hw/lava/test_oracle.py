@@ -11,9 +11,10 @@ from support.random_networks import overdriven, random_network, random_stimulus
 from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.model import fold
 from spikeport.export.model.network import Connection, Dense, Elementwise, Input, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Conv, Pool
-from spikeport.hw.lava import fold, stream
+from spikeport.hw.lava import stream
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 
