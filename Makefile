@@ -22,7 +22,7 @@ check: $(STAMP)
 # uv if present, else pyenv's or the system's Python 3.10: Lava imports on nothing newer.
 $(STAMP): pyproject.toml
 	@sh .ci/make-venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev,snntorch]'
 	@touch $@
 
 clean:
