@@ -1,7 +1,7 @@
 """Train a small snnTorch network, import it alive, prove it equal, quantize it, prove the integers on Lava, and price it.
 
     python examples/snntorch_to_report.py                                   scikit-learn's digits, under a minute
-    python examples/snntorch_to_report.py --fashion-mnist DIR --epochs 3    Fashion-MNIST, its four idx files in DIR
+    python examples/snntorch_to_report.py --fashion-mnist DIR --epochs 2    Fashion-MNIST, its four idx files in DIR
 
 Needs snnTorch: pip install 'spikeport[snntorch]'. Writes network.nir and result.json into --out.
 """
@@ -23,7 +23,7 @@ from spikeport.analysis.cost.devices import device_named
 from spikeport.train.data.registry import load
 
 TEST_IMAGES = 1000
-LAVA_IMAGES = 4
+LAVA_IMAGES = 2
 
 
 class Net(nn.Module):
@@ -94,9 +94,9 @@ def main() -> None:
     parser.add_argument(
         "--fashion-mnist", type=Path, metavar="DIR", help="folder with the four idx files; without it, scikit-learn's digits"
     )
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--timesteps", type=int, default=8)
-    parser.add_argument("--train-images", type=int, default=20000)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--timesteps", type=int, default=6)
+    parser.add_argument("--train-images", type=int, default=8000)
     parser.add_argument("--out", type=Path, default=Path("runs/snntorch"))
     arguments = parser.parse_args()
     torch.manual_seed(0)

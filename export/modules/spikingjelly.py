@@ -69,8 +69,8 @@ def _kind(module: nn.Module) -> str | None:
     return None
 
 
-def call_of(module: nn.Module, name: str) -> NeuronCall | None:
-    """How a neuron is called; None for a module that is no neuron."""
+def call_of(module: Any, name: str) -> NeuronCall | None:
+    """How a neuron is called, one step at a time; None for a module that is no neuron."""
     if hasattr(module, "step_mode"):
         module.step_mode = "s"
     kind = _kind(module)
@@ -106,7 +106,7 @@ def read(module: Any, shape: Shape) -> Reading:
         threshold = np.asarray(threshold - module.v_reset)
         reading = Reading(1 - rate, threshold, strict=False, no_membrane=why)
     if (threshold <= 0).any():
-        raise InputError(f"its threshold lies {-threshold.min():g} below or at its rest; it would fire for ever without input")
+        raise InputError(f"its threshold is {threshold.min():g} above its rest; below or at it, it would fire for ever without input")
     return reading.with_gain(rate if getattr(module, "decay_input", False) else ONE)
 
 
