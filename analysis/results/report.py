@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.cost.estimate import Cost
 from spikeport.analysis.cost.exit_cost import ExitCost
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
+from spikeport.analysis.results.layer_agreement import Agreement
+from spikeport.analysis.results.loss_split import LossSplit
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.pruning_cycles import Pruning
 from spikeport.analysis.results.rasters import SampleRaster
@@ -31,6 +33,14 @@ from spikeport.hw.records.fanout import synapses
 
 VERSION = 2
 """Raised whenever a field changes its meaning or goes away."""
+
+INTEGRATORS = {
+    "euler": "forward Euler of the neurons' equations",
+    "exponential": "exact solution of the neurons' equations over a timestep",
+    "impulse": "decays of the exact solution, driven by dt / tau (Rockpool)",
+    "per timestep": "decay factors per timestep, trained as such; dt only names the step's length",
+}
+"""`Network.integrator` in words."""
 
 PACKAGES = ("spikeport", "torch", "numpy", "lava-nc", "nir", "onnxruntime")
 
@@ -66,8 +76,8 @@ class Report:
     """All results on one network.
 
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
-    configuration: all that is needed to get the same again. warnings: one sentence each. robustness, pruning: experiments aside, so
-    never missed in `absent`.
+    configuration: all that is needed to get the same again. warnings: one sentence each. agreement, loss: integers against the float
+    network, by layer and by kind of rounding. These, robustness and pruning are never missed in `absent`.
     """
 
     title: str
@@ -81,6 +91,8 @@ class Report:
     cost: Cost | None = None
     exit_cost: ExitCost | None = None
     verification: Verification | None = None
+    agreement: Agreement | None = None
+    loss: LossSplit | None = None
     robustness: Robustness | None = None
     pruning: Pruning | None = None
     samples: tuple[SampleRaster, ...] = ()
@@ -142,10 +154,9 @@ def semantics_of(network: QuantizedNetwork) -> dict[str, str]:
     spiking = [p for p in network.populations if p.neuron.spiking]
     resets = sorted({p.neuron.reset for p in spiking})
     programs = [*(r for r in resets if r != "zero"), *(["noise"] if any(p.neuron.noise for p in spiking) else [])]
-    dt = network.provenance.get("dt")
     return {
-        "time": f"{network.timesteps} timesteps" + (f" of {dt:g} s" if isinstance(dt, (int, float)) else ", per step"),
-        "integrator": str(network.provenance.get("integrator", "per-step decay factors")),
+        "time": f"{network.timesteps} timesteps of {network.dt:g} s",
+        "integrator": INTEGRATORS[network.integrator],
         "threshold": "strict: fires on v > threshold",
         "reset": ", ".join({"zero": "to zero", "value": "to a value", "subtract": "by subtraction"}[r] for r in resets) or "none",
         "bias": "enters the membrane potential at every step",
@@ -192,4 +203,4 @@ def read_report(path: Path) -> Report:
     found = value.get("version") if isinstance(value, dict) else None
     if found != VERSION:
         raise InputError(f"{path} is a report of version {found}, this spikeport reads version {VERSION}; run spikeport again")
-    return from_json(Report, value)
+    return read_as(Report, path)

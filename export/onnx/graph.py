@@ -186,6 +186,9 @@ def _state_axes(name: str, shape: Shape) -> tuple[int | str, ...]:
 def _metadata(network: QuantizedNetwork) -> dict[str, str]:
     values = {
         "timesteps": network.timesteps,
+        "dt": network.dt,
+        "integrator": network.integrator,
+        "weight_bits": network.weight_bits,
         "readout": network.readout,
         "output": network.output,
         "semantics": SEMANTICS,

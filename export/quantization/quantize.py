@@ -12,15 +12,15 @@ from math import prod
 
 import numpy as np
 
-from spikeport.export.common.errors import InputError
 from spikeport.export.floating.simulate import physical_input
 from spikeport.export.model import registers as reg
-from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork
+from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork, check_weight_bits
 from spikeport.export.model.synapse import Connection, Conv, Elementwise
 from spikeport.export.quantization.bias_correction import correct_biases
+from spikeport.export.quantization.bias_neurons import with_bias_neurons
 from spikeport.export.quantization.calibrate import Calibration, calibrate, calibration_notes, choose_input
 from spikeport.export.quantization.report import report
-from spikeport.export.quantization.rounding import BIAS_MAX, Plan, apply_plan, check_neuron, steady_bias
+from spikeport.export.quantization.rounding import BIAS_MAX, Plan, apply_plan, check_neuron
 from spikeport.export.quantization.scales import Fit, ScaleSearch, Synapses
 from spikeport.export.quantization.state_bounds import Bound, state_bounds
 
@@ -67,11 +67,12 @@ def quantize(
     Raises:
         InputError: options out of range, data that do not fit, or a parameter that no register can hold.
     """
-    if not 2 <= weight_bits <= reg.WEIGHT_BITS_MAX:
-        raise InputError(f"weight bits is {weight_bits}; choose 2 to {reg.WEIGHT_BITS_MAX}")
+    check_weight_bits(weight_bits)
+    network = with_bias_neurons(network)
     values, _ = physical_input(network.input, calibration, network.timesteps)
     for p in network.populations:
         check_neuron(p)
+    assert network.depths, "a schedule exists on hardware, else it raises"
     sent = choose_input(network.input, values, input_bits)
     notes = [*network.provenance.get("notes", []), *calibration_notes(sent, values)]
     network = replace(network, input=sent, provenance={**network.provenance, "notes": notes})
@@ -85,7 +86,7 @@ def quantize(
         exponents |= {c.name: e for c, e in zip(network.incoming(p.name), fit.exponents)}
     plan = Plan(network.input, weight_bits, scales, exponents)
     quantized = apply_plan(correct_biases(network, plan, seen), plan)
-    return report(network, quantized, values, seen, weight_bits=weight_bits, per_channel=per_channel)
+    return report(network, quantized, values, seen, per_channel=per_channel)
 
 
 def _fit_population(network: FloatNetwork, p: Population[FloatNeuron], seen: Calibration, bound: Bound, settings: Settings) -> Fit:
@@ -109,7 +110,7 @@ def _floor(p: Population[FloatNeuron], bound: Bound, largest: Callable[..., np.n
     """Smallest scale of each group at which every register holds what it must."""
     n = p.neuron
     state = largest(bound.current, bound.potential, n.threshold if n.spiking else np.zeros(()), n.reset_value)
-    return np.maximum(np.maximum(state / STATE_ROOM, largest(steady_bias(n)) / BIAS_ROOM), np.finfo(float).tiny)
+    return np.maximum(np.maximum(state / STATE_ROOM, largest(n.bias) / BIAS_ROOM), np.finfo(float).tiny)
 
 
 def _may_differ(network: FloatNetwork, p: Population[FloatNeuron]) -> bool:

@@ -13,8 +13,8 @@ import numpy as np
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Input, IntegerNeuron, Network, Population, QuantizedNetwork
-from spikeport.export.model.synapse import Connection, frozen_array
-from spikeport.export.quantization.weight_step import weight_bits, weight_step
+from spikeport.export.model.synapse import Connection
+from spikeport.export.quantization.weight_step import weight_step
 
 BIAS_MAX = (reg.BIAS_MANTISSA_MAX << reg.BIAS_EXPONENT_MAX) * reg.STATE_UNIT
 """Largest bias in weight units."""
@@ -48,7 +48,7 @@ def requantize(network: FloatNetwork, like: QuantizedNetwork) -> QuantizedNetwor
     """
     plan = Plan(
         input=like.input,
-        weight_bits=weight_bits(like),
+        weight_bits=like.weight_bits,
         scales={p.name: p.scale for p in like.populations},
         exponents={c.name: c.exponent for c in like.connections},
     )
@@ -71,6 +71,9 @@ def apply_plan(network: FloatNetwork, plan: Plan) -> QuantizedNetwork:
         output=network.output,
         readout=network.readout,
         timesteps=network.timesteps,
+        dt=network.dt,
+        integrator=network.integrator,
+        weight_bits=plan.weight_bits,
         provenance={**network.provenance, "notes": list(dict.fromkeys(notes))},
     )
 
@@ -88,7 +91,7 @@ def quantize_population(network: FloatNetwork, population: Population[FloatNeuro
     """Registers of a population at its planned scale."""
     n, scale = population.neuron, plan.scales[population.name]
     check_neuron(population)
-    mantissa, exponent = bias_registers(np.asarray(steady_bias(n) / (scale * reg.STATE_UNIT)))
+    mantissa, exponent = bias_registers(np.asarray(n.bias / (scale * reg.STATE_UNIT)))
     noise = replace(n.noise, amplitude=int(np.rint(n.noise.amplitude / (float(scale) * reg.STATE_UNIT)))) if n.noise else None
     lattice = _on_lattice(n, mantissa << exponent, [plan.exponents[c.name] for c in network.incoming(population.name)])
     neuron = IntegerNeuron(
@@ -102,12 +105,7 @@ def quantize_population(network: FloatNetwork, population: Population[FloatNeuro
         spiking=n.spiking,
         noise=noise,
     )
-    return Population(population.name, population.shape, neuron, frozen_array(scale, np.float64))
-
-
-def steady_bias(n: FloatNeuron) -> np.ndarray:
-    """Membrane bias plus what the current bias amounts to once the synaptic current has settled, b / (1 - alpha)."""
-    return n.bias + n.current_bias / np.where(n.current_bias == 0, 1.0, 1 - n.alpha)
+    return Population(population.name, population.shape, neuron, np.asarray(scale, np.float64))
 
 
 def bias_registers(state_units: np.ndarray) -> tuple[np.ndarray, int]:
@@ -146,7 +144,7 @@ def _on_lattice(n: FloatNeuron, bias: np.ndarray, exponents: list[int]) -> bool:
 
 
 def check_neuron(population: Population[FloatNeuron]) -> None:
-    """Refuse what no register means: InputError for other firing rules than one spike a step, decays outside 0..1, negative thresholds, a bias on a current that never decays."""
+    """Refuse what no register means: InputError for other firing rules than one spike a step, decays outside 0..1, negative thresholds."""
     n, name = population.neuron, population.name
     if n.spiking and n.firing != "single":
         raise InputError(f"population {name} {NOT_ON_CHIP[n.firing]}")
@@ -155,17 +153,12 @@ def check_neuron(population: Population[FloatNeuron]) -> None:
             raise InputError(f"population {name}: {what} spans {keep.min():g}..{keep.max():g}; a chip keeps 0 to 1 of its state per step")
     if n.spiking and n.threshold.size and n.threshold.min() < 0:
         raise InputError(f"population {name} has a threshold of {n.threshold.min():g}; Loihi's are not negative")
-    if np.any((n.current_bias != 0) & (n.alpha == 1)):
-        raise InputError(f"population {name} adds a bias to a current that never decays; Loihi's bias enters the potential only")
+    assert not n.current_bias.any(), "a bias of the current became synapses before (bias_neurons)"
 
 
 def rounding_notes(population: Population[FloatNeuron]) -> list[str]:
     """What a user should know that no register can hold."""
     n, name, notes = population.neuron, population.name, []
-    if np.any((n.current_bias != 0) & (n.alpha > 0)):
-        notes.append(
-            f"{name}: the bias of the synaptic current became a bias of the potential, b/(1 - alpha), equal once the current settles"
-        )
     for what, keep in ("current", n.alpha), ("potential", n.beta):
         lost = 1 - keep
         coarse = np.abs(np.rint(lost * reg.DECAY_UNITY) / reg.DECAY_UNITY - lost) > 0.05 * lost

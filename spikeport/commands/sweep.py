@@ -18,9 +18,10 @@ from spikeport.analysis.pages.sweep import robustness_rows, table_rows
 from spikeport.commands.options import add_json, emit, output_folder, progress_bar, table
 from spikeport.commands.training import add_accelerator, add_training, training_changes
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.toml import parse_toml, read_toml
 from spikeport.stages.sweep import SweepConfig, plan, run_sweep
 from spikeport.train.loop.accelerator import accelerator
-from spikeport.train.settings.config import parse_table, parse_toml, read_toml
+from spikeport.train.settings.config import parse_table
 
 EXAMPLES = """examples:
   spikeport sweep experiments/alpha-fashion.toml --data-dir data --out runs/alpha-fashion

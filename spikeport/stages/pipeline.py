@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.cost.devices import Device, device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import ExitCost, exit_cost
+from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import read_history
 from spikeport.analysis.pages.render import write_page
+from spikeport.analysis.results.layer_agreement import Agreement, layer_agreement
+from spikeport.analysis.results.loss_split import LossSplit, loss_split
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.pruning_cycles import Pruning
 from spikeport.analysis.results.rasters import SampleRaster, sample_rasters
@@ -32,13 +36,14 @@ from spikeport.analysis.results.report import (
     write_report,
 )
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import read_json, write_json
-from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.common.files import write_json
+from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import read_nir, write_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
 from spikeport.hw.backends.simulate import Backend, backend
 from spikeport.hw.backends.verify import Verification, verify
+from spikeport.hw.mapping.loads import CoreLoads
 from spikeport.hw.records.record import SpikeRecord, correct_over_time, join_records
 from spikeport.hw.records.record_file import load_record, save_record
 from spikeport.hw.records.stimulus import encode
@@ -56,8 +61,18 @@ SplitName = Literal["validation", "test"]
 STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
 """What the report calls the accuracy that a backend reached."""
 CALIBRATION_SAMPLES = 256
+COMPARED_SAMPLES = 64
+"""Samples on which integers are compared with the float network, layer by layer."""
 ENGINE_SAMPLES = 1024
 """Samples that are integers at a time."""
+
+
+@dataclass(frozen=True)
+class KeptVerification:
+    """A comparison of backends, and what each reached on the same samples."""
+
+    verification: Verification
+    accuracy: tuple[AccuracyCurve, ...] = ()
 
 
 def quantize_stage(
@@ -93,23 +108,24 @@ def records(work: Workspace, data: Dataset, bar: Bar) -> tuple[QuantizedNetwork,
     network = read_nir(work.network)
     found: dict[SplitName, SpikeRecord] = {}
     for split in ("validation", "test"):
-        path = work.record(split)
+        path, part = work.record(split), split_of(data, split)
         if not _current(path, work.network):
-            part = split_of(data, split)
             with bar(len(part), f"engine, {split}") as progress:
                 save_record(path, _engine_record(network, part, progress))
-        found[split] = load_record(path)
+        found[split] = load_record(path, network, len(part))
     return network, found
 
 
 def _engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[int], None]) -> SpikeRecord:
     """The engine's record of a whole split, some samples after the other: as integers, a large data set would not fit into memory."""
     starts = range(0, len(part), ENGINE_SAMPLES)
-    found = []
-    for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
-        stimulus = encode(network.input, images, network.timesteps, first=start)
-        found.append(backend("engine")(network, stimulus, progress=progress))
-    return join_records(found)
+
+    def records() -> Iterator[SpikeRecord]:
+        for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
+            stimulus = encode(network.input, images, network.timesteps, first=start)
+            yield backend("engine")(network, stimulus, progress=progress)
+
+    return join_records(records(), len(part))
 
 
 def split_of(data: Dataset, name: SplitName) -> Split:
@@ -156,16 +172,18 @@ def verify_stage(work: Workspace, data: Dataset, bar: Bar, *, backends: Sequence
 
 def write_verification(path: Path, result: Verification, accuracy: Sequence[AccuracyCurve] = ()) -> None:
     """Write JSON, whole, that the report reads. accuracy: of each backend on the same samples, where their labels are known."""
-    write_json(path, {"verification": to_json(result), "accuracy": to_json(accuracy)})
+    write_json(path, to_json(KeptVerification(result, tuple(accuracy))))
 
 
 def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, configuration: dict | None = None) -> Report:
     """Gather what is there into `report.json` and `report.html`."""
     trained = work.trained()
     network, found = records(work, data, bar)
-    truncation = from_json(Truncation, read_json(work.truncation)) if work.truncation.exists() else None
+    truncation = read_as(Truncation, work.truncation) if work.truncation.exists() else None
     verification, verified_curves = _verification(work)
     chip, seed = device_named(device), trained.config.seed
+    agreement, loss = against_float(lower(trained.module), network, data.test[:COMPARED_SAMPLES], bar)
+    loads = profile_cores(network, encode(network.input, data.test[:PROFILE_SAMPLES].array, network.timesteps), chip)
     report = Report(
         title=f"{ARCHITECTURES.get(trained.config.arch, trained.config.arch)} on {trained.config.data}",
         subtitle=f"trained with {trained.config.method}, {data.source}, reported {time.strftime('%Y-%m-%d')}",
@@ -175,11 +193,13 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         fisher=kept_tic(work.tic, network.timesteps),
         fisher_history=read_history(work.tic_history),
         truncation=truncation,
-        cost=estimate_cost(network, found["test"], chip, seed=seed),
-        exit_cost=_exit_cost(network, found["test"], chip, truncation, seed),
+        cost=estimate_cost(network, found["test"], chip, loads=loads, seed=seed),
+        exit_cost=_exit_cost(network, found["test"], chip, truncation, loads, seed),
         verification=verification,
-        robustness=from_json(Robustness, read_json(work.robustness)) if work.robustness.exists() else None,
-        pruning=from_json(Pruning, read_json(work.pruning)) if work.pruning.exists() else None,
+        agreement=agreement,
+        loss=loss,
+        robustness=read_as(Robustness, work.robustness) if work.robustness.exists() else None,
+        pruning=read_as(Pruning, work.pruning) if work.pruning.exists() else None,
         samples=_rasters(network, data),
         seeds={"seed": seed},
         versions=installed_versions(),
@@ -191,6 +211,13 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
     return report
 
 
+def against_float(network: FloatNetwork, quantized: QuantizedNetwork, part: Split, bar: Bar) -> tuple[Agreement, LossSplit]:
+    """How far each layer's integers are from the float network on these samples, and which rounding does it."""
+    with bar(2 * len(part), "float against integers") as progress:
+        agreement = layer_agreement(network, quantized, part.array, progress=progress)
+        return agreement, loss_split(network, quantized, part.array, part.labels, progress=progress)
+
+
 def _current(path: Path, network: Path) -> bool:
     """Whether a file is there and was made of the network that is there now."""
     return path.exists() and network.exists() and path.stat().st_mtime >= network.stat().st_mtime
@@ -199,12 +226,8 @@ def _current(path: Path, network: Path) -> bool:
 def _verification(work: Workspace) -> tuple[Verification | None, list[AccuracyCurve]]:
     if not _current(work.verification, work.network):  # of no network any more
         return None, []
-    kept = read_json(work.verification)
-    if not isinstance(kept, dict) or kept.keys() != {"verification", "accuracy"}:
-        raise InputError(
-            f"{work.verification} is no comparison of backends; make it again: spikeport verify {work.network} --out {work.verification}"
-        )
-    return from_json(Verification, kept["verification"]), [from_json(AccuracyCurve, curve) for curve in kept["accuracy"]]
+    kept = read_as(KeptVerification, work.verification)
+    return kept.verification, list(kept.accuracy)
 
 
 def _float_curves(metrics, data: Dataset) -> list[AccuracyCurve]:
@@ -220,12 +243,19 @@ def _quantized_curves(network: QuantizedNetwork, found: dict[SplitName, SpikeRec
     ]
 
 
-def _exit_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device, truncation: Truncation | None, seed: int) -> ExitCost | None:
+def _exit_cost(
+    network: QuantizedNetwork,
+    record: SpikeRecord,
+    device: Device,
+    truncation: Truncation | None,
+    loads: Mapping[str, CoreLoads],
+    seed: int,
+) -> ExitCost | None:
     """What the exit that was chosen costs on the record's samples."""
     if not truncation or not truncation.exit or truncation.exit.threshold is None:
         return None
     steps = exit_steps(margins_over_time(record.output, network.readout), truncation.exit.threshold)
-    return exit_cost(network, record, device, steps, seed=seed)
+    return exit_cost(network, record, device, steps, loads=loads, seed=seed)
 
 
 def _rasters(network: QuantizedNetwork, data: Dataset, count: int = 3) -> tuple[SampleRaster, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -10,16 +9,13 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
+from spikeport.export.common.guard import reading
+from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
 from spikeport.train.data.event_bins import EventBins
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.optimization import OptimizerConfig
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 T = TypeVar("T")
 THREADS_MAX = 1024
@@ -149,33 +145,8 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         InputError: missing file, no TOML, unknown fields, wrong types, values out of range.
     """
-    return from_table(read_toml(path), str(path))
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        InputError: missing file, or no TOML.
-    """
-    try:
-        return parse_toml(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} cannot be read as TOML ({error})") from None
-
-
-def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """Tables from TOML text.
-
-    Raises:
-        InputError: no TOML; `where` names the text.
-    """
-    try:
-        return tomllib.loads(text)
-    except ValueError as error:  # tomllib.TOMLDecodeError, or an integer of thousands of digits
-        raise InputError(f"{where} cannot be read as TOML ({error})") from None
+    with reading(path, "a configuration", "mend it, or write it anew"):
+        return from_table(read_toml(path), str(path))
 
 
 def from_table(table: dict[str, Any], where: str) -> TrainConfig:

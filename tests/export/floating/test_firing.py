@@ -22,7 +22,16 @@ def layer(made: FloatNeuron, recurrent: np.ndarray | None = None) -> FloatNetwor
     connections = [Connection("w", "in", "a", Elementwise(np.ones(())))]
     if recurrent is not None:
         connections.append(Connection("back", "a", "a", Dense(recurrent), delay=1))
-    return FloatNetwork(Input("in", (UNITS,)), (Population("a", (UNITS,), made),), tuple(connections), "a", "spike_count", STEPS)
+    return FloatNetwork(
+        Input("in", (UNITS,)),
+        (Population("a", (UNITS,), made),),
+        tuple(connections),
+        "a",
+        "spike_count",
+        STEPS,
+        dt=1e-3,
+        integrator="per timestep",
+    )
 
 
 def spikes_of(made: FloatNeuron, x: np.ndarray, recurrent: np.ndarray | None = None) -> np.ndarray:
@@ -82,6 +91,8 @@ def one_neuron(x: list[float], **changes) -> list[int]:
         "a",
         "spike_count",
         len(x),
+        dt=1e-3,
+        integrator="per timestep",
     )
     return simulate_float(network, np.array(x)[None, :, None], len(x), dtype=torch.float64)["output"].ravel().tolist()
 

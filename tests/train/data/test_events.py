@@ -3,13 +3,12 @@
 import io
 import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
 from support.places import SHARED
+
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json
@@ -101,7 +100,7 @@ def test_published_folders(tmp_path):
 
 def test_damaged_tar_is_refused(tmp_path):
     (tmp_path / "nmnist_small_bs2.tar.gz").write_bytes(b"no tar")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         load("n-mnist-small", tmp_path)
 
 
