@@ -26,7 +26,7 @@ check: lint test
 # uv if present, else pyenv's or the system's Python 3.10: Lava imports on nothing newer.
 $(STAMP): pyproject.toml
 	@sh .ci/make-venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev,snntorch]'
 	@touch $@
 
 clean:

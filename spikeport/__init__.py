@@ -41,6 +41,8 @@ _HOME = {
     "encode": "spikeport.hw.records.stimulus",
     "estimate_cost": "spikeport.analysis.cost.estimate",
     "fisher_information": "spikeport.analysis.information.fisher",
+    "from_snntorch": "spikeport.export.modules.snntorch",
+    "from_spikingjelly": "spikeport.export.modules.spikingjelly",
     "import_nir": "spikeport.export.nir.foreign.importer",
     "quantize": "spikeport.export.quantization.quantize",
     "read_nir": "spikeport.export.nir.file",
