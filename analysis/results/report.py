@@ -37,6 +37,7 @@ VERSION = 2
 INTEGRATORS = {
     "euler": "forward Euler of the neurons' equations",
     "exponential": "exact solution of the neurons' equations over a timestep",
+    "impulse": "decays of the exact solution, driven by dt / tau (Rockpool)",
     "per timestep": "decay factors per timestep, trained as such; dt only names the step's length",
 }
 """`Network.integrator` in words."""

@@ -16,8 +16,8 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.results.layer_agreement import layer_agreement
 from spikeport.analysis.results.loss_split import loss_split
 from spikeport.commands.fidelity import agreement_text, loss_text
-from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
-from spikeport.commands.sources import load_foreign, natural_timesteps
+from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, silent_notes, table
+from spikeport.commands.sources import load_foreign, natural_timesteps, one_spike_a_step
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import is_quantized, write_nir
@@ -59,7 +59,9 @@ def execute(arguments: argparse.Namespace) -> int:
     made = _from_training(arguments) if of_training else _from_nir(arguments)
     quantized, compared = made.quantized, made.samples[:COMPARED_SAMPLES]
     labels = None if made.labels is None else made.labels[:COMPARED_SAMPLES]
-    report, notes = quantized.provenance["quantization"], quantized.provenance["notes"]
+    report = quantized.provenance["quantization"]
+    rates = {name: p["rate_float"] for name, p in report["populations"].items() if p["rate_float"] is not None}
+    notes = [*quantized.provenance["notes"], *silent_notes(rates)]
     agreement = layer_agreement(made.network, quantized, compared)
     loss = loss_split(made.network, quantized, compared, labels) if arguments.explain else None
     parts = [_describe(report), agreement_text(agreement), *([loss_text(loss)] if loss else [])]
@@ -109,7 +111,8 @@ def _from_nir(arguments: argparse.Namespace) -> Made:
         raise InputError(f"{arguments.source} brings no data to calibrate on; give some with --calibration X.npy")
     array = load_input(arguments.calibration)
     network = load_foreign(arguments, arguments.source)
-    network = network.with_timesteps(arguments.timesteps or natural_timesteps(network, array))
+    timesteps = arguments.timesteps or natural_timesteps(network, array)
+    network = one_spike_a_step(network.with_timesteps(timesteps), array)
     quantized = quantize(network, array, weight_bits=arguments.weight_bits, per_channel=arguments.per_channel)
     write_nir(quantized, arguments.out)
     return Made(network, quantized, array, None)
