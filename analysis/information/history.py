@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.information.fisher import FisherResult
-from spikeport.export.common.files import read_json, write_json
+from spikeport.export.common.files import write_json
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def read_history(path: Path) -> FisherHistory | None:
     Raises:
         InputError: a damaged file, or one of another version.
     """
-    return from_json(FisherHistory, read_json(path)) if path.exists() else None
+    return read_as(FisherHistory, path) if path.exists() else None
 
 
 def write_history(history: FisherHistory, path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.cost.estimate import Cost
 from spikeport.analysis.cost.exit_cost import ExitCost
 from spikeport.analysis.decision.timestep_cut import Truncation
@@ -203,4 +203,4 @@ def read_report(path: Path) -> Report:
     found = value.get("version") if isinstance(value, dict) else None
     if found != VERSION:
         raise InputError(f"{path} is a report of version {found}, this spikeport reads version {VERSION}; run spikeport again")
-    return from_json(Report, value)
+    return read_as(Report, path)

@@ -19,6 +19,7 @@ from itertools import combinations, product
 
 import numpy as np
 
+from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
 
 PHASES = 16
@@ -103,6 +104,8 @@ class ScaleSearch:
         registers. floor: smallest scale allowed, `(groups,)`, positive."""
         fits = [self._fit([e + o for o in self.offsets], floor) for e in EXPONENTS]
         least = min(fit.cost for fit in fits)
+        if not np.isfinite(least):
+            raise InputError("no scale and exponent fits a population's weights and threshold: they lie too far apart; rescale the network")
         best = next(fit for fit in fits if fit.cost <= NEGLIGIBLE * least)
         while True:
             better = min((self._fit(e, floor) for e in _neighbours(best.exponents)), key=lambda fit: fit.cost, default=best)

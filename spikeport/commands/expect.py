@@ -10,6 +10,7 @@ from spikeport.commands.sources import load_foreign
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json
 from spikeport.export.nir.file import is_quantized, read_nir
+from spikeport.export.nir.graph import load_graph
 from spikeport.hw.backends.expect import Expectation, NodeAgreement, expect_float, expect_integers, read_expected
 from spikeport.hw.records.stimulus import load_input
 
@@ -19,10 +20,11 @@ def execute_expect(arguments: argparse.Namespace) -> int:
     if arguments.against or arguments.timesteps is not None:
         raise InputError("--expect compares one file with a record whose length is its own; leave --against and --timesteps out")
     expected, array = read_expected(arguments.expect), load_input(arguments.input)
-    if is_quantized(arguments.network):
-        result = expect_integers(read_nir(arguments.network), array, expected)
+    graph = load_graph(arguments.network)
+    if is_quantized(graph):
+        result = expect_integers(read_nir(graph), array, expected)
     else:
-        result = expect_float(load_foreign(arguments, arguments.network), array, expected)
+        result = expect_float(load_foreign(arguments, graph), array, expected)
     if arguments.out:
         write_json(arguments.out, {"expectation": result.to_json()})
     spikes = {node.node: node.ours for node in result.nodes}

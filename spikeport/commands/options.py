@@ -13,6 +13,7 @@ from typing import Any
 from spikeport.export.common import progress
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import check_file, check_folder
+from spikeport.export.common.printable import CELL_MAX, printable
 
 DT_HELP = "seconds per timestep; a NIR file does not say"
 
@@ -93,8 +94,8 @@ def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[
     """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`), and notes."""
     assumed = [note] if (note := getattr(arguments, "note", "")) else []
     for line in (*assumed, *(f"note: {note}" for note in notes)):
-        print(line, file=sys.stderr)
-    print(json.dumps(result, indent=2) if arguments.json else text)
+        print(printable(line), file=sys.stderr)
+    print(json.dumps(result, indent=2) if arguments.json else "\n".join(map(printable, text.split("\n"))))
 
 
 def silent_notes(spikes: Mapping[str, float]) -> list[str]:
@@ -123,7 +124,7 @@ def parse_backends(text: str, choices: tuple[str, ...]) -> list[str]:
 
 
 def table(rows: list[tuple[Any, ...]], header: tuple[str, ...]) -> str:
-    """Plain text columns, the last one ragged."""
-    cells = [tuple(map(str, row)) for row in [header, *rows]]
+    """Plain text columns, the last one ragged; whatever a file says in them is made printable."""
+    cells = [tuple(printable(str(cell), CELL_MAX) for cell in row) for row in [header, *rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header) - 1)]
     return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(row, widths)), row[-1]]) for row in cells)

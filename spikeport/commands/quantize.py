@@ -21,6 +21,7 @@ from spikeport.commands.sources import load_foreign, natural_timesteps, one_spik
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import is_quantized, write_nir
+from spikeport.export.nir.graph import load_graph
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import load_input
 from spikeport.stages.pipeline import COMPARED_SAMPLES, quantize_stage
@@ -103,14 +104,15 @@ def _from_training(arguments: argparse.Namespace) -> Made:
 
 
 def _from_nir(arguments: argparse.Namespace) -> Made:
-    if is_quantized(arguments.source):
+    graph = load_graph(arguments.source)
+    if is_quantized(graph):
         raise InputError(f"{arguments.source} is quantized already; give a training directory or another framework's .nir file")
     if arguments.finetune:
         raise InputError("--finetune needs training data; it works on a training DIR only")
     if not arguments.calibration:
         raise InputError(f"{arguments.source} brings no data to calibrate on; give some with --calibration X.npy")
     array = load_input(arguments.calibration)
-    network = load_foreign(arguments, arguments.source)
+    network = load_foreign(arguments, graph)
     timesteps = arguments.timesteps or natural_timesteps(network, array)
     network = one_spike_a_step(network.with_timesteps(timesteps), array)
     quantized = quantize(network, array, weight_bits=arguments.weight_bits, per_channel=arguments.per_channel)

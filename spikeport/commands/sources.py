@@ -17,21 +17,23 @@ from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.coarse import coarse_steps, shortest_tau
 from spikeport.export.nir.foreign.frameworks import FRAMEWORKS, Framework
 from spikeport.export.nir.foreign.importer import import_nir
+from spikeport.export.nir.graph import RawGraph, load_graph
 from spikeport.export.quantization.dequantize import dequantize
 
 
 def load_quantized(path: Path) -> QuantizedNetwork:
     """A quantized `.nir`; any other is refused with the remedy."""
-    if not is_quantized(path):
+    graph = load_graph(path)
+    if not is_quantized(graph):
         raise InputError(
             f"{path} is not quantized, and integer backends run integers only; quantize it first: spikeport quantize {path} --out q.nir ..."
         )
-    return read_nir(path)
+    return read_nir(graph)
 
 
-def load_foreign(arguments: argparse.Namespace, path: Path) -> FloatNetwork:
+def load_foreign(arguments: argparse.Namespace, graph: RawGraph) -> FloatNetwork:
     """Another framework's `.nir` with the meaning stated on the command line; `arguments.note` then says what was taken."""
-    habit = _habit(arguments.framework)
+    path, habit = graph.path, _habit(arguments.framework)
     stated = {
         "dt": arguments.dt,
         "integrator": arguments.integrator,
@@ -45,9 +47,9 @@ def load_foreign(arguments: argparse.Namespace, path: Path) -> FloatNetwork:
     if missing:
         way = f"{arguments.framework} has no usual one" if arguments.framework else "or --from FRAMEWORK"
         raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} ({way})")
-    if habit.short_dt and arguments.dt is None and shortest_tau(path) < meaning["dt"]:
+    if habit.short_dt and arguments.dt is None and shortest_tau(graph) < meaning["dt"]:
         meaning["dt"] = habit.short_dt
-    network = import_nir(path, **meaning, batch_axis=habit.batch_axis)
+    network = import_nir(graph, **meaning, batch_axis=habit.batch_axis)
     coarse = [] if habit.dt_fixed and arguments.dt is None else coarse_steps(network, meaning["dt"])
     lost = [f"not in a file of {arguments.framework}: {what}" for what in habit.lost]
     arguments.note = "\n".join([f"{path}: read with {_in_words(meaning)}", *(f"note: {line}" for line in (*lost, *coarse))])
@@ -100,6 +102,5 @@ def natural_timesteps(network: FloatNetwork, array: np.ndarray) -> int:
 
 def load_any(arguments: argparse.Namespace) -> FloatNetwork:
     """The float meaning of a `.nir` file, quantized or not."""
-    if is_quantized(arguments.network):
-        return dequantize(read_nir(arguments.network))
-    return load_foreign(arguments, arguments.network)
+    graph = load_graph(arguments.network)
+    return dequantize(read_nir(graph)) if is_quantized(graph) else load_foreign(arguments, graph)

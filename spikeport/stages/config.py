@@ -9,6 +9,7 @@ from typing import Any
 
 from spikeport.analysis.cost.devices import device_named
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
 from spikeport.train.settings.config import TrainConfig, from_table, parse_table, recipe
 from spikeport.train.settings.recipes import published
@@ -48,13 +49,21 @@ def run_config(
     Raises:
         InputError: missing file, unknown fields, wrong types, values out of range.
     """
-    table = read_toml(path) if path else {}
+    if path:
+        with reading(path, "a configuration", "mend it, or write it anew"):
+            return _resolved(read_toml(path), str(path), train_changes, changes, published_as)
+    return _resolved({}, "command line", train_changes, changes, published_as)
+
+
+def _resolved(
+    table: dict[str, Any], where: str, train_changes: Mapping[str, Any], changes: Mapping[str, Any], published_as: str | None
+) -> RunConfig:
     said = table.pop("train", {})
     if not isinstance(said, dict):
-        raise InputError(f"{path}: train must be a table, got {said!r}")
-    training = training_config(said, train_changes, f"{path or 'command line'}: train", published_as)
+        raise InputError(f"{where}: train must be a table, got {said!r}")
+    training = training_config(said, train_changes, f"{where}: train", published_as)
     defaults = {f.name: f.default for f in fields(RunConfig) if f.name != "train"}
-    return parse_table(RunConfig, {**defaults, **table, **changes}, str(path or "command line"), train=training)
+    return parse_table(RunConfig, {**defaults, **table, **changes}, where, train=training)
 
 
 def training_config(said: Mapping[str, Any], changes: Mapping[str, Any], where: str, published_as: str | None = None) -> TrainConfig:

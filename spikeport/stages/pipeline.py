@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.cost.devices import Device, device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import ExitCost, exit_cost
@@ -35,7 +36,7 @@ from spikeport.analysis.results.report import (
     write_report,
 )
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import read_json, write_json
+from spikeport.export.common.files import write_json
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import read_nir, write_nir
 from spikeport.export.quantization.quantize import quantize
@@ -64,6 +65,14 @@ COMPARED_SAMPLES = 64
 """Samples on which integers are compared with the float network, layer by layer."""
 ENGINE_SAMPLES = 1024
 """Samples that are integers at a time."""
+
+
+@dataclass(frozen=True)
+class KeptVerification:
+    """A comparison of backends, and what each reached on the same samples."""
+
+    verification: Verification
+    accuracy: tuple[AccuracyCurve, ...] = ()
 
 
 def quantize_stage(
@@ -99,12 +108,11 @@ def records(work: Workspace, data: Dataset, bar: Bar) -> tuple[QuantizedNetwork,
     network = read_nir(work.network)
     found: dict[SplitName, SpikeRecord] = {}
     for split in ("validation", "test"):
-        path = work.record(split)
+        path, part = work.record(split), split_of(data, split)
         if not _current(path, work.network):
-            part = split_of(data, split)
             with bar(len(part), f"engine, {split}") as progress:
                 save_record(path, _engine_record(network, part, progress))
-        found[split] = load_record(path)
+        found[split] = load_record(path, network, len(part))
     return network, found
 
 
@@ -164,14 +172,14 @@ def verify_stage(work: Workspace, data: Dataset, bar: Bar, *, backends: Sequence
 
 def write_verification(path: Path, result: Verification, accuracy: Sequence[AccuracyCurve] = ()) -> None:
     """Write JSON, whole, that the report reads. accuracy: of each backend on the same samples, where their labels are known."""
-    write_json(path, {"verification": to_json(result), "accuracy": to_json(accuracy)})
+    write_json(path, to_json(KeptVerification(result, tuple(accuracy))))
 
 
 def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, configuration: dict | None = None) -> Report:
     """Gather what is there into `report.json` and `report.html`."""
     trained = work.trained()
     network, found = records(work, data, bar)
-    truncation = from_json(Truncation, read_json(work.truncation)) if work.truncation.exists() else None
+    truncation = read_as(Truncation, work.truncation) if work.truncation.exists() else None
     verification, verified_curves = _verification(work)
     chip, seed = device_named(device), trained.config.seed
     agreement, loss = against_float(lower(trained.module), network, data.test[:COMPARED_SAMPLES], bar)
@@ -190,8 +198,8 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         verification=verification,
         agreement=agreement,
         loss=loss,
-        robustness=from_json(Robustness, read_json(work.robustness)) if work.robustness.exists() else None,
-        pruning=from_json(Pruning, read_json(work.pruning)) if work.pruning.exists() else None,
+        robustness=read_as(Robustness, work.robustness) if work.robustness.exists() else None,
+        pruning=read_as(Pruning, work.pruning) if work.pruning.exists() else None,
         samples=_rasters(network, data),
         seeds={"seed": seed},
         versions=installed_versions(),
@@ -218,12 +226,8 @@ def _current(path: Path, network: Path) -> bool:
 def _verification(work: Workspace) -> tuple[Verification | None, list[AccuracyCurve]]:
     if not _current(work.verification, work.network):  # of no network any more
         return None, []
-    kept = read_json(work.verification)
-    if not isinstance(kept, dict) or kept.keys() != {"verification", "accuracy"}:
-        raise InputError(
-            f"{work.verification} is no comparison of backends; make it again: spikeport verify {work.network} --out {work.verification}"
-        )
-    return from_json(Verification, kept["verification"]), [from_json(AccuracyCurve, curve) for curve in kept["accuracy"]]
+    kept = read_as(KeptVerification, work.verification)
+    return kept.verification, list(kept.accuracy)
 
 
 def _float_curves(metrics, data: Dataset) -> list[AccuracyCurve]:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.pages.picture import write_picture
 from spikeport.analysis.pages.pruning import pruning_page, sparsity_figure
 from spikeport.analysis.results.pruning_cycles import Pruning, PruningCycle
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import read_json, write_json, write_text
+from spikeport.export.common.files import write_json, write_text
 from spikeport.stages.pipeline import Bar, tic_stage
 from spikeport.stages.tic import kept_tic
 from spikeport.stages.workspace import Workspace
@@ -55,13 +55,13 @@ def prune_stage(
     """
     trained = source.trained()
     _check(source, out, trained, cycles, fraction, retraining_timesteps, share)
-    others = [from_json(Pruning, read_json(Workspace(path).pruning)) for path in beside]
+    others = [read_as(Pruning, Workspace(path).pruning) for path in beside]
     config = replace(trained.config, epochs=max(1, round(trained.config.epochs / SHORTER)) if epochs is None else epochs)
     chosen = _chosen(source, data, out, bar, retraining_timesteps, trained.config.timesteps, share)
     result = _planned(source, trained, data, cycles=cycles, fraction=fraction, scope=scope, epochs=config.epochs, **chosen)
     done = 0
     if out.pruning.exists():
-        old = from_json(Pruning, read_json(out.pruning))
+        old = read_as(Pruning, out.pruning)
         _same(result, old, out)
         done = len(old.cycles)
     else:

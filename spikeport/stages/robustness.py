@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.pages.robustness import robustness_page
 from spikeport.analysis.results.perturbations import PERTURBATIONS, Strengths
 from spikeport.analysis.results.perturbed_accuracy import Condition, Robustness, outcome
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import read_json, write_json, write_text
+from spikeport.export.common.files import write_json, write_text
 from spikeport.export.model.seed import check_seed
 from spikeport.export.nir.file import read_nir
 from spikeport.hw.backends.simulate import backend
@@ -83,7 +83,7 @@ def robustness_stage(
             samples=len(part),
             seed=seed,
             timesteps=timesteps,
-            cut=from_json(Truncation, read_json(work.truncation)).chosen if work.truncation.exists() else None,
+            cut=read_as(Truncation, work.truncation).chosen if work.truncation.exists() else None,
             level=trained.module.encoder.source.resolution,
             strengths=strengths,
             conditions=(unperturbed, *(counted(name, images, 1, timesteps) for name, images in perturbed.items())),

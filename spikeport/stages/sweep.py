@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.figures.markup import Node
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory, read_history
@@ -26,7 +26,7 @@ from spikeport.stages.robustness import robustness_stage
 from spikeport.stages.tic import TicConfig, kept_tic, recorder
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import Dataset, load
-from spikeport.train.loop.checkpoint import CONFIG, METRICS
+from spikeport.train.loop.checkpoint import CONFIG, METRICS, checked_metrics
 from spikeport.train.loop.resume import epochs_done
 from spikeport.train.loop.trainer import DivergedError, train
 from spikeport.train.settings.config import TrainConfig, difference, flat, read_config
@@ -157,7 +157,7 @@ def run_sweep(
         kept = out / point.name
         if (kept / CONFIG).is_file() and (found := difference(read_config(kept / CONFIG), point.config)):
             raise InputError(f"{kept} holds a training with other settings ({found}); choose another --out")
-        ended = (kept / METRICS).is_file() and "test_accuracy" in read_json(kept / METRICS)
+        ended = (kept / METRICS).is_file() and "test_accuracy" in checked_metrics(read_json(kept / METRICS), kept / METRICS)
         _history(Workspace(kept), point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)
     for point in points:
@@ -176,7 +176,7 @@ def _former(points: list[Planned], out: Path) -> Sweep | None:
     path = out / SWEEP
     if not path.exists():
         return None
-    former = from_json(Sweep, read_json(path))
+    former = read_as(Sweep, path)
     planned = {point.name for point in points}
     if lost := [name for name in (*(point.name for point in former.points), *former.failed) if name not in planned]:
         raise InputError(f"{path} is of a sweep with other points, such as {lost[0]}; choose another --out, or vary that too")
@@ -235,7 +235,7 @@ def _fisher(work: Workspace, data: Dataset, timesteps: int, config: TicConfig, b
 def _robustness(work: Workspace, data: Dataset, samples: int, bar: Bar) -> Robustness:
     """With the paper's strengths, without windows, which have a command of their own."""
     if work.robustness.exists():
-        kept = from_json(Robustness, read_json(work.robustness))
+        kept = read_as(Robustness, work.robustness)
         asked = (min(samples, len(data.test)), SEED, Strengths())
         if (kept.samples, kept.seed, kept.strengths) == asked and "fixed point" in kept.networks:
             return kept

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeport.analysis.common.jsonable import from_json, to_json
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.information.fisher import FisherResult, fisher_information
 from spikeport.analysis.information.history import FisherHistory, read_history, write_history
 from spikeport.analysis.information.scores import Estimator, Labels
 from spikeport.analysis.pages.fisher import fisher_page
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import read_json, write_json, write_text
+from spikeport.export.common.files import write_json, write_text
 from spikeport.export.floating.input import InputLayer
 from spikeport.export.floating.layers import SpikeFunction
 from spikeport.export.floating.run import FloatModule
@@ -143,7 +143,7 @@ def kept_tic(path: Path, timesteps: int, **asked: Any) -> FisherResult | None:
     """
     if not path.exists():
         return None
-    found = from_json(FisherResult, read_json(path))
+    found = read_as(FisherResult, path)
     if found.timesteps != timesteps:
         again = f"make it again with: spikeport tic {path.parent}"
         raise InputError(f"{path} is of {found.timesteps} timesteps, the network has {timesteps}; {again}")

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
+from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
 from spikeport.train.data.event_bins import EventBins
@@ -144,7 +145,8 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         InputError: missing file, no TOML, unknown fields, wrong types, values out of range.
     """
-    return from_table(read_toml(path), str(path))
+    with reading(path, "a configuration", "mend it, or write it anew"):
+        return from_table(read_toml(path), str(path))
 
 
 def from_table(table: dict[str, Any], where: str) -> TrainConfig:

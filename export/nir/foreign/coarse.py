@@ -8,19 +8,19 @@ import numpy as np
 
 from spikeport.export.model.network import FloatNetwork
 from spikeport.export.nir.foreign.flat import flatten, numbers
-from spikeport.export.nir.graph import load_graph
+from spikeport.export.nir.graph import RawGraph, load_graph
 
 COARSE = 0.1
 """Share of a time constant from which on a timestep is long."""
 
 
-def shortest_tau(path: Path) -> float:
+def shortest_tau(source: Path | RawGraph) -> float:
     """The smallest time constant of any neuron in a file, in its own unit; infinite where it has none.
 
     Raises:
         InputError: not a NIR file, or a time constant that is no number.
     """
-    flat = flatten(load_graph(path))
+    flat = flatten(load_graph(source))
     taus = [
         float(numbers(node, name, key).min(initial=np.inf))
         for name, node in flat.nodes.items()

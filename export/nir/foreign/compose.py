@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from spikeport.export.model.synapse import Conv, Dense, Elementwise, Op, Pool, Shape
+from spikeport.export.nir.contents import Node
 from spikeport.export.nir.foreign.flat import NodeError, integers_of, numbers, unsupported
-from spikeport.export.nir.graph import Node
 
 DELAY_TOLERANCE = 1e-3
 """How far a delay may lie from a whole number of steps, in steps."""

@@ -28,9 +28,9 @@ import numpy as np
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import Integrator
 from spikeport.export.model.neuron import FiringRule, FloatNeuron, ResetKind, late_reset_value
+from spikeport.export.nir.contents import Node
 from spikeport.export.nir.foreign.flat import NodeError, numbers
 from spikeport.export.nir.foreign.frameworks import FloatReset
-from spikeport.export.nir.graph import Node
 
 INTEGRATORS = ("euler", "exponential", "impulse")
 FLOAT_RESETS = ("zero", "subtract")

@@ -10,9 +10,12 @@ import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.synapse import Shape
-from spikeport.export.nir.graph import MAX_DEPTH, MAX_NEURONS, Node, RawGraph, as_graph
+from spikeport.export.nir.contents import Node
+from spikeport.export.nir.graph import MAX_DEPTH, MAX_NEURONS, RawGraph, as_graph
 
 NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF", "Threshold")
+MAGNITUDE_MAX = 1e30
+"""Of a parameter: its products with others stay finite in float32, or at least in float64."""
 PASSING = ("Input", "Output", "Identity", "Flatten")
 LINEAR = ("Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Delay")
 
@@ -140,7 +143,10 @@ def numbers(node: Node, name: str, key: str, default: float | None = None) -> np
         raise NodeError(name, f"parameter {key} is {array.dtype}, not numbers")
     if not np.isfinite(array).all():
         raise NodeError(name, f"parameter {key} holds NaN or infinity; every parameter must be finite")
-    return array.astype(np.float64)
+    values = array.astype(np.float64)
+    if (largest := np.abs(values).max(initial=0)) > MAGNITUDE_MAX:
+        raise NodeError(name, f"parameter {key} holds {largest:g}; numbers of at most {MAGNITUDE_MAX:g} are read")
+    return values
 
 
 def integers_of(node: Node, name: str, key: str, count: int, default: int | None = None) -> Shape:

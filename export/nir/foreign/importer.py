@@ -22,14 +22,14 @@ from spikeport.export.nir.foreign.dynamics import FLOAT_RESETS, INTEGRATORS, Mea
 from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten, unsupported, without_batch_axis
 from spikeport.export.nir.foreign.frameworks import FloatReset
 from spikeport.export.nir.foreign.paths import arrivals
-from spikeport.export.nir.graph import MAX_NEURONS, load_graph
+from spikeport.export.nir.graph import MAX_NEURONS, RawGraph, load_graph, nir_errors
 
 TIMESTEPS_DEFAULT = 32
 """T of an imported network, which no NIR file says; every command takes --timesteps."""
 
 
 def import_nir(
-    path: Path,
+    source: Path | RawGraph,
     *,
     dt: float,
     integrator: Integrator,
@@ -46,7 +46,7 @@ def import_nir(
     """Read a NIR file of any framework; the step formulas stand in `spikeport.export.nir.foreign.dynamics`.
 
     Args:
-        path: the file; nothing in it is trusted.
+        source: the file, or its graph as read; nothing in it is trusted.
         dt: seconds per timestep, or whatever unit the file's time constants and delays have.
         integrator: how a differential equation becomes a step.
         reset: "zero" sets a neuron that fired to the file's v_reset, "subtract" takes v_threshold - v_reset off.
@@ -60,17 +60,18 @@ def import_nir(
         InputError: not a NIR file, or a node that has no exact counterpart; names the node and the reason.
     """
     meaning = _checked(Meaning(dt, integrator, reset, strict, reset_delay, multi_spike))
-    raw = load_graph(path)
+    raw = load_graph(source)
     stated = {name: value for name, value in asdict(meaning).items() if name not in ("dt", "integrator")}  # fields of the network
-    provenance = {"source": path.name, "nir": raw.version, **stated}
-    try:
-        flat = without_batch_axis(flatten(raw)) if batch_axis else flatten(raw)
-        found = arrivals(flat, dt, _raise)
-        _check_size(found.shapes.values())
-        source = Input(found.input, found.shapes[found.input], input_scale, *input_range, code=input_code)
-        return Assembly(flat, found, meaning).network(source, timesteps, provenance)
-    except (InputError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: {str(error).splitlines()[0]}") from None
+    provenance = {"source": raw.path.name, "nir": raw.version, **stated}
+    with nir_errors(raw.path), np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
+        try:
+            flat = without_batch_axis(flatten(raw)) if batch_axis else flatten(raw)
+            found = arrivals(flat, dt, _raise)
+            _check_size(found.shapes.values())
+            entry = Input(found.input, found.shapes[found.input], input_scale, *input_range, code=input_code)
+            return Assembly(flat, found, meaning).network(entry, timesteps, provenance)
+        except InputError as error:
+            raise InputError(f"{raw.path}: {error}") from None
 
 
 def _checked(meaning: Meaning) -> Meaning:
@@ -125,9 +126,14 @@ HOW = {
 }
 
 
-def describe(path: Path) -> list[NodeRow]:
+def describe(source: Path | RawGraph) -> list[NodeRow]:
     """One row per node of any NIR file, nested ones included, in the file's order; raises only if it is no NIR file."""
-    raw = load_graph(path)
+    raw = load_graph(source)
+    with nir_errors(raw.path), np.errstate(all="ignore"):
+        return _rows(raw)
+
+
+def _rows(raw: RawGraph) -> list[NodeRow]:
     try:
         flat = flatten(raw)
     except InputError as error:

@@ -100,7 +100,7 @@ def test_published_folders(tmp_path):
 
 def test_damaged_tar_is_refused(tmp_path):
     (tmp_path / "nmnist_small_bs2.tar.gz").write_bytes(b"no tar")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         load("n-mnist-small", tmp_path)
 
 
