@@ -45,6 +45,11 @@ def data_table(head: Sequence[str], rows: Sequence[Sequence[Child]], numeric: Se
     return el("div", el("table", header, body), class_="scroll", tabindex="0", role="region", aria_label=label or head[0])
 
 
+def filled_bar(share: float, text: str) -> Node:
+    """A cell with a bar of so large a share of its width behind the text."""
+    return el("span", el("span", style=f"width:{100 * min(share, 1):.1f}%", class_="fill"), el("span", text, class_="over"), class_="inbar")
+
+
 def _unbroken(content: Child) -> Child:
     """A number, and limits or a change in brackets behind it: no line breaks in either."""
     if not isinstance(content, str):

@@ -10,8 +10,9 @@ from spikeport.analysis.cost.estimate import Cost
 from spikeport.analysis.figures.cost import accuracy_figure, trade_off_figure
 from spikeport.analysis.figures.markup import Child, Node, el
 from spikeport.analysis.figures.raster import raster_figure
+from spikeport.analysis.pages.agreement import agreement_section
 from spikeport.analysis.pages.fisher import fisher_section
-from spikeport.analysis.pages.page import data_table, section
+from spikeport.analysis.pages.page import data_table, filled_bar, section
 from spikeport.analysis.pages.pruning import pruning_section
 from spikeport.analysis.pages.robustness import robustness_section
 from spikeport.analysis.pages.timesteps import timesteps_section
@@ -23,6 +24,7 @@ def all_sections(report: Report) -> list[Node]:
     made = [
         _accuracy(report),
         timesteps_section(report),
+        agreement_section(report.agreement, report.loss) if report.agreement else None,
         fisher_section(report.fisher, report.fisher_history) if report.fisher else None,
         robustness_section(report.robustness) if report.robustness else None,
         pruning_section(report.pruning) if report.pruning else None,
@@ -122,9 +124,9 @@ def _layers(report: Report) -> Node | None:
             f" {TIMES} ".join(map(str, shapes.get(layer.name, (layer.neurons,)))),
             str(layer.cores),
             count(layer.spikes[at]),
-            _bar(layer.rate(at + 1), percent(layer.rate(at + 1), 1)),
-            _bar(layer.operations[at] / most["operations"], count(layer.operations[at])),
-            _bar(layer.energy[at] / most["energy"], si(layer.energy[at], "J")),
+            filled_bar(layer.rate(at + 1), percent(layer.rate(at + 1), 1)),
+            filled_bar(layer.operations[at] / most["operations"], count(layer.operations[at])),
+            filled_bar(layer.energy[at] / most["energy"], si(layer.energy[at], "J")),
             percent(layer.bottleneck, 0),
         ]
         for layer in cost.layers
@@ -132,10 +134,6 @@ def _layers(report: Report) -> Node | None:
     head = ["layer", "neurons", "cores", "spikes", "rate", "synaptic operations", "energy", "busiest"]
     lead = f"Means per sample at T' = {at + 1}. Rate: spikes per neuron and timestep. Busiest: share of timesteps that wait for this layer."
     return section("Layers", lead, data_table(head, rows, (2, 3, 4, 5, 6, 7), "Layers"))
-
-
-def _bar(share: float, text: str) -> Node:
-    return el("span", el("span", style=f"width:{100 * min(share, 1):.1f}%", class_="fill"), el("span", text, class_="over"), class_="inbar")
 
 
 def _meaning(report: Report) -> Node:

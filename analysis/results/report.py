@@ -20,6 +20,8 @@ from spikeport.analysis.cost.exit_cost import ExitCost
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
+from spikeport.analysis.results.layer_agreement import Agreement
+from spikeport.analysis.results.loss_split import LossSplit
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.pruning_cycles import Pruning
 from spikeport.analysis.results.rasters import SampleRaster
@@ -35,6 +37,7 @@ VERSION = 2
 INTEGRATORS = {
     "euler": "forward Euler of the neurons' equations",
     "exponential": "exact solution of the neurons' equations over a timestep",
+    "impulse": "decays of the exact solution, driven by dt / tau (Rockpool)",
     "per timestep": "decay factors per timestep, trained as such; dt only names the step's length",
 }
 """`Network.integrator` in words."""
@@ -73,8 +76,8 @@ class Report:
     """All results on one network.
 
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
-    configuration: all that is needed to get the same again. warnings: one sentence each. robustness, pruning: experiments aside, so
-    never missed in `absent`.
+    configuration: all that is needed to get the same again. warnings: one sentence each. agreement, loss: integers against the float
+    network, by layer and by kind of rounding. These, robustness and pruning are never missed in `absent`.
     """
 
     title: str
@@ -88,6 +91,8 @@ class Report:
     cost: Cost | None = None
     exit_cost: ExitCost | None = None
     verification: Verification | None = None
+    agreement: Agreement | None = None
+    loss: LossSplit | None = None
     robustness: Robustness | None = None
     pruning: Pruning | None = None
     samples: tuple[SampleRaster, ...] = ()

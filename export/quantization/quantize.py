@@ -17,9 +17,10 @@ from spikeport.export.model import registers as reg
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork, check_weight_bits
 from spikeport.export.model.synapse import Connection, Conv, Elementwise
 from spikeport.export.quantization.bias_correction import correct_biases
+from spikeport.export.quantization.bias_neurons import with_bias_neurons
 from spikeport.export.quantization.calibrate import Calibration, calibrate, calibration_notes, choose_input
 from spikeport.export.quantization.report import report
-from spikeport.export.quantization.rounding import BIAS_MAX, Plan, apply_plan, check_neuron, steady_bias
+from spikeport.export.quantization.rounding import BIAS_MAX, Plan, apply_plan, check_neuron
 from spikeport.export.quantization.scales import Fit, ScaleSearch, Synapses
 from spikeport.export.quantization.state_bounds import Bound, state_bounds
 
@@ -67,9 +68,11 @@ def quantize(
         InputError: options out of range, data that do not fit, or a parameter that no register can hold.
     """
     check_weight_bits(weight_bits)
+    network = with_bias_neurons(network)
     values, _ = physical_input(network.input, calibration, network.timesteps)
     for p in network.populations:
         check_neuron(p)
+    assert network.depths, "a schedule exists on hardware, else it raises"
     sent = choose_input(network.input, values, input_bits)
     notes = [*network.provenance.get("notes", []), *calibration_notes(sent, values)]
     network = replace(network, input=sent, provenance={**network.provenance, "notes": notes})
@@ -107,7 +110,7 @@ def _floor(p: Population[FloatNeuron], bound: Bound, largest: Callable[..., np.n
     """Smallest scale of each group at which every register holds what it must."""
     n = p.neuron
     state = largest(bound.current, bound.potential, n.threshold if n.spiking else np.zeros(()), n.reset_value)
-    return np.maximum(np.maximum(state / STATE_ROOM, largest(steady_bias(n)) / BIAS_ROOM), np.finfo(float).tiny)
+    return np.maximum(np.maximum(state / STATE_ROOM, largest(n.bias) / BIAS_ROOM), np.finfo(float).tiny)
 
 
 def _may_differ(network: FloatNetwork, p: Population[FloatNeuron]) -> bool:

@@ -15,9 +15,10 @@ import numpy as np
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
-from spikeport.commands.options import add_json, add_meaning, emit, output_file, progress_bar
+from spikeport.commands.options import add_json, add_meaning, emit, output_file, progress_bar, silent_notes
 from spikeport.commands.sources import load_any, load_quantized
 from spikeport.export.common.errors import InputError
+from spikeport.export.floating.activity import Activity
 from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, Network, QuantizedNetwork
 from spikeport.hw.backends.simulate import BACKENDS, backend
@@ -57,14 +58,20 @@ def execute(arguments: argparse.Namespace) -> int:
         summary = _run_float(arguments)
     else:
         summary = _run_integer(arguments)
-    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {counted(summary['spikes'], 'spike')}"]
+    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {_spikes_in_words(summary)}"]
     if "exit" in summary:
         lines.append(f"early exit: {summary['exit']['mean_steps']:.2f} of {summary['shape'][1]} timesteps on average")
     lost = {name: count for name, count in summary.get("overflows", {}).items() if count}
     if lost:
         lines.append(f"warning: registers left their range, neuron-steps by node: {lost}")
-    emit(arguments, summary, "\n".join(lines))
+    emit(arguments, summary, "\n".join(lines), silent_notes(summary["spikes_by_node"]))
     return 0
+
+
+def _spikes_in_words(summary: dict) -> str:
+    """The same count under the same words, whatever the backend."""
+    nodes = len(summary["spikes_by_node"])
+    return f"{counted(summary['spikes'], 'spike')} in {counted(nodes, 'layer')}, {counted(summary['output_spikes'], 'spike')} in the output"
 
 
 def _run_integer(arguments: argparse.Namespace) -> dict:
@@ -75,11 +82,9 @@ def _run_integer(arguments: argparse.Namespace) -> dict:
     with progress_bar(len(stimulus), arguments.backend) as progress:
         record = backend(arguments.backend)(network, stimulus, level, progress=progress)
     save_record(arguments.out, record)
-    spikes = {name: int(count.sum()) for name, count in record.spike_counts.items() if name != network.input.name}
+    spikes = {p.name: int(record.spike_counts[p.name].sum()) for p in network.populations if p.neuron.spiking}
     return {
-        "shape": list(record.output.shape),
-        "spikes": sum(spikes.values()),
-        "spikes_by_node": spikes,
+        **_summary(network, record.output, spikes),
         "overflows": dict(record.overflows),
         **({"exit": _exit(network, record, arguments.exit_margin)} if arguments.exit_margin else {}),
     }
@@ -95,11 +100,20 @@ def _exit(network: QuantizedNetwork, record: SpikeRecord, margin: int) -> dict:
 def _run_float(arguments: argparse.Namespace) -> dict:
     network = load_any(arguments)
     array = load_input(arguments.input)
-    arrays = simulate_float(network, array, _timesteps(arguments.timesteps, network, array), record=arguments.record == "all")
+    activity, timesteps = Activity(network), _timesteps(arguments.timesteps, network, array)
+    arrays = simulate_float(network, array, timesteps, record=arguments.record == "all", observe=activity)
     save_arrays(arguments.out, arrays)
-    spikes = {key.partition("/")[2]: int(np.count_nonzero(value)) for key, value in arrays.items() if key.startswith("spikes/")}
-    total = sum(spikes.values()) if spikes else int(np.count_nonzero(arrays["output"]))
-    return {"shape": list(arrays["output"].shape), "spikes": total, "spikes_by_node": spikes}
+    return _summary(network, arrays["output"], dict(activity.spikes))
+
+
+def _summary(network: Network, output: np.ndarray, spikes: dict[str, int]) -> dict:
+    """spikes: of every spiking node of the network together; output_spikes: of the readout, 0 where it does not spike."""
+    return {
+        "shape": list(output.shape),
+        "spikes": sum(spikes.values()),
+        "output_spikes": spikes.get(network.output, 0),
+        "spikes_by_node": spikes,
+    }
 
 
 def _timesteps(asked: int | None, network: Network, array: np.ndarray) -> int:

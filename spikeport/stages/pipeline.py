@@ -21,6 +21,8 @@ from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import read_history
 from spikeport.analysis.pages.render import write_page
+from spikeport.analysis.results.layer_agreement import Agreement, layer_agreement
+from spikeport.analysis.results.loss_split import LossSplit, loss_split
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.pruning_cycles import Pruning
 from spikeport.analysis.results.rasters import SampleRaster, sample_rasters
@@ -35,7 +37,7 @@ from spikeport.analysis.results.report import (
 )
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json
-from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import read_nir, write_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
@@ -59,6 +61,8 @@ SplitName = Literal["validation", "test"]
 STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
 """What the report calls the accuracy that a backend reached."""
 CALIBRATION_SAMPLES = 256
+COMPARED_SAMPLES = 64
+"""Samples on which integers are compared with the float network, layer by layer."""
 ENGINE_SAMPLES = 1024
 """Samples that are integers at a time."""
 
@@ -178,6 +182,7 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
     truncation = read_as(Truncation, work.truncation) if work.truncation.exists() else None
     verification, verified_curves = _verification(work)
     chip, seed = device_named(device), trained.config.seed
+    agreement, loss = against_float(lower(trained.module), network, data.test[:COMPARED_SAMPLES], bar)
     loads = profile_cores(network, encode(network.input, data.test[:PROFILE_SAMPLES].array, network.timesteps), chip)
     report = Report(
         title=f"{ARCHITECTURES.get(trained.config.arch, trained.config.arch)} on {trained.config.data}",
@@ -191,6 +196,8 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
         cost=estimate_cost(network, found["test"], chip, loads=loads, seed=seed),
         exit_cost=_exit_cost(network, found["test"], chip, truncation, loads, seed),
         verification=verification,
+        agreement=agreement,
+        loss=loss,
         robustness=read_as(Robustness, work.robustness) if work.robustness.exists() else None,
         pruning=read_as(Pruning, work.pruning) if work.pruning.exists() else None,
         samples=_rasters(network, data),
@@ -202,6 +209,13 @@ def report_stage(work: Workspace, data: Dataset, bar: Bar, *, device: str, confi
     write_report(report, work.root / "report.json")
     write_page(report, work.root / "report.html")
     return report
+
+
+def against_float(network: FloatNetwork, quantized: QuantizedNetwork, part: Split, bar: Bar) -> tuple[Agreement, LossSplit]:
+    """How far each layer's integers are from the float network on these samples, and which rounding does it."""
+    with bar(2 * len(part), "float against integers") as progress:
+        agreement = layer_agreement(network, quantized, part.array, progress=progress)
+        return agreement, loss_split(network, quantized, part.array, part.labels, progress=progress)
 
 
 def _current(path: Path, network: Path) -> bool:

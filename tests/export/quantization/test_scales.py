@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -56,6 +57,43 @@ def test_no_scale_is_much_better_than_the_chosen_one(seed, bits):
     else:
         pairs = [(step / 16, (4, e)) for step in steps for e in range(-2, 8) if step / 16 >= 1e-4]
     assert chosen < 1.1 * min(cost(synapses, scale, exponents, half, 0.5) for scale, exponents in pairs)
+
+
+def joined(ratio: float, bits: int, seed: int) -> list[float]:
+    """Decibels of two connections into one layer, whose largest weights are as 1 to `ratio`."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.uniform(-1, 1, (2, 16, 30))
+    drawn /= np.abs(drawn).max((1, 2), keepdims=True)
+    ops = [Dense(w * peak) for w, peak in zip(drawn, (0.7, 0.7 * ratio))]
+    connections = tuple(Connection(f"w{i}", "in", "out", op) for i, op in enumerate(ops))
+    network = FloatNetwork(Input("in", (30,)), (Population("out", (16,), neuron()),), connections, "out", "spike_count", 8, **PER_STEP)
+    x = (rng.random((20, 8, 30)) < 0.3).astype(float)
+    report = quantize(network, x, weight_bits=bits).provenance["quantization"]["connections"]
+    assert bits < 8 or all(c["clipped"] < 0.01 for c in report.values())
+    return [c["sqnr_db"] for c in report.values()]
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.3, 0.7, 0.9, 1.1, 1.2, 1.4, 1.7, 3.0, 10.0, 50.0])
+@pytest.mark.parametrize("bits", [4, 6, 8])
+def test_unlike_weights_into_one_neuron_cost_little_more_than_like_ones(ratio, bits):
+    """Steps are a power of two apart, so one is too coarse by less than a factor of two at most: 6 dB, of which the choice keeps some."""
+    like, unlike = joined(1.0, bits, 0), joined(ratio, bits, 0)
+    assert min(unlike) > min(like) - 5
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_exponents_of_several_connections_are_the_best_of_all(seed):
+    rng = np.random.default_rng(seed)
+    connections, bits = int(rng.integers(2, 4)), int(rng.choice([4, 6, 8]))
+    sizes = 2.0 ** rng.uniform(-4, 4, connections)
+    synapses = [Synapses(rng.standard_t(5, (1, 40)) * size, rng.random((1, 40)), 10) for size in sizes]
+    floor = 10.0 ** rng.uniform(-5, -1)
+    fit = ScaleSearch(synapses, bits, np.array([1.0]), fires=True).best(np.array([floor]))
+    half = 1 << (bits - 1)
+    around = [range(max(e - 2, -16), min(e + 2, 7) + 1) for e in fit.exponents]
+    scales = [s for s in fit.scale[0] * np.geomspace(0.5, 2, 9) if s >= floor]
+    others = min(cost(synapses, s, e, half, 1.0) for s in scales for e in product(*around))
+    assert fit.cost <= 1.02 * others
 
 
 def test_the_floor_is_kept_by_every_channel():
