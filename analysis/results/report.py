@@ -66,7 +66,8 @@ class Report:
     """All results on one network.
 
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
-    configuration: all that is needed to get the same again. warnings: one sentence each. robustness, pruning: experiments aside, so
+    configuration: all that is needed to get the same again. warnings: one sentence each. made_of: content digests of the trained and
+    the quantized network and of the data that the report speaks of, by name. robustness, pruning: experiments aside, so
     never missed in `absent`.
     """
 
@@ -88,6 +89,7 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    made_of: Mapping[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     @property

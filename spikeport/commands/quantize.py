@@ -7,17 +7,22 @@ the file cannot state (--dt --integrator --reset, or --from), are required.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
+from spikeport.commands.options import add_data, add_force, add_json, add_meaning, emit, output_file, progress_bar, table
 from spikeport.commands.sources import load_foreign, natural_timesteps
+from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
+from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import is_quantized, write_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import load_input
-from spikeport.stages.pipeline import quantize_stage
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.claims import check_network, held
+from spikeport.stages.pipeline import QuantizationConfig, quantization_digest, quantize_stage, saying
+from spikeport.stages.session import Session
+from spikeport.train.loop.memory import keep_freed_memory
 
 EXAMPLES = """examples:
   spikeport quantize runs/digits --out runs/digits/network.nir
@@ -38,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibration", type=Path, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
     )
     parser.add_argument("--timesteps", type=int, metavar="T", help="T of a .nir file (default: the calibration data's)")
+    add_force(parser, "a network of another make that lies at --out")
     add_data(parser)
     add_meaning(parser)
     add_json(parser)
@@ -45,43 +51,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Quantize, write, and show what was chosen."""
-    of_training = arguments.source.is_dir()
-    network = _from_training(arguments) if of_training else _from_nir(arguments)
-    report, notes = network.provenance["quantization"], network.provenance["notes"]
-    unfinished = Workspace(arguments.source).notes() if of_training else ()
-    text = f"{_describe(report)}\n{arguments.out}: {report['weight_bits']}-bit weights, T = {network.timesteps}"
-    emit(arguments, report, text, (*unfinished, *notes))
+    config = QuantizationConfig(weight_bits=arguments.weight_bits, per_channel=arguments.per_channel, finetune_epochs=arguments.finetune)
+    with held(arguments.out.parent):
+        network, unfinished = (_from_training if arguments.source.is_dir() else _from_nir)(arguments, config)
+    report, notes, digest = network.provenance["quantization"], network.provenance["notes"], network_digest(network)
+    said = f"{arguments.out}: {report['weight_bits']}-bit weights, T = {network.timesteps}, network {short(digest)}"
+    emit(arguments, {**report, "network": digest}, f"{_describe(report)}\n{said}", (*unfinished, *notes))
     return 0
 
 
-def _from_training(arguments: argparse.Namespace) -> QuantizedNetwork:
-    work = Workspace(arguments.source)
-    trained = work.trained()
-    return quantize_stage(
-        work,
-        work.dataset(trained, arguments.data_dir),
-        arguments.out,
-        progress_bar,
-        weight_bits=arguments.weight_bits,
-        per_channel=arguments.per_channel,
-        finetune_epochs=arguments.finetune,
-        calibration=load_input(arguments.calibration) if arguments.calibration else None,
-    )
+def _from_training(arguments: argparse.Namespace, config: QuantizationConfig) -> tuple[QuantizedNetwork, Sequence[str]]:
+    if config.finetune_epochs:
+        keep_freed_memory()
+    session = Session.opened(arguments.source, arguments.data_dir, progress_bar)
+    calibration = load_input(arguments.calibration) if arguments.calibration else None
+    network = quantize_stage(session, arguments.out, config, calibration=calibration, force=arguments.force)
+    return network, session.notes
 
 
-def _from_nir(arguments: argparse.Namespace) -> QuantizedNetwork:
+def _from_nir(arguments: argparse.Namespace, config: QuantizationConfig) -> tuple[QuantizedNetwork, Sequence[str]]:
     if is_quantized(arguments.source):
         raise InputError(f"{arguments.source} is quantized already; give a training directory or another framework's .nir file")
-    if arguments.finetune:
+    if config.finetune_epochs:
         raise InputError("--finetune needs training data; it works on a training DIR only")
     if not arguments.calibration:
         raise InputError(f"{arguments.source} brings no data to calibrate on; give some with --calibration X.npy")
     array = load_input(arguments.calibration)
     network = load_foreign(arguments, arguments.source)
-    timesteps = arguments.timesteps or natural_timesteps(network, array)
-    quantized = quantize(network.with_timesteps(timesteps), array, weight_bits=arguments.weight_bits, per_channel=arguments.per_channel)
+    network = network.with_timesteps(arguments.timesteps or natural_timesteps(network, array))
+    made_of = {"source": network_digest(network), "quantization": quantization_digest(config, array)}
+    check_network(arguments.out, made_of, force=arguments.force)
+    quantized = saying(quantize(network, array, weight_bits=config.weight_bits, per_channel=config.per_channel), made_of)
     write_nir(quantized, arguments.out)
-    return quantized
+    return quantized, ()
 
 
 def _describe(report: dict) -> str:

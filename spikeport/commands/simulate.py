@@ -15,15 +15,18 @@ import numpy as np
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
-from spikeport.commands.options import add_json, add_meaning, emit, output_file, progress_bar
+from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file, progress_bar
 from spikeport.commands.sources import load_any, load_quantized
+from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.simulate import simulate_float
+from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import FloatNetwork, Network, QuantizedNetwork
 from spikeport.hw.backends.simulate import BACKENDS, backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord, answers_over_time
-from spikeport.hw.records.record_file import save_arrays, save_record
+from spikeport.hw.records.record_file import read_made_of, save_arrays, save_record
 from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.stages.claims import check_output, held
 
 EXAMPLES = """examples:
   spikeport simulate network.nir --input x.npy --timesteps 8 --out out.npz
@@ -43,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's, or the input's")
     parser.add_argument("--exit-margin", type=int, metavar="M", help="say when each sample could stop (from spikeport truncate)")
     parser.add_argument("--record", choices=["output", "all"], default="output", help="all: every spike of every neuron node too")
+    add_force(parser, "what another network or program left at --out")
     add_meaning(parser)
     add_json(parser)
 
@@ -53,11 +57,11 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--exit-margin is {arguments.exit_margin} on {arguments.backend}; give a margin of 1 or more and a backend in integers"
         )
-    if arguments.backend == "torch":
-        summary = _run_float(arguments)
-    else:
-        summary = _run_integer(arguments)
-    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {counted(summary['spikes'], 'spike')}"]
+    with held(arguments.out.parent):
+        summary = (_run_float if arguments.backend == "torch" else _run_integer)(arguments)
+    lines = [
+        f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {counted(summary['spikes'], 'spike')}, network {short(summary['network'])}"
+    ]
     if "exit" in summary:
         lines.append(f"early exit: {summary['exit']['mean_steps']:.2f} of {summary['shape'][1]} timesteps on average")
     lost = {name: count for name, count in summary.get("overflows", {}).items() if count}
@@ -70,19 +74,28 @@ def execute(arguments: argparse.Namespace) -> int:
 def _run_integer(arguments: argparse.Namespace) -> dict:
     network = load_quantized(arguments.network)
     array = load_input(arguments.input)
+    made_of = _made_of(arguments, network, array)
     stimulus = encode(network.input, array, _timesteps(arguments.timesteps, network, array))
     level: RecordLevel = "spikes" if arguments.record == "all" else "counts"
     with progress_bar(len(stimulus), arguments.backend) as progress:
         record = backend(arguments.backend)(network, stimulus, level, progress=progress)
-    save_record(arguments.out, record)
+    save_record(arguments.out, record, made_of)
     spikes = {name: int(count.sum()) for name, count in record.spike_counts.items() if name != network.input.name}
     return {
+        **made_of,
         "shape": list(record.output.shape),
         "spikes": sum(spikes.values()),
         "spikes_by_node": spikes,
         "overflows": dict(record.overflows),
         **({"exit": _exit(network, record, arguments.exit_margin)} if arguments.exit_margin else {}),
     }
+
+
+def _made_of(arguments: argparse.Namespace, network: Network, array: np.ndarray) -> dict[str, str]:
+    """Digests of the network and of the input; what lies at --out must be of the like, or not count."""
+    made_of = {"network": network_digest(network), "input": content_digest("input", array)}
+    check_output(arguments.out, read_made_of, made_of, force=arguments.force)
+    return made_of
 
 
 def _exit(network: QuantizedNetwork, record: SpikeRecord, margin: int) -> dict:
@@ -95,11 +108,12 @@ def _exit(network: QuantizedNetwork, record: SpikeRecord, margin: int) -> dict:
 def _run_float(arguments: argparse.Namespace) -> dict:
     network = load_any(arguments)
     array = load_input(arguments.input)
+    made_of = _made_of(arguments, network, array)
     arrays = simulate_float(network, array, _timesteps(arguments.timesteps, network, array), record=arguments.record == "all")
-    save_arrays(arguments.out, arrays)
+    save_arrays(arguments.out, arrays, made_of)
     spikes = {key.partition("/")[2]: int(np.count_nonzero(value)) for key, value in arrays.items() if key.startswith("spikes/")}
     total = sum(spikes.values()) if spikes else int(np.count_nonzero(arrays["output"]))
-    return {"shape": list(arrays["output"].shape), "spikes": total, "spikes_by_node": spikes}
+    return {**made_of, "shape": list(arrays["output"].shape), "spikes": total, "spikes_by_node": spikes}
 
 
 def _timesteps(asked: int | None, network: Network, array: np.ndarray) -> int:

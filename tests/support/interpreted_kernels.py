@@ -16,7 +16,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.kernel_cases import CLOSE, DSR_CONFIGS, LIF_CONFIGS, losses, name, normal
 
 from spikeport.train.kernels import launch as triton_launch
 from spikeport.train.neurons.dispatch import triton_kernels
@@ -26,6 +25,7 @@ from spikeport.train.neurons.stbp import LIFConfig, lif_backward, lif_forward, p
 from spikeport.train.neurons.surrogates import SURROGATES, Surrogate
 from spikeport.train.neurons.tsslbp import TSSLConfig, tssl_backward, tssl_forward
 from spikeport.train.settings.methods import METHODS
+from support.kernel_cases import CLOSE, DSR_CONFIGS, LIF_CONFIGS, losses, name, normal
 
 
 @contextmanager

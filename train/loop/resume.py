@@ -14,9 +14,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from spikeport.export.common.errors import InputError
-from spikeport.train.loop.checkpoint import misfit, save_tensors
+from spikeport.train.loop.checkpoint import broken_seal, load_tensors, misfit, save_tensors
 
 STATE = "state.safetensors"
+SEALED = "sealed"
+"""Stands in the progress of a file that must carry the digest of its contents; files of versions before have none."""
 
 
 def save_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
@@ -24,7 +26,7 @@ def save_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
     tensors = {f"model/{name}": t for name, t in module.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value) for key, value in values.items() if value is not None}
-    save_tensors(out / STATE, tensors, {"progress": json.dumps(progress)})
+    save_tensors(out / STATE, tensors, {"progress": json.dumps({**progress, SEALED: True})})
 
 
 def epochs_done(out: Path) -> int:
@@ -53,15 +55,16 @@ def load_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
     """Fill module and optimizer; returns the progress.
 
     Raises:
-        InputError: a damaged file, or one that does not fit the module.
+        InputError: a damaged file, one whose contents are not those that were written, or one that does not fit the module.
     """
     path = out / STATE
     progress = _progress(path)
     try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors, metadata = load_tensors(path)
     except (SafetensorError, OSError) as error:
         raise _unusable(path, error) from None
+    if reason := broken_seal(tensors, metadata, required=SEALED in progress):
+        raise _unusable(path, reason)
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model/")}
     if found := misfit(weights, module.state_dict()):
         raise _unusable(path, found)

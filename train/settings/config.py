@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
@@ -15,13 +13,8 @@ from spikeport.train.data.event_bins import EventBins
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.optimization import OptimizerConfig
+from spikeport.train.settings.tables import flat, parse_table, read_toml, to_toml
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-T = TypeVar("T")
 THREADS_MAX = 1024
 """About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
 
@@ -140,7 +133,7 @@ def recipe(data: str, **changes: Any) -> TrainConfig:
 
 def write_config(path: Path, config: TrainConfig) -> None:
     """Write a configuration as TOML."""
-    write_text(path, to_toml(config))
+    write_text(path, to_toml(asdict(config)))
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -152,97 +145,13 @@ def read_config(path: Path) -> TrainConfig:
     return from_table(read_toml(path), str(path))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        InputError: missing file, or no TOML.
-    """
-    try:
-        return parse_toml(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} cannot be read as TOML ({error})") from None
-
-
-def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """Tables from TOML text.
-
-    Raises:
-        InputError: no TOML; `where` names the text.
-    """
-    try:
-        return tomllib.loads(text)
-    except ValueError as error:  # tomllib.TOMLDecodeError, or an integer of thousands of digits
-        raise InputError(f"{where} cannot be read as TOML ({error})") from None
-
-
 def from_table(table: dict[str, Any], where: str) -> TrainConfig:
     """A configuration from a parsed table; `where` names it in errors."""
     method = METHODS.get(table.get("method", TrainConfig.method))
     return parse_table(TrainConfig, table, where, hints={"neuron": type(method.neuron)} if method else {})
 
 
-def to_toml(config: Any) -> str:
-    """The fields of a dataclass, nested ones as tables."""
-    return "\n".join(_toml_lines(asdict(config), "")).lstrip("\n") + "\n"
-
-
-def _toml_lines(table: dict[str, Any], prefix: str) -> list[str]:
-    lines = [f"{key} = {_toml_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
-    for key, value in table.items():
-        if isinstance(value, dict):
-            lines += ["", f"[{prefix}{key}]", *_toml_lines(value, f"{prefix}{key}.")]
-    return lines
-
-
-def _toml_value(value: bool | int | float | str) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return repr(value)
-
-
 def difference(kept: TrainConfig, asked: TrainConfig) -> str:
     """The first field that differs, in words; "" where none does."""
     there, here = (dict(flat(asdict(config))) for config in (kept, asked))
     return next((f"{name} is {there[name]!r} there, {here[name]!r} here" for name in here if there.get(name) != here[name]), "")
-
-
-def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """What lies at the ends of nested tables, by dotted name."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from flat(item, f"{name}.{key}".strip("."))
-    else:
-        yield name, value
-
-
-def parse_table(kind: type[T], table: dict[str, Any], where: str, *, hints: Mapping[str, type] | None = None, **made: Any) -> T:
-    """Build a dataclass from a table, checking names and types. hints: overrule field types. made: fields that need no parsing.
-
-    Raises:
-        InputError: unknown fields, wrong types, values out of range; `where` names the table.
-    """
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    if unknown := sorted(set(table) - known):
-        raise InputError(f"{where}: unknown fields {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    types = {**get_type_hints(kind), **(hints or {})}
-    return kind(**made, **{name: _value(types[name], value, f"{where}: {name}") for name, value in table.items()})
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, dict):
-            raise InputError(f"{where} must be a table, got {value!r}")
-        return parse_table(hint, value, where)
-    if get_origin(hint) is Literal:
-        hint = type(get_args(hint)[0])
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise InputError(f"{where} must be {hint.__name__}, got {value!r}")
-    return value

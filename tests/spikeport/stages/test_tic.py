@@ -14,7 +14,8 @@ from support.places import SHARED
 
 from spikeport.analysis.common.jsonable import from_json
 from spikeport.analysis.information.fisher import FisherResult
-from spikeport.analysis.information.history import read_history
+from spikeport.analysis.information.history import FisherHistory
+from spikeport.stages.bound import read_result
 from spikeport.cli import main
 from spikeport.export.common.files import read_json
 from spikeport.stages.tic import block_name, with_surrogate
@@ -49,7 +50,7 @@ def test_following_a_training_changes_no_bit_of_it(followed, tmp_path):
 
 
 def test_history_and_pictures(followed, capsys):
-    history = read_history(followed / "tic_history.json")
+    history = read_result(FisherHistory, followed / "tic_history.json")
     assert history and history.epochs == (1, 2, 3)
     assert len(set(history.centroids)) == 3 and all(1 <= c <= 3 for c in history.centroids)
     assert main(["tic", str(followed), "--samples", "64", "--json"]) == 0
@@ -76,7 +77,7 @@ def test_a_broken_run_is_followed_to_the_same_end(tmp_path, monkeypatch):
 
         patch.setattr("spikeport.train.loop.trainer.save_state", killed_in_epoch_2)
         assert main([*arguments, "--out", str(tmp_path / "broken")]) == 130
-    assert read_history(tmp_path / "broken" / "tic_history.json").epochs == (1, 2)
+    assert read_result(FisherHistory, tmp_path / "broken" / "tic_history.json").epochs == (1, 2)
     assert main([*arguments, "--resume", "--out", str(tmp_path / "broken")]) == 0
     for name in ("model.safetensors", "tic_history.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
@@ -85,7 +86,7 @@ def test_a_broken_run_is_followed_to_the_same_end(tmp_path, monkeypatch):
 def test_training_anew_forgets_the_history(tmp_path):
     assert main(["train", *SMALL, "--tic-every", "1", "--out", str(tmp_path)]) == 0
     assert main(["train", *SMALL, "--tic-every", "2", "--out", str(tmp_path)]) == 0
-    assert read_history(tmp_path / "tic_history.json").epochs == (2,)
+    assert read_result(FisherHistory, tmp_path / "tic_history.json").epochs == (2,)
 
 
 def test_options_reach_the_estimate(tmp_path, capsys):
