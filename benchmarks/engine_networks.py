@@ -53,7 +53,17 @@ def network(name: str, timesteps: int = 8, rate: float = 0.1, width: float = 1.0
         connections.append(Connection(f"to_{layer}", previous, layer, op, pool))
         shape, pool = op.output_shape(inner), None
         populations.append(Population(layer, shape, _neuron(1000, spiking=not last)))
-    made = QuantizedNetwork(source, tuple(populations), tuple(connections), layer, "accumulated_current", timesteps)
+    made = QuantizedNetwork(
+        source,
+        tuple(populations),
+        tuple(connections),
+        layer,
+        "accumulated_current",
+        timesteps,
+        dt=1e-3,
+        integrator="per timestep",
+        weight_bits=8,
+    )
     return _with_rate(made, rate)
 
 

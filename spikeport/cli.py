@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "tell for every node whether it runs on Loihi, how it maps, or why not",
     "map": "place a quantized network on cores: how many, how full, what limits",
     "simulate": "run a .nir file on a backend",
+    "cost": "events, energy and latency of a quantized network on an input",
     "verify": "compare backends spike for spike",
     "export": "write a quantized network in another format",
     "tic": "Fisher information over timesteps",

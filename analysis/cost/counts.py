@@ -8,26 +8,38 @@ in a shared kernel are not counted; `cost` names them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from spikeport.analysis.cost.devices import ACCESS, AXON_IN, AXON_OUT, CONVOLUTION, DENSE, GRADED, SPARSE, SPIKE, UPDATE, Device
+from spikeport.analysis.cost.profile import peak, per_event
 from spikeport.export.model.network import Connection, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
 from spikeport.hw.mapping.encoding import Encoding
+from spikeport.hw.mapping.loads import CoreLoads
 from spikeport.hw.records.fanout import multiplications, synapses
 from spikeport.hw.records.record import SpikeRecord
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Synapses that lie in shared kernels, unrolled, and how many of them are 0."""
+
+    synapses: int = 0
+    zeros: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class LayerCounts:
     """Events of one layer per sample and timestep, int64 `(samples, T)` by term.
 
-    cores: of the mapping; events are taken to be spread evenly over them. depth: hardware timesteps behind the input. synapses: nonzero,
-    unrolled. "neuron access" is every neuron at every step; "neuron update" those that receive an event or hold a bias, at
-    most (a neuron that receives two events counts twice, up to all neurons). kernel_synapses, kernel_zeros: in shared kernels,
-    unrolled, and how many of them are 0.
+    cores: of the mapping. peak: how many times the mean core's time the busiest takes, `(T,)`; 1 where no core was looked at. depth:
+    hardware timesteps behind the input. synapses: nonzero, unrolled. "neuron access" is every neuron at every step; "neuron update" as
+    the fitted source has it: a membrane potential other than 0, input, or a bias. Events that depend on cores are exact on the samples
+    whose cores were looked at, and scaled from them to the others; without such a look, every spike is a message to all cores
+    of its target, and neurons that receive an event or hold a bias are updated, at most: upper bounds.
     """
 
     name: str
@@ -36,8 +48,8 @@ class LayerCounts:
     depth: int
     synapses: int
     events: dict[str, np.ndarray]
-    kernel_synapses: int = 0
-    kernel_zeros: int = 0
+    peak: np.ndarray = field(default_factory=lambda: np.ones(1))
+    kernels: Kernels = Kernels()
 
     @property
     def operations(self) -> np.ndarray:
@@ -46,8 +58,10 @@ class LayerCounts:
         return sum((self.events[t] for t in (DENSE, CONVOLUTION, SPARSE, GRADED) if t in self.events), start=none)
 
 
-def layer_counts(network: QuantizedNetwork, record: SpikeRecord, device: Device) -> tuple[LayerCounts, ...]:
-    """Counts of every population, in order of update."""
+def layer_counts(
+    network: QuantizedNetwork, record: SpikeRecord, device: Device, loads: Mapping[str, CoreLoads] | None = None
+) -> tuple[LayerCounts, ...]:
+    """Counts of every population, in order of update. loads: of every core on some samples, from `profile_cores`."""
     placed = map_network(network, device.chip)
     return tuple(
         LayerCounts(
@@ -56,8 +70,9 @@ def layer_counts(network: QuantizedNetwork, record: SpikeRecord, device: Device)
             cores=len(placed[p.name].cores),
             depth=network.depths[p.name],
             synapses=_synapses(network, p),
-            events=_events(network, record, p, placed),
-            **_kernels(network, placed[p.name]),
+            events=_events(network, record, p, placed) | (_by_core(network, record, p, loads) if loads else {}),
+            peak=peak(loads[p.name], _terms(network, p, placed), device) if loads else np.ones(1),
+            kernels=_kernels(network, placed[p.name]),
         )
         for p in network.populations
     )
@@ -68,11 +83,11 @@ def ann_multiplications(network: QuantizedNetwork) -> int:
     return sum(multiplications(c, network.shape(c.source)) for c in network.connections)
 
 
-def _kernels(network: QuantizedNetwork, placement: Placement) -> dict[str, int]:
+def _kernels(network: QuantizedNetwork, placement: Placement) -> Kernels:
     """Synapses that lie in shared kernels, and the zeros among them."""
     shared = [c for c in network.incoming(placement.name) if placement.encodings[c.name] == "convolution"]
     stored = sum(placement.synapses[c.name] for c in shared)
-    return {"kernel_synapses": stored, "kernel_zeros": stored - sum(synapses(c, network.shape(c.source)) for c in shared)}
+    return Kernels(stored, stored - sum(synapses(c, network.shape(c.source)) for c in shared))
 
 
 def _synapses(network: QuantizedNetwork, population: Population) -> int:
@@ -96,6 +111,28 @@ def _events(
         AXON_OUT: spikes * sum(len(placed[c.target].cores) for c in network.outgoing(population.name)),
         AXON_IN: len(placed[population.name].cores) * sum((record.spike_counts[c.source] for c in incoming), start=none),
     }
+
+
+def _by_core(
+    network: QuantizedNetwork, record: SpikeRecord, population: Population[IntegerNeuron], loads: Mapping[str, CoreLoads]
+) -> dict[str, np.ndarray]:
+    """Events that depend on which core holds what, scaled from the samples whose cores were looked at."""
+    own, steps = loads[population.name], record.timesteps
+    samples = len(own.spikes)
+    arrivals = sum((record.spike_counts[c.source] for c in network.incoming(population.name)), start=np.zeros(record.output.shape[:2]))
+    spikes = record.spike_counts[population.name]
+    share = own.active[:, :steps].sum(axis=(0, 2)) / samples
+    scaled = {
+        UPDATE: np.broadcast_to(share, spikes.shape),
+        AXON_OUT: spikes * per_event(own.axons_out[:, :steps], own.spikes.sum(axis=2)[:, :steps]),
+        AXON_IN: arrivals * per_event(own.axons_in[:, :steps], own.arrivals[:, :steps]),
+    }
+    return scaled
+
+
+def _terms(network: QuantizedNetwork, population: Population, placed: NetworkMap) -> dict[str, str]:
+    """The kind of event that each connection into a population makes."""
+    return {c.name: _term(network, c, placed[population.name].encodings[c.name]) for c in network.incoming(population.name)}
 
 
 def _read(record: SpikeRecord, connection: Connection, placement: Placement) -> np.ndarray:

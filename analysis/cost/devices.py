@@ -1,16 +1,21 @@
 """Hardware profiles: what each event costs in energy and time, with the source and the kind of evidence behind every number.
 
-A term that a profile has no price for is named in the result, never counted as free.
+A profile is a TOML file: those that ship lie beside this file, a user's own is given by its path. A term that a profile has no price for
+is named in the result, never counted as free.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
 
+from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.export.common.errors import InputError
-from spikeport.hw.mapping.encoding import EVENT_NANOSECONDS
+from spikeport.export.common.toml import read_toml
 from spikeport.hw.semantics.limits import CHIPS, Chip
 
 Evidence = Literal["measured", "fitted", "simulated", "scaled", "assumed"]
@@ -20,6 +25,9 @@ DENSE, CONVOLUTION, SPARSE = "synaptic event, dense", "synaptic event, convoluti
 GRADED = "graded multiply-accumulate"
 ACCESS, UPDATE = "neuron access", "neuron update"
 SPIKE, AXON_OUT, AXON_IN = "spike generation", "axon out", "axon in"
+TERMS = (DENSE, CONVOLUTION, SPARSE, GRADED, ACCESS, UPDATE, SPIKE, AXON_OUT, AXON_IN)
+DEVICES = ("loihi2", "loihi1")
+"""Profiles that ship."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,20 @@ class Price:
     evidence: Evidence
     source: str
     spread: float
+
+
+@dataclass(frozen=True)
+class ModelError:
+    """What was measured on whole networks, relative to what was predicted: 95 % of them lie in `low` .. `high`."""
+
+    low: float
+    high: float
+    evidence: Evidence
+    source: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low <= 1 <= self.high:
+            raise InputError(f"a range of {self.low} .. {self.high} does not hold 1, the prediction itself")
 
 
 @dataclass(frozen=True)
@@ -47,23 +69,32 @@ class Barrier:
 class Device:
     """A chip. energy: pJ per event; time: ns per event of the core that handles it; static: W per chip.
 
-    latency_spread: relative half-width of a 95 % range of the whole latency. note: what must be said with every figure.
+    latency, dynamic: how far measured times and dynamic energies of whole networks are from predicted ones. note: what must be said with every figure. calibrated: whether the prices
+    were fitted to this chip. chip: its limits.
     """
 
     name: str
     title: str
     note: str
+    calibrated: bool
+    chip: Chip
     energy: Mapping[str, Price]
     time: Mapping[str, Price]
     static: Price
     barrier: Barrier
-    latency_spread: float
+    latency: ModelError
+    dynamic: ModelError
     cores_per_tile: int
 
-    @property
-    def chip(self) -> Chip:
-        """Its limits."""
-        return CHIPS[self.name]
+    def __post_init__(self) -> None:
+        unknown = [term for term in (*self.energy, *self.time) if term not in TERMS]
+        if unknown:
+            raise InputError(f"device {self.name} prices {unknown[0]!r}; events are called {', '.join(TERMS)}")
+        for price in (*self.energy.values(), *self.time.values(), self.static):
+            if not (price.value >= 0 and price.spread >= 0):
+                raise InputError(
+                    f"device {self.name} has a price of {price.value} {price.unit} with spread {price.spread}; neither can be negative"
+                )
 
     @property
     def cores(self) -> int:
@@ -71,80 +102,42 @@ class Device:
         return self.chip.cores
 
 
-SANA_FE = "SANA-FE, IEEE TCAD 2025, fitted to Loihi boards (energy error at most 11.7 %, latency 24.3 %)"
-INTEL = "Intel's public timing figures for Loihi 2, method not stated; together 15 % below the measured step of PilotNet"
-
-
-LOIHI1 = Device(
-    name="loihi1",
-    title="Loihi 1",
-    note="estimate from fitted prices, not a measurement of this network",
-    energy={
-        term: Price(value, "pJ", "fitted", SANA_FE, 0.117)
-        for term, value in {
-            DENSE: 35.5,
-            CONVOLUTION: 24.0,
-            SPARSE: 33.6,
-            ACCESS: 51.2,
-            UPDATE: 21.6,
-            SPIKE: 69.3,
-            AXON_OUT: 111.0,
-        }.items()
-    },
-    time={
-        term: Price(value, "ns", "fitted", SANA_FE, 0.243)
-        for term, value in {
-            DENSE: EVENT_NANOSECONDS["dense"],
-            CONVOLUTION: EVENT_NANOSECONDS["convolution"],
-            SPARSE: EVENT_NANOSECONDS["sparse"],
-            ACCESS: 6.0,
-            UPDATE: 3.7,
-            SPIKE: 30.0,
-            AXON_OUT: 5.1,
-            AXON_IN: 16.0,
-        }.items()
-    },
-    static=Price(0.0295, "W", "measured", "idle power of a Loihi board, Blouw et al. 2019 (keyword spotting)", 0.5),
-    barrier=Barrier((1, 2, 4, 29), (600.0, 1000.0, 1400.0, 1800.0), "fitted", SANA_FE),
-    latency_spread=0.243,
-    cores_per_tile=4,
-)
-
-INHERITED = "inherited from Loihi 1, uncalibrated"
-
-LOIHI2 = replace(
-    LOIHI1,
-    name="loihi2",
-    title="Loihi 2",
-    note=f"energy {INHERITED}; no price per operation of Loihi 2 is public",
-    energy={
-        **{term: replace(p, evidence="scaled", source=f"{INHERITED}: {p.source}", spread=1.0) for term, p in LOIHI1.energy.items()},
-        GRADED: Price(35.7, "pJ", "assumed", f"dense synaptic event, {INHERITED}, plus 0.2 pJ for an 8-bit multiply (Horowitz 2014)", 1.0),
-    },
-    time={
-        **{term: Price(0.66, "ns", "assumed", INTEL, 0.25) for term in (DENSE, CONVOLUTION, SPARSE, GRADED)},
-        **{
-            term: Price(4.0, "ns", "assumed", f"a dendrite update, of which PilotNet makes two a neuron; {INTEL}", 0.25)
-            for term in (ACCESS, UPDATE)
-        },
-    },
-    static=Price(0.232, "W", "measured", "static power of PilotNet on Loihi 2, lava-dl", 0.5),
-    barrier=Barrier((1,), (10_000.0,), "assumed", INTEL),
-    latency_spread=0.25,
-)
-
-DEVICES = {device.name: device for device in (LOIHI1, LOIHI2)}
-
 ANN_MAC = Price(0.23, "pJ", "simulated", "int8 multiply-accumulate at 45 nm, arithmetic only, Horowitz 2014", 0.3)
 """What an 8-bit multiply-accumulate of a conventional accelerator costs before any memory access."""
 
 
+@cache
 def device_named(name: str) -> Device:
-    """A profile by name.
+    """A profile that ships, by name, or the one in a TOML file, by path.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or the file is no profile.
     """
-    if name not in DEVICES:
-        raise InputError(f"device {name!r} is unknown; choose one of {', '.join(DEVICES)}")
-    return DEVICES[name]
+    if name in DEVICES:
+        place = resources.files("spikeport.analysis.cost").joinpath(f"{name}.toml")
+        with resources.as_file(place) as path:
+            return _read(path)
+    if not name.endswith(".toml"):
+        raise InputError(f"device {name!r} is unknown; choose one of {', '.join(DEVICES)}, or give a profile of your own, D.toml")
+    return _read(Path(name))
+
+
+def _read(path: Path) -> Device:
+    """A profile. `[sources]` names what prices refer to by `source`; `chip` is a table of limits, or the name of a chip known here."""
+    table = read_toml(path)
+    sources = table.pop("sources", {})
+    if isinstance(chip := table.get("chip"), str):
+        if chip not in CHIPS:
+            raise InputError(f"{path}: chip {chip!r} is unknown; choose one of {', '.join(CHIPS)}, or give a table of its limits")
+        table = {**table, "chip": to_json(CHIPS[chip])}
+    return from_json(Device, _with_sources(table, sources), str(path))
+
+
+def _with_sources(value: Any, sources: Any) -> Any:
+    """Every `source` that is a key of the table of sources, replaced by its text."""
+    if not isinstance(value, dict) or not isinstance(sources, dict):
+        return value
+    return {
+        key: sources.get(item, item) if key == "source" and isinstance(item, str) else _with_sources(item, sources)
+        for key, item in value.items()
+    }

@@ -7,17 +7,23 @@ barrier; layer l works on input step t at hardware step t + depth of l. Units ar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 
 from spikeport.analysis.cost.counts import LayerCounts, ann_multiplications, layer_counts
-from spikeport.analysis.cost.devices import ACCESS, ANN_MAC, AXON_IN, SPIKE, Device
+from spikeport.analysis.cost.devices import ACCESS, ANN_MAC, AXON_IN, SPIKE, Device, Price
 from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.mapping.loads import CoreLoads
 from spikeport.hw.records.record import SpikeRecord
 
 DRAWS = 500
+EVEN = (
+    "no core was looked at: events are spread evenly over the cores of a layer (the busiest may take more), and every spike is a message "
+    "to all cores of its targets (fewer in truth)"
+)
 NEVER_PRICED = (
     "hops between cores: no placement on the mesh yet",
     "host and input/output",
@@ -26,7 +32,7 @@ NEVER_PRICED = (
 
 @dataclass(frozen=True)
 class Band:
-    """A mean over samples and its 95 % interval (bootstrap over samples times the spread of the prices), for T' = 1 .. T."""
+    """A mean over samples and its 95 % interval (`band`), for T' = 1 .. T."""
 
     mean: tuple[float, ...]
     low: tuple[float, ...]
@@ -98,16 +104,22 @@ class Cost:
         return self.ann_multiplications * ANN_MAC.value * 1e-12
 
 
-def estimate_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device, *, seed: int = 0) -> Cost:
-    """Price a record. seed: of the bootstrap."""
-    layers = layer_counts(network, record, device)
+def estimate_cost(
+    network: QuantizedNetwork, record: SpikeRecord, device: Device, *, loads: Mapping[str, CoreLoads] | None = None, seed: int = 0
+) -> Cost:
+    """Price a record.
+
+    loads: of every core on some samples, from `profile_cores`; without them events are taken to be spread evenly over a layer's cores and
+    every spike to go to all cores of its targets, which is said in the warnings. seed: of the bootstrap.
+    """
+    layers = layer_counts(network, record, device, loads)
     cores, depth = sum(layer.cores for layer in layers), max(layer.depth for layer in layers)
     busy = np.stack([busy_time(layer, device) for layer in layers], axis=2)
     barrier = barrier_time(device, cores)
     period = (busy.max(axis=2) + barrier).cumsum(axis=1)
     counts = _totals(layers)
-    dynamic = [(n * price.value * 1e-12, price.spread) for term, n in counts.items() if (price := device.energy.get(term))]
-    static = (period * device.static.value * ceil(cores / device.cores), device.static.spread)
+    dynamic = [Part(n * p.value * 1e-12, dynamic_factors(device, p)) for term, n in counts.items() if (p := device.energy.get(term))]
+    static = Part(period * device.static.value * ceil(cores / device.cores), (Factor.of_price(device.static), time_factor(device)))
     return Cost(
         device=device,
         samples=len(record),
@@ -116,20 +128,20 @@ def estimate_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device
         cores=cores,
         dynamic=band(dynamic, seed),
         total=band([*dynamic, static], seed),
-        latency=band([(_latency(busy, layers, device, barrier), device.latency_spread)], seed),
+        latency=band([Part(_latency(busy, layers, device, barrier), (time_factor(device),))], seed),
         period=_means(period),
         terms=tuple(_term_cost(term, n, device) for term, n in counts.items()),
         layers=tuple(_layer_cost(layer, device, float((busy.argmax(axis=2) == i).mean())) for i, layer in enumerate(layers)),
         unpriced=(*_unpriced(counts, device), *_stored_zeros(layers)),
         ann_multiplications=ann_multiplications(network),
-        warnings=_warnings(network, layers, cores, device),
+        warnings=(*_warnings(network, layers, cores, device), *(() if loads else (EVEN,))),
     )
 
 
 def busy_time(layer: LayerCounts, device: Device) -> np.ndarray:
-    """Seconds that each of the layer's cores works, `(samples, T)`; its neurons and events are spread evenly."""
+    """Seconds that the layer's busiest core works, `(samples, T)`."""
     total = sum(n * device.time[term].value for term, n in layer.events.items() if term in device.time)
-    return 1e-9 * np.asarray(total, np.float64) / layer.cores
+    return 1e-9 * np.asarray(total, np.float64) / layer.cores * layer.peak
 
 
 def barrier_time(device: Device, cores: int) -> float:
@@ -167,17 +179,54 @@ def _totals(layers: tuple[LayerCounts, ...]) -> dict[str, np.ndarray]:
     return totals
 
 
-def band(parts: list[tuple[np.ndarray, float]], seed: int) -> Band:
-    """Interval of the sum of `(samples, T)` parts, each times a price factor of the given spread (log-normal)."""
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A share of a total: `(samples, T)` in joules or seconds, and the factors that it is uncertain by, shared by all of one source."""
+
+    values: np.ndarray
+    factors: tuple[Factor, ...]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What truth may be, relative to the estimate: 95 % in `low` .. `high`, the estimate itself in the middle of the draws."""
+
+    source: str
+    low: float
+    high: float
+
+    @classmethod
+    def of_price(cls, price: Price) -> Factor:
+        """The spread of a price."""
+        return cls(price.source, 1 / (1 + price.spread), 1 + price.spread)
+
+    def drawn(self, normal: np.ndarray) -> np.ndarray:
+        """Log-normal on either side, from standard normal draws."""
+        return np.exp(np.abs(normal) / 1.96 * np.where(normal < 0, np.log(self.low), np.log(self.high)))
+
+
+def band(parts: list[Part], seed: int) -> Band:
+    """Interval of the sum of all parts: bootstrap over samples, times one factor for each source, drawn once for all its prices."""
     rng = np.random.default_rng(seed)
-    samples, steps = parts[0][0].shape
+    samples, steps = parts[0].values.shape
     weights = rng.multinomial(samples, np.full(samples, 1 / samples), DRAWS) / samples
+    normals = {source: rng.standard_normal(DRAWS) for source in sorted({f.source for part in parts for f in part.factors})}
     drawn = np.zeros((DRAWS, steps))
-    for values, spread in parts:
-        factor = np.exp(rng.standard_normal(DRAWS) * np.log1p(spread) / 1.96)
-        drawn += factor[:, None] * (weights @ values)
+    for part in parts:
+        factor = np.prod([f.drawn(normals[f.source]) for f in part.factors], axis=0)
+        drawn += factor[:, None] * (weights @ part.values)
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    return Band(_means(np.sum([values for values, _ in parts], axis=0)), tuple(low.tolist()), tuple(high.tolist()))
+    return Band(_means(np.sum([part.values for part in parts], axis=0)), tuple(low.tolist()), tuple(high.tolist()))
+
+
+def time_factor(device: Device) -> Factor:
+    """What measured times were, relative to predicted ones."""
+    return Factor(device.latency.source, device.latency.low, device.latency.high)
+
+
+def dynamic_factors(device: Device, price: Price) -> tuple[Factor, ...]:
+    """What a price may be, and what whole networks took beyond all that is priced."""
+    return Factor.of_price(price), Factor(device.dynamic.source, device.dynamic.low, device.dynamic.high)
 
 
 def _term_cost(term: str, counts: np.ndarray, device: Device) -> TermCost:
@@ -210,7 +259,7 @@ def _unpriced(counts: dict[str, np.ndarray], device: Device) -> tuple[str, ...]:
 
 def _stored_zeros(layers: tuple[LayerCounts, ...]) -> tuple[str, ...]:
     """Names the zero weights that shared kernels hold: whether a chip reads them is not public."""
-    zeros, stored = sum(layer.kernel_zeros for layer in layers), sum(layer.kernel_synapses for layer in layers)
+    zeros, stored = sum(layer.kernels.zeros for layer in layers), sum(layer.kernels.synapses for layer in layers)
     return (f"reading of the zero weights in shared kernels, {zeros / stored:.1%} of their synapses",) if zeros else ()
 
 

@@ -8,6 +8,7 @@ Deciding (host or microcode) and clearing the state before the next sample have 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -15,8 +16,19 @@ import numpy as np
 
 from spikeport.analysis.cost.counts import LayerCounts, layer_counts
 from spikeport.analysis.cost.devices import ACCESS, Device
-from spikeport.analysis.cost.estimate import Band, band, barrier_time, busy_time, on_hardware_clock
+from spikeport.analysis.cost.estimate import (
+    Band,
+    Factor,
+    Part,
+    band,
+    barrier_time,
+    busy_time,
+    dynamic_factors,
+    on_hardware_clock,
+    time_factor,
+)
 from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.mapping.loads import CoreLoads
 from spikeport.hw.records.record import SpikeRecord
 
 
@@ -29,24 +41,32 @@ class ExitCost:
     latency: Band
 
 
-def exit_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device, steps: np.ndarray, *, seed: int = 0) -> ExitCost:
-    """Price a record whose samples stop after `steps` timesteps, int `(samples,)`, each 1 .. T. seed: of the bootstrap."""
-    layers = layer_counts(network, record, device)
+def exit_cost(
+    network: QuantizedNetwork,
+    record: SpikeRecord,
+    device: Device,
+    steps: np.ndarray,
+    *,
+    loads: Mapping[str, CoreLoads] | None = None,
+    seed: int = 0,
+) -> ExitCost:
+    """Price a record whose samples stop after `steps` timesteps, int `(samples,)`, each 1 .. T. loads, seed: as in `estimate_cost`."""
+    layers = layer_counts(network, record, device, loads)
     cores, depth = sum(layer.cores for layer in layers), max(layer.depth for layer in layers)
     last = steps + depth - 1  # hardware step, 0-based, at which the answer leaves
     idle = 1e-9 * device.time[ACCESS].value
     busy = [on_hardware_clock(busy_time(layer, device), layer.depth, depth, idle * layer.neurons / layer.cores) for layer in layers]
     latency = _until(np.max(busy, axis=0) + barrier_time(device, cores), last)
     dynamic = [
-        (_until(_events(layers, term, depth), last) * price.value * 1e-12, price.spread)
+        Part(_until(_events(layers, term, depth), last) * price.value * 1e-12, dynamic_factors(device, price))
         for term, price in device.energy.items()
         if any(term in layer.events for layer in layers)
     ]
-    static = (latency * device.static.value * ceil(cores / device.cores), device.static.spread)
+    static = Part(latency * device.static.value * ceil(cores / device.cores), (Factor.of_price(device.static), time_factor(device)))
     return ExitCost(
         dynamic=band(dynamic, seed),
         total=band([*dynamic, static], seed),
-        latency=band([(latency, device.latency_spread)], seed),
+        latency=band([Part(latency, (time_factor(device),))], seed),
     )
 
 

@@ -32,6 +32,13 @@ from spikeport.hw.records.fanout import synapses
 VERSION = 2
 """Raised whenever a field changes its meaning or goes away."""
 
+INTEGRATORS = {
+    "euler": "forward Euler of the neurons' equations",
+    "exponential": "exact solution of the neurons' equations over a timestep",
+    "per timestep": "decay factors per timestep, trained as such; dt only names the step's length",
+}
+"""`Network.integrator` in words."""
+
 PACKAGES = ("spikeport", "torch", "numpy", "lava-nc", "nir", "onnxruntime")
 
 
@@ -144,10 +151,9 @@ def semantics_of(network: QuantizedNetwork) -> dict[str, str]:
     spiking = [p for p in network.populations if p.neuron.spiking]
     resets = sorted({p.neuron.reset for p in spiking})
     programs = [*(r for r in resets if r != "zero"), *(["noise"] if any(p.neuron.noise for p in spiking) else [])]
-    dt = network.provenance.get("dt")
     return {
-        "time": f"{network.timesteps} timesteps" + (f" of {dt:g} s" if isinstance(dt, (int, float)) else ", per step"),
-        "integrator": str(network.provenance.get("integrator", "per-step decay factors")),
+        "time": f"{network.timesteps} timesteps of {network.dt:g} s",
+        "integrator": INTEGRATORS[network.integrator],
         "threshold": "strict: fires on v > threshold",
         "reset": ", ".join({"zero": "to zero", "value": "to a value", "subtract": "by subtraction"}[r] for r in resets) or "none",
         "bias": "enters the membrane potential at every step",

@@ -15,6 +15,7 @@ the hardware's one step of delay per connection is added by `Network.depths`, ne
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
@@ -24,9 +25,10 @@ import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
+from spikeport.export.model.frozen import frozen_array
 from spikeport.export.model.input import Input, InputCode
 from spikeport.export.model.neuron import FloatNeuron, IntegerNeuron, Noise, check_choice
-from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape, frozen_array
+from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape
 
 __all__ = [
     "Connection",
@@ -38,6 +40,7 @@ __all__ = [
     "Input",
     "InputCode",
     "IntegerNeuron",
+    "Integrator",
     "Network",
     "Noise",
     "Op",
@@ -51,6 +54,8 @@ Neuron = TypeVar("Neuron", bound="FloatNeuron | IntegerNeuron")
 Self = TypeVar("Self", bound="Network[Any]")
 ReadoutKind: TypeAlias = Literal["spike_count", "accumulated_current", "membrane_potential"]
 READOUTS = ("spike_count", "accumulated_current", "membrane_potential")
+Integrator: TypeAlias = Literal["euler", "exponential", "per timestep"]
+INTEGRATORS = ("euler", "exponential", "per timestep")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +66,9 @@ class Population(Generic[Neuron]):
     shape: Shape
     neuron: Neuron
     scale: np.ndarray = field(default_factory=lambda: frozen_array(1.0))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", frozen_array(self.scale))
 
     @property
     def size(self) -> int:
@@ -75,7 +83,11 @@ class Network(Generic[Neuron]):
     readout: how `output` is read. "spike_count": its spikes, classes by their sum over time. "accumulated_current": the
     non-spiking population's membrane increment per step, classes by its sum. "membrane_potential": the potential itself,
     classes by its value at the last step.
-    timesteps: T the network was trained or truncated for. provenance: JSON values only (dt, integrator, data, seeds, ...).
+    timesteps: T the network was trained or truncated for.
+    dt: seconds that one timestep stands for. The dynamics are per timestep, so dt changes no spike; files and latencies in
+    seconds need it. integrator: where the decays per timestep come from: "euler" or "exponential" (steps of a differential
+    equation, see `spikeport.export.nir.foreign.dynamics`), or "per timestep" (trained or given as such).
+    provenance: where the network comes from, for people: JSON values (data, seeds, notes, ...). Nothing is computed from it.
     """
 
     input: Input
@@ -85,9 +97,15 @@ class Network(Generic[Neuron]):
     readout: ReadoutKind
     timesteps: int
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    dt: float = field(kw_only=True)
+    integrator: Integrator = field(kw_only=True)
 
     def __post_init__(self) -> None:
         check_choice("readout", self.readout, READOUTS)
+        check_choice("integrator", self.integrator, INTEGRATORS)
+        object.__setattr__(self, "dt", _checked_dt(self.dt))
+        object.__setattr__(self, "provenance", deepcopy(dict(self.provenance)))
+        object.__setattr__(self, "connections", tuple(self.connections))
         if self.timesteps < 1:
             raise InputError(f"timesteps is {self.timesteps}; a network runs for at least 1")
         names = [self.input.name, *(p.name for p in self.populations)]
@@ -201,15 +219,39 @@ class FloatNetwork(Network[FloatNeuron]):
 
 @dataclass(frozen=True, eq=False)
 class QuantizedNetwork(Network[IntegerNeuron]):
-    """A network in Loihi's integers: int8 weights with exponents, `IntegerNeuron`s. Written to `.nir` and read back exactly."""
+    """A network in Loihi's integers: int8 weights with exponents, `IntegerNeuron`s. Written to `.nir` and read back exactly.
+
+    weight_bits: 2 to 8, the bits that weights were rounded to; they lie in `-2**(bits-1) .. 2**(bits-1) - 1`.
+    """
+
+    weight_bits: int = field(kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         assert all(isinstance(p.neuron, IntegerNeuron) for p in self.populations)
+        check_weight_bits(self.weight_bits)
+        half = 1 << (self.weight_bits - 1)
         for c in self.connections:
             if c.weight.dtype != np.int8:
                 raise InputError(f"connection {c.name} has {c.weight.dtype} weights; a quantized network holds int8")
+            if c.weight.size and not -half <= c.weight.min() <= c.weight.max() < half:
+                raise InputError(
+                    f"connection {c.name} has weights {c.weight.min()}..{c.weight.max()}, outside the {-half}..{half - 1} of {self.weight_bits} bits"
+                )
             if not reg.WEIGHT_EXPONENT_MIN <= c.exponent <= reg.WEIGHT_EXPONENT_MAX:
                 raise InputError(
                     f"connection {c.name} has weight exponent {c.exponent}, outside {reg.WEIGHT_EXPONENT_MIN}..{reg.WEIGHT_EXPONENT_MAX}"
                 )
+
+
+def check_weight_bits(bits: int) -> None:
+    """InputError unless a chip's weights can have so many bits."""
+    if isinstance(bits, bool) or not isinstance(bits, int) or not reg.WEIGHT_BITS_MIN <= bits <= reg.WEIGHT_BITS_MAX:
+        raise InputError(f"weight bits is {bits!r}; choose {reg.WEIGHT_BITS_MIN} to {reg.WEIGHT_BITS_MAX}")
+
+
+def _checked_dt(dt: float) -> float:
+    """InputError unless dt is a positive number."""
+    if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < float("inf"):
+        raise InputError(f"dt is {dt!r}; it is the seconds per timestep, a positive number")
+    return float(dt)

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
-from spikeport.export.model.synapse import frozen_array
+from spikeport.export.model.frozen import frozen_array
 
 ResetKind: TypeAlias = Literal["zero", "value", "subtract"]
 RESETS = ("zero", "value", "subtract")

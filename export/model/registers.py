@@ -19,6 +19,7 @@ DU_NO_MEMORY = DECAY_UNITY - 1
 THRESHOLD_MAX = (1 << 17) - 1
 BIAS_MANTISSA_MIN, BIAS_MANTISSA_MAX = -(1 << 12), (1 << 12) - 1
 BIAS_EXPONENT_MAX = 7
+WEIGHT_BITS_MIN = 2
 WEIGHT_BITS_MAX = 8
 WEIGHT_EXPONENT_MIN, WEIGHT_EXPONENT_MAX = -16, 7
 """Chosen here: Lava enforces none; the chip's signed 4-bit exponent is relative to 6 more bits of alignment."""

@@ -13,15 +13,9 @@ from typing import TypeAlias
 import numpy as np
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.model.frozen import frozen_array
 
 Shape: TypeAlias = "tuple[int, ...]"
-
-
-def frozen_array(values: np.ndarray | float | int, dtype: np.dtype | type | None = None) -> np.ndarray:
-    """A read-only copy, so that a value type can be shared without fear."""
-    array = np.array(values, dtype=dtype, order="C")
-    array.flags.writeable = False
-    return array
 
 
 def _window(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
@@ -68,6 +62,7 @@ class Dense:
     weight: np.ndarray
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", frozen_array(self.weight))
         if self.weight.ndim != 2:
             raise InputError(f"a dense weight has 2 axes (out, in), got shape {self.weight.shape}")
 
@@ -89,6 +84,7 @@ class Conv:
     groups: int = 1
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", frozen_array(self.weight))
         axes = self.weight.ndim - 2
         if axes not in (1, 2):
             raise InputError(f"a convolution weight has 3 or 4 axes, got shape {self.weight.shape}")
@@ -120,6 +116,9 @@ class Elementwise:
     """One to one: `a = weight * x`; weight broadcasts against the source (a scalar, `(C, 1, 1)`, or the full shape)."""
 
     weight: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", frozen_array(self.weight))
 
     def output_shape(self, source: Shape) -> Shape:
         """The source's shape."""
@@ -156,7 +155,6 @@ class Connection:
     def __post_init__(self) -> None:
         if self.delay < 0:
             raise InputError(f"connection {self.name}: delay {self.delay} is negative; it counts timesteps, 0 or more")
-        self.op.weight.flags.writeable = False
 
     @property
     def weight(self) -> np.ndarray:

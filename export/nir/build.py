@@ -24,8 +24,8 @@ class Built:
     carriers: dict[str, int | None]
 
 
-def build_graph(network: QuantizedNetwork, dt: float) -> Built:
-    """Nodes in NIR's physical units for a timestep of `dt` seconds.
+def build_graph(network: QuantizedNetwork) -> Built:
+    """Nodes in NIR's physical units for timesteps of `network.dt` seconds.
 
     Populations and the input keep their names; the nodes of a connection are named after it. The shapes are not checked here:
     nir 1.0.8 infers wrong ones for non-square kernels and grouped convolutions.
@@ -33,12 +33,12 @@ def build_graph(network: QuantizedNetwork, dt: float) -> Built:
     nodes: dict[str, nir.NIRNode] = {_node_name(network.input.name): nir.Input({"input": np.array(network.input.shape)})}
     carriers = {p.name: bias_carrier(network, p) for p in network.populations}
     for p in network.populations:
-        nodes[_node_name(p.name)] = neuron_node(p, dt, leak_carries_bias=carriers[p.name] is None)
+        nodes[_node_name(p.name)] = neuron_node(p, network.dt, leak_carries_bias=carriers[p.name] is None)
     edges: list[tuple[str, str]] = []
     weight_nodes: list[str] = []
     for index, c in enumerate(network.connections):
         path = [c.source]
-        for suffix, node in connection_nodes(network, c, dt, with_bias=carriers[c.target] == index).items():
+        for suffix, node in connection_nodes(network, c, network.dt, with_bias=carriers[c.target] == index).items():
             path.append(_unique(_node_name(c.name) + suffix, nodes))
             nodes[path[-1]] = node
             if not suffix:

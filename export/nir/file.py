@@ -26,8 +26,6 @@ from spikeport.export.nir.build import build_graph
 from spikeport.export.nir.graph import RawGraph, load_graph, opened
 from spikeport.export.nir.metadata import FORMAT, KEY, READABLE, network_from, plan_of
 
-DT_DEFAULT = 1e-3
-"""Seconds per timestep where the provenance does not tell (`dt`); only the physical time constants in the file depend on it."""
 DIGESTS, NETWORK, OWN = "digests", "network", "digest"
 """In the JSON: digests of the network and of its parts, and one of the JSON's other fields."""
 CHANGE_TOLERANCE = 1e-3
@@ -41,10 +39,9 @@ def write_nir(network: QuantizedNetwork, path: Path) -> None:
         InputError: a name, scale or provenance that the file cannot hold.
         OutputError: a path that cannot be written.
     """
-    dt = _dt(network)
-    built = build_graph(network, dt)
+    built = build_graph(network)
     try:
-        plan = json.loads(json.dumps(plan_of(network, dt, built), allow_nan=False))
+        plan = json.loads(json.dumps(plan_of(network, built), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise InputError(f"the network's provenance is not JSON ({error}); keep numbers, text, lists and mappings in it") from None
     plan[DIGESTS] = {NETWORK: network_digest(network), **part_digests(network)}
@@ -72,8 +69,8 @@ def read_nir(path: Path) -> QuantizedNetwork:
         raise InputError(f"{path} has format {version!r}, this version of spikeport reads up to {FORMAT}; use the one that wrote it")
     try:
         with np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
-            network, dt = network_from(plan, raw.nodes)
-            _compare(raw, build_graph(network, dt).graph, exact=DIGESTS in plan)
+            network = network_from(plan, raw.nodes)
+            _compare(raw, build_graph(network).graph, exact=DIGESTS in plan)
             _check_digests(plan, network)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -86,13 +83,6 @@ def is_quantized(path: Path) -> bool:
     """Whether a NIR file holds a network that `write_nir` wrote; raises InputError if it is no NIR file."""
     with opened(path) as file:
         return f"metadata/{KEY}" in file["node"]
-
-
-def _dt(network: QuantizedNetwork) -> float:
-    dt = network.provenance.get("dt", DT_DEFAULT)
-    if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < float("inf"):
-        raise InputError(f"provenance dt is {dt!r}; it is the seconds per timestep, a positive number")
-    return float(dt)
 
 
 def _compare(raw: RawGraph, expected: nir.NIRGraph, *, exact: bool) -> None:

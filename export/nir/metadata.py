@@ -11,7 +11,7 @@ import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
-from spikeport.export.model.network import Input, IntegerNeuron, Noise, Population, QuantizedNetwork
+from spikeport.export.model.network import INTEGRATORS, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape
 from spikeport.export.nir.build import Built
 from spikeport.export.nir.graph import MAX_NEURONS, Node
@@ -20,9 +20,9 @@ from spikeport.export.quantization.weight_step import step_of
 
 KEY = "spikeport"
 """Name of the JSON text in the graph's metadata."""
-FORMAT = 2
-READABLE = (1, 2)
-"""Format 1 knows neither the offset of an input nor the seed of a rate code."""
+FORMAT = 3
+READABLE = (1, 2, 3)
+"""Format 1 knows neither the offset of an input nor the seed of a rate code; up to 2, integrator and weight bits stand in the provenance."""
 SEMANTICS = {
     "input": "a value is sent as clip(rint(value / scale), low, high) - offset, or by code rate as 1 with probability value / scale, else 0; "
     "what enters the graph is what is sent times scale",
@@ -36,11 +36,13 @@ REGISTERS = ("du", "dv", "threshold", "bias_mantissa", "reset_value")
 OPS: dict[str, type[Op]] = {"dense": Dense, "conv": Conv, "elementwise": Elementwise}
 
 
-def plan_of(network: QuantizedNetwork, dt: float, built: Built) -> dict[str, Any]:
+def plan_of(network: QuantizedNetwork, built: Built) -> dict[str, Any]:
     """Everything that the nodes of the graph do not say, as JSON values."""
     return {
         "format": FORMAT,
-        "dt": dt,
+        "dt": network.dt,
+        "integrator": network.integrator,
+        "weight_bits": network.weight_bits,
         "semantics": SEMANTICS,
         "input": asdict(network.input),
         "populations": [_population_plan(p, built.carriers[p.name]) for p in network.populations],
@@ -94,20 +96,43 @@ def _connection_plan(connection: Connection, node: str) -> dict[str, Any]:
     }
 
 
-def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> tuple[QuantizedNetwork, float]:
-    """The network and its dt, integers recovered from the nodes. KeyError, TypeError and the like mean a malformed plan."""
+def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> QuantizedNetwork:
+    """The network, its integers recovered from the nodes. KeyError, TypeError and the like mean a malformed plan."""
+    plan = _as_of_now(plan)
     source = _input(plan["input"], plan["format"])
     dt = float(plan["dt"])
-    if not 0 < dt < float("inf"):
-        raise InputError(f"its dt is {dt}; the length of a timestep is positive")
     _check_neurons([source.shape, *(p["shape"] for p in plan["populations"])])
     bias_nodes = [c["node"] for c in plan["connections"]]
     populations = {p["name"]: _population(p, nodes, bias_nodes, dt) for p in plan["populations"]}
     connections = tuple(_connection(c, nodes[c["node"]], populations[c["target"]], source) for c in plan["connections"])
-    network = QuantizedNetwork(
-        source, tuple(populations.values()), connections, plan["output"], plan["readout"], int(plan["timesteps"]), plan["provenance"]
+    return QuantizedNetwork(
+        input=source,
+        populations=tuple(populations.values()),
+        connections=connections,
+        output=plan["output"],
+        readout=plan["readout"],
+        timesteps=int(plan["timesteps"]),
+        provenance=plan["provenance"],
+        dt=dt,
+        integrator=plan["integrator"],
+        weight_bits=plan["weight_bits"],
     )
-    return network, dt
+
+
+def _as_of_now(plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The plan with integrator and weight bits where the present format has them.
+
+    Formats 1 and 2 keep them in the provenance: an integrator's name or a sentence on trained decays, and the bits in the
+    report of the quantization, 8 where there is none.
+    """
+    if plan["format"] > 2:
+        return plan
+    provenance = dict(plan["provenance"])
+    provenance.pop("dt", None)
+    integrator = provenance.pop("integrator", None)
+    bits = provenance.get("quantization", {}).get("weight_bits", reg.WEIGHT_BITS_MAX)
+    known = integrator if integrator in INTEGRATORS else "per timestep"
+    return {**plan, "integrator": known, "weight_bits": bits, "provenance": provenance}
 
 
 def _input(plan: Mapping[str, Any], version: int) -> Input:

@@ -186,6 +186,9 @@ def _metadata(network: QuantizedNetwork) -> dict[str, str]:
     values = {
         "network": network_digest(network),
         "timesteps": network.timesteps,
+        "dt": network.dt,
+        "integrator": network.integrator,
+        "weight_bits": network.weight_bits,
         "readout": network.readout,
         "output": network.output,
         "semantics": SEMANTICS,

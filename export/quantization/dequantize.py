@@ -20,6 +20,8 @@ def dequantize(network: QuantizedNetwork) -> FloatNetwork:
         output=network.output,
         readout=network.readout,
         timesteps=network.timesteps,
+        dt=network.dt,
+        integrator=network.integrator,
         provenance=network.provenance,
     )
 

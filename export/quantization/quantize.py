@@ -12,10 +12,9 @@ from math import prod
 
 import numpy as np
 
-from spikeport.export.common.errors import InputError
 from spikeport.export.floating.simulate import physical_input
 from spikeport.export.model import registers as reg
-from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork
+from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork, check_weight_bits
 from spikeport.export.model.synapse import Connection, Conv, Elementwise
 from spikeport.export.quantization.bias_correction import correct_biases
 from spikeport.export.quantization.calibrate import Calibration, calibrate, calibration_notes, choose_input
@@ -67,8 +66,7 @@ def quantize(
     Raises:
         InputError: options out of range, data that do not fit, or a parameter that no register can hold.
     """
-    if not 2 <= weight_bits <= reg.WEIGHT_BITS_MAX:
-        raise InputError(f"weight bits is {weight_bits}; choose 2 to {reg.WEIGHT_BITS_MAX}")
+    check_weight_bits(weight_bits)
     values, _ = physical_input(network.input, calibration, network.timesteps)
     for p in network.populations:
         check_neuron(p)
@@ -85,7 +83,7 @@ def quantize(
         exponents |= {c.name: e for c, e in zip(network.incoming(p.name), fit.exponents)}
     plan = Plan(network.input, weight_bits, scales, exponents)
     quantized = apply_plan(correct_biases(network, plan, seen), plan)
-    return report(network, quantized, values, seen, weight_bits=weight_bits, per_channel=per_channel)
+    return report(network, quantized, values, seen, per_channel=per_channel)
 
 
 def _fit_population(network: FloatNetwork, p: Population[FloatNeuron], seen: Calibration, bound: Bound, settings: Settings) -> Fit:

@@ -49,7 +49,7 @@ class PopulationReport:
 
 
 def report(
-    network: FloatNetwork, quantized: QuantizedNetwork, values: np.ndarray, seen: Calibration, *, weight_bits: int, per_channel: bool
+    network: FloatNetwork, quantized: QuantizedNetwork, values: np.ndarray, seen: Calibration, *, per_channel: bool
 ) -> QuantizedNetwork:
     """The quantized network with its report. values: physical calibration data; seen: what the float network did on them."""
     sent = quantized.input
@@ -60,7 +60,7 @@ def report(
     connections = {c.name: _connection(quantized, c, original[c.name], seen.squares[c.name]) for c in quantized.connections}
     populations = {p.name: _population(quantized, p.name, seen, after, bounds[p.name]) for p in quantized.populations}
     made = {
-        "weight_bits": weight_bits,
+        "weight_bits": quantized.weight_bits,
         "per_channel": per_channel,
         "rounding": "half to even",
         "calibration_samples": len(values),

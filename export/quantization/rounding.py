@@ -13,8 +13,8 @@ import numpy as np
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Input, IntegerNeuron, Network, Population, QuantizedNetwork
-from spikeport.export.model.synapse import Connection, frozen_array
-from spikeport.export.quantization.weight_step import weight_bits, weight_step
+from spikeport.export.model.synapse import Connection
+from spikeport.export.quantization.weight_step import weight_step
 
 BIAS_MAX = (reg.BIAS_MANTISSA_MAX << reg.BIAS_EXPONENT_MAX) * reg.STATE_UNIT
 """Largest bias in weight units."""
@@ -39,7 +39,7 @@ def requantize(network: FloatNetwork, like: QuantizedNetwork) -> QuantizedNetwor
     """
     plan = Plan(
         input=like.input,
-        weight_bits=weight_bits(like),
+        weight_bits=like.weight_bits,
         scales={p.name: p.scale for p in like.populations},
         exponents={c.name: c.exponent for c in like.connections},
     )
@@ -62,6 +62,9 @@ def apply_plan(network: FloatNetwork, plan: Plan) -> QuantizedNetwork:
         output=network.output,
         readout=network.readout,
         timesteps=network.timesteps,
+        dt=network.dt,
+        integrator=network.integrator,
+        weight_bits=plan.weight_bits,
         provenance={**network.provenance, "notes": list(dict.fromkeys(notes))},
     )
 
@@ -93,7 +96,7 @@ def quantize_population(network: FloatNetwork, population: Population[FloatNeuro
         spiking=n.spiking,
         noise=noise,
     )
-    return Population(population.name, population.shape, neuron, frozen_array(scale, np.float64))
+    return Population(population.name, population.shape, neuron, np.asarray(scale, np.float64))
 
 
 def steady_bias(n: FloatNeuron) -> np.ndarray:

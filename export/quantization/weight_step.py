@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.model import registers as reg
 from spikeport.export.model.network import Network, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Shape
 
@@ -27,13 +26,8 @@ class WeightGrid:
 
 def weight_grids(network: QuantizedNetwork) -> dict[str, WeightGrid]:
     """The grid of every connection by name, for quantization-aware training; `rounding.requantize` is exact on it."""
-    half = 1 << (weight_bits(network) - 1)
+    half = 1 << (network.weight_bits - 1)
     return {c.name: WeightGrid(weight_step(network, c, network[c.target].scale), -half, half - 1) for c in network.connections}
-
-
-def weight_bits(network: QuantizedNetwork) -> int:
-    """Bits that a network's weights were quantized to."""
-    return network.provenance.get("quantization", {}).get("weight_bits", reg.WEIGHT_BITS_MAX)
 
 
 def weight_step(network: Network, connection: Connection, scale: np.ndarray) -> np.ndarray:

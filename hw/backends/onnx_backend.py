@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import onnxruntime
@@ -29,13 +29,15 @@ def run(
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     neurons = sum(p.size for p in network.populations)
     chunk = max(1, min(CHUNK_SAMPLES, CHUNK_STATES // (neurons * stimulus.timesteps)))
-    records = []
-    for first in range(0, len(stimulus), chunk):
-        part = stimulus[first : first + chunk]
-        records.append(_run_chunk(network, session, part, record))
-        if progress:
-            progress(len(part))
-    return join_records(records)
+
+    def records() -> Iterator[SpikeRecord]:
+        for first in range(0, len(stimulus), chunk):
+            part = stimulus[first : first + chunk]
+            yield _run_chunk(network, session, part, record)
+            if progress:
+                progress(len(part))
+
+    return join_records(records(), len(stimulus))
 
 
 def _run_chunk(network: QuantizedNetwork, session: onnxruntime.InferenceSession, stimulus: Stimulus, record: RecordLevel) -> SpikeRecord:

@@ -45,7 +45,7 @@ def stream(
     batch = max(1, min(len(stimulus), at_once))
     tape = Tape(network, timeline, batch, tapped)
     with start(tape) as executor:
-        return join_records(_records(network, stimulus, level, tape, batch, executor, progress))
+        return join_records(_records(network, stimulus, level, tape, batch, executor, progress), len(stimulus))
 
 
 def _records(network, stimulus, level, tape, batch, executor, progress) -> Iterator[SpikeRecord]:

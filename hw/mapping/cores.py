@@ -1,16 +1,15 @@
 """Populations onto cores: how many a network needs, how full they are, and what limits.
 
-Every population has cores of its own, each with a block of neighbouring neurons: bands of rows of a map, then of channels too where a
-single row is too much, and a synapse lies with its target. Blocks are of equal size and as few as fit. A connection's encoding is the
-one with the fewest cores; of equals the one whose events take the least time (zeros that are not stored are not read), then the one
-with the least memory. So a layer turns sparse when about a fifth of its weights are zero, a kernel when a third is, if that takes no
+Every population has cores of its own, each with a block of neighbouring neurons: some rows of some channels of a map; a synapse lies
+with its target. Blocks are of equal size and as few as fit: every number of channels is tried, with as many rows as fit beside it.
+Encoding and block are those with the fewest cores; of equals those whose events take the least time (zeros that are not stored are not
+read), then those with the fewest axons (each is a message), then those with the least memory. So a layer turns sparse when about a fifth of its weights are zero, a kernel when a third is, if that takes no
 more cores.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -19,7 +18,6 @@ from math import prod
 import numpy as np
 
 from spikeport.export.model.network import Connection, Dense, Population, QuantizedNetwork, Shape
-from spikeport.export.quantization.weight_step import weight_bits
 from spikeport.hw.mapping.encoding import EVENT_NANOSECONDS, SHARED_SLOTS, Encoding, Stored, encodings, store
 from spikeport.hw.records.fanout import Part
 from spikeport.hw.semantics.limits import Chip
@@ -43,11 +41,16 @@ class CoreUse:
 
 @dataclass(frozen=True)
 class Placement:
-    """One population on its cores. encodings: by connection into it. synapses: stored, weight sharing unrolled, by the same."""
+    """One population on its cores. encodings: by connection into it. synapses: stored, weight sharing unrolled, by the same.
+
+    layout: how its neurons lie when they are cut into `parts`, the slices of it that each core holds.
+    """
 
     name: str
     neurons: int
     cores: tuple[CoreUse, ...]
+    layout: Shape
+    parts: tuple[tuple[slice, ...], ...]
     encodings: Mapping[str, Encoding]
     synapses: Mapping[str, int]
 
@@ -118,8 +121,8 @@ class _Split:
 
     def _store(self, connection: Connection, part: tuple[slice, ...]) -> Stored:
         source = self.network.shape(connection.source)
-        inside = _part_of(connection, source, self.layout, part)
-        return store(connection, source, self.chosen[connection.name], inside, _size(part), weight_bits(self.network), self.chip.core)
+        inside = part_of(connection, source, self.layout, part)
+        return store(connection, source, self.chosen[connection.name], inside, _size(part), self.network.weight_bits, self.chip.core)
 
     def use(self, i: int, made: Mapping[str, _Split]) -> CoreUse:
         """What block i takes; axons out only towards populations that are placed."""
@@ -147,13 +150,16 @@ class _Split:
     def fits(self, made: Mapping[str, _Split]) -> bool:
         """Whether no block takes more than a core has."""
         made = {**made, self.population.name: self}
-        return all(share <= 1 for i in range(len(self.parts)) for share in self.use(i, made).shares(self.chip).values())
+        middle = len(self.parts) // 2  # a block inside the map takes most: where it does not fit, no other needs a look
+        blocks = (middle, *range(middle), *range(middle + 1, len(self.parts)))
+        return all(share <= 1 for i in blocks for share in self.use(i, made).shares(self.chip).values())
 
     def rank(self, made: Mapping[str, _Split]) -> tuple[float, ...]:
         """Less is better."""
         held = [(name, s) for i in range(len(self.parts)) for name, s in self.stored(i).items()]
         time = sum(EVENT_NANOSECONDS[self.chosen[name]] * s.synapses for name, s in held)
-        return not self.fits(made), len(self.parts), time, sum(s.bits for _, s in held)
+        axons = sum(int(np.count_nonzero(s.wired)) for _, s in held)
+        return not self.fits(made), len(self.parts), time, axons, sum(s.bits for _, s in held)
 
     def placement(self, made: Mapping[str, _Split]) -> Placement:
         """The result."""
@@ -162,27 +168,38 @@ class _Split:
             name=self.population.name,
             neurons=self.population.size,
             cores=tuple(self.use(i, made) for i in range(len(self.parts))),
+            layout=self.layout,
+            parts=tuple(self.parts),
             encodings=dict(self.chosen),
             synapses={name: sum(block[name].synapses for block in held) for name in self.chosen},
         )
 
 
 def _best_split(network: QuantizedNetwork, population: Population, chip: Chip, made: Mapping[str, _Split]) -> _Split:
-    """The best encodings, each tried on as few cores as it fits on; where none fits, on as many as the neurons alone would need."""
+    """The best blocks over all encodings; where none fits, as many blocks as the neurons alone would need."""
     layout, incoming = _layout(network, population), network.incoming(population.name)
-    blocks = [block for block in _blocks(layout) if prod(block) <= chip.core.neurons] or _blocks(layout)[-1:]
     best: _Split | None = None
     for choice in product(*(encodings(c, network.shape(c.source)) for c in incoming)):
         chosen = dict(zip((c.name for c in incoming), choice))
         split = partial(_Split, network, population, chip, chosen=chosen)
-        fitting = bisect_left(blocks, True, key=lambda block: split(block).fits(made))
-        found = split(blocks[fitting] if fitting < len(blocks) else blocks[0])
-        if best is None or found.rank(made) < best.rank(made):
-            best = found
-        if best.fits(made):  # who needs more cores than that is no better
-            blocks = [block for block in blocks if _count(layout, block) <= len(best.parts)]
+        for rows in _families(layout, chip.core.neurons):
+            best = _better(best, split, rows, made)
     assert best is not None
     return best
+
+
+def _better(best: _Split | None, split: Callable[[Shape], _Split], rows: list[Shape], made: Mapping[str, _Split]) -> _Split:
+    """The better of the best so far and the tallest blocks of a family that fit.
+
+    Shorter blocks need not fit where taller ones do not: a kernel is stored once for each way that positions see it.
+    """
+    if best is not None and best.fits(made):  # who needs more cores than that is no better
+        rows = [block for block in rows if _count(best.layout, block) <= len(best.parts)]
+    candidates = (split(block) for block in rows)
+    fitting = next((candidate for candidate in candidates if candidate.fits(made)), None)
+    if best is None:
+        return fitting or split(rows[0])
+    return fitting if fitting and fitting.rank(made) < best.rank(made) else best
 
 
 def _layout(network: QuantizedNetwork, population: Population) -> Shape:
@@ -191,14 +208,27 @@ def _layout(network: QuantizedNetwork, population: Population) -> Shape:
     return max([population.shape, *shapes], key=len)
 
 
-def _blocks(layout: Shape) -> list[Shape]:
-    """Sizes of blocks, from all neurons to one row of one channel: fewer rows (the second axis) first, then fewer channels."""
+def _families(layout: Shape, neurons: int) -> Iterator[list[Shape]]:
+    """Blocks that a core's neurons allow, by channels in a block, from all of them down: each family from all rows to one.
+
+    Of sizes that make equally many blocks only the most even is tried. A row that is too long for a core is not cut.
+    """
     channels, *rest = layout
-    rows = [(channels, n, *rest[1:]) for n in range(rest[0], 1, -1)] if rest else []
-    return rows + [(n, *(1,) * bool(rest), *rest[1:]) for n in range(channels, 0, -1)]
+    for wide in _even(channels):
+        blocks: list[Shape] = [(wide, tall, *rest[1:]) for tall in _even(rest[0])] if rest else [(wide,)]
+        allowed = [block for block in blocks if prod(block) <= neurons]
+        if allowed:
+            yield allowed
+    if prod(layout[2:]) > neurons:
+        yield [(1, *(1,) * bool(rest), *rest[1:])]
 
 
-def _part_of(connection: Connection, source: Shape, layout: Shape, part: tuple[slice, ...]) -> Part:
+def _even(count: int) -> list[int]:
+    """Sizes that cut so many into 1, 2, 3 ... equal pieces, the largest first."""
+    return sorted({-(-count // pieces) for pieces in range(1, count + 1)}, reverse=True)
+
+
+def part_of(connection: Connection, source: Shape, layout: Shape, part: tuple[slice, ...]) -> Part:
     """A block in the connection's own output; all of it, as an upper bound, where that is a map of another shape."""
     shape = connection.output_shape(source)
     if shape == layout:

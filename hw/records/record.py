@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -13,6 +14,8 @@ from spikeport.hw.records.fanout import fan_out
 
 RecordLevel: TypeAlias = Literal["counts", "spikes", "potentials"]
 """How much is kept: counts only; every spike too; every spike and membrane potential too."""
+MAPPINGS = ("spike_counts", "synaptic_events", "spikes", "potentials")
+"""Fields of a record that hold arrays by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +49,32 @@ class SpikeRecord:
         return len(self.output)
 
 
-def join_records(records: Iterable[SpikeRecord]) -> SpikeRecord:
-    """Concatenate runs over disjoint samples, in order."""
-    parts = list(records)
+def join_records(records: Iterable[SpikeRecord], samples: int) -> SpikeRecord:
+    """One record of runs over disjoint samples, in order.
 
-    def joined(name: str) -> Mapping[str, np.ndarray]:
-        return {key: np.concatenate([getattr(p, name)[key] for p in parts]) for key in getattr(parts[0], name)}
+    records: at least one; a generator's are copied as they come, so that the whole and one part are in memory, never all parts.
+    samples: how many they hold together.
+    """
+    parts = iter(records)
+    first = next(parts)
+    if len(first) == samples:
+        return first
+    whole = {place: np.empty((samples, *array.shape[1:]), array.dtype) for place, array in _arrays(first).items()}
+    overflows = dict.fromkeys(first.overflows, 0)
+    done = 0
+    for part in chain([first], parts):
+        for place, array in _arrays(part).items():
+            whole[place][done : done + len(part)] = array
+        overflows = {name: count + part.overflows[name] for name, count in overflows.items()}
+        done += len(part)
+    assert done == samples, f"{done} of {samples} samples came"
+    mappings = {field_name: {key: a for (owner, key), a in whole.items() if owner == field_name} for field_name in MAPPINGS}
+    return SpikeRecord(output=whole["output", ""], overflows=overflows, **mappings)
 
-    mappings = {f.name: joined(f.name) for f in fields(SpikeRecord) if f.name not in ("output", "overflows")}
-    overflows = {key: sum(p.overflows[key] for p in parts) for key in parts[0].overflows}
-    return SpikeRecord(output=np.concatenate([p.output for p in parts]), overflows=overflows, **mappings)
+
+def _arrays(record: SpikeRecord) -> dict[tuple[str, str], np.ndarray]:
+    """Every array of a record, under its field's name and that of its population or connection ("" for the output)."""
+    return {("output", ""): record.output} | {(name, key): array for name in MAPPINGS for key, array in getattr(record, name).items()}
 
 
 def class_scores(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:

@@ -91,9 +91,9 @@ class Row:
     reason: str
 
 
-def check_network(network: QuantizedNetwork, device: str = "loihi2") -> list[Row]:
+def check_network(network: QuantizedNetwork, device: str | Chip = "loihi2") -> list[Row]:
     """One row per node, input and connections included; never raises for what does not fit."""
-    chip = CHIPS[device]
+    chip = CHIPS[device] if isinstance(device, str) else device
     rows = [_input_row(network, chip)]
     rows += [_worst(c.name, _kind(c), _connection_findings(network, c)) for c in network.connections]
     rows += [_worst(p.name, f"{p.neuron.reset}-reset neuron", _population_findings(p, chip)) for p in network.populations]

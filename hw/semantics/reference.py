@@ -6,16 +6,21 @@ register, including how they wrap and saturate. It is slow on purpose; use the e
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from math import prod
 
 import numpy as np
 
 from spikeport.export.model import registers as reg
-from spikeport.export.model.network import Connection, Conv, Dense, IntegerNeuron, Pool, QuantizedNetwork
+from spikeport.export.model.network import Connection, Conv, Dense, IntegerNeuron, Pool, Population, QuantizedNetwork
 from spikeport.export.model.noise import integer_noise
-from spikeport.hw.records.record import RecordLevel, SpikeRecord, record_from_rasters
+from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records, record_from_rasters
 from spikeport.hw.records.stimulus import Stimulus
+
+BLOCK = 1 << 20
+"""Neuron-steps of a block of samples; up to 32 bytes each are needed beside the record that is asked for."""
+STATES = 16
+"""A neuron's intermediate results during one step, in neuron-steps' worth of memory."""
 
 
 def sum_pool(x: np.ndarray, pool: Pool) -> np.ndarray:
@@ -99,34 +104,55 @@ def run(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> SpikeRecord:
-    """Run all samples from rest. See `SpikeRecord` for what comes back."""
+    """Run all samples from rest, block by block. See `SpikeRecord` for what comes back; its size is what memory is needed for."""
+    per_sample = (prod(network.input.shape) + sum(p.size for p in network.populations)) * max(stimulus.timesteps, STATES)
+    block = max(1, BLOCK // per_sample)
+
+    def records() -> Iterator[SpikeRecord]:
+        for first in range(0, max(1, len(stimulus)), block):
+            part = stimulus[first : first + block]
+            yield _run_block(network, part, record)
+            if progress:
+                progress(len(part))
+
+    return join_records(records(), len(stimulus))
+
+
+def _run_block(network: QuantizedNetwork, stimulus: Stimulus, record: RecordLevel) -> SpikeRecord:
+    """Run a few samples, all of whose messages are held in memory."""
     samples, steps = len(stimulus), stimulus.timesteps
     state = {p.name: (np.zeros((samples, *p.shape), np.int64),) * 2 for p in network.populations}
     fired: dict[str, list[np.ndarray]] = {network.input.name: [stimulus.at(t) for t in range(steps)]}
     fired |= {p.name: [] for p in network.populations}
-    potentials: dict[str, list[np.ndarray]] = defaultdict(list)
+    kept = {p.name for p in network.populations if record == "potentials" or (p.name == network.output and not p.neuron.spiking)}
+    potentials: dict[str, list[np.ndarray]] = {name: [] for name in kept}
     overflows = {p.name: 0 for p in network.populations}
 
     for t in range(steps):
         for population in network.populations:
             name, shape = population.name, (samples, *population.shape)
-            a = np.zeros(shape, np.int64)
-            lost = np.zeros(shape, bool)
-            for c in network.incoming(name):
-                if t < c.delay:
-                    continue
-                channel = shift(synaptic_current(c, fired[c.source][t - c.delay]), c.exponent).reshape(shape)
-                lost |= np.abs(channel) >= reg.STATE_LIMIT
-                a += wrap(channel, reg.STATE_BITS if isinstance(c.op, Conv) else 32)
+            a, lost = _arriving(network, population, fired, t, shape)
             noise = population.neuron.noise
             eta = integer_noise(noise, stimulus.samples, t, population.size).reshape(shape) if noise else 0
-            u, v, spikes, overflow = neuron_step(population.neuron, *state[name], wrap(a, 32), eta)
+            u, v, spikes, overflow = neuron_step(population.neuron, *state[name], a, eta)
             state[name] = (u, v)
             fired[name].append(spikes)
-            potentials[name].append(v)
+            if name in kept:
+                potentials[name].append(v.astype(np.int32))
             overflows[name] += int((overflow | lost).sum())
     rasters = {name: np.stack(values, axis=1) for name, values in fired.items()}
-    history = {name: np.stack(values, axis=1).astype(np.int32) for name, values in potentials.items()}
-    if progress:
-        progress(samples)
+    history = {name: np.stack(values, axis=1) for name, values in potentials.items()}
     return record_from_rasters(network, rasters, history, overflows, record)
+
+
+def _arriving(
+    network: QuantizedNetwork, population: Population, fired: Mapping[str, list[np.ndarray]], t: int, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum over the connections into a population at step t, int64 wrapped to 32 bits, and where one of them left 24 bits."""
+    a, lost = np.zeros(shape, np.int64), np.zeros(shape, bool)
+    for c in network.incoming(population.name):
+        if t >= c.delay:
+            delivered = shift(synaptic_current(c, fired[c.source][t - c.delay]), c.exponent).reshape(shape)
+            lost |= np.abs(delivered) >= reg.STATE_LIMIT
+            a += wrap(delivered, reg.STATE_BITS if isinstance(c.op, Conv) else 32)
+    return wrap(a, 32), lost

@@ -9,10 +9,11 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from spikeport.commands.options import add_json, emit, table
+from spikeport.analysis.cost.devices import device_named
+from spikeport.commands.options import add_device, add_json, emit, table
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.importer import describe
-from spikeport.hw.semantics.limits import CHIPS, Row, check_network
+from spikeport.hw.semantics.limits import Row, check_network
 
 EXAMPLES = """examples:
   spikeport check network.nir
@@ -23,14 +24,14 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport check`."""
     parser.add_argument("network", type=Path, metavar="NET.nir")
-    parser.add_argument("--device", choices=list(CHIPS), default="loihi2")
+    add_device(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print one row per node."""
     if is_quantized(arguments.network):
-        rows = check_network(read_nir(arguments.network), arguments.device)
+        rows = check_network(read_nir(arguments.network), device_named(arguments.device).chip)
     else:
         rows = [Row(n.node, n.kind, "ok" if n.supported else "refused", n.reason) for n in describe(arguments.network)]
     cells = [(row.node, row.kind, row.status, row.reason) for row in rows]

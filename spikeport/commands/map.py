@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_json, emit, table
+from spikeport.analysis.cost.devices import device_named
+from spikeport.commands.options import add_device, add_json, emit, table
 from spikeport.commands.sources import load_quantized
 from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
-from spikeport.hw.semantics.limits import CHIPS
+from spikeport.hw.mapping.lower_bound import fewest_cores
 
 EXAMPLES = """examples:
   spikeport map network.nir
@@ -22,23 +23,25 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport map`."""
     parser.add_argument("network", type=Path, metavar="NET.nir")
-    parser.add_argument("--device", choices=list(CHIPS), default="loihi2")
+    add_device(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print one row per population, and what does not fit."""
-    found = map_network(load_quantized(arguments.network), CHIPS[arguments.device])
-    emit(arguments, _as_json(found), _describe(found))
-    return 1 if found.obstacles else 0
+    network, chip = load_quantized(arguments.network), device_named(arguments.device).chip
+    placed, fewest = map_network(network, chip), fewest_cores(network, chip)
+    emit(arguments, _as_json(placed, fewest), _describe(placed, fewest))
+    return 1 if placed.obstacles else 0
 
 
-def _as_json(found: NetworkMap) -> dict:
+def _as_json(found: NetworkMap, fewest: int) -> dict:
     return {
         "device": found.chip.name,
         "fits": not found.obstacles,
         "obstacles": list(found.obstacles),
         "cores": found.cores,
+        "cores_at_least": fewest,
         "cores_available": found.chip.cores,
         "source": found.chip.core.source,
         "populations": [_population(p, found) for p in found.placements],
@@ -67,7 +70,7 @@ def _population(p: Placement, found: NetworkMap) -> dict:
     }
 
 
-def _describe(found: NetworkMap) -> str:
+def _describe(found: NetworkMap, fewest: int) -> str:
     rows = [
         (
             p.name,
@@ -84,5 +87,7 @@ def _describe(found: NetworkMap) -> str:
     ]
     head = ("population", "neurons", "cores", "a core: neurons", "synapses", "axons in", "axons out", "fullest", "encoding")
     chip = found.chip
-    verdict = [f"does not fit: {line}" for line in found.obstacles] or [f"fits: {found.cores} of {chip.cores} cores of {chip.name}"]
+    verdict = [f"does not fit: {line}" for line in found.obstacles] or [
+        f"fits: {found.cores} of {chip.cores} cores of {chip.name} (no placement needs fewer than {fewest})"
+    ]
     return "\n".join([table(rows, head), *verdict, f"limits of a core: {chip.core.source}"])

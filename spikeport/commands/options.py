@@ -79,6 +79,11 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_device(parser: argparse.ArgumentParser, default: str | None = "loihi2") -> None:
+    """`--device`."""
+    parser.add_argument("--device", default=default, metavar="D", help="loihi2 (the default), loihi1, or a profile of your own, D.toml")
+
+
 def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[str] = ()) -> None:
     """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`), and notes."""
     assumed = [note] if (note := getattr(arguments, "note", "")) else []

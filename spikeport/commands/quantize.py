@@ -55,7 +55,7 @@ def execute(arguments: argparse.Namespace) -> int:
     with held(arguments.out.parent):
         network, unfinished = (_from_training if arguments.source.is_dir() else _from_nir)(arguments, config)
     report, notes, digest = network.provenance["quantization"], network.provenance["notes"], network_digest(network)
-    said = f"{arguments.out}: {report['weight_bits']}-bit weights, T = {network.timesteps}, network {short(digest)}"
+    said = f"{arguments.out}: {network.weight_bits}-bit weights, T = {network.timesteps}, network {short(digest)}"
     emit(arguments, {**report, "network": digest}, f"{_describe(report)}\n{said}", (*unfinished, *notes))
     return 0
 

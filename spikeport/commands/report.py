@@ -9,8 +9,7 @@ import argparse
 from pathlib import Path
 
 from spikeport.analysis.common.jsonable import to_json
-from spikeport.analysis.cost.devices import DEVICES
-from spikeport.commands.options import add_data, add_force, add_json, emit, progress_bar
+from spikeport.commands.options import add_data, add_device, add_force, add_json, emit, progress_bar
 from spikeport.export.common.digest import short
 from spikeport.stages.claims import check_ours, held
 from spikeport.stages.pipeline import report_stage
@@ -26,7 +25,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport report`."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory with network.nir in it")
-    parser.add_argument("--device", choices=list(DEVICES), default="loihi2")
+    add_device(parser)
     add_force(parser, "a report.html or report.json that spikeport did not write")
     add_data(parser)
     add_json(parser)

@@ -13,9 +13,18 @@ from typing import Any
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import counted, si
-from spikeport.analysis.cost.devices import DEVICES
 from spikeport.analysis.results.report import Report
-from spikeport.commands.options import add_force, add_json, add_print_config, emit, output_folder, parse_backends, progress_bar, table
+from spikeport.commands.options import (
+    add_device,
+    add_force,
+    add_json,
+    add_print_config,
+    emit,
+    output_folder,
+    parse_backends,
+    progress_bar,
+    table,
+)
 from spikeport.commands.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
 from spikeport.export.common.digest import short
@@ -50,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=output_folder, default=Path("runs/run"), metavar="DIR", help="default runs/run")
     parser.add_argument("--weight-bits", type=int, metavar="B", help="2 to 8")
     parser.add_argument("--tolerance", type=float, metavar="P", help="accuracy loss in percentage points that T' may cost")
-    parser.add_argument("--device", choices=list(DEVICES))
+    add_device(parser, default=None)
     parser.add_argument("--backends", dest="verify_backends", metavar="A,B", help=f"to verify on, from {', '.join(TESTABLE)}")
     parser.add_argument("--verify-samples", type=int, metavar="N", help="test samples compared spike for spike")
     add_force(parser, "the run that lies in DIR, training and all")

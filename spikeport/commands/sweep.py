@@ -20,12 +20,13 @@ from spikeport.commands.options import add_json, add_print_config, emit, output_
 from spikeport.commands.training import add_accelerator, add_training
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.lock import locked
+from spikeport.export.common.toml import parse_toml
 from spikeport.stages.config import SweepConfig, said, sweep_config
 from spikeport.stages.sweep import plan, run_sweep
 from spikeport.train.loop.accelerator import accelerator
 from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.settings.config import TrainConfig
-from spikeport.train.settings.tables import parse_toml, to_toml
+from spikeport.train.settings.tables import to_toml
 
 EXAMPLES = """examples:
   spikeport sweep experiments/alpha-fashion.toml --data-dir data --out runs/alpha-fashion

@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from spikeport.analysis.cost.devices import DEVICES
+from spikeport.analysis.cost.devices import device_named
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.toml import read_toml
 from spikeport.stages.tic import TicConfig
 from spikeport.train.settings.config import TrainConfig, from_table, recipe
 from spikeport.train.settings.recipes import published
-from spikeport.train.settings.tables import parse_table, read_toml
+from spikeport.train.settings.tables import parse_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,7 @@ class RunConfig:
     verify_samples: int = 50
 
     def __post_init__(self) -> None:
-        if self.device not in DEVICES:
-            raise InputError(f"device {self.device!r} is unknown; choose one of {', '.join(DEVICES)}")
+        device_named(self.device)
         if self.verify_samples < 1:
             raise InputError(f"verify_samples is {self.verify_samples}; compare at least 1")
 

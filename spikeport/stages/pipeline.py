@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.cost.devices import Device, device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import ExitCost, exit_cost
+from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.history import FisherHistory
@@ -37,6 +38,7 @@ from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
 from spikeport.hw.backends.simulate import Backend, backend
 from spikeport.hw.backends.verify import Verification, verify
+from spikeport.hw.mapping.loads import CoreLoads
 from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import MADE_OF, Digests
@@ -140,6 +142,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
     truncation = session.kept(Truncation, work.truncation, *CUT_FROM)
     verified = session.kept(Verified, work.verification, "network", "test")
     chip, seed = device_named(device), trained.config.seed
+    loads = profile_cores(network, encode(network.input, session.data.test[:PROFILE_SAMPLES].array, network.timesteps), chip)
     results: dict[str, Any] = {
         "fisher": kept_tic(session, work.tic, network.timesteps),
         "fisher_history": session.kept(FisherHistory, work.tic_history, "settings"),
@@ -155,8 +158,8 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
         network=network_facts(network),
         semantics=semantics_of(network),
         accuracy=(*_float_curves(session), *_quantized_curves(session), *(verified.accuracy if verified else ())),
-        cost=estimate_cost(network, session.records["test"], chip, seed=seed),
-        exit_cost=_exit_cost(network, session.records["test"], chip, truncation, seed),
+        cost=estimate_cost(network, session.records["test"], chip, loads=loads, seed=seed),
+        exit_cost=_exit_cost(network, session.records["test"], chip, truncation, loads, seed),
         samples=_rasters(session),
         seeds={"seed": seed},
         versions=installed_versions(),
@@ -194,12 +197,19 @@ def _quantized_curves(session: Session) -> list[AccuracyCurve]:
     ]
 
 
-def _exit_cost(network: QuantizedNetwork, record: SpikeRecord, device: Device, truncation: Truncation | None, seed: int) -> ExitCost | None:
+def _exit_cost(
+    network: QuantizedNetwork,
+    record: SpikeRecord,
+    device: Device,
+    truncation: Truncation | None,
+    loads: Mapping[str, CoreLoads],
+    seed: int,
+) -> ExitCost | None:
     """What the exit that was chosen costs on the record's samples."""
     if not truncation or not truncation.exit or truncation.exit.threshold is None:
         return None
     steps = exit_steps(margins_over_time(record.output, network.readout), truncation.exit.threshold)
-    return exit_cost(network, record, device, steps, seed=seed)
+    return exit_cost(network, record, device, steps, loads=loads, seed=seed)
 
 
 def _rasters(session: Session, count: int = 3) -> tuple[SampleRaster, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -144,8 +144,10 @@ class Session:
 def engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[int], None]) -> SpikeRecord:
     """The engine's record of a whole split, some samples after the other: as integers, a large data set would not fit into memory."""
     starts = range(0, len(part), ENGINE_SAMPLES)
-    parts = []
-    for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
-        stimulus = encode(network.input, images, network.timesteps, first=start)
-        parts.append(backend("engine")(network, stimulus, progress=progress))
-    return join_records(parts)
+
+    def records() -> Iterator[SpikeRecord]:
+        for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
+            stimulus = encode(network.input, images, network.timesteps, first=start)
+            yield backend("engine")(network, stimulus, progress=progress)
+
+    return join_records(records(), len(part))

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from spikeport.export.floating.run import FloatModule
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Input, Population
 from spikeport.export.model.synapse import Connection, Conv, Dense, Pool
+from support.stated import PER_STEP
 
 
 def neuron(threshold: float = 1.0, **changes) -> FloatNeuron:
@@ -41,7 +42,7 @@ def conv_network(seed: int = 0, **hidden) -> FloatNetwork:
         Connection("w2", "conv1", "conv2", conv(heavy_tailed(rng, 16, 8, 3, 3) / 2), Pool((2, 2), (2, 2), (0, 0))),
         Connection("w3", "conv2", "out", Dense(heavy_tailed(rng, 10, 256))),
     )
-    return FloatNetwork(Input("in", (1, 8, 8)), populations, connections, "out", "accumulated_current", 8)
+    return FloatNetwork(Input("in", (1, 8, 8)), populations, connections, "out", "accumulated_current", 8, **PER_STEP)
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
-from spikeport.export.model.network import Input, IntegerNeuron, Noise, Population, QuantizedNetwork
+from spikeport.export.model.network import INTEGRATORS, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape
 from spikeport.hw.records.stimulus import Stimulus, encode
 
@@ -55,7 +55,10 @@ def random_network(seed: int, *, edge: bool = False, loops: bool = True, noise: 
         output=names[-1],
         readout=readout,  # type: ignore[arg-type]
         timesteps=int(rng.integers(1, 9)),
-        provenance={"dt": 1e-3, "seed": seed},
+        provenance={"seed": seed},
+        dt=(1e-3, 1e-4, 0.5)[seed % 3],
+        integrator=INTEGRATORS[seed % 3],  # type: ignore[arg-type]
+        weight_bits=8,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikeport.analysis.cost.devices import LOIHI2
+from spikeport.analysis.cost.devices import device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import exit_cost
 from spikeport.analysis.decision.early_exit import choose_threshold, exit_confirmed
@@ -23,6 +23,8 @@ from spikeport.analysis.results.report import (
 from spikeport.hw.backends.verify import Difference, Verification
 from spikeport.hw.semantics import reference
 from support.random_networks import random_network, random_stimulus
+
+LOIHI2 = device_named("loihi2")
 
 
 def verification(differences: int = 0) -> Verification:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from spikeport.train.data.augment import MAP_AXES, random_flip, random_shift
-from spikeport.train.data.registry import Split
 from spikeport.train.data.on_demand import in_batches
+from spikeport.train.data.registry import Split
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

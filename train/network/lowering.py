@@ -42,9 +42,9 @@ def lower(network: SpikingNetwork, timesteps: int | None = None) -> FloatNetwork
         output=READOUT,
         readout="spike_count" if network.readout == "spikes" else "accumulated_current",
         timesteps=timesteps or network.timesteps,
+        dt=NOMINAL_DT,
+        integrator="per timestep",
         provenance={
-            "dt": NOMINAL_DT,
-            "integrator": "decay factors per timestep, trained as such; dt only names the step's length",
             "framework": f"spikeport {version('spikeport')}",
             "data": network.task.name,
             "trained_timesteps": network.timesteps,

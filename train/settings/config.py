@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
+from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
 from spikeport.train.data.event_bins import EventBins
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.optimization import OptimizerConfig
-from spikeport.train.settings.tables import flat, parse_table, read_toml, to_toml
+from spikeport.train.settings.tables import flat, parse_table, to_toml
 
 THREADS_MAX = 1024
 """About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""

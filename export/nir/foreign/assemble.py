@@ -34,7 +34,17 @@ class Assembly:
                 self._add(name, self.found.shapes[name], dynamics(self.flat.nodes[name], name, self.meaning))
         output, readout = self._output()
         connections = _unique_names(close_loops(self.connections, source.name))
-        return FloatNetwork(source, tuple(self.populations.values()), connections, output, readout, timesteps, provenance)
+        return FloatNetwork(
+            input=source,
+            populations=tuple(self.populations.values()),
+            connections=connections,
+            output=output,
+            readout=readout,
+            timesteps=timesteps,
+            provenance=provenance,
+            dt=self.meaning.dt,
+            integrator=self.meaning.integrator,
+        )
 
     def _output(self) -> tuple[str, ReadoutKind]:
         """Population and kind of the readout: the neuron ahead of the Output, or a new one that adds up."""

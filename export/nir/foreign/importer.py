@@ -71,7 +71,7 @@ def import_nir(
     """
     meaning = _meaning(dt, integrator, reset, strict)
     raw = load_graph(path)
-    provenance = {"source": path.name, "nir": raw.version, "dt": dt, "integrator": integrator, "reset": reset, "strict": strict}
+    provenance = {"source": path.name, "nir": raw.version, "reset": reset, "strict": strict}
     try:
         flat = flatten(raw)
         found = arrivals(flat, dt, _raise)

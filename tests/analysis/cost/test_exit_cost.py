@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.random_networks import random_network, random_stimulus
+from support.stated import INT8
 
-from spikeport.analysis.cost.devices import ACCESS, LOIHI1, LOIHI2
+from spikeport.analysis.cost.devices import ACCESS, device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import exit_cost
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Dense
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
+
+LOIHI1, LOIHI2 = device_named("loihi1"), device_named("loihi2")
 
 
 def chain() -> QuantizedNetwork:
@@ -26,6 +29,7 @@ def chain() -> QuantizedNetwork:
         output="b",
         readout="spike_count",
         timesteps=3,
+        **INT8,
     )
 
 

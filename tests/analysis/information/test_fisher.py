@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from support.float_networks import ArctanSpike
+from support.stated import PER_STEP
 from torch import Tensor, nn
 
 from spikeport.analysis.common.jsonable import from_json, to_json
@@ -86,6 +87,7 @@ def float_module() -> FloatModule:
         output="out",
         readout="accumulated_current",
         timesteps=STEPS,
+        **PER_STEP,
     )
     return FloatModule(network, spike=ArctanSpike.apply, dtype=torch.float64)
 

@@ -13,7 +13,7 @@ from support.random_networks import random_network, random_stimulus
 from support.reports import full_report, verification
 
 from spikeport.analysis.common.numbers import count, nice_ticks, percent, si
-from spikeport.analysis.cost.devices import LOIHI1
+from spikeport.analysis.cost.devices import device_named
 from spikeport.analysis.decision.timestep_cut import with_proposal
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
@@ -28,6 +28,9 @@ from spikeport.analysis.results.report import (
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json
 from spikeport.hw.semantics import reference
+
+LOIHI1 = device_named("loihi1")
+
 
 EVIL = '<script>alert("x")</script>&\'"'
 VOID = {"meta", "img", "br", "hr", "input", "link"}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from support.float_networks import neuron
 from support.random_networks import random_network, random_stimulus
+from support.stated import PER_STEP
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.run import FloatModule, causal_stages
@@ -144,6 +145,7 @@ def one_layer(**changes) -> FloatNetwork:
         "out",
         "spike_count",
         4,
+        **PER_STEP,
     )
 
 
@@ -193,5 +195,5 @@ def test_loops_stay_together_and_chains_come_apart():
     chain = [Connection(f"{a}{b}", a, b, one) for a, b in ("ia", "ab", "bc")]
     loop = Connection("ba", "b", "a", one, delay=2)
     for connections, stages in (chain, [["a"], ["b"], ["c"]]), ([*chain, loop], [["a", "b"], ["c"]]):
-        network = FloatNetwork(Input("i", (1,)), populations, tuple(connections), "c", "spike_count", 1)
+        network = FloatNetwork(Input("i", (1,)), populations, tuple(connections), "c", "spike_count", 1, **PER_STEP)
         assert causal_stages(network) == stages

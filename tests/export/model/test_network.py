@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from support.dense_form import unrolled
 from support.random_networks import random_network, random_stimulus
+from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import Input, IntegerNeuron, Noise, Population, QuantizedNetwork
@@ -27,7 +30,7 @@ def dense(name: str, source: str, target: str, rows: int, columns: int, **change
 
 def network(connections, names=("a", "b"), size: int = 2) -> QuantizedNetwork:
     populations = tuple(Population(n, (size,), neuron()) for n in names)
-    return QuantizedNetwork(Input("input", (size,)), populations, tuple(connections), names[-1], "spike_count", 4)
+    return QuantizedNetwork(Input("input", (size,)), populations, tuple(connections), names[-1], "spike_count", 4, **INT8)
 
 
 def test_populations_are_put_in_order_of_update():
@@ -78,10 +81,50 @@ def test_two_connections_of_one_name_are_refused():
         network([dense("1", "input", "a", 2, 2), dense("1", "a", "b", 2, 2)])
 
 
-def test_arrays_cannot_be_changed():
-    made = network([dense("1", "input", "a", 2, 2), dense("2", "a", "b", 2, 2)])
-    with pytest.raises(ValueError, match="read-only"):
-        made.connections[0].weight[0, 0] = 5
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dt": 0.0}, "dt is 0.0"),
+        ({"dt": float("nan")}, "dt is nan"),
+        ({"dt": "1e-3"}, "dt is '1e-3'"),
+        ({"dt": True}, "dt is True"),
+        ({"integrator": "midpoint"}, "integrator 'midpoint' is unknown"),
+        ({"weight_bits": 1}, "weight bits is 1; choose 2 to 8"),
+        ({"weight_bits": 9}, "weight bits is 9"),
+        ({"weight_bits": 8.0}, "weight bits is 8.0"),
+    ],
+)
+def test_what_a_network_states_is_checked(changes, words):
+    with pytest.raises(InputError, match=words):
+        replace(network([dense("1", "input", "a", 2, 2), dense("2", "a", "b", 2, 2)]), **changes)
+
+
+def test_weights_lie_within_their_bits():
+    weight = np.array([[1, 7], [-8, 0]], np.int8)
+    made = network([Connection("1", "input", "a", Dense(weight)), dense("2", "a", "b", 2, 2)])
+    assert replace(made, weight_bits=4).weight_bits == 4
+    with pytest.raises(InputError, match=r"connection 1 has weights -8..7, outside the -4..3 of 3 bits"):
+        replace(made, weight_bits=3)
+
+
+def test_a_network_states_its_dt_integrator_and_bits():
+    """None of the three has a default to hide behind."""
+    with pytest.raises(TypeError, match="'dt', 'integrator', and 'weight_bits'"):
+        QuantizedNetwork(Input("input", (2,)), (), (), "a", "spike_count", 4)
+
+
+def test_a_network_keeps_what_it_was_given():
+    """Nothing the caller still holds, neither an array nor a view of it, changes a network."""
+    weight, scale, threshold = np.ones((2, 2), np.int8), np.full(2, 0.5), np.array([10, 20])
+    view, notes = weight[:, 0], ["as trained"]
+    connection = Connection("1", "input", "a", Dense(weight[:]))
+    population = Population("a", (2,), neuron(threshold=threshold), scale)
+    made = QuantizedNetwork(Input("input", (2,)), (population,), [connection], "a", "spike_count", 4, {"notes": notes}, **INT8)
+    weight[:], view[:], scale[:], threshold[:] = 9, 5, 7.0, 1
+    notes.append("changed")
+    kept = made["a"]
+    assert (made.connections[0].weight == 1).all() and (kept.scale == 0.5).all() and kept.neuron.threshold.tolist() == [10, 20]
+    assert made.provenance == {"notes": ["as trained"]} and isinstance(made.connections, tuple)
 
 
 def scalar_mix(x: int) -> int:
@@ -152,7 +195,7 @@ def test_one_neuron_by_hand():
         Input("input", (1,)),
         (Population("n", (1,), neuron(dv=np.int32(2048), bias_mantissa=np.int32(1))),),
         (Connection("w", "input", "n", Dense(np.array([[7]], np.int8))),),
-        "n", "spike_count", 4,
+        "n", "spike_count", 4, **INT8,
     )  # fmt: skip
     record = reference.run(made, encode(made.input, np.ones((1, 1), np.uint8), 4), "potentials")
     assert record.potentials["n"].ravel().tolist() == [512, 0, 512, 0]

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 from support.random_networks import random_network, random_stimulus
+from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
@@ -149,7 +150,7 @@ def test_wide_graded_input_is_exact():
     neuron = IntegerNeuron(np.int32(4095), np.int32(0), np.int32(131071), np.int32(0))
     source = Input("input", (64,), low=-(2**23) + 1, high=2**23 - 1)
     connections = (Connection("w", "input", "a", Dense(weight), exponent=-16),)
-    network = QuantizedNetwork(source, (Population("a", (4,), neuron),), connections, "a", "spike_count", 3)
+    network = QuantizedNetwork(source, (Population("a", (4,), neuron),), connections, "a", "spike_count", 3, **INT8)
     stimulus = replace(random_stimulus(0, network), values=rng.integers(source.low, source.high, (3, 3, 64)).astype(np.int32), held=False)
     expected, found = (backend.run(network, stimulus, "potentials").potentials["a"] for backend in (reference, onnx_backend))
     assert (expected == found).all() and np.ptp(expected) > 1 << 20
@@ -160,7 +161,7 @@ def test_sums_beyond_32_bits_are_refused():
     neuron = IntegerNeuron(np.int32(4095), np.int32(0), np.int32(131071), np.int32(0))
     source = Input("input", (70000,), low=0, high=255)
     network = QuantizedNetwork(
-        source, (Population("a", (1,), neuron),), (Connection("w", "input", "a", Dense(weight)),), "a", "spike_count", 1
+        source, (Population("a", (1,), neuron),), (Connection("w", "input", "a", Dense(weight)),), "a", "spike_count", 1, **INT8
     )
     with pytest.raises(InputError, match="70000 inputs"):
         to_onnx(network)

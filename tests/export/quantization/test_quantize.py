@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support.float_networks import conv_network, digits, heavy_tailed, neuron
 from support.random_networks import random_network, random_stimulus
+from support.stated import PER_STEP
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.simulate import simulate_float
@@ -42,7 +43,7 @@ def dense_network(weights: dict[str, np.ndarray], hidden: FloatNeuron, inputs: i
     connections = tuple(Connection(name, *ends[name], Dense(w)) for name, w in weights.items())
     sizes = {c.target: len(c.weight) for c in connections}
     populations = tuple(Population(n, (size,), hidden) for n, size in sizes.items())
-    return FloatNetwork(Input("in", (inputs,)), populations, connections, max(sizes), "spike_count", 16)
+    return FloatNetwork(Input("in", (inputs,)), populations, connections, max(sizes), "spike_count", 16, **PER_STEP)
 
 
 def spikes_in(seed: int, samples: int = 40, inputs: int = 20, rate: float = 0.3) -> np.ndarray:
@@ -182,6 +183,7 @@ def test_a_spike_of_any_source_passes_an_or():
         "or",
         "spike_count",
         16,
+        **PER_STEP,
     )
     x = spikes_in(7, inputs=4)
     quantized = quantize(made, x)

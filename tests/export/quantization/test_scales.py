@@ -10,6 +10,7 @@ import torch
 from support.float_networks import conv_network, digits, heavy_tailed, neuron, train
 from support.places import SHARED
 from support.random_networks import random_network, random_stimulus
+from support.stated import PER_STEP
 
 from spikeport.export.floating.run import FloatModule
 from spikeport.export.floating.simulate import simulate_float
@@ -97,7 +98,7 @@ def test_norse_spike_times_survive_quantization():
     leak = 1e-4 / 2.5e-3
     population = Population("lif", (1,), neuron(threshold=0.1, beta=1 - leak))
     weight = Connection("w", "in", "lif", Dense(np.array([[leak]])))
-    network = FloatNetwork(Input("in", (1,)), (population,), (weight,), "lif", "spike_count", len(rows))
+    network = FloatNetwork(Input("in", (1,)), (population,), (weight,), "lif", "spike_count", len(rows), **PER_STEP)
     x = rows[None, :, :1]
     quantized = quantize(network, x)
     np.testing.assert_array_equal(simulate_float(network, x, len(rows))["output"][0, :, 0], rows[:, 2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support.random_networks import random_network, random_stimulus
+from support.stated import INT8
 
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Pool
@@ -22,7 +23,9 @@ def test_rounding_down_piles_up_within_the_bound():
     steps = 20
     never = IntegerNeuron(np.int32(-1), np.int32(0), np.int32(100), np.int32(0), spiking=False)
     connection = Connection("w", "input", "n", Dense(np.array([[-1]], np.int8)), exponent=-1)
-    network = QuantizedNetwork(Input("input", (1,)), (Population("n", (1,), never),), (connection,), "n", "membrane_potential", steps)
+    network = QuantizedNetwork(
+        Input("input", (1,)), (Population("n", (1,), never),), (connection,), "n", "membrane_potential", steps, **INT8
+    )
     record = reference.run(network, encode(network.input, np.ones((1, 1), np.uint8), steps), "potentials")
     assert record.potentials["n"].min() == -64 * steps * (steps + 1) // 2
     assert integer_bounds(network)["n"].potential >= steps * (steps + 1) // 2

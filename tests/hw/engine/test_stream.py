@@ -11,6 +11,7 @@ import pytest
 import torch
 from support.lava_compare import differences
 from support.random_networks import overdriven, random_network, random_stimulus
+from support.stated import INT8
 
 from spikeport.export.model import registers as reg
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Pool, Population, QuantizedNetwork
@@ -83,7 +84,7 @@ def convolutional(timesteps: int = 8, noise: Noise | None = None) -> QuantizedNe
         Population("l2", (16, 6, 6), lif(250, reset="subtract", reset_value=250, noise=noise)),
         Population("l3", (10,), lif(reg.THRESHOLD_MAX, dv=0, spiking=False)),
     )
-    return QuantizedNetwork(Input("input", (1, 12, 12)), populations, connections, "l3", "accumulated_current", timesteps)
+    return QuantizedNetwork(Input("input", (1, 12, 12)), populations, connections, "l3", "accumulated_current", timesteps, **INT8)
 
 
 def binary(network: QuantizedNetwork, samples: int, seed: int = 0) -> Stimulus:
@@ -185,7 +186,7 @@ def test_ten_thousand_samples_of_32_steps_stay_within_2_gb():
     sizes = [(15, 24, 24), (40, 8, 8), (300,)]
     populations = tuple(Population(n, s, lif(t)) for n, s, t in zip(names[1:], sizes, (60, 400, 400)))
     readout = Population("d", (10,), lif(reg.THRESHOLD_MAX, dv=0, spiking=False))
-    network = QuantizedNetwork(Input("input", (1, 28, 28)), (*populations, readout), connections, "d", "accumulated_current", 32)
+    network = QuantizedNetwork(Input("input", (1, 28, 28)), (*populations, readout), connections, "d", "accumulated_current", 32, **INT8)
     stimulus = encode(network.input, (rng.random((10_000, 1, 28, 28)) < 0.2).astype(np.uint8), 32)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     record = engine.run(network, stimulus)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from support.stated import INT8
 from torch.nn import functional
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Op, Pool, Population, QuantizedNetwork
@@ -156,6 +157,6 @@ def test_message_intervals_follow_the_source_and_the_pool():
     pool = Pool((2, 2), (2, 2), (0, 0))
     first, second = Connection("1", "input", "a", conv, pool), Connection("2", "a", "b", conv, pool)
     populations = (Population("a", (1, 4, 4), neuron), Population("b", (1, 2, 2), neuron))
-    network = QuantizedNetwork(Input("input", (1, 8, 8), low=-5, high=9), populations, (first, second), "b", "spike_count", 1)
+    network = QuantizedNetwork(Input("input", (1, 8, 8), low=-5, high=9), populations, (first, second), "b", "spike_count", 1, **INT8)
     assert message_interval(network, first) == (-20, 36)
     assert message_interval(network, second) == (0, 4)

@@ -8,6 +8,7 @@ import pytest
 from support.lava_compare import differences
 from support.places import SHARED
 from support.random_networks import random_network, random_stimulus
+from support.stated import INT8
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Elementwise, Pool
@@ -44,7 +45,9 @@ def everything(seed: int = 0) -> QuantizedNetwork:
         Connection("skip", "first", "third", Dense(draw(54, 144)), delay=1, exponent=-4),
         Connection("out", "third", "readout", Dense(draw(5, 54))),
     )
-    return QuantizedNetwork(Input("in", (2, 6, 6), high=255), populations, connections, "readout", "accumulated_current", timesteps=6)
+    return QuantizedNetwork(
+        Input("in", (2, 6, 6), high=255), populations, connections, "readout", "accumulated_current", timesteps=6, **INT8
+    )
 
 
 def one_axis() -> QuantizedNetwork:
@@ -58,6 +61,7 @@ def one_axis() -> QuantizedNetwork:
         output="lif",
         readout="spike_count",
         timesteps=4,
+        **INT8,
     )
 
 
@@ -98,7 +102,7 @@ def test_published_lava_trace_bit_for_bit():
     rows = np.loadtxt(CASE, delimiter=",")
     weight = Connection("syn", "in", "lif", Dense(np.array([[10]], np.int8)))
     population = Population("lif", (1,), neuron(25, dv=163))
-    network = QuantizedNetwork(Input("in", (1,)), (population,), (weight,), "lif", "spike_count", len(rows))
+    network = QuantizedNetwork(Input("in", (1,)), (population,), (weight,), "lif", "spike_count", len(rows), **INT8)
     stimulus = encode(network.input, rows[:, 0].astype(np.int32).reshape(1, -1, 1), len(rows))
     record = backend.run(network, stimulus, "potentials")
     assert np.array_equal(record.potentials["lif"][0, :-1, 0], rows[1:, 1])

@@ -8,6 +8,7 @@ from support import lava_oracle as oracle
 from support.lava_compare import differences
 from support.places import SHARED
 from support.random_networks import overdriven, random_network, random_stimulus
+from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import Connection, Dense, Elementwise, Input, IntegerNeuron, Population, QuantizedNetwork
@@ -59,6 +60,7 @@ def single_neuron(vth: int, weight: int, **registers) -> QuantizedNetwork:
         output="lif",
         readout="spike_count",
         timesteps=1000,
+        **INT8,
     )
 
 
@@ -117,6 +119,7 @@ def test_delayed_spikes_stay_within_their_sample():
         output="lif",
         readout="spike_count",
         timesteps=4,
+        **INT8,
     )
     stimulus = encode(network.input, np.array([[1, 1, 1, 1], [0, 0, 0, 0], [0, 1, 0, 0]])[..., None], 4)
     record = oracle.run(network, stimulus, "potentials")
@@ -160,6 +163,7 @@ def test_sums_beyond_32_bits_are_refused():
         output="lif",
         readout="spike_count",
         timesteps=1,
+        **INT8,
     )
     with pytest.raises(InputError, match="connection wide may sum to"):
         oracle.run(network, encode(source, np.ones((1, 300), np.int32), 1))

@@ -8,13 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.dense_form import unrolled
+from support.published import lenet, resnet18, vgg11
 from support.random_networks import random_network
+from support.stated import INT8
 
 from spikeport.cli import main
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Pool, Population, QuantizedNetwork
 from spikeport.export.nir.file import write_nir
 from spikeport.hw.mapping.cores import map_network
 from spikeport.hw.mapping.encoding import encodings, lists_bits, store
+from spikeport.hw.mapping.lower_bound import fewest_cores
 from spikeport.hw.records.fanout import fan_out
 from spikeport.hw.semantics.limits import CHIPS, Core
 
@@ -32,7 +35,7 @@ def network_of(op, source=(4,), pool=None, target=None) -> QuantizedNetwork:
     zero = np.array(0)
     neurons = IntegerNeuron(np.array(4095), zero, np.array(5), zero)
     shape = target or connection.output_shape(source)
-    return QuantizedNetwork(Input("input", source), (Population("a", shape, neurons),), (connection,), "a", "spike_count", 1)
+    return QuantizedNetwork(Input("input", source), (Population("a", shape, neurons),), (connection,), "a", "spike_count", 1, **INT8)
 
 
 def matrix_of(connection: Connection, source, zeros: bool) -> np.ndarray:
@@ -146,10 +149,10 @@ def test_axons_out_count_every_core_that_they_lead_to():
     zero = np.array(0)
     neuron = IntegerNeuron(zero, zero, zero, zero)
     network = QuantizedNetwork(
-        Input("input", (2,)), (Population("a", (6,), neuron), Population("b", (8,), neuron)), (first, second), "b", "spike_count", 1
+        Input("input", (2,)), (Population("a", (6,), neuron), Population("b", (8,), neuron)), (first, second), "b", "spike_count", 1, **INT8
     )
     placed = map_network(network, with_core(neurons=4))
-    assert [core.axons_out for core in placed["a"].cores] == [8, 4]  # four and two neurons, to two cores each
+    assert [core.axons_out for core in placed["a"].cores] == [6, 6]  # three neurons each, to two cores each
     assert [core.neurons for core in map_network(network, with_core(neurons=6, axons=6))["a"].cores] == [3, 3]  # 6 neurons would need 12
 
 
@@ -178,7 +181,7 @@ def test_cores_of_loihi_1(shape, cores):
 def test_what_does_not_fit_is_named(tmp_path, capsys):
     network = network_of(Dense(np.ones((3, 5000), np.int8)), (5000,))
     assert "a: 1 core, 122% of the axons in that a core has" in " ".join(map_network(network, LOIHI1).obstacles)
-    write_nir(replace(network, provenance={"dt": 1e-3}), tmp_path / "wide.nir")
+    write_nir(network, tmp_path / "wide.nir")
     assert main(["map", str(tmp_path / "wide.nir"), "--device", "loihi1", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert not found["fits"] and found["populations"][0]["limit"] == "axons in"
@@ -192,3 +195,10 @@ def test_a_file_that_is_not_quantized_is_refused(tmp_path, capsys):
     (tmp_path / "x.nir").write_text("no")
     assert main(["map", str(tmp_path / "x.nir")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("made", "chip", "most"), [(lenet, "loihi1", 24), (vgg11, "loihi2", 228), (resnet18, "loihi2", 301)])
+def test_large_networks_take_few_cores(made, chip, most):
+    """Blocks of rows alone took 36, 517 and 1,089 cores: each band of rows holds the whole kernel again."""
+    network = made()
+    assert fewest_cores(network, CHIPS[chip]) <= map_network(network, CHIPS[chip]).cores <= most

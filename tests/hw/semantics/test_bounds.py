@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.random_networks import random_network, random_stimulus
+from support.stated import INT8
 
 from spikeport.export.model import registers as reg
 from spikeport.export.model.network import Connection, Conv, Dense, Elementwise, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
@@ -26,7 +27,7 @@ def single(weight: list[list[int]], steps: int, exponent: int = 0, high: int = 1
     population = Population("p", (len(weight),), neuron(**registers))
     connection = Connection("c", "input", "p", op, exponent=exponent)
     source = Input("input", (len(weight[0]),), high=high)
-    return QuantizedNetwork(source, (population,), (connection,), "p", "spike_count", steps)
+    return QuantizedNetwork(source, (population,), (connection,), "p", "spike_count", steps, **INT8)
 
 
 def extreme(network: QuantizedNetwork, seed: int):

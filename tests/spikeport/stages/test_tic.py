@@ -15,9 +15,9 @@ from support.places import SHARED
 from spikeport.analysis.common.jsonable import from_json
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
-from spikeport.stages.bound import read_result
 from spikeport.cli import main
 from spikeport.export.common.files import read_json
+from spikeport.stages.bound import read_result
 from spikeport.stages.tic import block_name, with_surrogate
 from spikeport.train.data.registry import load as load_data
 from spikeport.train.loop.checkpoint import load

@@ -10,10 +10,10 @@ from PIL import Image
 from scipy.io import savemat
 
 from spikeport.export.common.errors import InputError
+from spikeport.train.data import registry as data
 from spikeport.train.data.augment import random_flip
 from spikeport.train.data.colour import read_cifar, read_jpeg_tar, read_svhn
 from spikeport.train.data.registry import load
-from spikeport.train.data import registry as data
 from spikeport.train.settings.config import TrainConfig
 
 

@@ -10,9 +10,9 @@ import torch
 import torchvision
 
 from spikeport.export.common.errors import InputError
+from spikeport.train.data import registry as data
 from spikeport.train.data.augment import random_shift
 from spikeport.train.data.idx import read_idx
-from spikeport.train.data import registry as data
 
 
 def idx_bytes(array):

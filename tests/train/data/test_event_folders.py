@@ -11,8 +11,8 @@ from spikeport.export.common.files import read_json
 from spikeport.hw import engine
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages import pipeline
-from spikeport.train.data.events import CIFAR10
 from spikeport.train.data import on_demand
+from spikeport.train.data.events import CIFAR10
 from spikeport.train.data.registry import EventBins, Split, load
 from spikeport.train.settings.config import RECIPES
 

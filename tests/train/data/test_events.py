@@ -3,13 +3,12 @@
 import io
 import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
 from support.places import SHARED
+
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json

@@ -44,7 +44,7 @@ def test_a_foreign_reader_sees_the_same_potentials(tmp_path, seed):
         stimulus = replace(stimulus, values=stimulus.values // 2)
         assert stimulus.values.any(), "a network that overflows whatever it sees"
     write_nir(network, tmp_path / "net.nir")
-    foreign = import_nir(tmp_path / "net.nir", dt=network.provenance["dt"], integrator="euler", reset="zero")
+    foreign = import_nir(tmp_path / "net.nir", dt=network.dt, integrator="euler", reset="zero")
     course = []
     x = torch.tensor(stimulus.over_time() * network.input.scale, dtype=torch.float64).transpose(0, 1)
     FloatModule(foreign, dtype=torch.float64)(x, observe=lambda name, step: course.append(step.potential))
@@ -67,7 +67,7 @@ def test_a_foreign_reader_gets_the_dequantized_network(tmp_path, seed):
     if network.readout != "spike_count" and any(c.source == network.output for c in network.connections):
         pytest.skip("a readout that drives others has no meaning in NIR")
     write_nir(network, tmp_path / "net.nir")
-    foreign = import_nir(tmp_path / "net.nir", dt=network.provenance["dt"], integrator="euler", reset="zero")
+    foreign = import_nir(tmp_path / "net.nir", dt=network.dt, integrator="euler", reset="zero")
     x = torch.tensor(random_stimulus(seed, network).over_time() * network.input.scale, dtype=torch.float64).transpose(0, 1)
     found, expected = (_potentials(n, x) for n in (foreign, dequantize(network)))
     for name, v in expected.items():

@@ -1,0 +1,104 @@
+"""What each core really handles: events and messages of every core, sample and timestep, from rasters and a placement.
+
+A spike is one message for every core that holds a synapse of it, and a core reads the synapses that lie on it: neither follows from
+the number of spikes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from spikeport.export.model.network import Connection, QuantizedNetwork
+from spikeport.hw.mapping.cores import NetworkMap, Placement, part_of
+from spikeport.hw.records.fanout import fan_out
+from spikeport.hw.records.record import SpikeRecord
+from spikeport.hw.records.stimulus import Stimulus
+
+
+@dataclass(frozen=True, eq=False)
+class CoreLoads:
+    """One population's cores; arrays are int64 `(samples, T, cores)`.
+
+    axons_in: messages that arrive. arrivals: `(samples, T)`, messages sent into the population, once each. read: synapses that they make the core read, by connection. spikes: of the core's neurons.
+    axons_out: messages that they send, one for every core that a neuron leads to. active: neurons with a bias, noise, or a membrane
+    potential other than 0 before or after the timestep; of those that received input, only one whose input cancelled out is missed.
+    neurons: of each core, `(cores,)`.
+    """
+
+    axons_in: np.ndarray
+    arrivals: np.ndarray
+    read: Mapping[str, np.ndarray]
+    spikes: np.ndarray
+    axons_out: np.ndarray
+    active: np.ndarray
+    neurons: np.ndarray
+
+
+def core_loads(network: QuantizedNetwork, placed: NetworkMap, stimulus: Stimulus, record: SpikeRecord) -> dict[str, CoreLoads]:
+    """Loads of every population. record: of this stimulus, at level "potentials"."""
+    sent = {network.input.name: _flat(stimulus.over_time() != 0)} | {
+        p.name: _flat(record.spikes[p.name]) if p.neuron.spiking else np.zeros((*record.output.shape[:2], p.size), np.float32)
+        for p in network.populations
+    }
+    reach = {c.name: _reach(network, c, placed[c.target]) for c in network.connections}
+    return {p.name: _loads(network, placed, p.name, sent, reach, record) for p in network.populations}
+
+
+def _loads(network: QuantizedNetwork, placed: NetworkMap, name: str, sent: Mapping[str, np.ndarray], reach, record) -> CoreLoads:
+    placement, incoming = placed[name], network.incoming(name)
+    own = _inside(placement)
+    leads = sum((_wired(reach[c.name]).sum(axis=1) for c in network.outgoing(name)), start=np.zeros(placement.neurons, np.float32))
+    none = np.zeros((*record.output.shape[:2], len(placement.parts)), np.int64)
+    return CoreLoads(
+        axons_in=sum((_product(sent[c.source], _wired(reach[c.name])) for c in incoming), start=none),
+        arrivals=np.sum([np.count_nonzero(sent[c.source], axis=2) for c in incoming], axis=0, dtype=np.int64),
+        read={c.name: _product(sent[c.source], reach[c.name]) for c in incoming},
+        spikes=_product(sent[name], own),
+        axons_out=_product(sent[name], own * leads[:, None]),
+        active=_product(_active(network, name, record), own),
+        neurons=own.sum(axis=0).astype(np.int64),
+    )
+
+
+def _reach(network: QuantizedNetwork, connection: Connection, placement: Placement) -> np.ndarray:
+    """Synapses that a spike of each source neuron reads on each core, `(source neurons, cores)`."""
+    source, zeros = network.shape(connection.source), placement.encodings[connection.name] != "sparse"
+    parts = (part_of(connection, source, placement.layout, part) for part in placement.parts)
+    return np.stack([fan_out(connection, source, part, zeros=zeros).ravel() for part in parts], axis=1).astype(np.float32)
+
+
+def _wired(reach: np.ndarray) -> np.ndarray:
+    return (reach > 0).astype(np.float32)
+
+
+def _inside(placement: Placement) -> np.ndarray:
+    """Which core holds each neuron, `(neurons, cores)`."""
+    inside = np.zeros((placement.neurons, len(placement.parts)), np.float32)
+    number = np.arange(prod(placement.layout)).reshape(placement.layout)
+    for core, part in enumerate(placement.parts):
+        inside[number[part].ravel(), core] = 1
+    return inside
+
+
+def _active(network: QuantizedNetwork, name: str, record: SpikeRecord) -> np.ndarray:
+    population = network[name]
+    v = _flat(record.potentials[name] != 0)
+    before = np.concatenate([np.zeros_like(v[:, :1]), v[:, :-1]], axis=1)
+    fired = _flat(record.spikes[name]) if population.neuron.spiking else np.zeros_like(v)
+    always = np.broadcast_to((population.neuron.bias != 0) | bool(population.neuron.noise), population.shape).ravel()
+    return np.maximum(np.maximum(v, before), np.maximum(fired, always.astype(np.float32)))
+
+
+def _flat(raster: np.ndarray) -> np.ndarray:
+    """`(samples, T, neurons)`, float32 for the products: counts below 2^24 are exact."""
+    return raster.reshape(*raster.shape[:2], -1).astype(np.float32)
+
+
+def _product(sent: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Events per core, exact: in float64 where a sum may pass 2^24."""
+    exact = np.float32 if matrix.sum(axis=0).max(initial=0) < 1 << 24 else np.float64
+    return np.rint(sent.astype(exact) @ matrix.astype(exact)).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Data sets: by name, and the readers of their files."""
