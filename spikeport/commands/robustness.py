@@ -10,12 +10,11 @@ import argparse
 from fractions import Fraction
 from pathlib import Path
 
-from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.robustness import lead, table_rows
 from spikeport.analysis.results.perturbations import Strengths
 from spikeport.commands.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.export.common.digest import short
-from spikeport.stages.bound import MADE_OF
+from spikeport.stages.bound import bound
 from spikeport.stages.claims import held
 from spikeport.stages.robustness import RobustnessConfig, robustness_stage
 from spikeport.stages.session import Session
@@ -68,7 +67,7 @@ def execute(arguments: argparse.Namespace) -> int:
     of = ", ".join(f"{name} {short(digest)}" for name, digest in made_of.items())
     head, rows = table_rows(result)
     lines = f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}\n{of}"
-    emit(arguments, {MADE_OF: made_of, **to_json(result)}, lines, session.notes)
+    emit(arguments, bound(result, made_of), lines, session.notes)
     return 0
 
 

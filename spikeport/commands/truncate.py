@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import EarlyExit
 from spikeport.analysis.decision.guarantee import Confirmation, Loss
@@ -18,7 +17,7 @@ from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.commands.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.commands.verify import describe as describe_verification
 from spikeport.export.common.digest import short
-from spikeport.stages.bound import MADE_OF
+from spikeport.stages.bound import bound
 from spikeport.stages.claims import held
 from spikeport.stages.pipeline import CUT_FROM
 from spikeport.stages.session import Session
@@ -55,7 +54,7 @@ def execute(arguments: argparse.Namespace) -> int:
         result = truncate_stage(session, arguments.out, **settings, force=arguments.force)
     made_of = session.made_of(*CUT_FROM)
     lines = f"{describe(result)}\nnetwork {short(made_of['network'])}"
-    emit(arguments, {MADE_OF: made_of, **to_json(result)}, lines, session.notes)
+    emit(arguments, bound(result, made_of), lines, session.notes)
     return 1 if result.lava and not result.lava.equal else 0
 
 
