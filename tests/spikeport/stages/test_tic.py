@@ -12,7 +12,6 @@ import pytest
 import torch
 from support.places import SHARED
 
-from spikeport.analysis.common.jsonable import from_json
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
 from spikeport.cli import main
@@ -151,7 +150,7 @@ def test_a_foreign_network_end_to_end(tmp_path, capsys):
     out = tmp_path / "tic.json"
     command = ["tic", foreign("lif_norse.nir"), *MEANING, "--input", str(tmp_path / "x.npy"), "--out", str(out)]
     assert main([*command, "--labels", "sampled"]) == 0
-    found, told = from_json(FisherResult, read_json(out)), capsys.readouterr().out
+    found, told = read_result(FisherResult, out), capsys.readouterr().out
     assert found.timesteps == 40  # the input's own, since the file states none
     assert max(found.per_step) == 0 and found.centroid is found.proposal() is found.intervals is None
     assert told.startswith("No information in 40 timesteps") and "entroid 2" not in told and "%" not in told
