@@ -81,7 +81,7 @@ def _executed(module: ModuleType, name: str, arguments: argparse.Namespace) -> i
     """The exit status of a command, with everything that may end it early told in one line."""
     try:
         with _terminated_like_interrupted():
-            status = module.execute(arguments)
+            status: int = module.execute(arguments)
             sys.stdout.flush()
             return status
     except InputError as error:

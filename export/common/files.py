@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever seen: beside first, then renamed."""
+"""Writing files so that nothing half-written is ever seen: beside first, then renamed. JSON, out and back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.export.common.errors import InputError, OutputError
+from spikeport.export.common.guard import read_bytes, reading
+
+JSON_DEPTH = 64
+"""Values inside values; our own files nest about ten deep."""
 
 
 def check_file(path: Path) -> None:
@@ -88,11 +92,26 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: missing or no JSON.
+        InputError: missing, too large, or no JSON; see `parse_json`.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error})") from None
+    return parse_json(read_bytes(path), str(path))
+
+
+def parse_json(text: str | bytes, where: str) -> Any:
+    """JSON as we write it: UTF-8, every number finite, nested at most `JSON_DEPTH` deep; `where` names it in errors.
+
+    Raises:
+        InputError: anything else.
+    """
+    with reading(where, "JSON", "make it again with this version of spikeport"):
+        value = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text, parse_constant=_refuse_constant)
+    level = [value]
+    for _ in range(JSON_DEPTH):
+        level = [item for each in level if isinstance(each, (dict, list)) for item in (each.values() if isinstance(each, dict) else each)]
+        if not level:
+            return value
+    raise InputError(f"{where} cannot be read as JSON (it nests deeper than {JSON_DEPTH}); make it again with this version of spikeport")
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")

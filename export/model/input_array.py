@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spikeport.export.common.arrays import native
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import Input
 
@@ -11,7 +12,7 @@ from spikeport.export.model.network import Input
 def shape_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.ndarray, bool]:
     """Check type, shape and finiteness of `(samples, *shape)` or `(samples, timesteps or more, *shape)`.
 
-    Returns the array cut to `timesteps`, and whether it is held over time.
+    Returns the array cut to `timesteps`, its numbers in this machine's byte order, and whether it is held over time.
 
     Raises:
         InputError: wrong shape or type, no samples, NaN, fewer than `timesteps` steps, or timesteps < 1.
@@ -29,6 +30,7 @@ def shape_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.nd
         raise InputError("input holds no samples")
     if not held and array.shape[1] < timesteps:
         raise InputError(f"input has {array.shape[1]} timesteps, {timesteps} were asked for; give a longer input or fewer --timesteps")
+    array = native(array)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("input holds NaN or infinity; every value must be finite")
     return (array if held else array[:, :timesteps]), held

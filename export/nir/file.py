@@ -19,11 +19,12 @@ import numpy as np
 
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import write_bytes
+from spikeport.export.common.files import parse_json, write_bytes
+from spikeport.export.common.guard import reading
 from spikeport.export.model.digest import network_digest, part_digests
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.build import build_graph
-from spikeport.export.nir.graph import RawGraph, load_graph, opened
+from spikeport.export.nir.graph import RawGraph, load_graph
 from spikeport.export.nir.metadata import FORMAT, KEY, READABLE, network_from, plan_of
 
 DIGESTS, NETWORK, OWN = "digests", "network", "digest"
@@ -51,38 +52,34 @@ def write_nir(network: QuantizedNetwork, path: Path) -> None:
     write_bytes(path, held.getbuffer())
 
 
-def read_nir(path: Path) -> QuantizedNetwork:
-    """Read a network that `write_nir` wrote: equal to it in every array, type and field.
+def read_nir(source: Path | RawGraph) -> QuantizedNetwork:
+    """Read a network that `write_nir` wrote: equal to it in every array, type and field. source: the file, or its graph as read.
 
     Raises:
         InputError: no NIR file, not quantized, of an unknown format, larger than the limits, damaged, or changed by another tool.
     """
-    raw = load_graph(path)
-    if KEY not in raw.metadata:
+    raw = load_graph(source)
+    path = raw.path
+    if not is_quantized(raw):
         raise InputError(f"{path} holds no integers of spikeport; run `spikeport quantize` on it first")
-    try:
-        plan = json.loads(raw.metadata[KEY])
-        version = plan["format"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise InputError(f"{path} holds metadata of spikeport that is no JSON; write the file again") from None
+    plan = parse_json(str(raw.metadata[KEY]), f"{path}: metadata {KEY}")
+    version = plan.get("format") if isinstance(plan, dict) else None
     if version not in READABLE:
         raise InputError(f"{path} has format {version!r}, this version of spikeport reads up to {FORMAT}; use the one that wrote it")
-    try:
-        with np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
-            network = network_from(plan, raw.nodes)
-            _compare(raw, build_graph(network).graph, exact=DIGESTS in plan)
-            _check_digests(plan, network)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, AssertionError, OverflowError) as error:
-        raise InputError(f"{path}: node or metadata {str(error)[:80]!r} is missing or malformed; write the file again") from None
-    return network
+    with reading(path, "a quantized network", "quantize again, or get a fresh copy"):
+        try:
+            with np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
+                network = network_from(plan, raw.nodes)
+                _compare(raw, build_graph(network).graph, exact=DIGESTS in plan)
+                _check_digests(plan, network)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        return network
 
 
-def is_quantized(path: Path) -> bool:
+def is_quantized(source: Path | RawGraph) -> bool:
     """Whether a NIR file holds a network that `write_nir` wrote; raises InputError if it is no NIR file."""
-    with opened(path) as file:
-        return f"metadata/{KEY}" in file["node"]
+    return KEY in load_graph(source).metadata
 
 
 def _compare(raw: RawGraph, expected: nir.NIRGraph, *, exact: bool) -> None:

@@ -14,7 +14,8 @@ from spikeport.export.model import registers as reg
 from spikeport.export.model.network import INTEGRATORS, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape
 from spikeport.export.nir.build import Built
-from spikeport.export.nir.graph import MAX_NEURONS, Node
+from spikeport.export.nir.contents import Node
+from spikeport.export.nir.graph import MAX_NEURONS
 from spikeport.export.nir.nodes import integers
 from spikeport.export.quantization.weight_step import step_of
 

@@ -19,7 +19,7 @@ from spikeport.stages.claims import check_ours
 from spikeport.stages.pruning import SHARE, SHORTER, PruningConfig, prune_stage
 from spikeport.stages.session import Session
 from spikeport.stages.workspace import Workspace
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.masks import Scope
 from spikeport.train.loop.memory import keep_freed_memory
 
@@ -59,7 +59,7 @@ def go_on(arguments: argparse.Namespace) -> str:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Prune and print the table."""
-    accelerator(arguments.accelerator)
+    torch_device(arguments.accelerator)
     keep_freed_memory()
     out = Workspace(arguments.out)
     config = PruningConfig(
@@ -73,7 +73,7 @@ def execute(arguments: argparse.Namespace) -> int:
     session = Session.opened(arguments.directory, arguments.data_dir, progress_bar)
     with locked(out.root):
         check_ours(out)
-        result = prune_stage(session, out, config, beside=arguments.beside, device=arguments.accelerator)
+        result = prune_stage(session, out, config, beside=arguments.beside, accelerator=arguments.accelerator)
         out.remember_data(arguments.data_dir or session.work.data_place())
     head, rows = table_rows(result)
     emit(

@@ -37,7 +37,7 @@ from spikeport.stages.tic import tic_stage
 from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.trainer import train
 from spikeport.train.settings.config import TrainConfig
@@ -76,13 +76,13 @@ def execute(arguments: argparse.Namespace) -> int:
         return 0
     for name in backends:
         backend(name)  # what cannot be imported is told now, not after training
-    accelerator(arguments.accelerator)
+    torch_device(arguments.accelerator)
     keep_freed_memory()
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
     check_place(work, force=arguments.force, resume=None)
     data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps, config.train.events)
     with claimed(work, force=arguments.force):
-        trained = train(config.train, data, work.root, resume=True, device=arguments.accelerator)
+        trained = train(config.train, data, work.root, resume=True, accelerator=arguments.accelerator)
         work.remember_data(data_dir)
         return _stages(arguments, config, Session(work, trained, data, progress_bar), backends)
 

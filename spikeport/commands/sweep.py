@@ -23,7 +23,7 @@ from spikeport.export.common.lock import locked
 from spikeport.export.common.toml import parse_toml
 from spikeport.stages.config import SweepConfig, said, sweep_config
 from spikeport.stages.sweep import plan, run_sweep
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.tables import to_toml
@@ -66,7 +66,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.print_config:
         print(to_toml(asdict(config)), end="")
         return 0
-    accelerator(arguments.accelerator)
+    torch_device(arguments.accelerator)
     keep_freed_memory()
     with locked(arguments.out), progress_bar(len(points), "sweep", unit="point") as progress:
         sweep = run_sweep(config, points, arguments.out, arguments.data_dir, progress_bar, lambda: progress(1), arguments.accelerator)

@@ -18,7 +18,7 @@ from spikeport.stages.config import run_config, said
 from spikeport.stages.tic import TicConfig, recorder
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.checkpoint import CONFIG, settings_digest, trained_digest
 from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.trainer import train
@@ -59,7 +59,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.print_config:
         print(to_toml({"train": asdict(config)}), end="")
         return 0
-    accelerator(arguments.accelerator)  # that it is missing is told before anything is removed
+    torch_device(arguments.accelerator)  # that it is missing is told before anything is removed
     keep_freed_memory()
     work, mode = Workspace(arguments.out), {"force": arguments.force, "resume": arguments.resume}
     check_place(work, **mode)
@@ -69,7 +69,7 @@ def execute(arguments: argparse.Namespace) -> int:
         looks, settings = TicConfig(seed=config.seed), {"settings": settings_digest(config)}
         follow = recorder(work.tic_history, data.validation, every, looks, settings)
     with claimed(work, **mode):
-        trained = train(config, data, work.root, resume=arguments.resume, device=arguments.accelerator, on_epoch=follow)
+        trained = train(config, data, work.root, resume=arguments.resume, accelerator=arguments.accelerator, on_epoch=follow)
         work.remember_data(arguments.data_dir)
     digest = trained_digest(trained.module, trained.config)
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}

@@ -1,6 +1,9 @@
 """Compare every spike of every neuron at every step, and the readout, on each backend against the integer reference.
 
 Exit status 1 on any difference; the first is named with layer, neuron, step and both potentials.
+With --expect: against spikes recorded in the user's own framework. A file of that framework is run in float and must have every bin
+(exit 1 if not); of a quantized file the agreement is told. THEIRS.npz holds `output` (samples, timesteps, classes), and where given
+`spikes/<node>` and `potentials/<node>` of any node.
 """
 
 from __future__ import annotations
@@ -9,7 +12,8 @@ import argparse
 from pathlib import Path
 
 from spikeport.analysis.common.numbers import counted
-from spikeport.commands.options import add_force, add_json, emit, output_file, parse_backends, progress_bar
+from spikeport.commands.expect import execute_expect
+from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file, parse_backends, progress_bar
 from spikeport.commands.sources import load_quantized
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.model.digest import network_digest
@@ -25,6 +29,7 @@ EXAMPLES = """examples:
   spikeport verify network.nir --input x.npy
   spikeport verify runs/digits/network.nir --input x.npy --backends engine,lava,onnx --out runs/digits/verify.json     for the report
   spikeport verify network.nir --against edited.nir --input x.npy     two files must mean the same
+  spikeport verify anyone.nir --from snntorch --input x.npy --expect theirs.npz     our meaning must be theirs
 """
 TESTABLE = tuple(name for name in BACKENDS if name != "reference")
 
@@ -37,16 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--backends", default="engine,lava", metavar="A,B", help=f"from {', '.join(TESTABLE)} (default engine,lava)")
     parser.add_argument("--against", type=Path, metavar="OTHER.nir", help="run the backends on this file, the reference on NET.nir")
+    parser.add_argument("--expect", type=Path, metavar="THEIRS.npz", help="compare with spikes recorded elsewhere in place of backends")
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's")
     parser.add_argument(
         "--out", type=output_file, metavar="OUT.json", help="write the result as JSON too; spikeport report reads DIR/verify.json"
     )
     add_force(parser, "what another network or program left at --out")
+    add_meaning(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Compare and report."""
+    if arguments.expect:
+        return execute_expect(arguments)
     network = load_quantized(arguments.network)
     candidate = load_quantized(arguments.against) if arguments.against else None
     names = parse_backends(arguments.backends, TESTABLE)

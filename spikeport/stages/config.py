@@ -14,9 +14,10 @@ from typing import Any
 
 from spikeport.analysis.cost.devices import device_named
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
 from spikeport.stages.tic import TicConfig
-from spikeport.train.settings.config import TrainConfig, from_table, recipe
+from spikeport.train.settings.config import TrainConfig, defaults_for, from_table
 from spikeport.train.settings.recipes import published
 from spikeport.train.settings.tables import parse_table
 
@@ -88,13 +89,21 @@ def run_config(
     Raises:
         InputError: missing file, unknown fields, wrong types, values out of range.
     """
-    table = read_toml(path) if path else {}
+    if path:
+        with reading(path, "a configuration", "mend it, or write it anew"):
+            return _resolved(read_toml(path), str(path), train_changes, changes, published_as)
+    return _resolved({}, "command line", train_changes, changes, published_as)
+
+
+def _resolved(
+    table: dict[str, Any], where: str, train_changes: Mapping[str, Any], changes: Mapping[str, Any], published_as: str | None
+) -> RunConfig:
     said = table.pop("train", {})
     if not isinstance(said, dict):
-        raise InputError(f"{path}: train must be a table, got {said!r}")
-    training = training_config(said, train_changes, f"{path or 'command line'}: train", published_as)
+        raise InputError(f"{where}: train must be a table, got {said!r}")
+    training = training_config(said, train_changes, f"{where}: train", published_as)
     defaults = {f.name: f.default for f in fields(RunConfig) if f.name != "train"}
-    return parse_table(RunConfig, {**defaults, **table, **changes}, str(path or "command line"), train=training)
+    return parse_table(RunConfig, {**defaults, **table, **changes}, where, train=training)
 
 
 def sweep_config(path: Path | None, changes: Mapping[str, Any], train_changes: Mapping[str, Any], varied: Mapping[str, Any]) -> SweepConfig:
@@ -124,7 +133,7 @@ def training_config(said: Mapping[str, Any], changes: Mapping[str, Any], where: 
 
 def _usual(said: Mapping[str, Any]) -> TrainConfig:
     """The recipe of the data set and the method that are named: a method brings its own neurons, loss and optimizer."""
-    return recipe(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
+    return defaults_for(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
 
 
 def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.history import FisherHistory
 from spikeport.analysis.pages.render import write_page
+from spikeport.analysis.results.layer_agreement import Agreement, layer_agreement
+from spikeport.analysis.results.loss_split import LossSplit, loss_split
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.pruning_cycles import Pruning
 from spikeport.analysis.results.rasters import SampleRaster, sample_rasters
@@ -32,7 +34,7 @@ from spikeport.analysis.results.report import (
     write_report,
 )
 from spikeport.export.common.digest import content_digest, short
-from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import write_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
@@ -43,8 +45,9 @@ from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_network, network_origin
-from spikeport.stages.session import SPLITS, Session
+from spikeport.stages.session import SPLITS, Bar, Session
 from spikeport.stages.tic import kept_tic
+from spikeport.train.data.registry import Split
 from spikeport.train.loop.qat import FinetuneConfig, finetune
 from spikeport.train.network.architecture import ARCHITECTURES
 from spikeport.train.network.lowering import lower
@@ -52,6 +55,8 @@ from spikeport.train.network.lowering import lower
 STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
 """What the report calls the accuracy that a backend reached."""
 CALIBRATION_SAMPLES = 256
+COMPARED_SAMPLES = 64
+"""Samples on which integers are compared with the float network, layer by layer."""
 CUT_FROM = ("trained", "network", "validation", "test")
 """What the choice of T' is made of."""
 
@@ -68,6 +73,14 @@ class QuantizationConfig:
 @dataclass(frozen=True)
 class Verified:
     """A comparison of backends, and the accuracy of each on the same samples where their labels are known."""
+
+    verification: Verification
+    accuracy: tuple[AccuracyCurve, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeptVerification:
+    """A comparison of backends, and what each reached on the same samples."""
 
     verification: Verification
     accuracy: tuple[AccuracyCurve, ...] = ()
@@ -142,6 +155,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
     truncation = session.kept(Truncation, work.truncation, *CUT_FROM)
     verified = session.kept(Verified, work.verification, "network", "test")
     chip, seed = device_named(device), trained.config.seed
+    agreement, loss = against_float(lower(trained.module), network, session.data.test[:COMPARED_SAMPLES], session.bar)
     loads = profile_cores(network, encode(network.input, session.data.test[:PROFILE_SAMPLES].array, network.timesteps), chip)
     results: dict[str, Any] = {
         "fisher": kept_tic(session, work.tic, network.timesteps),
@@ -160,6 +174,8 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
         accuracy=(*_float_curves(session), *_quantized_curves(session), *(verified.accuracy if verified else ())),
         cost=estimate_cost(network, session.records["test"], chip, loads=loads, seed=seed),
         exit_cost=_exit_cost(network, session.records["test"], chip, truncation, loads, seed),
+        agreement=agreement,
+        loss=loss,
         samples=_rasters(session),
         seeds={"seed": seed},
         versions=installed_versions(),
@@ -181,6 +197,13 @@ def _note_deployed(session: Session) -> None:
         session.note(
             f"{path.name} was cut from another quantized network ({short(kept)}, here is {short(now)}); run spikeport truncate again"
         )
+
+
+def against_float(network: FloatNetwork, quantized: QuantizedNetwork, part: Split, bar: Bar) -> tuple[Agreement, LossSplit]:
+    """How far each layer's integers are from the float network on these samples, and which rounding does it."""
+    with bar(2 * len(part), "float against integers") as progress:
+        agreement = layer_agreement(network, quantized, part.array, progress=progress)
+        return agreement, loss_split(network, quantized, part.array, part.labels, progress=progress)
 
 
 def _float_curves(session: Session) -> list[AccuracyCurve]:

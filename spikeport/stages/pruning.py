@@ -53,7 +53,9 @@ class PruningConfig:
             raise InputError(f"share is {self.share:g}; it lies above 0 and below 1")
 
 
-def prune_stage(session: Session, out: Workspace, config: PruningConfig, *, beside: Sequence[Path] = (), device: str = "cpu") -> Pruning:
+def prune_stage(
+    session: Session, out: Workspace, config: PruningConfig, *, beside: Sequence[Path] = (), accelerator: str = "cpu"
+) -> Pruning:
     """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network, `out/cycle-N` those on the way.
 
     pruning.json, pruning.html and its picture, pruning.svg, are written anew after each cycle. A run that was stopped goes on in the
@@ -72,7 +74,7 @@ def prune_stage(session: Session, out: Workspace, config: PruningConfig, *, besi
     done = _taken_up(result, out, source)
     last = trained
     for number in range(1, config.cycles + 1):
-        last = _cycle(last, result, retrained, session.data, out.root / f"cycle-{number}", device)
+        last = _cycle(last, result, retrained, session.data, out.root / f"cycle-{number}", accelerator)
         result = replace(result, cycles=(*result.cycles, _stage(last)))
         if number > done:
             out.forget_stages()
@@ -155,11 +157,11 @@ def _taken_up(result: Pruning, out: Workspace, source: Digests) -> int:
     return len(old.cycles)
 
 
-def _cycle(last: Trained, result: Pruning, config: TrainConfig, data: Dataset, out: Path, device: str) -> Trained:
+def _cycle(last: Trained, result: Pruning, config: TrainConfig, data: Dataset, out: Path, accelerator: str) -> Trained:
     """Prune the network where it is, and train it on with T_retrain."""
     prune(last.module, result.fraction, result.scope)
     weights = {name: tensor.clone() for name, tensor in last.module.state_dict().items()}
-    return train(config, data, out, resume=True, device=device, retraining=Retraining(weights, result.retraining_timesteps))
+    return train(config, data, out, resume=True, accelerator=accelerator, retraining=Retraining(weights, result.retraining_timesteps))
 
 
 def _draw(results: Sequence[Pruning], title: str, out: Workspace) -> None:

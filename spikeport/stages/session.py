@@ -20,7 +20,7 @@ from spikeport.hw.records.record_file import load_record, read_made_of, save_rec
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import Digests, network_made_of, read_bound, write_bound
 from spikeport.stages.workspace import Workspace
-from spikeport.train.data.digest import split_digest
+from spikeport.train.data.dataset import split_digest
 from spikeport.train.data.on_demand import in_batches
 from spikeport.train.data.registry import Dataset, Split
 from spikeport.train.loop.checkpoint import Trained, settings_digest, trained_digest
@@ -134,7 +134,7 @@ class Session:
     def _record(self, name: SplitName) -> SpikeRecord:
         path, made_of = self.work.record(name), self.made_of("network", name)
         if path.exists() and read_made_of(path) == made_of:
-            return load_record(path)
+            return load_record(path, self.network, len(self.split(name)))
         with self.bar(len(self.split(name)), f"engine, {name}") as progress:
             record = engine_record(self.network, self.split(name), progress)
         save_record(path, record, made_of)

@@ -9,8 +9,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from spikeport.analysis.common.jsonable import from_json, to_json
-from spikeport.analysis.figures.markup import Node
+from spikeport.analysis.common.jsonable import read_as, to_json
+from spikeport.analysis.figures.markup import Element
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
 from spikeport.analysis.pages.picture import write_picture
@@ -28,7 +28,7 @@ from spikeport.stages.session import Bar, Session
 from spikeport.stages.tic import TicConfig, kept_tic, recorder, tic_stage
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
-from spikeport.train.loop.checkpoint import CONFIG, METRICS, settings_digest
+from spikeport.train.loop.checkpoint import CONFIG, METRICS, checked_metrics, settings_digest
 from spikeport.train.loop.resume import epochs_done
 from spikeport.train.loop.trainer import DivergedError, train
 from spikeport.train.settings.config import TrainConfig, difference, read_config
@@ -116,7 +116,7 @@ def run_sweep(
     data_dir: Path | None,
     bar: Bar,
     finished: Callable[[], None],
-    device: str = "cpu",
+    accelerator: str = "cpu",
 ) -> Sweep:
     """Train and measure every point in its folder below `out`.
 
@@ -133,12 +133,14 @@ def run_sweep(
         kept = out / point.name
         if (kept / CONFIG).is_file() and (found := difference(read_config(kept / CONFIG), point.config)):
             raise InputError(f"{kept} holds a training with other settings ({found}); choose another --out")
-        ended = (kept / METRICS).is_file() and "test_accuracy" in read_json(kept / METRICS)
+        ended = (kept / METRICS).is_file() and "test_accuracy" in checked_metrics(read_json(kept / METRICS), kept / METRICS)
         _history(Workspace(kept), point.config, point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)
     for point in points:
         try:
-            sweep = replace(sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, device)))
+            sweep = replace(
+                sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, accelerator))
+            )
         except DivergedError as error:
             sweep = replace(sweep, failed={**sweep.failed, point.name: str(error)})
         _write(sweep, former, out)
@@ -152,7 +154,7 @@ def _former(points: list[Planned], out: Path) -> Sweep | None:
     path = out / SWEEP
     if not path.exists():
         return None
-    former = from_json(Sweep, read_json(path))
+    former = read_as(Sweep, path)
     planned = {point.name for point in points}
     if lost := [name for name in (*(point.name for point in former.points), *former.failed) if name not in planned]:
         raise InputError(f"{path} is of a sweep with other points, such as {lost[0]}; choose another --out, or vary that too")
@@ -170,19 +172,19 @@ def _write(sweep: Sweep, former: Sweep | None, out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _pictures(sweep: Sweep, out: Path) -> dict[Path, Node]:
+def _pictures(sweep: Sweep, out: Path) -> dict[Path, Element]:
     """The page's figures, each with its file."""
     return {out / f"{kind}-{_folder(name)}.svg": figure for name in sweep.figures for kind, figure in figures(sweep, name).items()}
 
 
-def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, device: str) -> SweepPoint:
+def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, accelerator: str) -> SweepPoint:
     """One point, with whatever of it is there already."""
     c = point.config
     data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
     looks, settings = TicConfig(samples=config.samples, seed=c.seed), {"settings": settings_digest(c)}
     follow = recorder(work.tic_history, data.validation, config.tic_every, looks, settings) if config.tic_every else None
     with claimed(work, force=False):
-        trained = train(c, data, work.root, resume=True, device=device, on_epoch=follow)
+        trained = train(c, data, work.root, resume=True, accelerator=accelerator, on_epoch=follow)
         work.remember_data(data_dir)
         session = Session(work, trained, data, bar)
         return SweepPoint(

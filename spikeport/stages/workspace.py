@@ -5,14 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import read_json, write_json
+from spikeport.export.common.files import write_json
 from spikeport.train.data.registry import Dataset
 from spikeport.train.data.registry import load as load_data
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load
 from spikeport.train.loop.curves import CURVES
 from spikeport.train.loop.resume import STATE, epochs_done
 from spikeport.train.settings.config import read_config
+
+
+@dataclass(frozen=True)
+class DataPlace:
+    """data_dir: folder of the data set, None for where its loader finds it."""
+
+    data_dir: str | None
 
 
 @dataclass(frozen=True)
@@ -129,11 +137,11 @@ class Workspace:
 
     def remember_data(self, data_dir: Path | None) -> None:
         """Keep where the data set is, for the stages to come."""
-        write_json(self.place, {"data_dir": str(data_dir.resolve()) if data_dir else None})
+        write_json(self.place, to_json(DataPlace(str(data_dir.resolve()) if data_dir else None)))
 
     def data_place(self) -> Path | None:
         """Where training read the data set; None for where the loader finds it."""
-        kept = read_json(self.place)["data_dir"] if self.place.exists() else None
+        kept = read_as(DataPlace, self.place).data_dir if self.place.exists() else None
         return Path(kept) if kept else None
 
     def dataset(self, trained: Trained, data_dir: Path | None = None) -> Dataset:

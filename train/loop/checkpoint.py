@@ -9,25 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save as as_safetensors
 
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_bytes, write_json
+from spikeport.export.common.guard import check_regular, reading
+from spikeport.export.common.printable import brief
 from spikeport.train.data.registry import Task
-from spikeport.train.network.build import build
+from spikeport.train.network.build import build, stages_of, weight_count
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.settings.config import TrainConfig, read_config, write_config
 
 MODEL, CONFIG, METRICS = "model.safetensors", "config.toml", "train.json"
 DIGEST = "digest"
 """Name of the digest in a safetensors file's metadata."""
+MODEL_MAX = 1 << 35
+"""Bytes of weights, or of a training's state: those of the largest network that is built, with Adam's moments."""
+VALUES_MAX = 1 << 24
+"""Of one sample, classes, or levels of a value."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,11 @@ def load(folder: Path) -> Trained:
     """
     if not (folder / MODEL).is_file():
         raise InputError(f"{folder} holds no {MODEL}; give a folder that spikeport train wrote")
-    config, metrics = read_config(folder / CONFIG), read_json(folder / METRICS)
-    task = _task(metrics.pop("task", None) if isinstance(metrics, dict) else None, folder)
-    module = build(config, task)
+    config, metrics = read_config(folder / CONFIG), checked_metrics(read_json(folder / METRICS), folder / METRICS)
+    with reading(folder, "a trained network", "train again"):
+        task = _task(metrics.pop("task", None), folder)
+        _check_weights(folder, config, task)
+        module = build(config, task)
     load_weights(module, folder / MODEL, sealed=bool(metrics.pop("sealed", False)))
     return Trained(module.eval(), config, metrics)
 
@@ -81,15 +90,14 @@ def load_weights(module: torch.nn.Module, path: Path, *, sealed: bool = False) -
     Raises:
         InputError: a damaged file, or names, shapes and types that do not fit the module.
     """
-    try:
+    with reading(path, "weights", "train again"):
         tensors, metadata = load_tensors(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged ({str(error).splitlines()[0]}); train again") from None
     if found := misfit(tensors, module.state_dict()):
         raise InputError(f"{path} does not fit its {CONFIG}: {found}; put back the {CONFIG} it was trained with, or train again")
     if reason := broken_seal(tensors, metadata, required=sealed):
         raise InputError(f"{path} is damaged: {reason}; put back the file that training wrote, or train again")
-    module.load_state_dict(tensors)
+    with reading(path, "weights", "train again"):
+        module.load_state_dict(tensors)
 
 
 def misfit(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
@@ -122,7 +130,8 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapp
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file; raises what the library raises."""
+    """Tensors and metadata of a safetensors file; raises what the library raises, see `export.common.guard`."""
+    check_regular(path, MODEL_MAX)
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
 
@@ -149,7 +158,50 @@ def _bytes(tensor: torch.Tensor) -> np.ndarray:
 
 
 def _task(values: Any, folder: Path) -> Task:
-    try:
-        return Task(values["name"], tuple(values["shape"]), values["classes"], values["levels"], values.get("code", "direct"))
-    except (TypeError, KeyError, AttributeError):
-        raise InputError(f"{folder / METRICS} lacks the task (name, shape, classes, levels); train again") from None
+    if not isinstance(values, dict) or not {"name", "shape", "classes", "levels"} <= values.keys():
+        raise InputError(f"{folder / METRICS} lacks the task (name, shape, classes, levels); train again")
+    name, shape, code = values["name"], values["shape"], values.get("code", "direct")
+    sizes = [*shape, values["classes"], values["levels"]] if isinstance(shape, list) else []
+    plain = all(type(size) is int and 1 <= size <= VALUES_MAX for size in sizes) and len(sizes) == 5
+    if not plain or prod(shape) > VALUES_MAX or not isinstance(name, str) or code not in ("direct", "events"):
+        raise InputError(f"{folder / METRICS} has a task that no data set has: {brief(values)}; train again")
+    return Task(name, tuple(shape), values["classes"], values["levels"], code)
+
+
+def _check_weights(folder: Path, config: TrainConfig, task: Task) -> None:
+    """Refuse a configuration of more weights than the file holds, before they are made."""
+    weights, size = weight_count(stages_of(config.arch, task)), (folder / MODEL).stat().st_size
+    if 4 * weights > size:
+        raise InputError(
+            f"{folder / MODEL} is damaged or another network's: {size:,} bytes, {CONFIG} describes {weights:,} weights; train again"
+        )
+
+
+def checked_metrics(values: Any, path: Path) -> dict[str, Any]:
+    """What training keeps of itself, as `train.loop.trainer` describes it, checked; what else is there is left as it is.
+
+    Raises:
+        InputError: accuracies that are no fractions, or a history without them.
+    """
+    if not isinstance(values, dict):
+        raise InputError(f"{path} is no record of a training; train again")
+    for name in ("validation_accuracy", "test_accuracy"):
+        over_time = values.get(name, [0.0])
+        if not (isinstance(over_time, list) and over_time and all(map(_fraction, over_time))):
+            raise InputError(f"{path}: {name} is {brief(over_time)}; expected fractions after 1..T timesteps; train again")
+    history = values.get("history", [])
+    timed = history if "test_accuracy" in values else history[:-1] if isinstance(history, list) else ()  # saved before the clock is read
+    if not isinstance(history, list) or not all(map(_epoch, history)) or not all("seconds" in epoch for epoch in timed):
+        raise InputError(f"{path}: its epochs are no list of numbers with validation_accuracy and seconds; train again")
+    if type(values.get("epoch", 0)) is not int or not isinstance(values.get("source", ""), str):
+        raise InputError(f"{path}: its best epoch or its data source is of another kind; train again")
+    return values
+
+
+def _fraction(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1
+
+
+def _epoch(value: Any) -> bool:
+    numbers = isinstance(value, dict) and all(type(number) in (int, float) for number in value.values())
+    return numbers and _fraction(value.get("validation_accuracy")) and 0 <= value.get("seconds", 0) < 2**53

@@ -42,5 +42,5 @@ def test_a_file_of_format_2_means_what_it_meant(tmp_path, case):
 def test_a_report_that_is_none_is_one_clear_error(tmp_path):
     write_nir(conv_network(), tmp_path / "net.nir")
     change_metadata(tmp_path / "net.nir", lambda plan: of_format_2(plan, quantization=[4]))
-    with pytest.raises(InputError, match="malformed"):
+    with pytest.raises(InputError, match="cannot be read as a quantized network"):
         read_nir(tmp_path / "net.nir")
