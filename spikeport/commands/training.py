@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from spikeport.commands.options import add_data
 from spikeport.train.loop.accelerator import ACCELERATORS
@@ -37,9 +36,3 @@ def add_accelerator(parser: argparse.ArgumentParser) -> None:
         default="cpu",
         help="where training runs (default cpu); what was trained on a GPU (cuda) runs anywhere",
     )
-
-
-def training_changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What `add_training`'s arguments say, as fields of a `TrainConfig`."""
-    names = ("data", "method", "arch", "loss", "timesteps", "epochs", "seed")
-    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
