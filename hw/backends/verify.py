@@ -133,7 +133,9 @@ def _different(network: QuantizedNetwork, expected: SpikeRecord, found: SpikeRec
     return {name: where for name, where in places.items() if len(where)}
 
 
-def _first_difference(network, tested, part: Stimulus, name: str, run: Backend, places: dict[str, np.ndarray]) -> Difference:
+def _first_difference(
+    network: QuantizedNetwork, tested: QuantizedNetwork, part: Stimulus, name: str, run: Backend, places: dict[str, np.ndarray]
+) -> Difference:
     """Earliest in sample, then timestep, then order of update; its sample is run again for the potentials."""
     order = {p.name: i for i, p in enumerate(network.populations)}
     population = min(places, key=lambda key: (*places[key][0][:2], order[key]))

@@ -72,7 +72,7 @@ class Assembly:
         neuron, gain = step.neuron, step.gain
         if not all(_with_gain(a, self.found.shapes[a.path[0]], shape, gain) for a in incoming):
             neuron, gain = _per_gain(name, neuron, gain), ONE
-        self.populations[name] = Population(name, shape, _with_bias(neuron, gain * _bias(incoming, shape), shape))
+        self.populations[name] = Population(name, shape, with_bias(neuron, gain * _bias(incoming, shape), shape))
         for arrival in incoming:
             op = _with_gain(arrival, self.found.shapes[arrival.path[0]], shape, gain)
             assert op, "a gain of one fits every op"
@@ -108,7 +108,7 @@ def _bias(incoming: Sequence[Arrival], shape: Shape) -> np.ndarray:
     return sum(parts.values(), ZERO)
 
 
-def _with_bias(neuron: FloatNeuron, bias: np.ndarray, shape: Shape) -> FloatNeuron:
+def with_bias(neuron: FloatNeuron, bias: np.ndarray, shape: Shape) -> FloatNeuron:
     """Add the bias on the way in (to the synaptic current, if it has memory), and shorten parameters that are all the same."""
     into = "current_bias" if neuron.alpha.any() else "bias"
     values = {n: getattr(neuron, n) for n in ("alpha", "beta", "threshold", "bias", "reset_value", "current_bias")}

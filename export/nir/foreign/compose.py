@@ -201,7 +201,7 @@ def _named_padding(padding: str | bytes, kernel: Shape, stride: Shape, dilation:
 def _convolved(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
     conv, op = convolution(node, name), chain.op
     if op is None and chain.pool is None and not np.any(node.get("bias", 0)) and _sums_channels(conv):
-        return _then_pool(chain, Pool(conv.kernel, conv.stride, conv.padding), 1.0, name)
+        return then_pool(chain, Pool(conv.kernel, conv.stride, conv.padding), 1.0, name)
     if isinstance(op, (Conv, Dense)):
         raise NodeError(name, "a convolution directly after another weighted layer; put a neuron between them")
     if isinstance(op, Elementwise):
@@ -235,12 +235,13 @@ def _pooled(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
     factor = 1 / prod(kernel) if node["type"] == "AvgPool2d" else 1.0
     padding = integers_of(node, name, "padding", 2, 0)
     try:
-        return _then_pool(chain, Pool(kernel, stride, padding), factor, name)
+        return then_pool(chain, Pool(kernel, stride, padding), factor, name)
     except ValueError as error:
         raise error if isinstance(error, NodeError) else NodeError(name, str(error)) from None
 
 
-def _then_pool(chain: Chain, pool: Pool, factor: float, name: str) -> Chain:
+def then_pool(chain: Chain, pool: Pool, factor: float, name: str) -> Chain:
+    """The chain with `factor` times a sum pooling at its end."""
     shape = pool.output_shape(chain.shape)
     if isinstance(chain.op, Conv):
         biases = _mapped(chain, lambda bias: bias[:, :1, :1] * (prod(pool.kernel) * factor))
