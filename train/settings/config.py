@@ -12,6 +12,7 @@ from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
 from spikeport.train.data.event_bins import EventBins
+from spikeport.train.data.own import is_own
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.optimization import OptimizerConfig
@@ -123,14 +124,15 @@ def defaults_for(data: str, **changes: Any) -> TrainConfig:
     Raises:
         InputError: no such data set, or a value out of range.
     """
-    if data not in DATA_DEFAULTS:
-        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(DATA_DEFAULTS)}")
-    name = changes.get("method", DATA_DEFAULTS[data].method)
+    if data not in DATA_DEFAULTS and not is_own(data):
+        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(DATA_DEFAULTS)}, or give the place of your own, own.npz")
+    usual = DATA_DEFAULTS.get(data) or TrainConfig(data=data, arch="100", epochs=20)
+    name = changes.get("method", usual.method)
     own: dict[str, Any] = {}
     if name in METHODS:
         method = METHODS[name]
         own = {"neuron": method.neuron, "loss": method.loss, "readout": method.readout, **method.settings, **FITTED.get((data, name), {})}
-    return replace(DATA_DEFAULTS[data], **{**own, **changes})
+    return replace(usual, **{**own, **changes})
 
 
 def write_config(path: Path, config: TrainConfig) -> None:
