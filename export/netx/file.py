@@ -6,6 +6,7 @@ and its `netx.hdf5.Network` reads them; `simulation/tSample` over `simulation/Ts
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ import h5py
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import parse_json, written_whole
+from spikeport.export.common.files import parse_json, write_bytes
 from spikeport.export.common.guard import reading
 from spikeport.export.common.hdf5 import UntrustedFile, opened_hdf5
 from spikeport.export.model.network import QuantizedNetwork
@@ -36,17 +37,20 @@ def write_netx(network: QuantizedNetwork, path: Path) -> Changes:
         What changed in each population; every `exact` means that the file is the same network, spike for spike.
 
     Raises:
-        InputError: populations that are not in a row, neurons that lava-dl has not, or a path that cannot be written.
+        InputError: populations that are not in a row, or neurons that lava-dl has not.
+        OutputError: a path that cannot be written.
     """
     fit, changes = fitted(network)
     layers = layers_of(fit)
     text = json.dumps(_plan(fit), allow_nan=False)
-    with written_whole(path) as beside, h5py.File(beside, "w") as file:
+    held = io.BytesIO()  # on a full disk, HDF5 itself would crash
+    with h5py.File(held, "w") as file:
         for number, layer in enumerate(layers):
             for key, value in layer.items():
                 _put(file, f"layer/{number}/{key}", value)
         file["simulation/Ts"], file["simulation/tSample"] = 1, network.timesteps
         file[KEY] = text
+    write_bytes(path, held.getbuffer())
     return changes
 
 
