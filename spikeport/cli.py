@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     module.add_arguments(command)
     try:
-        status = module.execute(command.parse_args(arguments[1:]))
+        status: int = module.execute(command.parse_args(arguments[1:]))
         sys.stdout.flush()
         return status
     except InputError as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from spikeport.analysis.common.numbers import DASH, percent
-from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.pages.page import data_table, filled_bar, section
 from spikeport.analysis.results.layer_agreement import Agreement, LayerAgreement
 from spikeport.analysis.results.loss_split import LossSplit
 
 
-def agreement_section(agreement: Agreement, loss: LossSplit | None) -> Node:
+def agreement_section(agreement: Agreement, loss: LossSplit | None) -> Element:
     """Layers with bars, then the split where it was measured."""
     lead = (
         f"The trained network in float and its integers on the same {agreement.samples:,} samples, {agreement.timesteps} timesteps; "
@@ -29,7 +29,7 @@ def _layer(layer: LayerAgreement) -> list[Child]:
     return [layer.name, f"{layer.spikes.first:,}", f"{layer.spikes.second:,}", filled_bar(common, percent(common, 1)), error]
 
 
-def _split(loss: LossSplit) -> Node:
+def _split(loss: LossSplit) -> Element:
     rows: list[list[Child]] = [
         [
             row.rounded,

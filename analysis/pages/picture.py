@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spikeport.analysis.figures.charts import HEIGHT, LEFT, SERIES, WIDTH
-from spikeport.analysis.figures.markup import Node, el, html
+from spikeport.analysis.figures.markup import Element, el, html
 from spikeport.analysis.pages.page import style_sheet
 from spikeport.export.common.files import write_text
 
@@ -13,12 +13,12 @@ ROW, KEY, LETTER, SPACE = 16, 13, 5.7, 14
 """Of the names beneath: height of a row, width of a colour's square with its gap, mean width of a letter at 11 pixels, gap to the next."""
 
 
-def write_picture(figure: Node, path: Path) -> None:
+def write_picture(figure: Element, path: Path) -> None:
     """Write the drawing with the page's colours, light and dark, and the names of its curves beneath."""
     write_text(path, html(picture(figure)))
 
 
-def picture(figure: Node) -> Node:
+def picture(figure: Element) -> Element:
     """The same as an element."""
     drawing, caption = figure.find("svg"), figure.find("figcaption")
     assert drawing is not None

@@ -14,6 +14,7 @@ from spikeport.analysis.results.paired_runs import Run, SpikeOverlap, overlap, r
 from spikeport.export.floating.simulate import physical_input
 from spikeport.export.model import registers as reg
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork
+from spikeport.export.quantization.bias_neurons import with_bias_neurons
 from spikeport.export.quantization.dequantize import dequantize
 
 Turn = Callable[[FloatNeuron, FloatNeuron], FloatNeuron]
@@ -60,14 +61,15 @@ def loss_split(
     Raises:
         InputError: the data do not fit the network.
     """
-    network = network.with_timesteps(quantized.timesteps)
+    own = {p.name for p in network.populations}
+    network = with_bias_neurons(network).with_timesteps(quantized.timesteps)
     values, _ = physical_input(network.input, data, network.timesteps)
     rounded_input = quantized.input.rounded(values)
     cases = _cases(network, quantized)
     floats: list[Run] = []
     runs: dict[str, list[Run]] = {}
     for part in sample_chunks(network, len(values)):
-        floats.append(_without_potentials(run_float(network, values, part)))
+        floats.append(_spikes_of(own, run_float(network, values, part)))
         made = {
             "input": run_float(network, rounded_input, part),
             **{name: run_float(case, values, part) for name, case in cases.items()},
@@ -75,7 +77,7 @@ def loss_split(
             "everything: the integers": run_integers(quantized, values, part),
         }
         for name, run in made.items():
-            runs.setdefault(name, []).append(_without_potentials(run))
+            runs.setdefault(name, []).append(_spikes_of(own, run))
         if progress:
             progress(len(floats[-1].answers))
     rows = tuple(_row(name, floats, parts, labels) for name, parts in runs.items())
@@ -110,7 +112,7 @@ def _threshold(n: FloatNeuron, m: FloatNeuron) -> FloatNeuron:
 
 
 def _corrected_bias(n: FloatNeuron, m: FloatNeuron) -> FloatNeuron:
-    return replace(n, bias=m.bias, current_bias=m.current_bias)
+    return replace(n, bias=m.bias)
 
 
 def _own_bias(p: Population[FloatNeuron], quantized: QuantizedNetwork) -> Population[FloatNeuron]:
@@ -122,8 +124,9 @@ def _own_bias(p: Population[FloatNeuron], quantized: QuantizedNetwork) -> Popula
     return replace(p, neuron=replace(p.neuron, bias=np.rint(p.neuron.bias / grid) * grid))
 
 
-def _without_potentials(run: Run) -> Run:
-    return replace(run, potentials={})
+def _spikes_of(populations: set[str], run: Run) -> Run:
+    """Without potentials, and without neurons that only stand for a bias."""
+    return replace(run, spikes={name: raster for name, raster in run.spikes.items() if name in populations}, potentials={})
 
 
 def _row(name: str, floats: Sequence[Run], runs: Sequence[Run], labels: np.ndarray | None) -> LossRow:

@@ -29,7 +29,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json
 from spikeport.export.model.network import Input, QuantizedNetwork
 from spikeport.hw.backends.verify import Verification
-from spikeport.hw.records.fanout import synapses
+from spikeport.hw.records.fanout import synapse_count
 
 VERSION = 2
 """Raised whenever a field changes its meaning or goes away."""
@@ -142,7 +142,7 @@ def network_facts(network: QuantizedNetwork) -> NetworkFacts:
     return NetworkFacts(
         timesteps=network.timesteps,
         neurons=sum(p.size for p in network.populations),
-        synapses=sum(synapses(c, network.shape(c.source)) for c in network.connections),
+        synapses=sum(synapse_count(c, network.shape(c.source)) for c in network.connections),
         depth=max(network.depths.values()),
         input_shape=network.input.shape,
         layers=tuple((p.name, p.shape) for p in network.populations),

@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nir
 import numpy as np
 
@@ -20,7 +21,7 @@ from spikeport.export.common.guard import reading
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.build import build_graph
 from spikeport.export.nir.graph import RawGraph, load_graph
-from spikeport.export.nir.metadata import FORMAT, KEY, READABLE, network_from, plan_of
+from spikeport.export.nir.metadata import FORMAT, KEY, PLAIN_FROM, READABLE, network_from, plan_of
 
 CHANGE_TOLERANCE = 1e-3
 """Relative change of a number in the file that still counts as rounding by another tool."""
@@ -40,6 +41,15 @@ def write_nir(network: QuantizedNetwork, path: Path) -> None:
     built.graph.metadata = {KEY: text}
     with written_whole(path) as beside:
         nir.write(beside, built.graph)
+        _leave_out_resets_to_zero(beside)
+
+
+def _leave_out_resets_to_zero(path: Path) -> None:
+    """Readers with nir 1.0.4, as Sinabs 3.1 has, refuse v_reset; a file without it means zero to all."""
+    with h5py.File(path, "a") as file:
+        for node in file["node/nodes"].values():
+            if "v_reset" in node and not node["v_reset"][()].any():
+                del node["v_reset"]
 
 
 def read_nir(source: Path | RawGraph) -> QuantizedNetwork:
@@ -60,7 +70,7 @@ def read_nir(source: Path | RawGraph) -> QuantizedNetwork:
         try:
             with np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
                 network = network_from(plan, raw.nodes)
-                _compare(raw, build_graph(network).graph)
+                _compare(raw, build_graph(network, plain=version >= PLAIN_FROM).graph)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         return network
@@ -77,7 +87,8 @@ def _compare(raw: RawGraph, expected: nir.NIRGraph) -> None:
         raise InputError("nodes or edges were changed by another tool; quantize the file again")
     for name, node in expected.nodes.items():
         for key, value in node.to_dict().items():
-            if key != "metadata" and not _same(raw.nodes[name].get(key), value):
+            absent = np.zeros_like(value) if key == "v_reset" else None
+            if key != "metadata" and not _same(raw.nodes[name].get(key, absent), value):
                 raise InputError(f"{key} of node {name} was changed by another tool; quantize the file again")
 
 

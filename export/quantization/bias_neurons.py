@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from spikeport.export.model.frozen import frozen_array
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population
-from spikeport.export.model.synapse import Connection, Dense, frozen_array
+from spikeport.export.model.synapse import Connection, Dense
 
 
 def with_bias_neurons(network: FloatNetwork) -> FloatNetwork:

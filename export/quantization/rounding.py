@@ -32,7 +32,7 @@ NOT_ON_CHIP = {
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class QuantizationPlan:
     """All free choices of a quantization. scales: physical potential of a weight unit, per population."""
 
     input: Input
@@ -46,7 +46,7 @@ def requantize(network: FloatNetwork, like: QuantizedNetwork) -> QuantizedNetwor
 
     For quantization-aware training: same populations and connections, trained weights and biases.
     """
-    plan = Plan(
+    plan = QuantizationPlan(
         input=like.input,
         weight_bits=like.weight_bits,
         scales={p.name: p.scale for p in like.populations},
@@ -55,7 +55,7 @@ def requantize(network: FloatNetwork, like: QuantizedNetwork) -> QuantizedNetwor
     return apply_plan(replace(network, provenance={**network.provenance, **like.provenance}), plan)
 
 
-def apply_plan(network: FloatNetwork, plan: Plan) -> QuantizedNetwork:
+def apply_plan(network: FloatNetwork, plan: QuantizationPlan) -> QuantizedNetwork:
     """Round everything as planned.
 
     Raises:
@@ -78,7 +78,7 @@ def apply_plan(network: FloatNetwork, plan: Plan) -> QuantizedNetwork:
     )
 
 
-def quantize_connection(network: Network, connection: Connection, plan: Plan) -> Connection:
+def quantize_connection(network: Network, connection: Connection, plan: QuantizationPlan) -> Connection:
     """Weights in integers of the planned step, clipped to the planned bits."""
     half = 1 << (plan.weight_bits - 1)
     coarse = replace(connection, exponent=plan.exponents[connection.name])
@@ -87,7 +87,7 @@ def quantize_connection(network: Network, connection: Connection, plan: Plan) ->
     return replace(coarse, op=replace(connection.op, weight=weight))
 
 
-def quantize_population(network: FloatNetwork, population: Population[FloatNeuron], plan: Plan) -> Population[IntegerNeuron]:
+def quantize_population(network: FloatNetwork, population: Population[FloatNeuron], plan: QuantizationPlan) -> Population[IntegerNeuron]:
     """Registers of a population at its planned scale."""
     n, scale = population.neuron, plan.scales[population.name]
     check_neuron(population)

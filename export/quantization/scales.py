@@ -32,7 +32,7 @@ EXPONENTS = range(reg.WEIGHT_EXPONENT_MIN, reg.WEIGHT_EXPONENT_MAX + 1)
 
 
 @dataclass(frozen=True, eq=False)
-class Synapses:
+class SynapseRows:
     """Weights of one connection, a row per channel: `(groups, weights)`. squares: mean square of their inputs. fan_in: per neuron."""
 
     weight: np.ndarray
@@ -52,7 +52,7 @@ class Fit:
 class _ErrorTable:
     """E_c for every candidate step `base * 2**(m / PHASES)`, m from `first` on; `(groups, candidates)`."""
 
-    def __init__(self, synapses: Synapses, base: np.ndarray, bits: int, threshold: np.ndarray, *, shared: bool) -> None:
+    def __init__(self, synapses: SynapseRows, base: np.ndarray, bits: int, threshold: np.ndarray, *, shared: bool) -> None:
         weight = synapses.weight.astype(np.float32)
         squares = synapses.squares.astype(np.float32)
         squares = squares + UNSEEN_SHARE * squares.mean() + np.finfo(np.float32).tiny
@@ -90,7 +90,7 @@ def _squared_error(weight: np.ndarray, squares: np.ndarray, step: np.ndarray, ha
 class ScaleSearch:
     """The choice for one population. threshold: physical, `(groups,)`. fires: whether the threshold is ever compared with."""
 
-    def __init__(self, synapses: Sequence[Synapses], bits: int, threshold: np.ndarray, *, fires: bool) -> None:
+    def __init__(self, synapses: Sequence[SynapseRows], bits: int, threshold: np.ndarray, *, fires: bool) -> None:
         self.base = _base_steps(synapses, bits, threshold)
         self.unit = np.where(threshold > 0, threshold, 1.0)
         worst = np.where((threshold > 0) & fires, threshold, np.inf)
@@ -135,14 +135,14 @@ class ScaleSearch:
         return np.where(low, at_floor, m), np.where(low, floor[:, None], scales)
 
 
-def _base_steps(synapses: Sequence[Synapses], bits: int, threshold: np.ndarray) -> np.ndarray:
+def _base_steps(synapses: Sequence[SynapseRows], bits: int, threshold: np.ndarray) -> np.ndarray:
     """Per group, the step that just holds the largest weight; a group without weights takes that of its threshold."""
     peak = np.max([np.abs(s.weight).max(axis=1) for s in synapses], axis=0)
     anything = np.where(threshold > 0, threshold, 1.0)
     return np.where(peak > 0, peak, anything) / ((1 << (bits - 1)) - 1)
 
 
-def _peaks(synapses: Synapses, base: np.ndarray) -> np.ndarray:
+def _peaks(synapses: SynapseRows, base: np.ndarray) -> np.ndarray:
     peak = np.abs(synapses.weight).max(axis=1)
     return np.where(peak > 0, peak, base)
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile
 
 import numpy as np
 
+from spikeport.export.common.arrays import read_npz
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.layers import Step
 from spikeport.export.floating.simulate import simulate_float
@@ -90,15 +90,9 @@ def read_expected(path: Path) -> dict[str, np.ndarray]:
     """Their record: `output` (samples, timesteps, classes), and where given `spikes/<node>` and `potentials/<node>`.
 
     Raises:
-        InputError: missing, no plain .npz of numbers, or without `output`.
+        InputError: as `read_npz`, without `output`, or not all finite numbers.
     """
-    try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (BadZipFile, ValueError, KeyError, OSError, EOFError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no .npz of plain arrays ({str(error).splitlines()[0]}); save one with numpy.savez") from None
+    arrays = read_npz(path)
     if "output" not in arrays:
         raise InputError(f"{path} has no array `output` (samples, timesteps, classes); it holds {', '.join(arrays) or 'nothing'}")
     for key, array in arrays.items():

@@ -1,4 +1,5 @@
-"""Spike records as `.npz` files: `output`, and `spikes/<node>`, `spike_counts/<node>`, `synaptic_events/<connection>`, `overflows/<node>`."""
+"""Spike records as `.npz` files: `output`, and `spikes/<node>`, `spike_counts/<node>`, `synaptic_events/<connection>`, `overflows/<node>`,
+`notes/<connection>`."""
 
 from __future__ import annotations
 
@@ -53,8 +54,9 @@ def load_record(path: Path, network: QuantizedNetwork | None = None, samples: in
             group, _, name = key.partition("/")
             if group not in groups:
                 raise InputError(f"{path} is no spike record (it holds {key!r})")
-            groups[group][name] = value if group == "spikes" else _integers(value, f"{path}: {key}", LOWEST.get(group, 0))
+            groups[group][name] = value if group in ("spikes", "notes") else _integers(value, f"{path}: {key}", LOWEST.get(group, 0))
         groups["overflows"] = {name: int(count) for name, count in groups["overflows"].items()}
+        groups["notes"] = {name: str(note) for name, note in groups["notes"].items()}
         return SpikeRecord(output=output, **groups)
 
 

@@ -16,7 +16,7 @@ from spikeport.commands.options import add_data, add_json, emit, output_folder, 
 from spikeport.commands.training import add_accelerator
 from spikeport.stages.pruning import SHARE, SHORTER, prune_stage
 from spikeport.stages.workspace import Workspace
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.masks import Scope
 
 EXAMPLES = """examples:
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Prune and print the table."""
-    accelerator(arguments.accelerator)
+    torch_device(arguments.accelerator)
     source, out = Workspace(arguments.directory), Workspace(arguments.out)
     data = source.dataset(source.trained(), arguments.data_dir)
     result = prune_stage(
@@ -65,7 +65,7 @@ def execute(arguments: argparse.Namespace) -> int:
         retraining_timesteps=arguments.t_retrain,
         share=arguments.share,
         beside=arguments.beside,
-        device=arguments.accelerator,
+        accelerator=arguments.accelerator,
     )
     out.remember_data(arguments.data_dir or source.data_place())
     head, rows = table_rows(result)

@@ -22,7 +22,7 @@ from spikeport.stages.pipeline import quantize_stage, report_stage, tic_stage, v
 from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.trainer import train
 
 EXAMPLES = """examples:
@@ -52,10 +52,10 @@ def execute(arguments: argparse.Namespace) -> int:
     backends = parse_backends(config.verify_backends, TESTABLE)
     for name in backends:
         backend(name)  # what cannot be imported is told now, not after training
-    accelerator(arguments.accelerator)
+    torch_device(arguments.accelerator)
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
     data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps, config.train.events)
-    train(config.train, data, work.root, resume=True, device=arguments.accelerator)
+    train(config.train, data, work.root, resume=True, accelerator=arguments.accelerator)
     work.remember_data(data_dir)
     quantize_stage(
         work,

@@ -64,6 +64,7 @@ def execute(arguments: argparse.Namespace) -> int:
     lost = {name: count for name, count in summary.get("overflows", {}).items() if count}
     if lost:
         lines.append(f"warning: registers left their range, neuron-steps by node: {lost}")
+    lines += [f"note: {name}: {note}" for name, note in summary.get("notes", {}).items()]
     emit(arguments, summary, "\n".join(lines), silent_notes(summary["spikes_by_node"]))
     return 0
 
@@ -86,6 +87,7 @@ def _run_integer(arguments: argparse.Namespace) -> dict:
     return {
         **_summary(network, record.output, spikes),
         "overflows": dict(record.overflows),
+        **({"notes": dict(record.notes)} if record.notes else {}),
         **({"exit": _exit(network, record, arguments.exit_margin)} if arguments.exit_margin else {}),
     }
 

@@ -20,7 +20,7 @@ from spikeport.commands.training import add_accelerator, add_training, training_
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.toml import parse_toml, read_toml
 from spikeport.stages.sweep import SweepConfig, plan, run_sweep
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.settings.config import parse_table
 
 EXAMPLES = """examples:
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Plan, train, measure and print the table."""
-    accelerator(arguments.accelerator)
+    torch_device(arguments.accelerator)
     where = str(arguments.sweep or "command line")
     said = read_toml(arguments.sweep) if arguments.sweep else {}
     config = parse_table(SweepConfig, {**said, **_changes(arguments, said)}, where)

@@ -15,7 +15,7 @@ from spikeport.stages.config import run_config
 from spikeport.stages.tic import TicConfig, recorder
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.checkpoint import CONFIG
 from spikeport.train.loop.trainer import train
 from spikeport.train.settings.config import TrainConfig, read_config
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
     config = _config(arguments)
-    accelerator(arguments.accelerator)  # that it is missing is told before anything is removed
+    torch_device(arguments.accelerator)  # that it is missing is told before anything is removed
     data = load(config.data, arguments.data_dir, config.seed, config.timesteps, config.events)
     if not arguments.resume:
         Workspace(arguments.out).forget_stages()
@@ -56,7 +56,7 @@ def execute(arguments: argparse.Namespace) -> int:
     follow = None
     if arguments.tic_every is not None:
         follow = recorder(work.tic_history, data.validation, arguments.tic_every, TicConfig(seed=config.seed))
-    trained = train(config, data, work.root, resume=arguments.resume, device=arguments.accelerator, on_epoch=follow)
+    trained = train(config, data, work.root, resume=arguments.resume, accelerator=arguments.accelerator, on_epoch=follow)
     work.remember_data(arguments.data_dir)
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}
     best = result["test_accuracy"][-1]

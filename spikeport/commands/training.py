@@ -7,7 +7,7 @@ from typing import Any
 
 from spikeport.commands.options import add_data
 from spikeport.train.loop.accelerator import ACCELERATORS
-from spikeport.train.settings.config import RECIPES
+from spikeport.train.settings.config import DATA_DEFAULTS
 from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.recipes import PUBLISHED
 
@@ -17,7 +17,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", metavar="NAME", help=f"a published run, overruled by what else is said: {', '.join(PUBLISHED)}")
     parser.add_argument(
         "--data",
-        choices=list(RECIPES),
+        choices=list(DATA_DEFAULTS),
         help="data set (default digits); events is a folder of recordings per class, counted as [train.events] in a configuration says",
     )
     parser.add_argument("--method", choices=list(METHODS), help="training method")

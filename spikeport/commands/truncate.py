@@ -13,7 +13,7 @@ from pathlib import Path
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import EarlyExit
-from spikeport.analysis.decision.guarantee import Confirmation, Loss
+from spikeport.analysis.decision.guarantee import Confirmation, LossLimits
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.commands.options import add_data, add_json, emit, output_file, progress_bar, table
 from spikeport.commands.verify import describe as describe_verification
@@ -88,5 +88,5 @@ def _confirmed(what: str, test: Confirmation, result: Truncation) -> str:
     )
 
 
-def _limits(loss: Loss) -> str:
+def _limits(loss: LossLimits) -> str:
     return f"{loss.value:+.2f} ({loss.low:+.2f} .. {loss.high:+.2f})"

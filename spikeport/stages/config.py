@@ -11,7 +11,7 @@ from spikeport.analysis.cost.devices import device_named
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
-from spikeport.train.settings.config import TrainConfig, from_table, parse_table, recipe
+from spikeport.train.settings.config import TrainConfig, defaults_for, from_table, parse_table
 from spikeport.train.settings.recipes import published
 
 
@@ -74,7 +74,7 @@ def training_config(said: Mapping[str, Any], changes: Mapping[str, Any], where: 
 
 def _usual(said: Mapping[str, Any]) -> TrainConfig:
     """The recipe of the data set and the method that are named: a method brings its own neurons, loss and optimizer."""
-    return recipe(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
+    return defaults_for(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
 
 
 def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

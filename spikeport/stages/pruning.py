@@ -42,7 +42,7 @@ def prune_stage(
     retraining_timesteps: int | None = None,
     share: float = SHARE,
     beside: Sequence[Path] = (),
-    device: str = "cpu",
+    accelerator: str = "cpu",
 ) -> Pruning:
     """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network, `out/cycle-N` those on the way.
 
@@ -72,7 +72,7 @@ def prune_stage(
         prune(module, fraction, scope)
         weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         retraining = Retraining(weights, result.retraining_timesteps)
-        last = train(config, data, out.root / f"cycle-{number}", resume=True, device=device, retraining=retraining)
+        last = train(config, data, out.root / f"cycle-{number}", resume=True, accelerator=accelerator, retraining=retraining)
         result = replace(result, cycles=(*result.cycles, _stage(last)))
         if number > done:
             out.forget_stages()

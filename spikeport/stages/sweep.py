@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.common.jsonable import read_as, to_json
-from spikeport.analysis.figures.markup import Node
+from spikeport.analysis.figures.markup import Element
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory, read_history
 from spikeport.analysis.pages.picture import write_picture
@@ -140,7 +140,7 @@ def run_sweep(
     data_dir: Path | None,
     bar: Bar,
     finished: Callable[[], None],
-    device: str = "cpu",
+    accelerator: str = "cpu",
 ) -> Sweep:
     """Train and measure every point in its folder below `out`.
 
@@ -162,7 +162,9 @@ def run_sweep(
     sweep = Sweep(config.title, len(points), config.train)
     for point in points:
         try:
-            sweep = replace(sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, device)))
+            sweep = replace(
+                sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, accelerator))
+            )
         except DivergedError as error:
             sweep = replace(sweep, failed={**sweep.failed, point.name: str(error)})
         _write(sweep, former, out)
@@ -194,18 +196,18 @@ def _write(sweep: Sweep, former: Sweep | None, out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _pictures(sweep: Sweep, out: Path) -> dict[Path, Node]:
+def _pictures(sweep: Sweep, out: Path) -> dict[Path, Element]:
     """The page's figures, each with its file."""
     return {out / f"{kind}-{_folder(name)}.svg": figure for name in sweep.figures for kind, figure in figures(sweep, name).items()}
 
 
-def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, device: str) -> SweepPoint:
+def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, accelerator: str) -> SweepPoint:
     """One point, with whatever of it is there already."""
     c = point.config
     data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
     looks = TicConfig(samples=config.samples, seed=c.seed)
     follow = recorder(work.tic_history, data.validation, config.tic_every, looks) if config.tic_every else None
-    trained = train(c, data, work.root, resume=True, device=device, on_epoch=follow)
+    trained = train(c, data, work.root, resume=True, accelerator=accelerator, on_epoch=follow)
     work.remember_data(data_dir)
     return SweepPoint(
         name=point.name,

@@ -8,6 +8,7 @@ from pathlib import Path
 from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json
+from spikeport.export.common.guard import reading
 from spikeport.train.data.registry import Dataset
 from spikeport.train.data.registry import load as load_data
 from spikeport.train.loop.checkpoint import CONFIG, Trained, load
@@ -120,7 +121,11 @@ class Workspace:
     def data_place(self) -> Path | None:
         """Where training read the data set; None for where the loader finds it."""
         kept = read_as(DataPlace, self.place).data_dir if self.place.exists() else None
-        return Path(kept) if kept else None
+        if not kept:
+            return None
+        with reading(self.place, "the place of a data set", "give it with --data-dir"):
+            Path(kept).stat()
+            return Path(kept)
 
     def dataset(self, trained: Trained, data_dir: Path | None = None) -> Dataset:
         """The data the network was trained on, from `data_dir` or from where training read it."""

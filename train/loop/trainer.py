@@ -15,7 +15,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.progress import progress_bar
 from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset
-from spikeport.train.loop.accelerator import accelerator, sent
+from spikeport.train.loop.accelerator import sent, torch_device
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load, save
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.loop.evaluation import evaluate
@@ -49,7 +49,7 @@ class Run:
     dataset: Dataset
     module: SpikingNetwork
     optimizer: torch.optim.Optimizer
-    device: torch.device
+    accelerator: torch.device
     timesteps: int | None
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
@@ -67,7 +67,7 @@ def train(
     *,
     resume: bool = False,
     progress: bool = True,
-    device: str = "cpu",
+    accelerator: str = "cpu",
     retraining: Retraining | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Trained:
@@ -79,19 +79,19 @@ def train(
 
     resume: go on with an unfinished run in `out`; the result is the same as that of an unbroken run (seconds apart), on the
     same machine with as many threads. A finished one is returned as it is.
-    device: "cpu", or "cuda", where sums have no fixed order, so last bits differ from run to run. What is left in `out` runs anywhere.
+    accelerator: "cpu", or "cuda", where sums have no fixed order, so last bits differ from run to run. What is left in `out` runs anywhere.
     retraining: of a pruned network, instead of training a new one.
     on_epoch: called when an epoch has been judged and before it is remembered, so that a run that is taken up calls it again for an
     epoch it has to repeat. It must leave the network and torch's random numbers as they are.
 
     Raises:
-        InputError: a configuration that does not fit the data, a run in `out` of another configuration, or no such device.
+        InputError: a configuration that does not fit the data, a run in `out` of another configuration, or no such accelerator.
         DivergedError: the loss is no number any more; the best network until then stays in `out`, without test accuracy.
     """
     if resume and _finished(config, out):
         return load(out)
     keep_freed_memory()
-    run = _start(config, dataset, device, retraining)
+    run = _start(config, dataset, accelerator, retraining)
     if resume and (out / STATE).is_file():
         _continue(run, out)
     else:
@@ -102,16 +102,16 @@ def train(
         _epochs(run, out, log, progress, on_epoch)
     trained = load(out)
     prepare_for_deployment(trained.module, dataset.train.images)
-    test = evaluate(trained.module.to(device), dataset.test.images, dataset.test.labels, config.timesteps, device=device)
+    test = evaluate(trained.module.to(accelerator), dataset.test.images, dataset.test.labels, config.timesteps, accelerator=accelerator)
     save(out, trained.module, config, {**run.metrics, "test_accuracy": test.tolist()})
     (out / STATE).unlink(missing_ok=True)
     return load(out)
 
 
-def _start(config: TrainConfig, dataset: Dataset, device: str, retraining: Retraining | None) -> Run:
+def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: Retraining | None) -> Run:
     if dataset.task.name != config.data:
         raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
-    place = accelerator(device)
+    place = torch_device(accelerator)
     module = build(config, dataset.task).to(place)
     optimizer = config.optimizer.build(module.parameters())
     run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps)
@@ -165,7 +165,7 @@ def _epochs(run: Run, out: Path, log: Any, progress: bool, on_epoch: OnEpoch | N
 def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
     """Evaluate on validation data, and keep the network if none was better."""
     validation = run.dataset.validation
-    accuracy = evaluate(run.module, validation.images, validation.labels, run.config.timesteps, device=run.device)
+    accuracy = evaluate(run.module, validation.images, validation.labels, run.config.timesteps, accelerator=run.accelerator)
     run.history.append({**measured, "validation_accuracy": float(accuracy[-1])})
     if not run.best or accuracy[-1] >= run.best["validation_accuracy"][-1]:
         run.best = {"epoch": len(run.history), "validation_accuracy": accuracy.tolist()}
@@ -180,13 +180,13 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
     torch.manual_seed(seed)
     count = batch_count(split, config.batch_size)
     # summed where they arise: reading them would make the CPU wait for a GPU after every batch
-    loss_sum, correct = (torch.zeros((), dtype=dtype, device=run.device) for dtype in (torch.float64, torch.int64))
+    loss_sum, correct = (torch.zeros((), dtype=dtype, device=run.accelerator) for dtype in (torch.float64, torch.int64))
     seen, rate = 0, 0.0
     for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)):
         rate = course.learning_rate * rate_factor(epoch + i / count, course.warmup_epochs, config.epochs, course.restart_epochs)
         set_rate(run.optimizer, rate)
-        x, y = sent(images, run.device), sent(labels, run.device)
-        with torch.autocast(run.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        x, y = sent(images, run.accelerator), sent(labels, run.accelerator)
+        with torch.autocast(run.accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             output = run.module(x, run.timesteps)
         loss = LOSSES[config.loss](output.float(), y, config.neuron)
         descend(run.optimizer, loss, config.optimizer)

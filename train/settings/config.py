@@ -99,7 +99,7 @@ class TrainConfig:
 
 
 CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")
-RECIPES = {
+DATA_DEFAULTS = {
     "digits": TrainConfig(timesteps=4, epochs=40, shift=1, threads=1),
     "mnist": TrainConfig(data="mnist", arch="mnist", epochs=4, batch_size=128),
     "fashion-mnist": TrainConfig(data="fashion-mnist", arch="mnist", epochs=8, batch_size=128),
@@ -118,20 +118,20 @@ FITTED = {("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-
 """Settings of a data set and a method together, where neither's own will do: 1257 digits make few steps."""
 
 
-def recipe(data: str, **changes: Any) -> TrainConfig:
+def defaults_for(data: str, **changes: Any) -> TrainConfig:
     """The run for a data set with some fields changed.
 
     Raises:
         InputError: no such data set, or a value out of range.
     """
-    if data not in RECIPES:
-        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(RECIPES)}")
-    name = changes.get("method", RECIPES[data].method)
+    if data not in DATA_DEFAULTS:
+        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(DATA_DEFAULTS)}")
+    name = changes.get("method", DATA_DEFAULTS[data].method)
     own: dict[str, Any] = {}
     if name in METHODS:
         method = METHODS[name]
         own = {"neuron": method.neuron, "loss": method.loss, "readout": method.readout, **method.settings, **FITTED.get((data, name), {})}
-    return replace(RECIPES[data], **{**own, **changes})
+    return replace(DATA_DEFAULTS[data], **{**own, **changes})
 
 
 def write_config(path: Path, config: TrainConfig) -> None:

@@ -17,7 +17,7 @@ MAX_PATHS = 10_000
 """Ways through linear nodes into one neuron node; branches multiply."""
 MAX_DELAYS = 256
 """Different delays on one way; each becomes a connection of its own."""
-Path: TypeAlias = "tuple[str, ...]"
+NodePath: TypeAlias = "tuple[str, ...]"
 """Node names from a neuron node or the Input, over linear nodes, up to but without the target."""
 OnError: TypeAlias = "Callable[[NodeError], None]"
 
@@ -26,7 +26,7 @@ OnError: TypeAlias = "Callable[[NodeError], None]"
 class Arrival:
     """One path into a target, merged."""
 
-    path: Path
+    path: NodePath
     chain: Chain
 
 
@@ -46,9 +46,9 @@ def arrivals(flat: FlatGraph, dt: float | None, on_error: OnError) -> Arrivals:
     neurons = [name for name in flat.nodes if flat.kind(name) in NEURONS]
     paths = {target: _paths(flat, target, on_error) for target in [*neurons, sink]}
     shapes: dict[str, Shape] = {source: shape_of_terminal(flat.nodes[source], source)}
-    merged: dict[Path, list[Chain]] = {}
+    merged: dict[NodePath, list[Chain]] = {}
 
-    def chains(path: Path) -> list[Chain]:
+    def chains(path: NodePath) -> list[Chain]:
         if path not in merged:
             merged[path] = _merge(flat, path, shapes[path[0]], dt, on_error)
         return merged[path]
@@ -66,10 +66,10 @@ def arrivals(flat: FlatGraph, dt: float | None, on_error: OnError) -> Arrivals:
     return Arrivals(source, sink, shapes, into)
 
 
-def _paths(flat: FlatGraph, target: str, on_error: OnError) -> list[Path]:
+def _paths(flat: FlatGraph, target: str, on_error: OnError) -> list[NodePath]:
     """All ways into a target, walking back through linear nodes."""
-    found: list[Path] = []
-    pending: list[Path] = [(source,) for source in flat.sources[target]]
+    found: list[NodePath] = []
+    pending: list[NodePath] = [(source,) for source in flat.sources[target]]
     while pending:
         path = pending.pop()
         kind = flat.kind(path[0])
@@ -85,7 +85,7 @@ def _paths(flat: FlatGraph, target: str, on_error: OnError) -> list[Path]:
     return found[::-1]
 
 
-def _dead_end(flat: FlatGraph, path: Path) -> str | None:
+def _dead_end(flat: FlatGraph, path: NodePath) -> str | None:
     name = path[0]
     if flat.kind(name) not in LINEAR + PASSING:
         return unsupported(flat.kind(name))
@@ -94,13 +94,13 @@ def _dead_end(flat: FlatGraph, path: Path) -> str | None:
     return None if flat.sources[name] else "nothing flows into it"
 
 
-def _check_spikes(flat: FlatGraph, path: Path, ends: bool, on_error: OnError) -> None:
+def _check_spikes(flat: FlatGraph, path: NodePath, ends: bool, on_error: OnError) -> None:
     read_as_it_is = ends and not any(flat.kind(name) in LINEAR for name in path[1:])
     if flat.kind(path[0]) in ANALOG and not read_as_it_is:
         on_error(NodeError(path[0], "its potential drives other nodes; spikes travel between neurons, so only the output may not spike"))
 
 
-def _merge(flat: FlatGraph, path: Path, source: Shape, dt: float | None, on_error: OnError) -> list[Chain]:
+def _merge(flat: FlatGraph, path: NodePath, source: Shape, dt: float | None, on_error: OnError) -> list[Chain]:
     """One chain, or one per delay where a Delay node's differ; none after an error."""
     chains = [Chain(source)]
     for name in path[1:]:

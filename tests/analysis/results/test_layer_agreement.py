@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from support.float_networks import conv_network, digits, heavy_tailed, neuron
 from support.stated import PER_STEP
 
@@ -97,6 +98,24 @@ def test_accuracy_of_the_split_is_that_of_both_simulators():
     assert split.rows[-1].accuracy == (record.output.sum(1).argmax(1) == y).mean()
     assert split.accuracy == pytest.approx((simulate_float(network, x, 8)["output"].sum(1).argmax(1) == y).mean(), abs=1 / 30)
     assert loss_split(network, quantized, x).accuracy is None
+
+
+def test_a_neuron_that_stands_for_a_bias_of_the_current_counts_as_weights_and_not_as_spikes():
+    weight = np.random.default_rng(0).integers(-63, 64, (6, 9)).astype(float)
+    network, x = whole_network(weight, alpha=0.5, beta=0.5, current_bias=9.0), spikes_in(9)
+    quantized = quantize(network, x)
+    assert [p.name for p in quantized.populations] == ["out.bias", "out"]
+    split, layers = loss_split(network, quantized, x), layer_agreement(network, quantized, x).layers
+    real = simulate_float(network, x, 12, dtype=torch.float64)["output"].sum()
+    assert [layer.name for layer in layers] == ["out"]
+    assert real > 100 and all(row.spikes.first == real for row in split.rows)
+    silent = replace(quantized, connections=tuple(_silenced(c) if c.source == "out.bias" else c for c in quantized.connections))
+    rows = {row.rounded: row.spikes.agreement for row in loss_split(network, silent, x).rows}
+    assert rows["weights"] < 0.95 and rows["decays"] > 0.95
+
+
+def _silenced(connection: Connection) -> Connection:
+    return replace(connection, op=replace(connection.op, weight=connection.weight * 0))
 
 
 def test_silence_agrees_and_counts_add():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import h5py
 import nir
@@ -10,25 +10,10 @@ import numpy as np
 import pytest
 from support.nir_files import change_metadata, conv_network
 from support.random_networks import random_network
+from support.same import assert_equal
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import is_quantized, read_nir, write_nir
-
-
-def assert_equal(a, b) -> None:
-    """Same type, same fields, same arrays, same dtypes, all the way down."""
-    assert type(a) is type(b), (a, b)
-    if isinstance(a, np.ndarray):
-        assert a.dtype == b.dtype and a.shape == b.shape and (a == b).all(), (a, b)
-    elif isinstance(a, (tuple, list)):
-        assert len(a) == len(b)
-        for x, y in zip(a, b):
-            assert_equal(x, y)
-    elif hasattr(a, "__dataclass_fields__"):
-        for f in fields(a):
-            assert_equal(getattr(a, f.name), getattr(b, f.name))
-    else:
-        assert a == b
 
 
 @pytest.mark.parametrize("seed", range(45))
@@ -43,11 +28,11 @@ def test_physical_numbers_are_the_integers_times_their_scales(tmp_path):
     network = conv_network()
     write_nir(network, tmp_path / "net.nir")
     nodes = nir.read(tmp_path / "net.nir").nodes
-    scale = network["conv"].scale
-    np.testing.assert_allclose(nodes["kernel"].weight, network.connections[0].weight * 2.0**-4 * scale[..., None] * 16, rtol=1e-6)
-    np.testing.assert_allclose(nodes["kernel"].bias, [0.5, -0.06, 0], rtol=1e-6)
+    scale, gain = network["conv"].scale, 4096 / 400  # what r would be, in the weights instead
+    np.testing.assert_allclose(nodes["kernel"].weight, network.connections[0].weight * 2.0**-4 * scale[..., None] * 16 * gain, rtol=1e-6)
+    np.testing.assert_allclose(nodes["kernel"].bias, np.multiply([0.5, -0.06, 0], gain), rtol=1e-6)
     np.testing.assert_allclose(nodes["conv"].tau, 2e-3 * 4096 / 400, rtol=1e-6)
-    np.testing.assert_allclose(nodes["conv"].r, 4096 / 400, rtol=1e-6)
+    np.testing.assert_allclose(nodes["conv"].r, 1, rtol=1e-6)
     np.testing.assert_allclose(nodes["conv"].v_threshold[:, 0, 0], [9, 1.6, 21], rtol=1e-6)
     np.testing.assert_allclose(nodes["classes"].r, 1 / 2e-3)
     assert type(nodes["classes"]).__name__ == "I" and type(nodes["dense.pool"]).__name__ == "SumPool2d"

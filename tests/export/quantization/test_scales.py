@@ -20,7 +20,7 @@ from spikeport.export.model.synapse import Connection, Dense
 from spikeport.export.quantization.calibrate import calibrate
 from spikeport.export.quantization.dequantize import dequantize
 from spikeport.export.quantization.quantize import quantize
-from spikeport.export.quantization.scales import ScaleSearch, Synapses
+from spikeport.export.quantization.scales import ScaleSearch, SynapseRows
 from spikeport.export.quantization.state_bounds import state_bounds
 from spikeport.hw.records.record import accuracy_over_time
 from spikeport.hw.records.stimulus import encode
@@ -29,7 +29,7 @@ from spikeport.hw.semantics import reference
 NORSE = SHARED / "cases" / "lif_norse.csv"
 
 
-def cost(synapses: list[Synapses], scale: float, exponents: tuple[int, ...], half: int, threshold: float) -> float:
+def cost(synapses: list[SynapseRows], scale: float, exponents: tuple[int, ...], half: int, threshold: float) -> float:
     """The sum that `ScaleSearch` makes small, for one group, weight by weight."""
     total = (1 + sum(e < 0 for e in exponents)) * scale**2 / 12
     for s, e in zip(synapses, exponents):
@@ -45,7 +45,7 @@ def cost(synapses: list[Synapses], scale: float, exponents: tuple[int, ...], hal
 def test_no_scale_is_much_better_than_the_chosen_one(seed, bits):
     rng = np.random.default_rng([seed, bits])
     sizes = [1.0, float(rng.choice([0.05, 3.0]))][: 1 + seed % 2]
-    synapses = [Synapses(heavy_tailed(rng, 1, 24) * size, rng.random((1, 24)), 8) for size in sizes]
+    synapses = [SynapseRows(heavy_tailed(rng, 1, 24) * size, rng.random((1, 24)), 8) for size in sizes]
     floor, threshold = np.array([1e-4]), np.array([0.5])
     fit = ScaleSearch(synapses, bits, threshold, fires=True).best(floor)
     half = 1 << (bits - 1)
@@ -86,7 +86,7 @@ def test_exponents_of_several_connections_are_the_best_of_all(seed):
     rng = np.random.default_rng(seed)
     connections, bits = int(rng.integers(2, 4)), int(rng.choice([4, 6, 8]))
     sizes = 2.0 ** rng.uniform(-4, 4, connections)
-    synapses = [Synapses(rng.standard_t(5, (1, 40)) * size, rng.random((1, 40)), 10) for size in sizes]
+    synapses = [SynapseRows(rng.standard_t(5, (1, 40)) * size, rng.random((1, 40)), 10) for size in sizes]
     floor = 10.0 ** rng.uniform(-5, -1)
     fit = ScaleSearch(synapses, bits, np.array([1.0]), fires=True).best(np.array([floor]))
     half = 1 << (bits - 1)
@@ -98,7 +98,7 @@ def test_exponents_of_several_connections_are_the_best_of_all(seed):
 
 def test_the_floor_is_kept_by_every_channel():
     rng = np.random.default_rng(0)
-    synapses = [Synapses(heavy_tailed(rng, 6, 10) * np.geomspace(1e-6, 1, 6)[:, None], np.ones((6, 10)), 10)]
+    synapses = [SynapseRows(heavy_tailed(rng, 6, 10) * np.geomspace(1e-6, 1, 6)[:, None], np.ones((6, 10)), 10)]
     floor = np.array([1e-9, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2])
     fit = ScaleSearch(synapses, 8, np.ones(6), fires=True).best(floor)
     assert (fit.scale >= floor).all()

@@ -28,12 +28,12 @@ from spikeport.train.loop.checkpoint import load
 from spikeport.train.loop.masks import Retraining, keep_zeros, prunable, prune, remaining
 from spikeport.train.network.build import build
 from spikeport.train.network.lowering import lower
-from spikeport.train.settings.config import OptimizerConfig, recipe
+from spikeport.train.settings.config import OptimizerConfig, defaults_for
 from spikeport.train.settings.methods import METHODS
 from spikeport.train.settings.optimization import descend
 
 STEPS = 3
-CONFIG = replace(recipe("digits", arch="4C3-P2-16", epochs=2, timesteps=STEPS, batch_size=50), shift=0)
+CONFIG = replace(defaults_for("digits", arch="4C3-P2-16", epochs=2, timesteps=STEPS, batch_size=50), shift=0)
 OPTIMIZERS = [
     OptimizerConfig(kind="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.1),
     OptimizerConfig(kind="adamw", learning_rate=0.1, weight_decay=0.1),
@@ -119,7 +119,7 @@ def test_pruned_weights_stay_zero_and_others_move_as_if_they_were_alone(config):
 
 @pytest.mark.parametrize("method", [m for m in METHODS if not METHODS[m].training_timesteps])
 def test_retraining_starts_from_the_weights_and_takes_fewer_steps(method, dataset, tmp_path, monkeypatch):
-    config = replace(recipe("digits", method=method, arch="4C3-P2-16", timesteps=STEPS, epochs=1, batch_size=50), shift=0)
+    config = replace(defaults_for("digits", method=method, arch="4C3-P2-16", timesteps=STEPS, epochs=1, batch_size=50), shift=0)
     module = build(config, dataset.task)
     prune(module, 0.7)
     weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -155,7 +155,7 @@ def test_zeros_reach_the_file_through_folding_quantization_and_fine_tuning(finet
 
 def test_zeros_survive_joins(dataset):
     """Pruned weights of a residual network are zero in every connection that they become part of."""
-    module = build(recipe("digits", arch="preact-resnet-20"), dataset.task).eval()
+    module = build(defaults_for("digits", arch="preact-resnet-20"), dataset.task).eval()
     prune(module, 0.9)
     network = lower(module, 2)
     quantized = quantize(network, dataset.train.images[:8])

@@ -21,7 +21,7 @@ from spikeport.stages.robustness import in_window, robustness_stage
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data import registry as data
 from spikeport.train.loop.trainer import train
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 from spikeport.train.settings.methods import METHODS
 
 WEIGHTS = torch.tensor([[2.0, -1.0], [0.5, -3.0]])
@@ -127,7 +127,7 @@ def test_every_method_can_be_attacked(method, tmp_path):
     """The loss rises along the method's own gradient, the same way each time, and no other perturbation needs it."""
     digits = data.load("digits")
     digits = replace(digits, train=digits.train[:300], validation=digits.validation[:20], test=digits.test[:32])
-    config = recipe("digits", method=method, arch="8C3-P2-24", timesteps=3, epochs=2, batch_size=20, shift=0)
+    config = defaults_for("digits", method=method, arch="8C3-P2-24", timesteps=3, epochs=2, batch_size=20, shift=0)
     module = train(replace(config, optimizer=replace(config.optimizer, learning_rate=0.02)), digits, tmp_path, progress=False).module
     x, y = torch.from_numpy(digits.test.images[:32]), torch.from_numpy(digits.test.labels[:32])
     strengths = Strengths(epsilon=0.2, step=0.05)

@@ -22,7 +22,7 @@ from spikeport.train.data.registry import load as load_data
 from spikeport.train.loop.checkpoint import load
 from spikeport.train.loop.resume import save_state
 from spikeport.train.loop.trainer import train
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 
 CASES = SHARED / "cases"
 SMALL = ["--arch", "4C3-P2-12", "--timesteps", "3", "--epochs", "3"]
@@ -89,7 +89,7 @@ def test_training_anew_forgets_the_history(tmp_path):
 
 
 def test_options_reach_the_estimate(tmp_path, capsys):
-    train(recipe("digits", arch="4C3-P2-12", timesteps=3, epochs=1), load_data("digits"), tmp_path, progress=False)
+    train(defaults_for("digits", arch="4C3-P2-12", timesteps=3, epochs=1), load_data("digits"), tmp_path, progress=False)
     out = tmp_path / "other.json"
     options = ["--estimator", "batch", "--batch", "10", "--samples", "45", "--labels", "sampled", "--seed", "7", "--timesteps", "5"]
     assert main(["tic", str(tmp_path), *options, "--out", str(out)]) == 0
@@ -107,7 +107,7 @@ def test_options_reach_the_estimate(tmp_path, capsys):
     ],
 )
 def test_what_cannot_be_estimated_is_told_in_one_line(tmp_path, capsys, options, words):
-    train(recipe("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), tmp_path, progress=False)
+    train(defaults_for("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), tmp_path, progress=False)
     assert main(["tic", str(tmp_path), *options]) == 2
     *stages, error = capsys.readouterr().err.splitlines()
     assert words in error and stages in ([], ["Fisher information: 8 samples"])
@@ -122,7 +122,7 @@ def test_following_needs_at_least_one_epoch(tmp_path, capsys):
 @pytest.mark.parametrize("command", ["truncate", "report", "prune"])
 def test_information_of_other_timesteps_is_not_taken_for_the_networks(tmp_path, capsys, command):
     run = tmp_path / "run"
-    train(recipe("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), run, progress=False)
+    train(defaults_for("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), run, progress=False)
     assert main(["quantize", str(run), "--out", str(run / "network.nir")]) == 0
     assert main(["tic", str(run), "--timesteps", "3", "--samples", "8"]) == 0
     out = {
@@ -196,7 +196,7 @@ def test_a_surrogate_changes_no_spike(strict):
 
 def test_a_quantized_network_has_the_information_of_the_float_one(tmp_path):
     """A network of ours through its own `.nir` and back: the curve is that of the trained module, within quantization."""
-    config, data = recipe("digits", arch="4C3-P2-12", timesteps=4, epochs=8), load_data("digits")
+    config, data = defaults_for("digits", arch="4C3-P2-12", timesteps=4, epochs=8), load_data("digits")
     train(config, data, tmp_path, progress=False)
     assert main(["quantize", str(tmp_path), "--out", str(tmp_path / "q.nir")]) == 0
     np.save(tmp_path / "x.npy", data.validation.images[:80])
