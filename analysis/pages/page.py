@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 
 from spikeport.analysis.figures.markup import Child, Element, el, html
+
+GENERATOR = "spikeport"
+"""What pages and pictures name as the program that drew them."""
+HEAD = 512
+"""Bytes at the start of a file in which that stands."""
 
 
 def page(title: str, subtitle: str, *children: Child, foot: str) -> str:
@@ -13,6 +19,7 @@ def page(title: str, subtitle: str, *children: Child, foot: str) -> str:
     head = el(
         "head",
         el("meta", charset="utf-8"),
+        el("meta", name="generator", content=GENERATOR),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
         el("title", f"{title} · spikeport"),
@@ -20,6 +27,16 @@ def page(title: str, subtitle: str, *children: Child, foot: str) -> str:
     )
     body = el("body", _masthead(title, subtitle), el("main", children), el("footer", el("p", foot)))
     return "<!doctype html>\n" + html(el("html", head, body, lang="en"))
+
+
+def is_page(path: Path) -> bool:
+    """Whether a file is a page or a picture (`analysis.pages.picture`) that was drawn here."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(HEAD)
+    except OSError:
+        return False
+    return any(mark.encode() in start for mark in (f'name="generator" content="{GENERATOR}"', f'data-generator="{GENERATOR}"'))
 
 
 def style_sheet() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spikeport.analysis.figures.charts import HEIGHT, LEFT, SERIES, WIDTH
 from spikeport.analysis.figures.markup import Element, el, html
-from spikeport.analysis.pages.page import style_sheet
+from spikeport.analysis.pages.page import GENERATOR, style_sheet
 from spikeport.export.common.files import write_text
 
 ROW, KEY, LETTER, SPACE = 16, 13, 5.7, 14
@@ -33,7 +33,7 @@ def picture(figure: Element) -> Element:
         ]
         for i, (name, (x, y)) in enumerate(zip(names, places))
     ]
-    view = {"viewBox": f"0 0 {WIDTH} {height}", "width": 2 * WIDTH, "xmlns": "http://www.w3.org/2000/svg"}
+    view = {"data-generator": GENERATOR, "viewBox": f"0 0 {WIDTH} {height}", "width": 2 * WIDTH, "xmlns": "http://www.w3.org/2000/svg"}
     return el("svg", el("style", style_sheet()), ground, list(drawing), keys, **view)
 
 

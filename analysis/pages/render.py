@@ -9,14 +9,21 @@ from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.pages import sections
 from spikeport.analysis.pages.page import page
 from spikeport.analysis.results.report import Report
+from spikeport.export.common.digest import short
 from spikeport.export.common.files import write_text
 from spikeport.hw.backends.verify import Verification
 
 
 def render(report: Report) -> str:
     """The whole page."""
-    foot = f"spikeport, report format {report.version}. All data is in report.json."
+    foot = f"spikeport, report format {report.version}. All data is in report.json.{_made_of(report)}"
     return page(report.title, report.subtitle, _hero(report), _warnings(report), sections.all_sections(report), foot=foot)
+
+
+def _made_of(report: Report) -> str:
+    """Which networks and data the report speaks of, by the first digits of their content digests."""
+    named = ", ".join(f"{name} {short(digest)}" for name, digest in report.made_of.items())
+    return f" Made of, by content: {named}." if named else ""
 
 
 def write_page(report: Report, path: Path) -> None:

@@ -76,7 +76,8 @@ class Report:
     """All results on one network.
 
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
-    configuration: all that is needed to get the same again. warnings: one sentence each. agreement, loss: integers against the float
+    configuration: all that is needed to get the same again. warnings: one sentence each. made_of: content digests of the trained and
+    the quantized network and of the data that the report speaks of, by name. agreement, loss: integers against the float
     network, by layer and by kind of rounding. These, robustness and pruning are never missed in `absent`.
     """
 
@@ -100,6 +101,7 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    made_of: Mapping[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     @property

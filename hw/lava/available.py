@@ -8,8 +8,11 @@ import importlib
 import inspect
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import Any
 
 from spikeport.export.common.errors import InputError
@@ -24,6 +27,30 @@ SHARED_DEFAULTS = "lava.magma.compiler.var_model"
 """The module that stops Lava's import from Python 3.11 on: fields of dataclasses whose default is an instance, made once and shared."""
 
 
+class MendedDefaults(MetaPathFinder):
+    """Finds that one module of Lava and has it executed with defaults that are made anew for each object; leaves all others alone."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """The module's own spec, with a loader that mends."""
+        spec = PathFinder.find_spec(fullname, path, target) if fullname == SHARED_DEFAULTS else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def mended(module: ModuleType) -> None:
+            with _defaults_made_anew():
+                execute(module)
+
+        spec.loader.exec_module = mended  # type: ignore[method-assign]
+        return spec
+
+
+def mend_imports() -> None:
+    """From now on `import lava...` works on Python 3.11 and newer too; does nothing more when called again."""
+    if sys.version_info >= (3, 11) and not any(isinstance(finder, MendedDefaults) for finder in sys.meta_path):
+        sys.meta_path.insert(0, MendedDefaults())
+
+
 def require_lava() -> None:
     """Import Lava's core; call it before importing anything of Lava, or any module of this package that needs it.
 
@@ -32,9 +59,6 @@ def require_lava() -> None:
     """
     try:
         with _start_method_may_be_set():
-            if sys.version_info >= (3, 11):
-                with _defaults_made_anew():
-                    importlib.import_module(SHARED_DEFAULTS)
             importlib.import_module("lava.magma.runtime.message_infrastructure.multiprocessing")
     except ImportError as error:
         remedy = NEWER_REMEDY if sys.version_info >= (3, 11) else REMEDY

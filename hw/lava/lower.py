@@ -57,12 +57,20 @@ def lower(network: QuantizedNetwork, tape: Tape, first_sample: int, process_mode
     Raises:
         InputError: a connection whose delay or sums the registers cannot hold, or that Lava's stock models cannot run.
     """
+    graph = chip_part(network, tape.timeline, first_sample, process_models, tapped)
+    add_host(graph, tape, tapped)
+    return graph
+
+
+def chip_part(
+    network: QuantizedNetwork, line: Timeline, first_sample: int, process_models: ProcessModels, tapped: Collection[str]
+) -> Graph:
+    """Neurons and synapses alone, wired to a process named `HOST` that whoever calls adds: its `s_out` is the input."""
     graph = Graph()
     for population in network.populations:
-        graph.nodes[population.name] = neuron_node(network, population, tape.timeline, first_sample, population.name in tapped)
+        graph.nodes[population.name] = neuron_node(network, population, line, first_sample, population.name in tapped)
     for connection in network.connections:
         add_connection(graph, network, connection, process_models == "stock")
-    add_host(graph, tape, tapped)
     return graph
 
 

@@ -36,6 +36,20 @@ def _place(text: str, check: Callable[[Path], None]) -> Path:
     return Path(text)
 
 
+def add_force(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--force`."""
+    parser.add_argument("--force", action="store_true", help=f"replace {what}")
+
+
+def add_print_config(parser: argparse.ArgumentParser) -> None:
+    """`--print-config`."""
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print what all settings come to, as TOML that --config takes, and end before any data is read (docs/configuration.md)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json`."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")

@@ -15,16 +15,19 @@ import numpy as np
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
-from spikeport.commands.options import add_json, add_meaning, emit, output_file, progress_bar, silent_notes
+from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file, progress_bar, silent_notes
 from spikeport.commands.sources import load_any, load_quantized
+from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.activity import Activity
 from spikeport.export.floating.simulate import simulate_float
+from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import FloatNetwork, Network, QuantizedNetwork
 from spikeport.hw.backends.simulate import BACKENDS, backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord, answers_over_time
-from spikeport.hw.records.record_file import save_arrays, save_record
+from spikeport.hw.records.record_file import read_made_of, save_arrays, save_record
 from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.stages.claims import check_output, held
 
 EXAMPLES = """examples:
   spikeport simulate network.nir --input x.npy --timesteps 8 --out out.npz
@@ -44,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's, or the input's")
     parser.add_argument("--exit-margin", type=int, metavar="M", help="say when each sample could stop (from spikeport truncate)")
     parser.add_argument("--record", choices=["output", "all"], default="output", help="all: every spike of every neuron node too")
+    add_force(parser, "what another network or program left at --out")
     add_meaning(parser)
     add_json(parser)
 
@@ -54,11 +58,10 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--exit-margin is {arguments.exit_margin} on {arguments.backend}; give a margin of 1 or more and a backend in integers"
         )
-    if arguments.backend == "torch":
-        summary = _run_float(arguments)
-    else:
-        summary = _run_integer(arguments)
-    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {_spikes_in_words(summary)}"]
+    with held(arguments.out.parent):
+        summary = (_run_float if arguments.backend == "torch" else _run_integer)(arguments)
+    of = f"network {short(summary['network'])}"
+    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {_spikes_in_words(summary)}, {of}"]
     if "exit" in summary:
         lines.append(f"early exit: {summary['exit']['mean_steps']:.2f} of {summary['shape'][1]} timesteps on average")
     lost = {name: count for name, count in summary.get("overflows", {}).items() if count}
@@ -78,18 +81,27 @@ def _spikes_in_words(summary: dict) -> str:
 def _run_integer(arguments: argparse.Namespace) -> dict:
     network = load_quantized(arguments.network)
     array = load_input(arguments.input)
+    made_of = _made_of(arguments, network, array)
     stimulus = encode(network.input, array, _timesteps(arguments.timesteps, network, array))
     level: RecordLevel = "spikes" if arguments.record == "all" else "counts"
     with progress_bar(len(stimulus), arguments.backend) as progress:
         record = backend(arguments.backend)(network, stimulus, level, progress=progress)
-    save_record(arguments.out, record)
+    save_record(arguments.out, record, made_of)
     spikes = {p.name: int(record.spike_counts[p.name].sum()) for p in network.populations if p.neuron.spiking}
     return {
+        **made_of,
         **_summary(network, record.output, spikes),
         "overflows": dict(record.overflows),
         **({"notes": dict(record.notes)} if record.notes else {}),
         **({"exit": _exit(network, record, arguments.exit_margin)} if arguments.exit_margin else {}),
     }
+
+
+def _made_of(arguments: argparse.Namespace, network: Network, array: np.ndarray) -> dict[str, str]:
+    """Digests of the network and of the input; what lies at --out must be of the like, or not count."""
+    made_of = {"network": network_digest(network), "input": content_digest("input", array)}
+    check_output(arguments.out, read_made_of, made_of, force=arguments.force)
+    return made_of
 
 
 def _exit(network: QuantizedNetwork, record: SpikeRecord, margin: int) -> dict:
@@ -102,10 +114,11 @@ def _exit(network: QuantizedNetwork, record: SpikeRecord, margin: int) -> dict:
 def _run_float(arguments: argparse.Namespace) -> dict:
     network = load_any(arguments)
     array = load_input(arguments.input)
+    made_of = _made_of(arguments, network, array)
     activity, timesteps = Activity(network), _timesteps(arguments.timesteps, network, array)
     arrays = simulate_float(network, array, timesteps, record=arguments.record == "all", observe=activity)
-    save_arrays(arguments.out, arrays)
-    return _summary(network, arrays["output"], dict(activity.spikes))
+    save_arrays(arguments.out, arrays, made_of)
+    return {**made_of, **_summary(network, arrays["output"], dict(activity.spikes))}
 
 
 def _summary(network: Network, output: np.ndarray, spikes: dict[str, int]) -> dict:

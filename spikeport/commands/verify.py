@@ -13,12 +13,17 @@ from pathlib import Path
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.commands.expect import execute_expect
-from spikeport.commands.options import add_json, add_meaning, emit, output_file, parse_backends, progress_bar
+from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file, parse_backends, progress_bar
 from spikeport.commands.sources import load_quantized
+from spikeport.export.common.digest import content_digest, short
+from spikeport.export.model.digest import network_digest
+from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import BACKENDS, backend
 from spikeport.hw.backends.verify import Verification, verify
-from spikeport.hw.records.stimulus import encode, load_input
-from spikeport.stages.pipeline import write_verification
+from spikeport.hw.records.stimulus import Stimulus, encode, load_input
+from spikeport.stages.bound import MADE_OF, Digests, write_bound
+from spikeport.stages.claims import check_output, held, json_origin
+from spikeport.stages.pipeline import Verified
 
 EXAMPLES = """examples:
   spikeport verify network.nir --input x.npy
@@ -42,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=output_file, metavar="OUT.json", help="write the result as JSON too; spikeport report reads DIR/verify.json"
     )
+    add_force(parser, "what another network or program left at --out")
     add_meaning(parser)
     add_json(parser)
 
@@ -54,13 +60,34 @@ def execute(arguments: argparse.Namespace) -> int:
     candidate = load_quantized(arguments.against) if arguments.against else None
     names = parse_backends(arguments.backends, TESTABLE)
     timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
-    stimulus = encode(network.input, load_input(arguments.input), timesteps)
+    array = load_input(arguments.input)
+    stimulus = encode(network.input, array, timesteps)
+    made_of = {"network": network_digest(network), "input": content_digest("input", array)}
+    if candidate:
+        made_of["against"] = network_digest(candidate)
+    with held(*([arguments.out.parent] if arguments.out else [])):
+        result = _compared(arguments, network, candidate, stimulus, names, made_of)
+    lines = f"{describe(result)}\nnetwork {short(made_of['network'])}"
+    emit(arguments, {MADE_OF: made_of, **result.to_json()}, lines)
+    return 0 if result.equal else 1
+
+
+def _compared(
+    arguments: argparse.Namespace,
+    network: QuantizedNetwork,
+    candidate: QuantizedNetwork | None,
+    stimulus: Stimulus,
+    names: list[str],
+    made_of: Digests,
+) -> Verification:
+    """Run, and write the result if asked."""
+    if arguments.out:
+        check_output(arguments.out, json_origin(Verified), made_of, force=arguments.force, home=arguments.network.parent)
     with progress_bar(len(stimulus), "verify") as progress:
         result = verify(network, stimulus, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
     if arguments.out:
-        write_verification(arguments.out, result)
-    emit(arguments, result.to_json(), describe(result))
-    return 0 if result.equal else 1
+        write_bound(arguments.out, Verified(result), made_of)
+    return result
 
 
 def describe(result: Verification) -> str:

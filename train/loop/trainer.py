@@ -17,10 +17,10 @@ from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batch
 from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.accelerator import sent, torch_device
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load, save
+from spikeport.train.loop.curves import CURVES, write_curves
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.masks import Retraining, keep_zeros, prunable
-from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.resume import STATE, load_state, save_state
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.build import build
@@ -88,9 +88,8 @@ def train(
         InputError: a configuration that does not fit the data, a run in `out` of another configuration, or no such accelerator.
         DivergedError: the loss is no number any more; the best network until then stays in `out`, without test accuracy.
     """
-    if resume and _finished(config, out):
-        return load(out)
-    keep_freed_memory()
+    if resume and (finished := _finished(config, out)):
+        return finished
     run = _start(config, dataset, accelerator, retraining)
     if resume and (out / STATE).is_file():
         _continue(run, out)
@@ -98,14 +97,15 @@ def train(
         for old in (MODEL, METRICS, STATE):  # of a training before, which --resume would take for this one's
             (out / old).unlink(missing_ok=True)
     write_config(out / CONFIG, config)
-    with torch.random.fork_rng(), operator_threads(config.threads), _log(out, len(run.history)) as log:
-        _epochs(run, out, log, progress, on_epoch)
-    trained = load(out)
-    prepare_for_deployment(trained.module, dataset.train.images)
-    test = evaluate(trained.module.to(accelerator), dataset.test.images, dataset.test.labels, config.timesteps, accelerator=accelerator)
-    save(out, trained.module, config, {**run.metrics, "test_accuracy": test.tolist()})
+    with torch.random.fork_rng(), operator_threads(config.threads):
+        _epochs(run, out, progress, on_epoch)
+    module = load(out).module  # the best, which need not be the last
+    prepare_for_deployment(module, dataset.train.images)
+    test = evaluate(module.to(accelerator), dataset.test.images, dataset.test.labels, config.timesteps, accelerator=accelerator)
+    trained = Trained(module.cpu().eval(), config, {**run.metrics, "test_accuracy": test.tolist()})
+    save(out, module, config, trained.metrics)
     (out / STATE).unlink(missing_ok=True)
-    return load(out)
+    return trained
 
 
 def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: Retraining | None) -> Run:
@@ -122,11 +122,14 @@ def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: 
     return run
 
 
-def _finished(config: TrainConfig, out: Path) -> bool:
-    """Whether `out` holds the finished run of this configuration; refuses one of another."""
+def _finished(config: TrainConfig, out: Path) -> Trained | None:
+    """The finished run of this configuration, if `out` holds it; refuses one of another."""
     if (out / CONFIG).is_file() and (found := difference(read_config(out / CONFIG), config)):
-        raise InputError(f"{out} holds a run of another configuration ({found}); choose another folder, or delete that one")
-    return (out / METRICS).is_file() and not (out / STATE).is_file() and "test_accuracy" in load(out).metrics
+        raise InputError(f"{out} holds a run of another configuration ({found}); choose another folder, or replace it with --force")
+    if not (out / METRICS).is_file() or (out / STATE).is_file():
+        return None
+    trained = load(out)
+    return trained if "test_accuracy" in trained.metrics else None
 
 
 def _continue(run: Run, out: Path) -> None:
@@ -134,14 +137,7 @@ def _continue(run: Run, out: Path) -> None:
     run.history, run.best = done["history"], done["best"]
 
 
-def _log(out: Path, epoch: int) -> Any:
-    """TensorBoard's writer (imported here: it takes a second)."""
-    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
-
-    return SummaryWriter(str(out / "tensorboard"), purge_step=epoch + 1)
-
-
-def _epochs(run: Run, out: Path, log: Any, progress: bool, on_epoch: OnEpoch | None) -> None:
+def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> None:
     total, done = run.config.epochs, len(run.history)
     with progress_bar(total, f"training {out.name}", unit="epoch", done=done, leave=True, shown=progress) as bar:
         for epoch in range(done, total):
@@ -153,8 +149,7 @@ def _epochs(run: Run, out: Path, log: Any, progress: bool, on_epoch: OnEpoch | N
                 )
             _judge(run, out, measured)
             run.history[-1]["seconds"] = perf_counter() - started
-            for name, value in run.history[-1].items():
-                log.add_scalar(name, value, epoch + 1)
+            write_curves(out / CURVES, run.history)
             if on_epoch:
                 on_epoch(epoch + 1, run.module)
             save_state(out, run.module, run.optimizer, {"history": run.history, "best": run.best})

@@ -20,7 +20,8 @@ from spikeport.export.nir.file import read_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
-from spikeport.stages.pruning import prune_stage
+from spikeport.stages.pruning import PruningConfig, prune_stage
+from spikeport.stages.session import Session
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data import registry as data
 from spikeport.train.loop import trainer
@@ -58,6 +59,11 @@ def trained(dataset, tmp_path_factory) -> Workspace:
 
 def no_bar(total, what):
     return nullcontext(lambda count: None)
+
+
+def pruned(source: Workspace, dataset, out: Workspace, **settings) -> Pruning:
+    """The stage, on a network that was trained here."""
+    return prune_stage(Session(source, load(source.root), dataset, no_bar), out, PruningConfig(**settings))
 
 
 def sizes(module) -> np.ndarray:
@@ -143,7 +149,7 @@ def test_retraining_starts_from_the_weights_and_takes_fewer_steps(method, datase
 @pytest.mark.parametrize("finetune", [0, 1])
 def test_zeros_reach_the_file_through_folding_quantization_and_fine_tuning(finetune, trained, dataset, tmp_path):
     work = Workspace(tmp_path)
-    prune_stage(trained, dataset, work, no_bar, cycles=1, epochs=1, fraction=0.8, retraining_timesteps=1)
+    pruned(trained, dataset, work, cycles=1, epochs=1, fraction=0.8, retraining_timesteps=1)
     work.remember_data(None)
     assert main(["quantize", str(tmp_path), "--out", str(work.network), "--finetune", str(finetune)]) == 0
     network, module = read_nir(work.network), load(tmp_path).module
@@ -183,7 +189,7 @@ def test_half_of_the_weights_take_half_of_the_operations(trained, dataset):
 
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(trained, dataset, tmp_path, monkeypatch):
     settings = {"cycles": 2, "epochs": 2, "retraining_timesteps": 2}
-    whole = prune_stage(trained, dataset, Workspace(tmp_path / "whole"), no_bar, **settings)
+    whole = pruned(trained, dataset, Workspace(tmp_path / "whole"), **settings)
     judged, judge = [], trainer._judge
 
     def killed(*arguments):
@@ -195,11 +201,11 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(trained, dataset, tmp_
     monkeypatch.setattr(trainer, "_judge", killed)
     work = Workspace(tmp_path / "killed")
     with pytest.raises(KeyboardInterrupt):
-        prune_stage(trained, dataset, work, no_bar, **settings)
+        pruned(trained, dataset, work, **settings)
     assert len(json.loads(work.pruning.read_text())["cycles"]) == 1
     with pytest.raises(InputError, match="other settings"):
-        prune_stage(trained, dataset, work, no_bar, **{**settings, "retraining_timesteps": 1})
-    again = prune_stage(trained, dataset, work, no_bar, **settings)
+        pruned(trained, dataset, work, **{**settings, "retraining_timesteps": 1})
+    again = pruned(trained, dataset, work, **settings)
     assert len(judged) == 5  # one epoch was left to do
     assert [replace(c, seconds=0) for c in again.stages] == [replace(c, seconds=0) for c in whole.stages]
     a, b = (load(tmp_path / name).module.state_dict() for name in ("whole", "killed"))
