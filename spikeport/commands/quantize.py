@@ -1,7 +1,7 @@
 """Turn a trained network, or a .nir file of any framework, into Loihi's integers and write them as .nir.
 
 From a training DIR, calibration uses training images unless --calibration is given. From a .nir file, --calibration, and the meaning
-the file cannot state (--dt --integrator --reset, or --from), are required.
+the file cannot state (--dt --integrator --reset, or --from), are required. A .net file of lava-dl holds integers already, which are written as they are, for --timesteps steps.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import argparse
 from pathlib import Path
 
 from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
-from spikeport.commands.sources import load_foreign, natural_timesteps
+from spikeport.commands.sources import is_netx, load_foreign, natural_timesteps
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.netx.file import read_netx
 from spikeport.export.nir.file import is_quantized, write_nir
 from spikeport.export.nir.graph import load_graph
 from spikeport.export.quantization.quantize import quantize
@@ -30,7 +31,7 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport quantize`."""
-    parser.add_argument("source", type=Path, metavar="SRC", help="a training DIR, or a .nir file")
+    parser.add_argument("source", type=Path, metavar="SRC", help="a training DIR, a .nir file, or a .net file of lava-dl")
     parser.add_argument("--out", type=output_file, required=True, metavar="NET.nir")
     parser.add_argument("--weight-bits", type=int, default=8, metavar="B", help="2 to 8 (default 8)")
     parser.add_argument("--per-channel", action="store_true", help="thresholds and scales per channel, where the target allows it")
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration", type=Path, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
     )
-    parser.add_argument("--timesteps", type=int, metavar="T", help="T of a .nir file (default: the calibration data's)")
+    parser.add_argument("--timesteps", type=int, metavar="T", help="T of a .nir file (default: the calibration data's) or of a .net file")
     add_data(parser)
     add_meaning(parser)
     add_json(parser)
@@ -46,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Quantize, write, and show what was chosen."""
+    if is_netx(arguments.source):
+        return _from_netx(arguments)
     of_training = arguments.source.is_dir()
     network = _from_training(arguments) if of_training else _from_nir(arguments)
     report, notes = network.provenance["quantization"], network.provenance["notes"]
@@ -68,6 +71,19 @@ def _from_training(arguments: argparse.Namespace) -> QuantizedNetwork:
         finetune_epochs=arguments.finetune,
         calibration=load_input(arguments.calibration) if arguments.calibration else None,
     )
+
+
+def _from_netx(arguments: argparse.Namespace) -> int:
+    """lava-dl's integers as they are."""
+    network = read_netx(arguments.source, timesteps=arguments.timesteps)
+    write_nir(network, arguments.out)
+    result = {"timesteps": network.timesteps, "populations": [p.name for p in network.populations]}
+    emit(
+        arguments,
+        result,
+        f"{arguments.out}: lava-dl's integers as they are, {len(network.populations)} populations, T = {network.timesteps}",
+    )
+    return 0
 
 
 def _from_nir(arguments: argparse.Namespace) -> QuantizedNetwork:
