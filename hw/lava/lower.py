@@ -43,8 +43,9 @@ from spikeport.hw.lava.neuron import PyStreamingLif, StreamingLIF
 from spikeport.hw.lava.tape import Tape
 from spikeport.hw.lava.timeline import Timeline
 
-ProcessModels: TypeAlias = Literal["fast", "stock"]
-"""fast: our process model for `Conv`; stock: Lava's own wherever it has one."""
+ProcessModels: TypeAlias = Literal["batch", "fast", "stock"]
+"""batch: processes of ours that carry many samples side by side (`spikeport.hw.lava.batch`); fast: Lava's, with our process model for
+`Conv`; stock: Lava's own wherever it has one."""
 HOST = ""
 """Populations have names, so this one is free."""
 
@@ -88,6 +89,7 @@ def neuron_node(network: QuantizedNetwork, population: Population[IntegerNeuron]
         "reset_value": neuron.reset_value,
         "noise": neuron.noise,
         "first_sample": first_sample,
+        "lanes": 1,
     }
     return Node(StreamingLIF, registers | streaming, PyStreamingLif)
 
