@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.files import read_json
+from spikeport.export.common.guard import reading
+from spikeport.export.common.printable import brief
 
 T = TypeVar("T")
 
@@ -40,6 +44,20 @@ def from_json(kind: type[T], value: Any, where: str = "") -> T:
     if kind is float:
         return float(_expect((int, float), value, where))  # type: ignore[return-value]
     return value if kind is Any else _expect(kind, value, where)
+
+
+def read_as(kind: type[T], path: Path) -> T:
+    """A `kind` from a JSON file: the way that every result comes back.
+
+    Raises:
+        InputError: missing, no JSON, or not such a value; names the file.
+    """
+    value = read_json(path)
+    with reading(path, kind.__name__, "make the file again with this version of spikeport"):
+        try:
+            return from_json(kind, value)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
 
 
 def _generic(origin: Any, args: tuple, value: Any, where: str) -> Any:
@@ -84,9 +102,7 @@ def _expect(kind: Any, value: Any, where: str) -> Any:
 
 
 def _refuse(where: str, expected: str, value: Any) -> Any:
-    raise InputError(
-        f"{where or 'JSON'} should be {expected}, found {str(value)[:60]!r}; make the file again with this version of spikeport"
-    )
+    raise InputError(f"{where or 'JSON'} should be {expected}, found {brief(value)}; make the file again with this version of spikeport")
 
 
 @cache

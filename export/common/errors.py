@@ -1,10 +1,25 @@
-"""The errors that people meet: their input was wrong, or a backend failed."""
+"""The errors that people meet: their input was wrong, a file could not be written, or a backend failed."""
+
+from __future__ import annotations
+
+from spikeport.export.common.printable import printable
 
 
 class InputError(ValueError):
     """Bad input, told in one line: what is wrong, where, the limit, and the remedy.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints it without a traceback and exits with status 2. Whatever the message quotes from a file is made
+    printable (`spikeport.export.common.printable`).
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
+
+
+class OutputError(InputError):
+    """A result that could not be written, told in one line; nothing half-written is left.
+
+    The disk is full, the place is read-only, or the folder is gone. The command line exits with status 2.
     """
 
 
@@ -13,3 +28,6 @@ class BackendError(RuntimeError):
 
     The command line prints it without a traceback and exits with status 1.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))

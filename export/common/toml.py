@@ -6,12 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.guard import read_bytes, reading
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+TOML_MAX = 1 << 20
+"""Bytes of a configuration; one of ours has two thousand."""
+REMEDY = "mend it, or write it anew"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -20,12 +24,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         InputError: missing file, or no TOML.
     """
-    try:
-        return parse_toml(path.read_text(encoding="utf-8"), str(path))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path} cannot be read as TOML ({error})") from None
+    with reading(path, "TOML", REMEDY):
+        return parse_toml(read_bytes(path, TOML_MAX).decode("utf-8"), str(path))
 
 
 def parse_toml(text: str, where: str) -> dict[str, Any]:
@@ -34,7 +34,5 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     Raises:
         InputError: no TOML; `where` names the text.
     """
-    try:
+    with reading(where, "TOML", REMEDY):  # an integer of thousands of digits, or deep nesting, are no TOMLDecodeError
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError, an integer of thousands of digits, or deep nesting
-        raise InputError(f"{where} cannot be read as TOML ({error})") from None

@@ -77,7 +77,8 @@ class Input:
     def levels(self, values: np.ndarray) -> np.ndarray:
         """Values in whole steps of the resolution, rounded half to even and saturated, int32: levels, or intensities of a rate code."""
         steps = RATE_STEPS if self.code == "rate" else 1
-        return np.clip(np.rint(values / self.scale * steps), self.low * steps, self.high * steps).astype(np.int32)
+        with np.errstate(over="ignore"):  # saturated like any other value beyond the range
+            return np.clip(np.rint(values / self.scale * steps), self.low * steps, self.high * steps).astype(np.int32)
 
     def rounded(self, values: np.ndarray) -> np.ndarray:
         """The values that are sent in place of these."""

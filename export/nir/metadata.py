@@ -14,21 +14,25 @@ from spikeport.export.model import registers as reg
 from spikeport.export.model.network import INTEGRATORS, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape
 from spikeport.export.nir.build import Built
-from spikeport.export.nir.graph import MAX_NEURONS, Node
+from spikeport.export.nir.contents import Node
+from spikeport.export.nir.graph import MAX_NEURONS
 from spikeport.export.nir.nodes import integers
 from spikeport.export.quantization.weight_step import step_of
 
 KEY = "spikeport"
 """Name of the JSON text in the graph's metadata."""
-FORMAT = 3
-READABLE = (1, 2, 3)
-"""Format 1 knows neither the offset of an input nor the seed of a rate code; up to 2, integrator and weight bits stand in the provenance."""
+FORMAT = 4
+READABLE = (1, 2, 3, 4)
+"""Format 1 knows neither the offset of an input nor the seed of a rate code; up to 2, integrator and weight bits stand in the provenance;
+up to 3, nodes are not written with other readers in mind."""
+PLAIN_FROM = 4
+"""The first format with r folded into weights, a bias on every weight node, Flatten from the last axis and no Delay of one step on a self-loop."""
 SEMANTICS = {
     "input": "a value is sent as clip(rint(value / scale), low, high) - offset, or by code rate as 1 with probability value / scale, else 0; "
     "what enters the graph is what is sent times scale",
     "integrator": "euler, synaptic current before membrane potential",
     "fires": "v > v_threshold",
-    "order": "populations in topological order within a timestep; only Delay nodes delay",
+    "order": "populations in topological order within a timestep; only Delay nodes delay, but a loop from a population to itself without one takes a timestep",
     "rounding": "decay toward zero; negative weight exponents down, after the sum",
     "reset by subtraction": "v - (v_threshold - v_reset)",
 }
@@ -45,7 +49,7 @@ def plan_of(network: QuantizedNetwork, built: Built) -> dict[str, Any]:
         "weight_bits": network.weight_bits,
         "semantics": SEMANTICS,
         "input": asdict(network.input),
-        "populations": [_population_plan(p, built.carriers[p.name]) for p in network.populations],
+        "populations": [_population_plan(p, built.carriers[p.name], built.gains[p.name]) for p in network.populations],
         "connections": [_connection_plan(c, node) for c, node in zip(network.connections, built.weight_nodes)],
         "output": network.output,
         "readout": network.readout,
@@ -54,7 +58,7 @@ def plan_of(network: QuantizedNetwork, built: Built) -> dict[str, Any]:
     }
 
 
-def _population_plan(population: Population[IntegerNeuron], carrier: int | None) -> dict[str, Any]:
+def _population_plan(population: Population[IntegerNeuron], carrier: int | None, gain: np.ndarray) -> dict[str, Any]:
     n = population.neuron
     hidden = _hidden(n.spiking, n.reset)
     return {
@@ -65,6 +69,7 @@ def _population_plan(population: Population[IntegerNeuron], carrier: int | None)
         "values": {name: getattr(n, name).tolist() for name in hidden},
         "bias_exponent": n.bias_exponent,
         "bias_node": carrier,
+        "r_in_weights": bool((gain != 1).any()),
         "reset": n.reset,
         "spiking": n.spiking,
         "noise": n.noise and asdict(n.noise),
@@ -104,7 +109,8 @@ def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> Quantize
     _check_neurons([source.shape, *(p["shape"] for p in plan["populations"])])
     bias_nodes = [c["node"] for c in plan["connections"]]
     populations = {p["name"]: _population(p, nodes, bias_nodes, dt) for p in plan["populations"]}
-    connections = tuple(_connection(c, nodes[c["node"]], populations[c["target"]], source) for c in plan["connections"])
+    gains = {p["name"]: _gain(p, populations[p["name"]].neuron.dv) for p in plan["populations"]}
+    connections = tuple(_connection(c, nodes[c["node"]], populations[c["target"]], gains[c["target"]], source) for c in plan["connections"])
     return QuantizedNetwork(
         input=source,
         populations=tuple(populations.values()),
@@ -175,13 +181,13 @@ def _registers(node: Node, plan: Mapping[str, Any], scale: np.ndarray, bias: np.
         found["du"] = _decay(node["tau_syn"], dt, shape) - 1
     per_step = np.zeros(shape)
     if bias is not None:
-        per_step = np.repeat(bias, prod(shape) // len(bias)).reshape(shape)
+        per_step = np.repeat(bias, prod(shape) // len(bias)).reshape(shape) / _gain(plan, found["dv"])
     elif "v_leak" in node:
         per_step = node["v_leak"] * dt / tau
     found["bias_mantissa"] = integers(per_step, scale * 2.0 ** (int(plan["bias_exponent"]) - reg.STATE_SHIFT), f"bias of node {name}")
     if plan["spiking"]:
         found["threshold"] = integers(node["v_threshold"], scale, f"v_threshold of node {name}")
-        reset_value = integers(node["v_reset"], scale, f"v_reset of node {name}")
+        reset_value = integers(node.get("v_reset", np.zeros(shape)), scale, f"v_reset of node {name}")
         found["reset_value"] = found["threshold"] - reset_value if plan["reset"] == "subtract" else reset_value
     return found
 
@@ -202,11 +208,16 @@ def _collapse(values: np.ndarray, small: Shape, what: str) -> np.ndarray:
     return array
 
 
-def _connection(plan: Mapping[str, Any], node: Node, target: Population[IntegerNeuron], source: Input) -> Connection:
+def _gain(plan: Mapping[str, Any], decay: np.ndarray) -> np.ndarray:
+    """What the weights and the bias of a population are multiplied by in the file; see `nodes.folded_gain`."""
+    return reg.DECAY_UNITY / decay if plan.get("r_in_weights") else np.ones(())
+
+
+def _connection(plan: Mapping[str, Any], node: Node, target: Population[IntegerNeuron], gain: np.ndarray, source: Input) -> Connection:
     op, exponent = OPS[plan["op"]], int(plan["exponent"])
     written = node["scale" if op is Elementwise else "weight"]
     what = f"weight of node {plan['node']}"
-    step = step_of(target, target.scale, op, written.shape, exponent, source.scale if plan["source"] == source.name else 1.0)
+    step = step_of(target, target.scale * gain, op, written.shape, exponent, source.scale if plan["source"] == source.name else 1.0)
     weight = _collapse(integers(written, step, what), tuple(plan["weight_shape"]), what)
     if weight.size and (weight.min() < -128 or weight.max() > 127):
         raise InputError(f"{what} spans {weight.min()}..{weight.max()} steps, outside int8; quantize the file again")

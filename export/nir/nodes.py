@@ -7,12 +7,16 @@ With `dt` seconds per timestep and `scale` the physical potential of one weight 
     r        = tau / dt                so that a unit of current moves the potential by one (IF and I: 1 / dt)
     w_in     = tau_syn / dt            so that a weight is the jump of the current
     weight   = integer * 2**exponent * scale (/ input scale: NIR sees the values that the input integers stand for)
+               LIF and LI: r = 1 instead, and weight and bias times tau / dt, since Norse and Sinabs pass over r; where one weight
+               serves neurons of unlike tau, or some neurons have no decay, r stays as above
     v_threshold = threshold * scale    fires on v > threshold in both
     v_reset  = 0; reset_value * scale; by subtraction (threshold - reset_value) * scale: NIR cannot say which, metadata does
     bias     = bias_mantissa * 2**(bias_exponent - 6) * scale, on the Affine or Conv if the neuron has no synaptic memory, else as
                v_leak = bias * tau / dt, which Euler adds to the potential at every step.
 
-A decay of zero beside others that are not becomes a time constant of 2**32 steps.
+A decay of zero beside others that are not becomes a time constant of 2**32 steps. Every weight node has a bias (Sinabs knows no
+Linear), a Flatten counts its axes from the last (so that it also fits where readers put a batch axis first), and a connection of
+one timestep that closes a loop has no Delay node: every reader takes a loop one step later.
 """
 
 from __future__ import annotations
@@ -58,15 +62,26 @@ def full(array: npt.ArrayLike, shape: Shape) -> np.ndarray:
     return np.broadcast_to(array, shape).astype(np.float32)
 
 
-def neuron_node(population: Population[IntegerNeuron], dt: float, leak_carries_bias: bool) -> nir.NIRNode:
-    """The NIR neuron of a population; every parameter has the population's shape."""
+def folded_gain(network: QuantizedNetwork, population: Population[IntegerNeuron]) -> np.ndarray:
+    """r in steps (tau / dt) that stands in the weights of a leaky population without synaptic memory; 1 where r itself stands in the file."""
+    decay, shape = population.neuron.dv, population.shape
+    if population.neuron.remembers_current or not decay.all():
+        return np.ones(())
+    shared = [c for c in network.incoming(population.name) if isinstance(c.op, Conv)]
+    if not all(same_in_channel(decay, shape, len(c.weight)) for c in shared):
+        return np.ones(())
+    return reg.DECAY_UNITY / decay
+
+
+def neuron_node(population: Population[IntegerNeuron], dt: float, leak_carries_bias: bool, gain: np.ndarray) -> nir.NIRNode:
+    """The NIR neuron of a population; every parameter has the population's shape. gain: what of r stands in the weights."""
     n, shape = population.neuron, population.shape
     bias = physical_bias(population) if leak_carries_bias else np.float64(0)
     tau, tau_syn = time_constant(n.dv, dt), time_constant(n.du + 1, dt)
     leaky, cuba = bool(n.dv.any() or np.any(bias)), n.remembers_current
     membrane = {"tau_mem" if cuba else "tau": full(tau, shape), "v_leak": full(bias * tau / dt, shape)} if leaky or cuba else {}
     synapse = {"tau_syn": full(tau_syn, shape), "w_in": full(tau_syn / dt, shape)} if cuba else {}
-    r = full(tau / dt if leaky or cuba else 1 / dt, shape)
+    r = full(tau / dt / gain if leaky or cuba else 1 / dt, shape)
     kind = ("CubaLI" if cuba else "LI" if leaky else "I") + ("F" if n.spiking else "")
     firing = {}
     if n.spiking:
@@ -98,24 +113,28 @@ def bias_carrier(network: QuantizedNetwork, population: Population[IntegerNeuron
     return None
 
 
-def connection_nodes(network: QuantizedNetwork, connection: Connection, dt: float, with_bias: bool) -> dict[str, nir.NIRNode]:
-    """Nodes from source to target in order, by suffix; "" is the one with the weights."""
+def connection_nodes(
+    network: QuantizedNetwork, connection: Connection, with_bias: bool, gain: np.ndarray, plain: bool
+) -> dict[str, nir.NIRNode]:
+    """Nodes from source to target in order, by suffix; "" is the one with the weights. gain: see `folded_gain`. plain: for other readers."""
     shape, target, nodes = network.shape(connection.source), network[connection.target], {}
-    if connection.delay:
-        nodes[".delay"] = nir.Delay(full(np.float64(connection.delay * dt), shape))
+    if connection.delay and not (plain and connection.delay == 1 and connection.source == connection.target):
+        nodes[".delay"] = nir.Delay(full(np.float64(connection.delay * network.dt), shape))
     if connection.pool:
         nodes[".pool"] = _pool_node(connection.pool, shape)
         shape = connection.pool.output_shape(shape)
     if isinstance(connection.op, Dense) and len(shape) > 1:
-        nodes[".flatten"] = _flatten(shape)
-    weight = (connection.weight * weight_step(network, connection, target.scale)).astype(np.float32)
+        nodes[".flatten"] = _flatten(shape, plain)
+    weight = (connection.weight * weight_step(network, connection, target.scale * gain)).astype(np.float32)
     if isinstance(connection.op, Elementwise):
         weight = full(weight, shape)
-    bias = np.broadcast_to(physical_bias(target), target.shape).ravel() if with_bias else None
+    bias = np.broadcast_to(physical_bias(target) * gain, target.shape).ravel() if with_bias else None
+    if bias is None and plain and isinstance(connection.op, Dense):
+        bias = np.zeros(len(weight))
     nodes[""] = _weighted_node(connection.op, weight, bias, shape)
     current = connection.op.output_shape(shape)
     if len(current) > 1 and len(target.shape) == 1:
-        nodes[".reshape"] = _flatten(current)
+        nodes[".reshape"] = _flatten(current, plain)
     return nodes
 
 
@@ -144,5 +163,5 @@ def _pool_node(pool: Pool, source: Shape) -> nir.NIRNode:
     return _conv_node(source[1:], ones, Conv(ones, pool.stride, pool.padding, (1,)), np.zeros(source[0], np.float32))
 
 
-def _flatten(shape: Shape) -> nir.NIRNode:
-    return nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1)
+def _flatten(shape: Shape, from_last: bool) -> nir.NIRNode:
+    return nir.Flatten({"input": np.array(shape)}, start_dim=-len(shape) if from_last else 0, end_dim=-1)

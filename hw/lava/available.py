@@ -1,31 +1,68 @@
-"""Load Lava, or say in one line why that cannot be."""
+"""Load Lava, on newer Pythons with its one mistake put right, or say in one line why that cannot be."""
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import importlib
+import inspect
 import multiprocessing
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
 
 from spikeport.export.common.errors import InputError
 
-REMEDY = "run on Python 3.10 with `pip install lava-nc==0.10.0 'numpy<2'`, or choose the engine backend"
+REMEDY = "install it with `pip install lava-nc==0.10.0 'numpy<2'`, or choose the engine backend"
+NEWER_REMEDY = (
+    "install it with `pip install --ignore-requires-python --no-deps lava-nc==0.10.0`"
+    " (and `pip install scipy networkx asteval scikit-learn matplotlib`), or choose the engine backend"
+)
+"""Lava's package says Python below 3.11 and numpy below 2, so the index refuses it there; it runs on both all the same."""
+SHARED_DEFAULTS = "lava.magma.compiler.var_model"
+"""The module that stops Lava's import from Python 3.11 on: fields of dataclasses whose default is an instance, made once and shared."""
+
+
+class MendedDefaults(MetaPathFinder):
+    """Finds that one module of Lava and has it executed with defaults that are made anew for each object; leaves all others alone."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """The module's own spec, with a loader that mends."""
+        spec = PathFinder.find_spec(fullname, path, target) if fullname == SHARED_DEFAULTS else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def mended(module: ModuleType) -> None:
+            with _defaults_made_anew():
+                execute(module)
+
+        spec.loader.exec_module = mended  # type: ignore[method-assign]
+        return spec
+
+
+def mend_imports() -> None:
+    """From now on `import lava...` works on Python 3.11 and newer too; does nothing more when called again."""
+    if sys.version_info >= (3, 11) and not any(isinstance(finder, MendedDefaults) for finder in sys.meta_path):
+        sys.meta_path.insert(0, MendedDefaults())
 
 
 def require_lava() -> None:
-    """Import Lava's core; call it before importing any module of this package that needs Lava.
+    """Import Lava's core; call it before importing anything of Lava, or any module of this package that needs it.
 
     Raises:
-        InputError: Python is newer than Lava 0.10 imports on, or Lava is not installed.
+        InputError: Lava is not installed, or cannot be imported.
     """
-    if sys.version_info >= (3, 11):
-        raise InputError(f"Lava 0.10 does not import on Python {sys.version_info[0]}.{sys.version_info[1]}; {REMEDY}")
     try:
         with _start_method_may_be_set():
             importlib.import_module("lava.magma.runtime.message_infrastructure.multiprocessing")
     except ImportError as error:
-        raise InputError(f"Intel's Lava cannot be imported ({error}); {REMEDY}") from error
+        remedy = NEWER_REMEDY if sys.version_info >= (3, 11) else REMEDY
+        raise InputError(f"Intel's Lava cannot be imported ({error}); {remedy}") from error
 
 
 @contextmanager
@@ -37,3 +74,24 @@ def _start_method_may_be_set() -> Iterator[None]:
         yield
     finally:
         multiprocessing.set_start_method = original
+
+
+@contextmanager
+def _defaults_made_anew() -> Iterator[None]:
+    """Meanwhile a dataclass may have instances of dataclasses as defaults, as up to Python 3.10; each object gets a copy of its own."""
+    original = dataclasses.dataclass
+
+    def dataclass(cls: Any = None, /, **options: Any) -> Any:
+        if cls is None:
+            return lambda decorated: dataclass(decorated, **options)
+        for name in inspect.get_annotations(cls):
+            default = cls.__dict__.get(name)
+            if dataclasses.is_dataclass(default) and not isinstance(default, type) and type(default).__hash__ is None:
+                setattr(cls, name, dataclasses.field(default_factory=lambda default=default: copy.copy(default)))
+        return original(cls, **options)
+
+    dataclasses.dataclass = dataclass  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        dataclasses.dataclass = original

@@ -1,7 +1,7 @@
 """An axon of its own, for what Lava's synapse processes cannot take in: a delay ahead of a convolution, odd pooling.
 
 It adds no timestep. On a chip: the delay is the synapse's delay field; pooling that does not fold into the kernel takes
-one synapse per window that a neuron is in (see `spikeport.hw.lava.fold`).
+one synapse per window that a neuron is in (see `spikeport.export.model.fold`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from spikeport.export.model.fold import pool_matrix
 from spikeport.export.model.synapse import Pool, Shape
-from spikeport.hw.lava.fold import pool_matrix
 
 
 class Axon(AbstractProcess):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from spikeport.export.common.arrays import read_npy
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.input_array import shape_input
 from spikeport.export.model.network import Input
@@ -96,16 +96,12 @@ def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool, f
 
 
 def load_input(path: Path) -> np.ndarray:
-    """Read an `.npy` array, samples first, without ever unpickling."""
-    try:
-        with path.open("rb") as file:  # np.load itself leaves a damaged archive open
-            array = np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"input file {path} does not exist") from None
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise InputError(f"{path} is no plain .npy array ({str(error).splitlines()[0]}); save one with numpy.save") from None
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} is an archive of arrays (.npz), where one array is expected; save it with numpy.save")
+    """Read an `.npy` array, samples first, in any byte order, without ever unpickling.
+
+    Raises:
+        InputError: as `spikeport.export.common.arrays.read_npy`, or a single number.
+    """
+    array = read_npy(path)
     if not array.ndim:
         raise InputError(f"{path} holds a single number; expected an array whose first axis counts samples")
     return array

@@ -13,6 +13,7 @@ from spikeport.analysis.cost.devices import device_named
 from spikeport.commands.options import add_device, add_json, emit, table
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.importer import describe
+from spikeport.export.nir.graph import load_graph
 from spikeport.hw.semantics.limits import Row, check_network
 
 EXAMPLES = """examples:
@@ -30,10 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print one row per node."""
-    if is_quantized(arguments.network):
-        rows = check_network(read_nir(arguments.network), device_named(arguments.device).chip)
+    graph = load_graph(arguments.network)
+    if is_quantized(graph):
+        rows = check_network(read_nir(graph), device_named(arguments.device).chip)
     else:
-        rows = [Row(n.node, n.kind, "ok" if n.supported else "refused", n.reason) for n in describe(arguments.network)]
+        rows = [Row(n.node, n.kind, "ok" if n.supported else "refused", n.reason) for n in describe(graph)]
     cells = [(row.node, row.kind, row.status, row.reason) for row in rows]
     emit(arguments, [asdict(row) for row in rows], table(cells, ("node", "kind", "status", "how, or why not")))
     return int(any(row.status == "refused" for row in rows))

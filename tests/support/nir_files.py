@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import nir
 import numpy as np
 
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Dense, Pool
+from spikeport.export.nir.build import build_graph
+from spikeport.export.nir.metadata import plan_of
 from support.stated import INT8
 
 
@@ -31,6 +34,16 @@ def conv_network(**options) -> QuantizedNetwork:
         ),
         **{"output": "classes", "readout": "accumulated_current", "timesteps": 8, "provenance": {"data": {"name": "digits", "seeds": [1, 2]}}, **INT8, "dt": 2e-3, **options},
     )  # fmt: skip
+
+
+def write_of_format_3(network: QuantizedNetwork, path: Path) -> None:
+    """The file as formats up to 3 hold it: r beside the weights, Flatten from axis 0, Linear, a Delay in every loop."""
+    built = build_graph(network, plain=False)
+    plan = {**plan_of(network, built), "format": 3}
+    for population in plan["populations"]:
+        del population["r_in_weights"]
+    built.graph.metadata = {"spikeport": json.dumps(plan)}
+    nir.write(path, built.graph)
 
 
 def change_metadata(path: Path, change: Callable[[dict[str, Any]], None]) -> None:

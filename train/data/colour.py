@@ -5,21 +5,25 @@ The python version of CIFAR is pickled and is not read.
 
 from __future__ import annotations
 
-import tarfile
 from io import BytesIO
+from math import prod
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
-from scipy.io import loadmat
+from PIL import Image
+from scipy.io import loadmat, whosmat
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.guard import check_regular, read_bytes, reading
 from spikeport.train.data.dataset import Dataset, Split, Task, cut, scaled
 from spikeport.train.data.download import download, download_archive
 from spikeport.train.data.event_bins import EventBins
+from spikeport.train.data.tar import members
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
+BYTES_MAX, MAT_MAX = 1 << 30, 1 << 31
+"""Of a binary file of CIFAR, and numbers in a MATLAB file of SVHN, whose extra images take 1.6 GB."""
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
 CIFAR_FILES = {
     "cifar-10": ("cifar-10-batches-bin", tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin", 1, 10),
@@ -43,10 +47,7 @@ def read_cifar(path: Path, label_bytes: int, classes: int) -> Split:
     Raises:
         InputError: missing, cut short, or a label out of range.
     """
-    try:
-        raw = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}; get a fresh copy") from None
+    raw = np.frombuffer(read_bytes(path, BYTES_MAX), np.uint8)
     record = label_bytes + PIXELS
     if not len(raw) or len(raw) % record:
         raise InputError(f"{path} holds {len(raw)} bytes, no whole number of records of {record}; get a fresh copy")
@@ -72,16 +73,7 @@ def read_jpeg_tar(path: Path) -> Split:
     Raises:
         InputError: no tar file, or an image in it that cannot be decoded or has another size.
     """
-    found: list[tuple[str, np.ndarray]] = []
-    try:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                if member.isfile() and member.name.endswith(".jpg"):
-                    file = tar.extractfile(member)
-                    assert file is not None
-                    found.append((Path(member.name).parent.name, _pixels(file.read(), f"{path}: {member.name}")))
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {error}; get a fresh copy") from None
+    found = [(Path(name).parent.name, _pixels(raw, f"{path}: {name}")) for name, raw in members(path, (".jpg",))]
     if not found:
         raise InputError(f"{path} holds no .jpg files; expected SPLIT/CLASS/NUMBER.jpg")
     classes = {name: label for label, name in enumerate(sorted({name for name, _ in found}))}
@@ -89,13 +81,10 @@ def read_jpeg_tar(path: Path) -> Split:
 
 
 def _pixels(raw: bytes, where: str) -> np.ndarray:
-    try:
-        image = np.asarray(Image.open(BytesIO(raw)).convert("RGB")).transpose(2, 0, 1)
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{where} is no image ({error}); get a fresh copy") from None
-    if image.shape != SHAPE:
-        raise InputError(f"{where} has shape {image.shape}, expected {SHAPE}")
-    return image
+    with reading(where, "an image", "get a fresh copy"), Image.open(BytesIO(raw), formats=("JPEG",)) as image:
+        if image.size != (SHAPE[2], SHAPE[1]):
+            raise InputError(f"{where} has {image.size[0]} x {image.size[1]} pixels, expected {SHAPE[2]} x {SHAPE[1]}")
+        return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
 
 
 def svhn(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
@@ -112,11 +101,13 @@ def read_svhn(path: Path) -> Split:
     Raises:
         InputError: missing, damaged, or of another shape.
     """
-    try:
-        found = loadmat(path, variable_names=("X", "y"))
+    with reading(path, "SVHN's MATLAB file", "get a fresh copy"):
+        check_regular(path, MAT_MAX)
+        claimed = {name: shape for name, shape, _ in whosmat(path, appendmat=False)}
+        if sum(prod(claimed[name]) for name in ("X", "y")) > MAT_MAX:
+            raise InputError(f"{path} claims {claimed}; at most {MAT_MAX:,} numbers are read; get a fresh copy")
+        found = loadmat(path, variable_names=("X", "y"), appendmat=False)
         images, labels = found["X"].transpose(3, 2, 0, 1), found["y"].reshape(-1) % 10
-    except (OSError, ValueError, TypeError, KeyError, NotImplementedError) as error:
-        raise InputError(f"cannot read {path} as SVHN's MATLAB file ({error}); get a fresh copy") from None
     if images.shape[1:] != SHAPE or len(labels) != len(images):
         raise InputError(f"{path} holds images of shape {images.shape[1:]} and {len(labels)} labels for {len(images)}; get a fresh copy")
     return scaled(images, labels)

@@ -14,21 +14,17 @@ In N-MNIST's format y = 240 marks that 2^13 microseconds more have passed, for a
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from lzma import LZMAError
-from math import prod
 from pathlib import Path
-from tokenize import TokenError
-from typing import IO, Any
-from zipfile import BadZipFile, ZipFile
+from typing import Any
 
-import h5py
 import numpy as np
 
+from spikeport.export.common.arrays import Check, Claim, read_npy, read_npz
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.hdf5 import own_member
+from spikeport.export.common.guard import check_regular, read_bytes, reading
+from spikeport.export.common.hdf5 import Entry, opened_hdf5
 from spikeport.train.data.aedat import header_end, read_aedat
 from spikeport.train.data.event_bins import SENSOR_MAX, TIME_MAX, Events
 
@@ -38,23 +34,8 @@ DAT_TYPES = (0, 12)
 COLUMNS = ("x", "y", "t", "p")
 EVENTS_MAX = 1 << 26
 """Of one recording in a file that may be compressed and so claim anything: a minute at a million events a second, 0.5 GB a column."""
-
-NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-DAMAGE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    SyntaxError,
-    BadZipFile,
-    LZMAError,
-    TokenError,
-    zlib.error,
-)
-"""What h5py's, Python's and NumPy's readers raise where a file is damaged; NumPy's headers are Python's notation."""
+BYTES_MAX = 4 * 8 * EVENTS_MAX
+"""Of one recording, unpacked."""
 
 
 def read_events(path: Path) -> Events:
@@ -65,13 +46,9 @@ def read_events(path: Path) -> Events:
     """
     if path.suffix.lower() not in READERS:
         raise InputError(f"{path} is no recording that is known; read are {', '.join(READERS)}")
-    try:
+    with reading(path, f"{path.suffix} events", "get a fresh copy"):
+        check_regular(path, BYTES_MAX)
         return _checked(READERS[path.suffix.lower()](path), str(path))
-    except InputError:
-        raise
-    except DAMAGE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} cannot be read as {path.suffix} events ({reason}); get a fresh copy") from None
 
 
 def read_n_mnist(raw: bytes, where: str) -> Events:
@@ -106,8 +83,7 @@ def read_dat(raw: bytes, where: str) -> Events:
 
 
 def _npy(path: Path) -> Events:
-    with path.open("rb") as file:
-        array = _array(file, str(path), len(COLUMNS))
+    array = read_npy(path, _of_events(str(path), len(COLUMNS)))
     if array.dtype.names:
         return _columns(array, str(path))
     if array.ndim != 2 or array.shape[1] != len(COLUMNS):
@@ -116,43 +92,40 @@ def _npy(path: Path) -> Events:
 
 
 def _npz(path: Path) -> Events:
-    columns = {}
-    with ZipFile(path) as parts:
-        for name in COLUMNS:
-            with parts.open(f"{name}.npy") as file:
-                columns[name] = _array(file, f"{path}: {name}", 1)
-    return _columns(columns, str(path))
+    checks = {name: _of_events(f"{path}: {name}", 1) for name in COLUMNS}
+    return _columns(read_npz(path, BYTES_MAX, checks), str(path))
 
 
-def _array(file: IO[bytes], where: str, numbers: int) -> np.ndarray:
-    """A NumPy array of so many numbers an event, once its header is checked: whatever it claims would be allocated."""
-    version = np.lib.format.read_magic(file)
-    if version not in NPY_HEADERS:
-        raise InputError(f"{where} is of .npy version {version}; versions 1 and 2 are read, as numpy.save writes numbers")
-    shape, _, dtype = NPY_HEADERS[version](file)
-    if not 0 <= prod(shape) * dtype.itemsize <= 8 * numbers * EVENTS_MAX:
-        raise InputError(f"{where} claims shape {shape} of {dtype}; {EVENTS_MAX} events of {8 * numbers} bytes are the limit")
-    file.seek(0)
-    array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-    return array
+def _of_events(where: str, numbers: int) -> Check:
+    """Refuses more than so many numbers an event: whatever an array claims would be allocated."""
+
+    def check(claim: Claim) -> None:
+        if claim.bytes > 8 * numbers * EVENTS_MAX:
+            raise InputError(
+                f"{where} claims shape {claim.shape} of {claim.dtype}; {EVENTS_MAX} events of {8 * numbers} bytes are the limit"
+            )
+
+    return check
 
 
 def _hdf5(path: Path) -> Events:
-    with h5py.File(path, "r") as file:
-        group = own_member(file, "events", path) if "events" in list(file) else file
-        if not isinstance(group, h5py.Group):
+    with opened_hdf5(path) as file:
+        group = ("events",) if ("events",) in file.entries else ()
+        if group and file.entries[group].kind != "group":
             raise InputError(f"{path}: events is no group; store x, y, t and p in it, or without it")
-        return _columns({name: _stored(own_member(group, name, path), f"{path}: {name}") for name in COLUMNS}, str(path))
+        ways = {name: (*group, name) for name in COLUMNS}
+        for name, way in ways.items():
+            _check_column(file.entries.get(way), f"{path}: {name}")
+        values = file.read(ways.values())
+        return _columns({name: values[way] for name, way in ways.items()}, str(path))
 
 
-def _stored(item: Any, where: str) -> np.ndarray:
-    """A list of numbers, once it is known how many; of a list in chunks, a whole chunk is read at least."""
-    if not isinstance(item, h5py.Dataset) or item.ndim != 1 or item.dtype.kind not in "biuf":
-        raise InputError(f"{where} is no list of numbers")
-    if max((item.size, *(item.chunks or ()))) > EVENTS_MAX:
-        raise InputError(f"{where} claims {item.size} numbers, in chunks of {item.chunks}; {EVENTS_MAX} events are the limit")
-    array: np.ndarray = item[()]
-    return array
+def _check_column(entry: Entry | None, where: str) -> None:
+    """A list of numbers, and how many; of a list in chunks, a whole chunk is read at least."""
+    if entry is None or entry.kind not in "biuf" or len(entry.shape) != 1:
+        raise InputError(f"{where} is no list of numbers; store x, y, t and p, each as one")
+    if max(entry.size, entry.chunk) > EVENTS_MAX:
+        raise InputError(f"{where} claims {entry.size} numbers, in chunks of {entry.chunk}; {EVENTS_MAX} events are the limit")
 
 
 def _columns(columns: Mapping[str, Any] | np.ndarray, where: str) -> Events:
@@ -190,9 +163,9 @@ def _polarity(p: np.ndarray, where: str) -> np.ndarray:
 
 
 READERS: dict[str, Callable[[Path], Events]] = {
-    **dict.fromkeys((".bin", ".bs2"), lambda path: read_n_mnist(path.read_bytes(), str(path))),
-    ".aedat": lambda path: read_aedat(path.read_bytes(), str(path)),
-    ".dat": lambda path: read_dat(path.read_bytes(), str(path)),
+    **dict.fromkeys((".bin", ".bs2"), lambda path: read_n_mnist(read_bytes(path, BYTES_MAX), str(path))),
+    ".aedat": lambda path: read_aedat(read_bytes(path, BYTES_MAX), str(path)),
+    ".dat": lambda path: read_dat(read_bytes(path, BYTES_MAX), str(path)),
     ".npy": _npy,
     ".npz": _npz,
     **dict.fromkeys((".h5", ".hdf5"), _hdf5),

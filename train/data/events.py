@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -12,11 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.guard import reading
 from spikeport.train.data.dataset import Dataset, Split, Task, cut
 from spikeport.train.data.event_bins import COUNT_MAX, EventBins, Events, event_counts
 from spikeport.train.data.event_files import READERS, read_events, read_n_mnist
 from spikeport.train.data.folders import labelled_files
 from spikeport.train.data.on_demand import OnDemand
+from spikeport.train.data.tar import members
 
 SENSOR = (34, 34)
 DURATION = 300_000
@@ -62,20 +63,16 @@ def n_mnist_small(name: str, data_dir: Path | None, seed: int, timesteps: int, b
 
 def _members(path: Path) -> dict[str, bytes]:
     """Files of a tar by name, without folders."""
-    try:
-        with tarfile.open(path) as tar:
-            return {Path(m.name).name: file.read() for m in tar if m.isfile() and (file := tar.extractfile(m))}
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {error}; get a fresh copy") from None
+    return {Path(name).name: raw for name, raw in members(path)}
 
 
 def _listed(files: dict[str, bytes], listing: str, counts: _Counts, path: Path) -> Split:
     """The recordings of a list: a heading, then a number and a label per line."""
-    try:
+    with reading(f"{path}: {listing} or a recording it names", "a list of recordings", "get a fresh copy"):
         pairs = [line.split() for line in files[listing].decode("ascii").splitlines()[1:] if line.strip()]
         recordings = [(f"{path}: {number}.bs2", files[f"{number}.bs2"], int(label)) for number, label in pairs]
-    except (KeyError, ValueError) as error:
-        raise InputError(f"{path}: {listing} or a recording it names is missing or damaged ({error}); get a fresh copy") from None
+    if not recordings or not all(0 <= label < 10 for *_, label in recordings):
+        raise InputError(f"{path}: {listing} names no recordings, or labels other than 0..9; get a fresh copy")
     images = np.stack([counts.of(read_n_mnist(raw, where), where) for where, raw, _ in recordings])
     return Split(images, np.array([label for *_, label in recordings]))
 

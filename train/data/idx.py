@@ -8,15 +8,17 @@ md5 is not compared: recompressed copies of the same data differ in it.
 from __future__ import annotations
 
 import gzip
-import zlib
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.guard import check_regular, read_bytes, reading
 
 UNSIGNED_BYTE = 0x08
+BYTES_MAX = 1 << 30
+"""Of a file, unpacked: about twenty times MNIST."""
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -25,10 +27,8 @@ def read_idx(path: Path) -> np.ndarray:
     Raises:
         InputError: the file is damaged, of another type, or its length does not fit its header.
     """
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"cannot read {path}: {error}; get a fresh copy") from None
+    with reading(path, "an idx file", "get a fresh copy"):
+        raw = _unpacked(path) if path.suffix == ".gz" else read_bytes(path, BYTES_MAX)
     if len(raw) < 4 or raw[:3] != bytes((0, 0, UNSIGNED_BYTE)):
         raise InputError(f"{path} is no idx file of unsigned bytes (it should start with 00 00 08); get a fresh copy")
     start = 4 + 4 * raw[3]
@@ -36,6 +36,15 @@ def read_idx(path: Path) -> np.ndarray:
     if len(raw) != start + prod(shape):
         raise InputError(f"{path} holds {len(raw) - start} values, its header says {shape}; get a fresh copy")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def _unpacked(path: Path) -> bytes:
+    check_regular(path, BYTES_MAX)
+    with gzip.open(path) as file:
+        raw = file.read(BYTES_MAX + 1)
+    if len(raw) > BYTES_MAX:
+        raise InputError(f"{path} unpacks to more than {BYTES_MAX:,} bytes, the limit of an idx file; get a fresh copy")
+    return raw
 
 
 def find_idx(folder: Path, stem: str) -> Path | None:

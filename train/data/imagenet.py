@@ -12,9 +12,10 @@ from math import exp, log, sqrt
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.guard import reading
 from spikeport.train.data.dataset import Dataset, Split, Task, cut
 from spikeport.train.data.event_bins import EventBins
 from spikeport.train.data.folders import labelled_files
@@ -23,6 +24,8 @@ from spikeport.train.data.on_demand import OnDemand
 SIDE, SHORTER = 224, 256
 AREA, ASPECT, ATTEMPTS = (0.08, 1.0), (3 / 4, 4 / 3), 10
 SUFFIXES = (".jpeg", ".jpg", ".png")
+PIXELS_MAX = 1 << 26
+"""Of one image as it is stored; ImageNet's largest has 17 million."""
 
 
 def imagenet(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
@@ -53,12 +56,11 @@ class _Pixels:
 
     def __call__(self, file: str, rng: np.random.Generator | None = None) -> np.ndarray:
         path = self.folder / file
-        try:
-            with Image.open(path, formats=("JPEG", "PNG")) as image:
-                box = centre(image.size) if rng is None else part(image.size, rng)
-                pixels = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)
-        except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path} is no image ({error}); get a fresh copy") from None
+        with reading(path, "an image", "get a fresh copy"), Image.open(path, formats=("JPEG", "PNG")) as image:
+            if (count := image.size[0] * image.size[1]) > PIXELS_MAX:
+                raise InputError(f"{path} has {count:,} pixels; at most {PIXELS_MAX:,} are read")
+            box = centre(image.size) if rng is None else part(image.size, rng)
+            pixels = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR, box)
         return np.asarray(pixels, np.float32).transpose(2, 0, 1) / np.float32(255)
 
 

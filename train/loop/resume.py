@@ -7,16 +7,22 @@ the trainer seeds its generators anew every epoch.
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from spikeport.export.common.errors import InputError
-from spikeport.train.loop.checkpoint import misfit, save_tensors
+from spikeport.export.common.files import parse_json
+from spikeport.export.common.guard import reading
+from spikeport.train.loop.checkpoint import broken_seal, checked_metrics, load_tensors, misfit, save_tensors
 
 STATE = "state.safetensors"
+SEALED = "sealed"
+"""Stands in the progress of a file that must carry the digest of its contents; files of versions before have none."""
+AGAIN = "start again without --resume"
 
 
 def save_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
@@ -24,7 +30,7 @@ def save_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
     tensors = {f"model/{name}": t for name, t in module.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value) for key, value in values.items() if value is not None}
-    save_tensors(out / STATE, tensors, {"progress": json.dumps(progress)})
+    save_tensors(out / STATE, tensors, {"progress": json.dumps({**progress, SEALED: True})})
 
 
 def epochs_done(out: Path) -> int:
@@ -38,38 +44,45 @@ def epochs_done(out: Path) -> int:
 
 
 def _progress(path: Path) -> dict[str, Any]:
-    try:
+    with _state(path):
         with safe_open(path, "pt") as file:
-            return json.loads(file.metadata()["progress"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise _unusable(path, error) from None
+            progress = parse_json(file.metadata()["progress"], f"{path}: progress")
+        checked_metrics({**progress["best"], "history": progress["history"]}, path)
+        return progress
 
 
-def _unusable(path: Path, error: Exception | str) -> InputError:
-    return InputError(f"{path} cannot be resumed from ({str(error).splitlines()[0]}); start again without --resume")
+def _state(path: Path) -> AbstractContextManager[None]:
+    return reading(path, "an unfinished training", AGAIN)
 
 
 def load_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """Fill module and optimizer; returns the progress.
 
     Raises:
-        InputError: a damaged file, or one that does not fit the module.
+        InputError: a damaged file, one whose contents are not those that were written, or one that does not fit the module.
     """
     path = out / STATE
     progress = _progress(path)
-    try:
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise _unusable(path, error) from None
-    weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model/")}
-    if found := misfit(weights, module.state_dict()):
-        raise _unusable(path, found)
-    module.load_state_dict(weights)
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer/"):
-            _, index, key = name.split("/")
-            state.setdefault(int(index), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return progress
+    with _state(path):
+        tensors, metadata = load_tensors(path)
+        if reason := broken_seal(tensors, metadata, required=SEALED in progress):
+            raise InputError(f"{path} is damaged: {reason}; {AGAIN}")
+        weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model/")}
+        if found := misfit(weights, module.state_dict()):
+            raise InputError(f"{path} does not fit its network: {found}; {AGAIN}")
+        module.load_state_dict(weights)
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer/"):
+                _, index, key = name.split("/")
+                state.setdefault(int(index), {})[key] = tensor
+        _check_moments(state, list(module.parameters()), path)
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        return progress
+
+
+def _check_moments(state: dict[int, dict[str, torch.Tensor]], parameters: list[torch.nn.Parameter], path: Path) -> None:
+    for index, values in state.items():
+        shapes = {(), tuple(parameters[index].shape)} if 0 <= index < len(parameters) else set()
+        if any(tuple(value.shape) not in shapes for value in values.values()):
+            raise InputError(f"{path} holds an optimizer's state that does not fit parameter {index} of the network; {AGAIN}")

@@ -48,7 +48,12 @@ def stages_of(arch: str, task: Task) -> tuple[Stage, ...]:
         InputError: not understood, it does not fit the task, or it has more than `WEIGHTS_MAX` weights.
     """
     stages = residual(RESIDUAL[arch], task) if arch in RESIDUAL else chain(parse(arch), task, shrinking=arch in SHRINKING)
-    weights = sum(path.weight_count for stage in stages for path in stage.incoming)
+    weights = weight_count(stages)
     if weights > WEIGHTS_MAX:
         raise InputError(f"architecture {arch!r} has {weights:,} weights; at most {WEIGHTS_MAX:,}, so take smaller layers or pool earlier")
     return stages
+
+
+def weight_count(stages: tuple[Stage, ...]) -> int:
+    """Synaptic weights of all stages."""
+    return sum(path.weight_count for stage in stages for path in stage.incoming)

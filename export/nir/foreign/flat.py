@@ -10,9 +10,12 @@ import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.synapse import Shape
-from spikeport.export.nir.graph import MAX_DEPTH, MAX_NEURONS, Node, RawGraph, as_graph
+from spikeport.export.nir.contents import Node
+from spikeport.export.nir.graph import MAX_DEPTH, MAX_NEURONS, RawGraph, as_graph
 
 NEURONS = ("I", "IF", "LI", "LIF", "CubaLI", "CubaLIF", "Threshold")
+MAGNITUDE_MAX = 1e30
+"""Of a parameter: its products with others stay finite in float32, or at least in float64."""
 PASSING = ("Input", "Output", "Identity", "Flatten")
 LINEAR = ("Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Delay")
 
@@ -23,6 +26,22 @@ class NodeError(InputError):
     def __init__(self, node: str, reason: str) -> None:
         super().__init__(f"node {node}: {reason}")
         self.node, self.reason = node, reason
+
+
+TRANSPOSED = "a transposed convolution scatters each spike into overlapping windows, which no connection of a chip's compiler here does"
+SIGMA_DELTA = "a sigma-delta neuron sends graded differences and keeps a reconstruction of what it sent; neurons here send spikes"
+MAX_POOL = "the maximum of a window is no weighted sum; pool by average, or put the maximum into a neuron layer"
+REASONS = {
+    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d", "TransposedConv1d", "TransposedConv2d"), TRANSPOSED),
+    **dict.fromkeys(("SigmaDelta", "Sigma", "Delta"), SIGMA_DELTA),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), MAX_POOL),
+}
+"""Why nodes that other tools write have no counterpart."""
+
+
+def unsupported(kind: str) -> str:
+    """What to say of a node type that has no counterpart."""
+    return f"type {kind} is not supported" + (f": {REASONS[kind]}" if kind in REASONS else "")
 
 
 @dataclass
@@ -92,6 +111,24 @@ def _end(inside: dict[str, RawGraph], name: str, kind: str) -> str:
     return f"{name}.{_end(deeper, ends[0], kind)}"
 
 
+def without_batch_axis(flat: FlatGraph) -> FlatGraph:
+    """The same graph with shapes of terminals and parameters of neurons freed of a batch axis of 1.
+
+    Only ahead of one or three axes, (features,) or (channels, height, width): (1, h, w) may be a picture of one channel.
+    """
+    nodes = {name: _unbatched(node) for name, node in flat.nodes.items()}
+    return FlatGraph(nodes, flat.sources, flat.targets)
+
+
+def _unbatched(node: Node) -> Node:
+    if node["type"] in ("Input", "Output"):
+        shape = np.asarray(node.get("shape", ()))
+        return {**node, "shape": shape[1:]} if shape.size in (2, 4) and shape.ravel()[0] == 1 else node
+    if node["type"] not in NEURONS:
+        return node
+    return {key: v[0] if isinstance(v, np.ndarray) and v.ndim in (2, 4) and len(v) == 1 else v for key, v in node.items()}
+
+
 def numbers(node: Node, name: str, key: str, default: float | None = None) -> np.ndarray:
     """A parameter of a node, float64, finite.
 
@@ -106,7 +143,10 @@ def numbers(node: Node, name: str, key: str, default: float | None = None) -> np
         raise NodeError(name, f"parameter {key} is {array.dtype}, not numbers")
     if not np.isfinite(array).all():
         raise NodeError(name, f"parameter {key} holds NaN or infinity; every parameter must be finite")
-    return array.astype(np.float64)
+    values = array.astype(np.float64)
+    if (largest := np.abs(values).max(initial=0)) > MAGNITUDE_MAX:
+        raise NodeError(name, f"parameter {key} holds {largest:g}; numbers of at most {MAGNITUDE_MAX:g} are read")
+    return values
 
 
 def integers_of(node: Node, name: str, key: str, count: int, default: int | None = None) -> Shape:

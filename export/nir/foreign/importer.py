@@ -9,47 +9,35 @@ own: see `nir_assemble.close_loops`. An Output that is no neuron becomes a popul
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.model.network import FloatNetwork, Input, InputCode
+from spikeport.export.model.network import FloatNetwork, Input, InputCode, Integrator
 from spikeport.export.model.synapse import Shape
-from spikeport.export.nir.foreign.assemble import Assembly
-from spikeport.export.nir.foreign.dynamics import FLOAT_RESETS, INTEGRATORS, FloatReset, Integrator, Meaning, dynamics
-from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten
+from spikeport.export.nir.foreign.assemble import Assembly, check_loops
+from spikeport.export.nir.foreign.dynamics import FLOAT_RESETS, INTEGRATORS, Meaning, dynamics
+from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten, unsupported, without_batch_axis
+from spikeport.export.nir.foreign.frameworks import FloatReset
 from spikeport.export.nir.foreign.paths import arrivals
-from spikeport.export.nir.graph import MAX_NEURONS, load_graph
+from spikeport.export.nir.graph import MAX_NEURONS, RawGraph, load_graph, nir_errors
 
 TIMESTEPS_DEFAULT = 32
 """T of an imported network, which no NIR file says; every command takes --timesteps."""
 
-FRAMEWORKS: dict[str, tuple[float | None, Integrator | None, FloatReset | None]] = {
-    "norse": (1e-3, "euler", "zero"),
-    "snntorch": (1e-4, "euler", None),
-    "spikingjelly": (1e-4, "euler", None),
-    "sinabs": (1.0, "exponential", "subtract"),
-}
-"""dt, integrator and reset of files that these frameworks write with their defaults; None: lost on export, the user must say it.
-
-norse: `dt` of its default parameters, time constants in seconds.
-snntorch 1.0: dt hard-coded in its exporter. Its neurons reset one step late by default (`reset_delay`), which no reader of NIR sees.
-spikingjelly: dt is an argument of its exporter, this is the default. It fires on v >= v_threshold (`strict=False`).
-sinabs: time constants in steps. Its neurons may fire several times in a step; here, as on a chip, they fire once.
-Left out: rockpool (dt is not in the file, and its input is scaled as by neither integrator) and spinnaker2 (all three are
-stated beside the file).
-"""
-
 
 def import_nir(
-    path: Path,
+    source: Path | RawGraph,
     *,
     dt: float,
     integrator: Integrator,
     reset: FloatReset,
     strict: bool = True,
+    reset_delay: bool | None = None,
+    multi_spike: bool = False,
+    batch_axis: bool = False,
     timesteps: int = TIMESTEPS_DEFAULT,
     input_scale: float = 1.0,
     input_range: tuple[int, int] = (0, 1),
@@ -58,37 +46,41 @@ def import_nir(
     """Read a NIR file of any framework; the step formulas stand in `spikeport.export.nir.foreign.dynamics`.
 
     Args:
-        path: the file; nothing in it is trusted.
+        source: the file, or its graph as read; nothing in it is trusted.
         dt: seconds per timestep, or whatever unit the file's time constants and delays have.
         integrator: how a differential equation becomes a step.
         reset: "zero" sets a neuron that fired to the file's v_reset, "subtract" takes v_threshold - v_reset off.
         strict: NIR fires on v > v_threshold; False for files of frameworks that fire on v >= v_threshold.
+        reset_delay, multi_spike: see `spikeport.export.nir.foreign.dynamics.Meaning`.
+        batch_axis: drop an axis of 1 that stands before (features,) or (channels, height, width), as some frameworks write it.
         timesteps: T.
         input_scale, input_range, input_code: what is sent into the network, see `Input`; binary spikes unless said otherwise.
 
     Raises:
         InputError: not a NIR file, or a node that has no exact counterpart; names the node and the reason.
     """
-    meaning = _meaning(dt, integrator, reset, strict)
-    raw = load_graph(path)
-    provenance = {"source": path.name, "nir": raw.version, "reset": reset, "strict": strict}
-    try:
-        flat = flatten(raw)
-        found = arrivals(flat, dt, _raise)
-        _check_size(found.shapes.values())
-        source = Input(found.input, found.shapes[found.input], input_scale, *input_range, code=input_code)
-        return Assembly(flat, found, meaning).network(source, timesteps, provenance)
-    except (InputError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: {str(error).splitlines()[0]}") from None
+    meaning = _checked(Meaning(dt, integrator, reset, strict, reset_delay, multi_spike))
+    raw = load_graph(source)
+    stated = {name: value for name, value in asdict(meaning).items() if name not in ("dt", "integrator")}  # fields of the network
+    provenance = {"source": raw.path.name, "nir": raw.version, **stated}
+    with nir_errors(raw.path), np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
+        try:
+            flat = without_batch_axis(flatten(raw)) if batch_axis else flatten(raw)
+            found = arrivals(flat, dt, _raise)
+            _check_size(found.shapes.values())
+            entry = Input(found.input, found.shapes[found.input], input_scale, *input_range, code=input_code)
+            return Assembly(flat, found, meaning).network(entry, timesteps, provenance)
+        except InputError as error:
+            raise InputError(f"{raw.path}: {error}") from None
 
 
-def _meaning(dt: float, integrator: Integrator, reset: FloatReset, strict: bool) -> Meaning:
-    if not 0 < dt < float("inf"):
-        raise InputError(f"dt is {dt}; it is the length of a timestep, a positive number")
-    for what, value, choices in (("integrator", integrator, INTEGRATORS), ("reset", reset, FLOAT_RESETS)):
+def _checked(meaning: Meaning) -> Meaning:
+    if not 0 < meaning.dt < float("inf"):
+        raise InputError(f"dt is {meaning.dt}; it is the length of a timestep, a positive number")
+    for what, value, choices in (("integrator", meaning.integrator, INTEGRATORS), ("reset", meaning.reset, FLOAT_RESETS)):
         if value not in choices:
             raise InputError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")
-    return Meaning(dt, integrator, reset, strict)
+    return meaning
 
 
 def _raise(error: NodeError) -> None:
@@ -134,14 +126,19 @@ HOW = {
 }
 
 
-def describe(path: Path) -> list[NodeRow]:
+def describe(source: Path | RawGraph) -> list[NodeRow]:
     """One row per node of any NIR file, nested ones included, in the file's order; raises only if it is no NIR file."""
-    raw = load_graph(path)
+    raw = load_graph(source)
+    with nir_errors(raw.path), np.errstate(all="ignore"):
+        return _rows(raw)
+
+
+def _rows(raw: RawGraph) -> list[NodeRow]:
     try:
         flat = flatten(raw)
     except InputError as error:
         return [NodeRow("graph", "NIRGraph", False, str(error))]
-    problems = {name: f"type {flat.kind(name)} is not supported" for name in flat.nodes if flat.kind(name) not in HOW}
+    problems = {name: unsupported(flat.kind(name)) for name in flat.nodes if flat.kind(name) not in HOW}
 
     def note(error: NodeError) -> None:
         problems.setdefault(error.node, error.reason)
@@ -149,7 +146,9 @@ def describe(path: Path) -> list[NodeRow]:
     whole: list[NodeRow] = []
     try:
         _note_neurons(flat, note)
-        arrivals(flat, None, note)
+        found = arrivals(flat, None, note)
+        if not problems:
+            check_loops(flat, found)
     except InputError as error:
         whole = [NodeRow("graph", "NIRGraph", False, str(error))]
     return [_row(flat, name, problems.get(name)) for name in flat.nodes] + whole

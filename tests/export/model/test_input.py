@@ -165,7 +165,7 @@ def test_old_files_still_load(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda plan: plan.update(format=2), "malformed"),
+        (lambda plan: plan.update(format=2), "cannot be read as a quantized network"),
         (lambda plan: plan["input"].update(code="rate"), "its range is 0..1"),
     ],
 )

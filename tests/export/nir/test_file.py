@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import h5py
 import nir
@@ -10,25 +10,10 @@ import numpy as np
 import pytest
 from support.nir_files import change_metadata, conv_network
 from support.random_networks import random_network
+from support.same import assert_equal
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import is_quantized, read_nir, write_nir
-
-
-def assert_equal(a, b) -> None:
-    """Same type, same fields, same arrays, same dtypes, all the way down."""
-    assert type(a) is type(b), (a, b)
-    if isinstance(a, np.ndarray):
-        assert a.dtype == b.dtype and a.shape == b.shape and (a == b).all(), (a, b)
-    elif isinstance(a, (tuple, list)):
-        assert len(a) == len(b)
-        for x, y in zip(a, b):
-            assert_equal(x, y)
-    elif hasattr(a, "__dataclass_fields__"):
-        for f in fields(a):
-            assert_equal(getattr(a, f.name), getattr(b, f.name))
-    else:
-        assert a == b
 
 
 @pytest.mark.parametrize("seed", range(45))
@@ -43,11 +28,11 @@ def test_physical_numbers_are_the_integers_times_their_scales(tmp_path):
     network = conv_network()
     write_nir(network, tmp_path / "net.nir")
     nodes = nir.read(tmp_path / "net.nir").nodes
-    scale = network["conv"].scale
-    np.testing.assert_allclose(nodes["kernel"].weight, network.connections[0].weight * 2.0**-4 * scale[..., None] * 16, rtol=1e-6)
-    np.testing.assert_allclose(nodes["kernel"].bias, [0.5, -0.06, 0], rtol=1e-6)
+    scale, gain = network["conv"].scale, 4096 / 400  # what r would be, in the weights instead
+    np.testing.assert_allclose(nodes["kernel"].weight, network.connections[0].weight * 2.0**-4 * scale[..., None] * 16 * gain, rtol=1e-6)
+    np.testing.assert_allclose(nodes["kernel"].bias, np.multiply([0.5, -0.06, 0], gain), rtol=1e-6)
     np.testing.assert_allclose(nodes["conv"].tau, 2e-3 * 4096 / 400, rtol=1e-6)
-    np.testing.assert_allclose(nodes["conv"].r, 4096 / 400, rtol=1e-6)
+    np.testing.assert_allclose(nodes["conv"].r, 1, rtol=1e-6)
     np.testing.assert_allclose(nodes["conv"].v_threshold[:, 0, 0], [9, 1.6, 21], rtol=1e-6)
     np.testing.assert_allclose(nodes["classes"].r, 1 / 2e-3)
     assert type(nodes["classes"]).__name__ == "I" and type(nodes["dense.pool"]).__name__ == "SumPool2d"
@@ -101,15 +86,40 @@ def test_changes_by_another_tool_are_noticed(tmp_path, change):
     assert "\n" not in str(caught.value)
 
 
-def test_a_pruned_weight_is_read_as_zero(tmp_path):
-    """Zeroing a weight keeps it a multiple of its step, so the file stays a quantized network."""
+@pytest.mark.parametrize("by", ["a zero", "one step", "the last bit"])
+def test_a_weight_that_was_changed_is_refused_by_name(tmp_path, by):
+    """Zeroing a weight, or moving it by a step, keeps it a multiple of its step; the last bit changes no integer."""
     network = conv_network()
     write_nir(network, tmp_path / "net.nir")
     with h5py.File(tmp_path / "net.nir", "a") as file:
-        file["node/nodes/kernel/weight"][1, 0, 2, 2] = 0
-    weight = network.connections[0].weight.copy()
-    weight[1, 0, 2, 2] = 0
-    assert (read_nir(tmp_path / "net.nir").connections[0].weight == weight).all()
+        weight = file["node/nodes/kernel/weight"]
+        before = weight[1, 0, 2, 2]
+        step = before / network.connections[0].weight[1, 0, 2, 2]
+        weight[1, 0, 2, 2] = {
+            "a zero": 0,
+            "one step": before - np.sign(before) * abs(step),
+            "the last bit": np.nextafter(before, np.float32(9)),
+        }[by]
+    with pytest.raises(InputError, match="kernel"):
+        read_nir(tmp_path / "net.nir")
+
+
+def test_numbers_of_another_type_are_refused_by_name(tmp_path):
+    write_nir(conv_network(), tmp_path / "net.nir")
+    with h5py.File(tmp_path / "net.nir", "a") as file:
+        weight = file["node/nodes/kernel/weight"][()]
+        del file["node/nodes/kernel/weight"]
+        file["node/nodes/kernel/weight"] = np.zeros(weight.shape, np.int32)
+    with pytest.raises(InputError, match="kernel"):
+        read_nir(tmp_path / "net.nir")
+
+
+def test_metadata_that_were_changed_are_refused(tmp_path):
+    """A change that no register shows: what the file says about itself."""
+    write_nir(conv_network(), tmp_path / "net.nir")
+    change_metadata(tmp_path / "net.nir", lambda plan: plan["provenance"].update(data="other"))
+    with pytest.raises(InputError, match="metadata"):
+        read_nir(tmp_path / "net.nir")
 
 
 def test_a_removed_edge_or_node_is_noticed(tmp_path):

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.nir_files import change_metadata, conv_network
+from support.nir_files import change_metadata, conv_network, write_of_format_3
+from support.random_networks import random_network
+from support.same import assert_equal
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.nir.file import read_nir, write_nir
+from spikeport.export.nir.file import read_nir
 
 
 def of_format_2(plan, **provenance) -> None:
-    """The plan as format 2 has it: integrator and weight bits, if told at all, in the provenance."""
-    del plan["integrator"], plan["weight_bits"]
+    """The plan as format 2 has it: no digests; integrator and weight bits, if told at all, in the provenance."""
+    for name in ("integrator", "weight_bits", "digests", "digest"):
+        del plan[name]
     plan.update(format=2, provenance={**plan["provenance"], "dt": 2e-3, **provenance})
 
 
@@ -30,7 +33,7 @@ def test_a_file_of_format_2_means_what_it_meant(tmp_path, case):
     provenance, integrator, bits = OLD[case]
     network = conv_network()
     small = tuple(replace(c, op=replace(c.op, weight=c.weight // (1 << (8 - bits)))) for c in network.connections)
-    write_nir(replace(network, connections=small), tmp_path / "net.nir")
+    write_of_format_3(replace(network, connections=small), tmp_path / "net.nir")
     change_metadata(tmp_path / "net.nir", lambda plan: of_format_2(plan, **provenance))
     made = read_nir(tmp_path / "net.nir")
     assert (made.dt, made.integrator, made.weight_bits) == (2e-3, integrator, bits)
@@ -39,7 +42,14 @@ def test_a_file_of_format_2_means_what_it_meant(tmp_path, case):
 
 
 def test_a_report_that_is_none_is_one_clear_error(tmp_path):
-    write_nir(conv_network(), tmp_path / "net.nir")
+    write_of_format_3(conv_network(), tmp_path / "net.nir")
     change_metadata(tmp_path / "net.nir", lambda plan: of_format_2(plan, quantization=[4]))
-    with pytest.raises(InputError, match="malformed"):
+    with pytest.raises(InputError, match="cannot be read as a quantized network"):
         read_nir(tmp_path / "net.nir")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_files_of_format_3_come_back_exactly(tmp_path, seed):
+    network = random_network(seed)
+    write_of_format_3(network, tmp_path / "net.nir")
+    assert_equal(read_nir(tmp_path / "net.nir"), network)

@@ -85,7 +85,7 @@ def test_a_saturating_operator_is_found_out_and_named(monkeypatch, tmp_path):
         record = engine.run(network, stimulus, "potentials")
         assert record.notes == {"w": "int8 sums of messages 0..200 are not exact with this processor and PyTorch; float32 instead"}
         assert np.array_equal(record.potentials["out"], reference.run(network, stimulus, "potentials").potentials["out"])
-        save_record(tmp_path / "record.npz", record)
+        save_record(tmp_path / "record.npz", record, {})
         assert load_record(tmp_path / "record.npz").notes == record.notes
         weak = QuantizedNetwork(Input("input", (50,)), (population,), (connection,), "out", "spike_count", 3, **INT8)
         assert Plan(weak, 3, None).synapses["w"].dense.kind == "int8"  # 50 * 127 fits 16 bits

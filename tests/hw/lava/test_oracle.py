@@ -11,9 +11,10 @@ from support.random_networks import overdriven, random_network, random_stimulus
 from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.model import fold
 from spikeport.export.model.network import Connection, Dense, Elementwise, Input, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Conv, Pool
-from spikeport.hw.lava import fold, stream
+from spikeport.hw.lava import stream
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 
@@ -144,7 +145,7 @@ def test_folded_pooling_is_the_same_map(seed):
         Elementwise(np.int8(rng.integers(-9, 9, inner))),
     ):
         expected = reference.synaptic_current(Connection("c", "a", "b", op, pool), x).reshape(2, -1)
-        folded = fold.synapses(op, pool, shape)
+        folded = fold.folded_synapses(op, pool, shape)
         if folded is None:
             assert isinstance(op, Conv) and max(op.padding) > 0
         elif isinstance(folded, Conv):

@@ -85,7 +85,11 @@ def test_jpeg_folders_are_classes_in_alphabetical_order(tmp_path):
 
 @pytest.mark.parametrize(
     ("members", "said"),
-    [({}, "holds no .jpg"), ({"a/b/0.jpg": b"no"}, "is no image"), ({"a/b/0.jpg": jpeg((0, 0, 0), (8, 8))}, "has shape")],
+    [
+        ({}, "holds no .jpg"),
+        ({"a/b/0.jpg": b"no"}, "cannot be read as an image"),
+        ({"a/b/0.jpg": jpeg((0, 0, 0), (8, 8))}, "has 8 x 8 pixels"),
+    ],
 )
 def test_damaged_jpeg_tars_are_refused(tmp_path, members, said):
     write_tar(tmp_path / "x.tar.gz", members)
@@ -105,7 +109,7 @@ def test_svhn_files(tmp_path):
 
 def test_damaged_svhn_is_refused(tmp_path):
     (tmp_path / "x.mat").write_bytes(b"MATLAB nothing" * 40)
-    with pytest.raises(InputError, match=r"cannot read .*x\.mat"):
+    with pytest.raises(InputError, match=r"x\.mat cannot be read"):
         read_svhn(tmp_path / "x.mat")
     savemat(tmp_path / "x.mat", {"X": np.zeros((8, 8, 3, 2)), "y": np.ones((2, 1))})
     with pytest.raises(InputError, match="shape"):

@@ -77,7 +77,7 @@ def test_damaged_idx_files_are_refused(tmp_path, damage, said):
 def test_damaged_gzip_is_refused(tmp_path, damage):
     path = tmp_path / "images.gz"
     path.write_bytes(damage(gzip.compress(idx_bytes(np.arange(48).reshape(3, 4, 4)))))
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         read_idx(path)
 
 

@@ -166,18 +166,18 @@ def listed(*args, **options):
         (damaged(b"% Version 2\n", "r.dat"), "no 8-byte"),
         (damaged(b"no array", "r.npy"), "cannot be read"),
         (damaged(b"no zip", "r.npz"), "cannot be read"),
-        (damaged(b"no file", "r.h5"), "cannot be read"),
+        (damaged(b"no file", "r.h5"), "no readable HDF5 file"),
         (damaged(b"", "r.txt"), "no recording that is known"),
         (lambda folder: np.save(folder / "r.npy", np.zeros((3, 5))), r"expected \(events, 4\)"),
-        (lambda folder: np.save(folder / "r.npy", np.array([{}]), allow_pickle=True), "allow_pickle"),
+        (lambda folder: np.save(folder / "r.npy", np.array([{}]), allow_pickle=True), "holds Python objects"),
         (lambda folder: np.savez(folder / "r.npz", x=np.zeros(3)), "cannot be read"),
         (lambda folder: compressed(folder / "r.npz"), "cannot be read"),
-        (lambda folder: np.savez(folder / "r", **columns(EVENTS)) or (folder / "r.npz").rename(folder / "r.npy"), "cannot be read"),
+        (lambda folder: np.savez(folder / "r", **columns(EVENTS)) or (folder / "r.npz").rename(folder / "r.npy"), "is an archive"),
         (damaged(header((1 << 46, 4)), "r.npy"), "claims shape"),
         (damaged(header((1 << 62, 4), version=2), "r.npy"), "claims shape"),
         (damaged(header((5, 4), version=3), "r.npy"), "version"),
         (damaged(header((1 << 20,), "<U1000000"), "r.npy"), "claims shape"),
-        (damaged(header((5, 4)), "r.npy"), "cannot be read"),
+        (damaged(header((5, 4)), "r.npy"), "but holds"),
         (damaged(header(())[:20], "r.npy"), "cannot be read"),
         (damaged(b"\x93NUMPY\x01\x00\x05\x00((((\n", "r.npy"), "cannot be read"),
         (zipped(header((1 << 46,))), "claims shape"),
@@ -187,7 +187,7 @@ def listed(*args, **options):
         (hdf5_with(x=linked(h5py.ExternalLink("other.h5", "/x"))), "link"),
         (hdf5_with(events=linked(h5py.ExternalLink("other.h5", "/"))), "link"),
         (hdf5_with(t=linked(h5py.SoftLink("/x"))), "link"),
-        (hdf5_with(y=lambda file, name, folder: None), "cannot be read"),
+        (hdf5_with(y=lambda file, name, folder: None), "is no list of numbers"),
         (hdf5_with(events=listed((5,), "i8")), "no group"),
         (hdf5_with(x=listed((5,), h5py.string_dtype())), "no list of numbers"),
         (hdf5_with(x=listed(data=h5py.Empty("i8"))), "no list of numbers"),
@@ -219,7 +219,7 @@ def test_damaged_files_are_one_clear_error(tmp_path, make, said):
 
 
 def test_missing_file(tmp_path):
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="does not exist"):
         read_events(tmp_path / "r.npz")
 
 

@@ -14,7 +14,7 @@ from spikeport.train.data.batches import shuffled_batches
 from spikeport.train.data.imagenet import SIDE, centre, part
 from spikeport.train.data.registry import load
 from spikeport.train.loop import trainer
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 
 COLOURS = {"n01": (250, 20, 20), "n02": (20, 20, 250)}
 
@@ -83,7 +83,7 @@ def test_batches_depend_on_the_seed_alone(tmp_path):
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path, monkeypatch):
     write_images(tmp_path / "data", 6)
     data = load("imagenet", tmp_path / "data")
-    config = recipe("imagenet", arch="2C7s8-P7", timesteps=2, epochs=3, batch_size=4, threads=1)
+    config = defaults_for("imagenet", arch="2C7s8-P7", timesteps=2, epochs=3, batch_size=4, threads=1)
     unbroken = trainer.train(config, data, tmp_path / "a", progress=False)
 
     def stop(epoch, module):
@@ -118,11 +118,11 @@ def test_damaged_and_missing_images(tmp_path):
     write_images(tmp_path, 3)
     (tmp_path / "val/n02/1.JPEG").write_bytes(b"no image")
     data = load("imagenet", tmp_path)
-    with pytest.raises(InputError, match=r"n02/1.JPEG is no image"):
+    with pytest.raises(InputError, match=r"n02/1.JPEG cannot be read as an image"):
         data.test.array  # noqa: B018
     cut_short = (tmp_path / "train/n01/1.JPEG").read_bytes()[:-400]
     (tmp_path / "train/n01/1.JPEG").write_bytes(cut_short)
-    with pytest.raises(InputError, match=r"n01/1.JPEG is no image"):
+    with pytest.raises(InputError, match=r"n01/1.JPEG cannot be read as an image"):
         for _ in shuffled_batches(replace(data.train), 1, shift=0, flip=False, seed=0):
             pass
 

@@ -1,0 +1,153 @@
+"""`.net` out and in: the same spikes, the loss where there is one told, lava-dl's rules held against a second reading."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+from support.naive_netx import spikes_of
+from support.stated import INT8
+
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import Input, IntegerNeuron, Noise, Population, QuantizedNetwork
+from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Pool
+from spikeport.export.netx.file import read_netx, write_netx
+from spikeport.hw.records.stimulus import encode
+from spikeport.hw.semantics import reference
+
+T = 25
+
+
+def neuron(threshold, *, du=4095, dv=300, bias=0, **options) -> IntegerNeuron:
+    return IntegerNeuron(*(np.asarray(n, np.int32) for n in (du, dv, threshold, bias)), **options)
+
+
+def network(shape, populations, connections, **options) -> QuantizedNetwork:
+    names = {"output": populations[-1].name, "readout": "spike_count", "timesteps": T}
+    return QuantizedNetwork(input=Input("in", shape), populations=populations, connections=connections, **{**names, **INT8, **options})
+
+
+def weights(seed: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(-100, 128, shape).astype(np.int8)
+
+
+def mlp(exponent: int = 1, **second) -> QuantizedNetwork:
+    pair = Population("a", (30,), neuron(400, du=1500, bias=3)), Population("b", (6,), neuron(500, **second))
+    joined = (
+        Connection("w1", "in", "a", Dense(weights(0, 30, 20)), exponent=exponent),
+        Connection("w2", "a", "b", Dense(weights(1, 6, 30)), delay=2),
+    )
+    return network((20,), pair, joined)
+
+
+def convolutional() -> QuantizedNetwork:
+    channels = np.array([150, 300, 200, 250], np.int32).reshape(4, 1, 1)
+    each = np.arange(64, dtype=np.int32).reshape(4, 4, 4) * 3 + 100
+    layers = (
+        Population("a", (4, 8, 7), neuron(channels, bias=channels // 50)),
+        Population("b", (4, 4, 4), neuron(each, du=3000)),
+        Population("gain", (4, 4, 4), neuron(40)),
+        Population("c", (5,), neuron(301)),
+    )
+    joined = (
+        Connection("w1", "in", "a", Conv(weights(2, 4, 2, 3, 2), (1, 1), (1, 0), (1, 1))),
+        Connection("w2", "a", "b", Conv(weights(3, 4, 2, 2, 3), (2, 2), (0, 1), (1, 1), 2)),
+        Connection("w3", "b", "gain", Elementwise(np.array([50, 60, 70, -8], np.int8).reshape(4, 1, 1))),
+        Connection("w4", "gain", "c", Dense(weights(4, 5, 16)), Pool((2, 2), (2, 2), (0, 0)), exponent=1),
+    )
+    return network((2, 8, 8), layers, joined)
+
+
+def over_one_axis() -> QuantizedNetwork:
+    pair = Population("a", (3, 9), neuron(90)), Population("b", (4,), neuron(150))
+    joined = Connection("w1", "in", "a", Conv(weights(5, 3, 2, 3), (1,), (0,), (1,))), Connection("w2", "a", "b", Dense(weights(6, 4, 27)))
+    return network((2, 11), pair, joined)
+
+
+def recurrent() -> QuantizedNetwork:
+    pair = Population("a", (30,), neuron(700, du=2500)), Population("b", (6,), neuron(500))
+    loop = Connection("rec", "a", "a", Dense(weights(7, 30, 30)), delay=1)
+    return network(
+        (20,), pair, (Connection("w1", "in", "a", Dense(weights(0, 30, 20))), loop, Connection("w2", "a", "b", Dense(weights(1, 6, 30))))
+    )
+
+
+def delays() -> QuantizedNetwork:
+    """Two connections side by side, of unlike delay and without a common synapse."""
+    weight = weights(8, 6, 20)
+    left, right = weight.copy(), weight.copy()
+    left[:, ::3], right[:, 1::3], right[:, 2::3] = 0, 0, 0
+    joined = Connection("l", "in", "a", Dense(left), delay=1), Connection("r", "in", "a", Dense(right), delay=4)
+    return network((20,), (Population("a", (6,), neuron(350)),), joined)
+
+
+EXACT = {"mlp": mlp, "convolutional": convolutional, "over one axis": over_one_axis, "recurrent": recurrent, "delays": delays}
+
+
+def run(net: QuantizedNetwork, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    x = (np.random.default_rng(seed).random((3, T, *net.input.shape)) < 0.3).astype(np.int32)
+    return x, reference.run(net, encode(net.input, x, T), "spikes").output
+
+
+@pytest.mark.parametrize("case", EXACT)
+def test_the_file_is_the_same_network_spike_for_spike(tmp_path, case):
+    net = EXACT[case]()
+    changes = write_netx(net, tmp_path / "a.net")
+    back = read_netx(tmp_path / "a.net")
+    assert all(c.exact for c in changes.values())
+    x, expected = run(net)
+    assert (run(back)[1] == expected).all() and expected.sum() > 20
+    assert (back.timesteps, back.readout, back.input) == (net.timesteps, net.readout, net.input)
+    assert [(p.name, p.shape) for p in back.populations] == [(p.name, p.shape) for p in net.populations]
+    naive = np.stack([spikes_of(tmp_path / "a.net", sample) for sample in x])
+    assert (naive.reshape(expected.shape) == expected).all()
+
+
+def test_without_our_description_it_reads_as_lava_dl_means_it(tmp_path):
+    net = convolutional()
+    write_netx(net, tmp_path / "a.net")
+    with h5py.File(tmp_path / "a.net", "a") as file:
+        del file["spikeport"]
+    back = read_netx(tmp_path / "a.net")
+    assert (run(back)[1] == run(net)[1]).all() and back.timesteps == T
+
+
+def test_what_does_not_fit_is_rounded_and_told(tmp_path):
+    """Weights of exponent 5 in a file without exponents: units of 16, and a threshold of 9 units and a half becomes 10 (half to even)."""
+    net = replace(mlp(5), populations=tuple(replace(p, neuron=neuron(152, bias=4096 // 64 * 8)) for p in mlp().populations))
+    changes = write_netx(net, tmp_path / "a.net")
+    assert changes["a"].shift == 4 and not changes["a"].exact and changes["a"].threshold == 0.5
+    back = read_netx(tmp_path / "a.net")
+    assert back["a"].neuron.threshold == 10 and back["a"].scale == net["a"].scale * 16
+    assert changes["b"].exact
+
+
+def test_a_readout_never_fires(tmp_path):
+    net = mlp()
+    readout = replace(net["b"], neuron=neuron(131071, dv=0, spiking=False))
+    net = replace(net, populations=(net["a"], readout), readout="accumulated_current")
+    write_netx(net, tmp_path / "a.net")
+    back = read_netx(tmp_path / "a.net")
+    assert back.readout == "accumulated_current" and (run(back)[1] == run(net)[1]).all()
+    assert not spikes_of(tmp_path / "a.net", run(net)[0][0]).any()
+
+
+REFUSED = {
+    "resets by subtract": lambda: mlp(reset="subtract", reset_value=np.int32(500)),
+    "has noise": lambda: mlp(noise=Noise("uniform", 10, 1)),
+    "layers in a row": lambda: replace(mlp(), connections=(*mlp().connections, Connection("skip", "in", "b", Dense(weights(9, 6, 20))))),
+    "pooling does not go into 8-bit weights": lambda: network(
+        (1, 6, 6),
+        (Population("a", (1, 5, 5), neuron(100)),),
+        (Connection("w", "in", "a", Conv(weights(1, 1, 1, 1, 1), (1, 1), (1, 1), (1, 1)), Pool((4, 4), (1, 1), (0, 0))),),
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_what_lava_dl_has_not_is_refused_by_name(tmp_path, reason):
+    with pytest.raises(InputError, match=reason):
+        write_netx(REFUSED[reason](), tmp_path / "a.net")
+    assert not list(tmp_path.iterdir())

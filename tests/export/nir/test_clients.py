@@ -1,0 +1,123 @@
+"""Our files in the frameworks that read NIR: the same spikes in every bin, or the case named as the framework's own.
+
+Weights are even and thresholds odd, so that no potential equals its threshold, where float32 decides by its last bit.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import nir
+import numpy as np
+import pytest
+import torch
+from support import nir_clients
+from support.stated import INT8
+
+from spikeport.export.floating.simulate import simulate_float
+from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
+from spikeport.export.model.synapse import Connection, Conv, Dense, Pool
+from spikeport.export.nir.file import write_nir
+from spikeport.export.quantization.dequantize import dequantize
+
+T = 30
+rng = np.random.default_rng(0)
+
+
+def weights(*shape: int) -> np.ndarray:
+    return 2 * rng.integers(-50, 64, shape).astype(np.int8)
+
+
+def population(name: str, shape: tuple[int, ...], dv: int, threshold: int, du: int = 4095, bias: int = 0) -> Population[IntegerNeuron]:
+    neuron = IntegerNeuron(np.int32(du), np.int32(dv), np.int32(threshold), np.int32(bias))
+    return Population(name, shape, neuron, scale=np.array(0.0137))
+
+
+def chain(shape, populations, connections, dt) -> QuantizedNetwork:
+    return QuantizedNetwork(
+        input=Input("input", shape),
+        populations=populations,
+        connections=connections,
+        output="b",
+        readout="spike_count",
+        timesteps=T,
+        **{**INT8, "dt": dt},
+    )
+
+
+def dense(name, source, target, outputs, inputs, **options) -> Connection:
+    return Connection(name, source, target, Dense(weights(outputs, inputs)), **options)
+
+
+def mlp(dt, dv=(400, 700), du=4095, threshold=301, bias=40) -> QuantizedNetwork:
+    pair = population("a", (30,), dv[0], threshold, du, bias), population("b", (6,), dv[1], threshold - 100, du)
+    return chain((20,), pair, (dense("w1", "input", "a", 30, 20), dense("w2", "a", "b", 6, 30)), dt)
+
+
+def conv(dt, dv=(500, 700)) -> QuantizedNetwork:
+    pair = population("a", (4, 8, 8), dv[0], 201, bias=8), population("b", (6,), dv[1], 601)
+    kernel = Connection("w1", "input", "a", Conv(weights(4, 2, 3, 3), (1, 1), (1, 1), (1, 1)))
+    return chain((2, 8, 8), pair, (kernel, dense("w2", "a", "b", 6, 64, pool=Pool((2, 2), (2, 2), (0, 0)))), dt)
+
+
+def recurrent(dt, du=4095, threshold=601) -> QuantizedNetwork:
+    pair = population("a", (30,), 400, threshold, du), population("b", (6,), 700, 201)
+    loop = dense("rec", "a", "a", 30, 30, delay=1)
+    return chain((20,), pair, (dense("w1", "input", "a", 30, 20), loop, dense("w2", "a", "b", 6, 30)), dt)
+
+
+CASES = {
+    "mlp": mlp,
+    "mlp of CubaLIF": lambda dt: mlp(dt, du=1200, threshold=901, bias=0),
+    "mlp of IF": lambda dt: mlp(dt, dv=(0, 0), threshold=901, bias=0),
+    "convolution": conv,
+    "convolution of IF": lambda dt: conv(dt, dv=(0, 0)),
+    "recurrent": recurrent,
+    "recurrent of CubaLIF": lambda dt: recurrent(dt, du=1500, threshold=1601),
+}
+
+
+def differing(tmp_path, network, client) -> tuple[int, int]:
+    """Output bins in which a framework differs from the float meaning of the file, and spikes."""
+    x = (np.random.default_rng(1).random((8, T, *network.input.shape)) < 0.3).astype(np.int32)
+    write_nir(network, tmp_path / "net.nir")
+    expected = simulate_float(dequantize(network), x, T, dtype=torch.float64)["output"] > 0
+    return int((client(tmp_path / "net.nir", x) != expected).sum()), int(expected.sum())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", CASES)
+def test_norse_gives_the_same_spikes(tmp_path, case):
+    pytest.importorskip("norse", reason="Norse 1.1.0 is not installed")
+    different, spikes = differing(tmp_path, CASES[case](1e-3), lambda path, x: nir_clients.norse(path, x, 1e-3))
+    assert different == 0 and spikes > 40
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", [c for c in CASES if not c.endswith(" of IF")])
+def test_snntorch_gives_the_same_spikes(tmp_path, case):
+    pytest.importorskip("snntorch", reason="snnTorch 1.0.0 is not installed")
+    pytest.importorskip("nirtorch", reason="nirtorch is not installed")
+    different, spikes = differing(tmp_path, CASES[case](nir_clients.SNNTORCH_DT), nir_clients.snntorch)
+    assert different == 0 and spikes > 40
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_snntorch_reads_no_if_of_anyone(tmp_path):
+    """Its fault: 1.0.0 reads an IF as a Leaky with beta 0.9, whatever the file; ours it refuses for r."""
+    pytest.importorskip("snntorch", reason="snnTorch 1.0.0 is not installed")
+    from snntorch.import_nir import _nir_to_snntorch_module  # noqa: PLC0415
+
+    if importlib.metadata.version("snntorch") != "1.0.0":
+        pytest.skip("the fault was seen in snnTorch 1.0.0")
+    made = _nir_to_snntorch_module(nir.IF(r=np.ones(3), v_threshold=np.ones(3)))
+    assert made.beta.item() == pytest.approx(0.9)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", ["mlp of IF", "convolution of IF"])
+def test_sinabs_gives_the_same_spikes(tmp_path, case):
+    """IF only: its LIF decays by exp(-1/tau) and takes inputs undivided by tau, and it has no CubaLIF (Sinabs 3.1.3)."""
+    pytest.importorskip("sinabs", reason="Sinabs 3.1.3 is not installed")
+    different, spikes = differing(tmp_path, CASES[case](1.0), nir_clients.sinabs)
+    assert different == 0 and spikes > 40

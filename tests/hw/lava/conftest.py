@@ -1,0 +1,3 @@
+"""On Python 3.11 and newer Lava is importable once our package is."""
+
+import spikeport.hw.lava  # noqa: F401
