@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava.available import require_lava
@@ -23,7 +23,7 @@ def run(
     record: RecordLevel = "counts",
     *,
     progress: Callable[[int], None] | None = None,
-    process_models: ProcessModels = "batch",
+    process_models: ProcessModels | Literal["batch"] = "batch",
     run_config: RunConfigFactory | None = None,
     timeout: float = 120.0,
 ) -> SpikeRecord:

@@ -43,9 +43,8 @@ from spikeport.hw.lava.neuron import PyStreamingLif, StreamingLIF
 from spikeport.hw.lava.tape import Tape
 from spikeport.hw.lava.timeline import Timeline
 
-ProcessModels: TypeAlias = Literal["batch", "fast", "stock"]
-"""batch: processes of ours that carry many samples side by side (`spikeport.hw.lava.batch`); fast: Lava's, with our process model for
-`Conv`; stock: Lava's own wherever it has one."""
+ProcessModels: TypeAlias = Literal["fast", "stock"]
+"""fast: our process model for `Conv`; stock: Lava's own wherever it has one."""
 HOST = ""
 """Populations have names, so this one is free."""
 

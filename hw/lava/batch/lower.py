@@ -8,13 +8,13 @@ import numpy as np
 
 from spikeport.export.model.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.hw.lava.batch.synapse import LaneSynapses, PyLaneSynapses
-from spikeport.hw.lava.graph import Graph, Node, Wire
+from spikeport.hw.lava.batch.tape import LaneTape
+from spikeport.hw.lava.graph import Graph, ProcessNode, Wire
 from spikeport.hw.lava.lower import HOST, add_host, extra_delay, scalar_or_full
 from spikeport.hw.lava.neuron import PyStreamingLif, StreamingLIF
-from spikeport.hw.lava.tape import Tape
 
 
-def lower_lanes(network: QuantizedNetwork, tape: Tape, first_sample: int, tapped: Collection[str]) -> Graph:
+def lower_lanes(network: QuantizedNetwork, tape: LaneTape, first_sample: int, tapped: Collection[str]) -> Graph:
     """As `spikeport.hw.lava.lower.lower`, every port `(lanes, *shape)`; neurons keep Lava's own dynamics.
 
     Raises:
@@ -22,18 +22,18 @@ def lower_lanes(network: QuantizedNetwork, tape: Tape, first_sample: int, tapped
     """
     graph = Graph()
     for population in network.populations:
-        graph.nodes[population.name] = Node(StreamingLIF, _registers(network, population, tape, first_sample), PyStreamingLif)
+        graph.nodes[population.name] = ProcessNode(StreamingLIF, _registers(network, population, tape, first_sample), PyStreamingLif)
     for c in network.connections:
         params = {"lanes": tape.lanes, "source": network.shape(c.source), "target": network[c.target].shape}
         name = f"synapse {c.name}"
-        graph.nodes[name] = Node(LaneSynapses, params | {"connection": c, "delay": extra_delay(network, c)}, PyLaneSynapses)
+        graph.nodes[name] = ProcessNode(LaneSynapses, params | {"connection": c, "delay": extra_delay(network, c)}, PyLaneSynapses)
         graph.wires.append(Wire(HOST if c.source == network.input.name else c.source, "s_out", name, "s_in"))
         graph.wires.append(Wire(name, "a_out", c.target, "a_in"))
     add_host(graph, tape, tapped)
     return graph
 
 
-def _registers(network: QuantizedNetwork, population: Population[IntegerNeuron], tape: Tape, first_sample: int) -> dict:
+def _registers(network: QuantizedNetwork, population: Population[IntegerNeuron], tape: LaneTape, first_sample: int) -> dict:
     neuron, line, shape = population.neuron, tape.timeline, (tape.lanes, *population.shape)
     return {
         "shape": shape,

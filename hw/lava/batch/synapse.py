@@ -17,10 +17,10 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from spikeport.export.model.fold import folded_synapses, pool_matrix
 from spikeport.export.model.registers import STATE_LIMIT
 from spikeport.export.model.synapse import Connection, Conv, Shape
 from spikeport.hw.lava.convolution import scatter
-from spikeport.hw.lava.fold import pool_matrix, synapses
 
 Sums = Callable[[np.ndarray], np.ndarray]
 """`(lanes, inputs)` int32 messages to `(lanes, outputs)` int64 sums, before the exponent."""
@@ -70,11 +70,11 @@ class PyLaneSynapses(PyLoihiProcessModel):
 
 def make_sums(connection: Connection, source: Shape) -> Sums:
     """The connection's sums, pooling folded into the weights where that is exact, else ahead of them."""
-    folded, pool = synapses(connection.op, connection.pool, source), None
+    folded, pool = folded_synapses(connection.op, connection.pool, source), None
     if folded is None:
         assert connection.pool is not None, "int8 weights without pooling always fit"
         pool, source = pool_matrix(connection.pool, source), connection.pool.output_shape(source)
-        folded = synapses(connection.op, None, source)
+        folded = folded_synapses(connection.op, None, source)
     plain = _convolution(folded, source) if isinstance(folded, Conv) else _matrix(folded)
     return plain if pool is None else lambda x: plain((pool @ x.T).T)
 
