@@ -102,6 +102,15 @@ def read_netx(path: Path, *, timesteps: int | None = None) -> QuantizedNetwork:
             raise InputError(f"{path}: {error}") from None
 
 
+def is_our_netx(path: Path) -> bool:
+    """Whether `write_netx` wrote a file."""
+    try:
+        with reading(path, "a .net file", "export it again"), opened_hdf5(path) as file:
+            return (KEY,) in file.entries
+    except InputError:
+        return False
+
+
 def _contents(file: UntrustedFile) -> tuple[list[Layer], dict[str, Any]]:
     """Layers in order, and datasets elsewhere by name."""
     entries = {way: e for way, e in file.entries.items() if e.kind != "group"}

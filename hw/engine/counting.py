@@ -8,8 +8,8 @@ import torch
 from spikeport.hw.engine.compiling import compiled, widest_vectors
 from spikeport.hw.engine.kernels import BLOCK, COUNT_LIMIT
 
-SAMPLED = 1 << 16
-"""Messages that are looked at to tell how active a source is."""
+SAMPLED = 1 << 12
+"""Neighbouring messages that are looked at in each part of a chunk, to tell how active a source is."""
 
 
 @compiled
@@ -27,6 +27,7 @@ def count_block(x, reach):
 @compiled
 def count_rows(x, reach, counts, events):
     """Rows `(n, size)` into counts `(n,)` and events `(connections, n)`; reach `(connections, size)`, at least one connection."""
+    widest_vectors()
     for row in range(len(x)):
         for begin in range(0, x.shape[1], BLOCK):
             end = min(begin + BLOCK, x.shape[1])
@@ -52,18 +53,21 @@ def count_messages(messages: torch.Tensor, reach: np.ndarray) -> tuple[np.ndarra
 
 
 @compiled
-def summed(x):
-    """Sum of a flat array of bytes."""
+def sum_of_parts(x, parts, length):
+    """Sum of so many evenly spread parts of a flat array of bytes."""
     widest_vectors()
-    total = np.int32(0)
-    for i in range(len(x)):
-        total = np.int32(total + np.int32(x[i]))
+    total, apart = np.int64(0), len(x) // parts
+    for part in range(parts):
+        piece, some = x[part * apart : part * apart + length], np.int32(0)
+        for i in range(len(piece)):
+            some = np.int32(some + np.int32(piece[i]))
+        total += some
     return total
 
 
 def mean_message(x: torch.Tensor) -> float:
-    """Mean of bytes `(n, T, size)`, of evenly spread parts of them."""
-    flat = x.numpy().ravel()
-    pieces = np.array_split(flat, 16)
-    most = SAMPLED // len(pieces)
-    return sum(int(summed(piece[:most])) for piece in pieces) / max(1, sum(len(piece[:most]) for piece in pieces))
+    """Mean of bytes `(n, T, size)`, by a few parts of them."""
+    flat = x.numpy().reshape(-1)
+    parts = min(16, flat.size)
+    length = min(flat.size // max(parts, 1), SAMPLED)
+    return float(sum_of_parts(flat, parts, length)) / max(1, parts * length)

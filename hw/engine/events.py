@@ -90,6 +90,7 @@ def convolve_events(x, largest, weight, kernel, outputs, padding, budget, out):
     largest: of all messages. weight: int8, flat `(KY, C, KX, O)`, kernel columns reversed, so that a run of it meets a run of
     the output row, and a run of zeros. kernel: `(KY, KX)`. outputs: O. padding: `(rows, columns)`. budget: `event_budget`.
     """
+    widest_vectors()
     images, height, width, channels = x.shape
     run = kernel[1] * outputs
     listed, end = np.empty((width, (height * channels + 1) * largest), np.int64), np.zeros((width, height + 1), np.int64)
@@ -145,11 +146,11 @@ class EventSynapse:
         plain = isinstance(op, Conv) and op.groups == 1 and set(op.stride + op.dilation) == {1}
         return low == 0 and high <= MESSAGE_MAX and (plain or isinstance(op, Dense))
 
-    def pays(self, activity: float, dense: float) -> bool:
-        """Whether events beat a dense product that takes so many nanoseconds an image, at this mean message."""
+    def break_even(self, dense: float) -> float:
+        """Mean message below which events beat a dense product that takes so many nanoseconds an image; negative if never."""
         fixed = LIST_NS * self.inputs + FLUSH_NS * self.made
         padded = -(-self.outputs // 16) * 16 / self.outputs
-        return fixed + ADD_NS * activity * padded * self.products < dense
+        return (dense - fixed) / (ADD_NS * padded * self.products)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """`(n, T, size)` messages uint8 to `(n, T, outputs)` sums int32."""

@@ -158,6 +158,7 @@ def neuron_steps(total, start, scale, first, last, u, v, registers, fan_out, swi
     u, v: int32 `(samples, size)`, at rest before timestep 0; u is not touched without memory. keys: uint32 `(samples, T)` or empty, the noise. spikes: uint8
     `(samples, T, size)`; potentials: int32, the same or empty; counts `(samples, T)`; events `(connections, samples, T)`.
     """
+    widest_vectors()
     overflows = 0
     size = v.shape[1]
     currents, drives, losses = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.int32), np.zeros(BLOCK, np.uint8)

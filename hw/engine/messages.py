@@ -27,6 +27,7 @@ def input_messages(source: Input, stimulus: Stimulus, device: torch.device) -> t
 @compiled
 def interleave(x, out):
     """`(n, C, positions)` to `(n, positions, C)`, cast."""
+    widest_vectors()
     for sample in range(len(x)):
         for channel in range(x.shape[1]):
             spread(x[sample, channel], out[sample, :, channel])

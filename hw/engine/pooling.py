@@ -23,6 +23,7 @@ def sum_pool(x, kernel, stride, padding, out):
     Kernel rows are added over the whole row of the map, then kernel columns, as the row shifted by so many channels; what lies at
     the windows is picked last. So all loops but the last are long.
     """
+    widest_vectors()
     images, height, width, channels = x.shape
     rows, picked = x.reshape(images, height, width * channels), out.reshape(images, out.shape[1], out.shape[2] * channels)
     padded = np.zeros((width + 2 * padding[1]) * channels, out.dtype)

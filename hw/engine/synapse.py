@@ -28,14 +28,14 @@ class Synapse:
             shape = connection.pool.output_shape(shape)
         self.dense, self.note = dense_product(connection, shape, (low, high), bound, device, compiled)
         self.events = EventSynapse(connection, shape, high) if compiled and EventSynapse.fits(connection, low, high) else None
-        self.dense_ns = nanoseconds(self.dense, prod(shape)) if self.events else 0.0
+        self.break_even = self.events.break_even(nanoseconds(self.dense, prod(shape))) if self.events else -1.0
         self.rearranged = _rearrangement(connection.op.output_shape(shape), network.shape(connection.target))
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """`(n, T, size)` messages to `(n, T, outputs)` sums of any number type."""
         if self.pool:
             x = self.pool(x)
-        sparse = self.events if self.events and self.events.pays(mean_message(x), self.dense_ns) else None
+        sparse = self.events if self.break_even > 0 and mean_message(x) < self.break_even else None
         total = sparse(x) if sparse else self.dense(x)
         return total if self.rearranged is None else total[..., self.rearranged]
 

@@ -98,6 +98,7 @@ def neuron_node(
         "reset_value": neuron.reset_value,
         "noise": neuron.noise,
         "first_sample": first_sample,
+        "lanes": 1,
     }
     return ProcessNode(StreamingLIF, registers | streaming, PyStreamingLif)
 

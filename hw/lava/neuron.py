@@ -28,7 +28,8 @@ class StreamingLIF(LIF):
 
     Beyond LIF's: period, depth, timesteps: u = v = 0 at row `depth` and every `period` rows after it; from `timesteps` rows
     later until the next reset the neuron rests at zero. reset, reset_value, noise: as in `IntegerNeuron`.
-    first_sample: absolute number of the first sample, for the noise. v_out sends v after reset.
+    first_sample: absolute number of the first sample, for the noise. lanes: samples side by side, along the first axis where there
+    is more than one. v_out sends v after reset.
     """
 
     def __init__(self, **params: Any) -> None:
@@ -50,6 +51,7 @@ class PyStreamingLif(AbstractPyLifModelFixed):
         super().__init__(proc_params)
         self.period, self.depth, self.timesteps = (proc_params[k] for k in ("period", "depth", "timesteps"))
         self.reset, self.noise, self.first_sample = (proc_params[k] for k in ("reset", "noise", "first_sample"))
+        self.lanes = np.arange(proc_params["lanes"])
         self.reset_state = np.asarray(proc_params["reset_value"], np.int64) << reg.STATE_SHIFT
 
     def run_spk(self) -> None:
@@ -68,7 +70,8 @@ class PyStreamingLif(AbstractPyLifModelFixed):
         """One timestep of the neuron; returns its spikes."""
         self.scale_bias()
         if self.noise:
-            drawn = integer_noise(self.noise, np.array([self.first_sample + sample]), step, self.v.size)
+            samples = self.first_sample + sample * len(self.lanes) + self.lanes
+            drawn = integer_noise(self.noise, samples, step, self.v.size // len(self.lanes))
             self.effective_bias: Any = self.effective_bias + drawn.reshape(self.v.shape)
         self.subthr_dynamics(current)
         spikes = self.v > np.left_shift(self.vth, self.vth_shift)

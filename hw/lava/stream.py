@@ -51,14 +51,14 @@ def stream(
 def _records(network, stimulus, level, tape, batch, executor, progress) -> Iterator[SpikeRecord]:
     for first in range(0, len(stimulus), batch):
         last = min(first + batch, len(stimulus))
-        _advance(stimulus, tape, tape.timeline.rows(last), executor, progress)
+        advance_to(stimulus, tape, tape.timeline.rows(last), executor, progress)
         rasters = {network.input.name: stimulus[first:last].over_time()}
         rasters |= {name: tape.read(track, name, first, last) for name, track in tape.spikes.items()}
         potentials = {name: tape.read(track, name, first, last) for name, track in tape.potentials.items()}
         yield record_from_rasters(network, rasters, potentials, {}, level)
 
 
-def _advance(stimulus: Stimulus, tape: Tape, stop: int, executor: Executor, progress: Callable[[int], None] | None) -> None:
+def advance_to(stimulus: Stimulus, tape: Tape, stop: int, executor: Executor, progress: Callable[[int], None] | None) -> None:
     """Execute up to a row, writing the input slice by slice."""
     while (row := int(tape.done[0])) < stop:
         end = min(row + SLICE_ROWS, stop)

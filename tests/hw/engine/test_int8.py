@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.int8_shapes import RANGES, SHAPES, check_sums
+from support.stated import INT8
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.hw import engine
@@ -27,6 +28,7 @@ from spikeport.hw.semantics import reference
 
 IN_ANOTHER_PROCESSOR = """
 from support.int8_shapes import RANGES, SHAPES, check_sums
+from support.stated import INT8
 exact = [all([check_sums(k, *messages) for k in range(len(SHAPES))]) for messages in RANGES]
 print("".join("01"[e] for e in exact))
 """
@@ -78,14 +80,14 @@ def test_a_saturating_operator_is_found_out_and_named(monkeypatch, tmp_path):
         neuron = IntegerNeuron(*(np.int32(v) for v in (4095, 1024, 9000, 0)))
         weight = np.random.default_rng(0).integers(100, 128, (4, 50)).astype(np.int8)
         connection, population = Connection("w", "input", "out", Dense(weight)), Population("out", (4,), neuron)
-        network = QuantizedNetwork(Input("input", (50,), low=0, high=200), (population,), (connection,), "out", "spike_count", 3)
+        network = QuantizedNetwork(Input("input", (50,), low=0, high=200), (population,), (connection,), "out", "spike_count", 3, **INT8)
         stimulus = encode(network.input, np.full((2, 50), 200, np.int64), 3)
         record = engine.run(network, stimulus, "potentials")
         assert record.notes == {"w": "int8 sums of messages 0..200 are not exact with this processor and PyTorch; float32 instead"}
         assert np.array_equal(record.potentials["out"], reference.run(network, stimulus, "potentials").potentials["out"])
         save_record(tmp_path / "record.npz", record, {})
         assert load_record(tmp_path / "record.npz").notes == record.notes
-        weak = QuantizedNetwork(Input("input", (50,)), (population,), (connection,), "out", "spike_count", 3)
+        weak = QuantizedNetwork(Input("input", (50,)), (population,), (connection,), "out", "spike_count", 3, **INT8)
         assert Plan(weak, 3, None).synapses["w"].dense.kind == "int8"  # 50 * 127 fits 16 bits
     finally:
         int8._tried.cache_clear()

@@ -18,7 +18,7 @@ from spikeport.export.model.network import Connection, Conv, Dense, Input, Integ
 from spikeport.hw import engine
 from spikeport.hw.engine.events import EventSynapse
 from spikeport.hw.engine.neurons import CompiledNeurons, TorchNeurons
-from spikeport.hw.engine.plan import Plan
+from spikeport.hw.engine.plan import Plan, plan_for
 from spikeport.hw.records.record import SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus, encode
 from spikeport.hw.semantics import reference
@@ -42,7 +42,8 @@ def test_engine_equals_reference_on_random_networks(tens, kind, monkeypatch):
         stimulus = random_stimulus(seed, network)
         expected = reference.run(network, stimulus, "potentials")
         for way, device, sparse in (("dense", None, False), ("events", None, True), ("other device", "cpu", False)):
-            monkeypatch.setattr(EventSynapse, "pays", lambda self, activity, dense: sparse)  # noqa: B023
+            monkeypatch.setattr(EventSynapse, "break_even", lambda self, dense: np.inf if sparse else -1.0)  # noqa: B023
+            plan_for.cache_clear()
             assert_equal(expected, engine.run(network, stimulus, "potentials", device=device), f"seed {seed}, {kind}, {way}")
 
 

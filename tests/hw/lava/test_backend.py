@@ -65,8 +65,9 @@ def one_axis() -> QuantizedNetwork:
     )
 
 
+@pytest.mark.parametrize("models", ["batch", "fast"])
 @pytest.mark.parametrize("make", [everything, one_axis])
-def test_every_layer_through_the_runtime(make):
+def test_every_layer_through_the_runtime(make, models):
     network = make()
     rng = np.random.default_rng(1)
     values = rng.integers(0, network.input.high + 1, (4, network.timesteps, *network.input.shape))
@@ -74,15 +75,16 @@ def test_every_layer_through_the_runtime(make):
     expected = reference.run(network, stimulus, "potentials")
     assert all(expected.spike_counts[p.name].sum() for p in network.populations if p.neuron.spiking), "silence proves nothing"
     done = []
-    assert not differences(expected, backend.run(network, stimulus, "potentials", progress=done.append))
+    assert not differences(expected, backend.run(network, stimulus, "potentials", progress=done.append, process_models=models))
     assert sum(done) == 3
 
 
+@pytest.mark.parametrize("models", ["batch", "fast"])
 @pytest.mark.parametrize("seed", range(6))
-def test_random_networks_through_the_runtime(seed):
+def test_random_networks_through_the_runtime(seed, models):
     network = random_network(seed, edge=seed % 2 == 1)
     stimulus = random_stimulus(seed, network)
-    assert not differences(reference.run(network, stimulus, "spikes"), backend.run(network, stimulus, "spikes"))
+    assert not differences(reference.run(network, stimulus, "spikes"), backend.run(network, stimulus, "spikes", process_models=models))
 
 
 def test_many_samples_in_bounded_memory(monkeypatch):
@@ -92,7 +94,7 @@ def test_many_samples_in_bounded_memory(monkeypatch):
     monkeypatch.setattr(stream, "SLICE_ROWS", 5)
     monkeypatch.setattr(stream, "TAPE_BYTES", 16 * stream.bytes_per_row(network, ["readout"]))
     done = []
-    record = backend.run(network, stimulus, progress=done.append)
+    record = backend.run(network, stimulus, progress=done.append, process_models="fast")
     assert not differences(reference.run(network, stimulus), record)
     assert sum(done) == 7 and len(done) > 7
 
@@ -104,7 +106,7 @@ def test_published_lava_trace_bit_for_bit():
     population = Population("lif", (1,), neuron(25, dv=163))
     network = QuantizedNetwork(Input("in", (1,)), (population,), (weight,), "lif", "spike_count", len(rows), **INT8)
     stimulus = encode(network.input, rows[:, 0].astype(np.int32).reshape(1, -1, 1), len(rows))
-    record = backend.run(network, stimulus, "potentials")
+    record = backend.run(network, stimulus, "potentials", process_models="stock")
     assert np.array_equal(record.potentials["lif"][0, :-1, 0], rows[1:, 1])
     assert np.array_equal(record.spikes["lif"][0, :-1, 0], rows[1:, 2] != 0)
 
@@ -125,7 +127,7 @@ def test_run_configuration_is_a_choice():
     asked = []
     network = one_axis()
     stimulus = encode(network.input, np.ones((1, *network.input.shape), np.int32), 4)
-    backend.run(network, stimulus, run_config=lambda models: asked.append(models) or simulation(models))
+    backend.run(network, stimulus, process_models="fast", run_config=lambda models: asked.append(models) or simulation(models))
     assert sorted(type(p).__name__ for p in asked[0]) == ["Axon", "Conv", "Host"]
 
 
