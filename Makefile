@@ -3,7 +3,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check clean
+# Processes that share the tests: one per core, at most 8; each keeps to one thread.
+WORKERS ?= auto
+
+.PHONY: demo test lint check clean
 .DEFAULT_GOAL := demo
 
 # Three points: with 400 validation images less can hardly be shown.
@@ -11,18 +14,19 @@ demo: $(STAMP)
 	$(VENV)/bin/spikeport run --tolerance 3 --out runs/demo
 
 test: $(STAMP)
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
-check: $(STAMP)
+lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(PY) -m pytest
+
+check: lint test
 
 # uv if present, else pyenv's or the system's Python 3.10: Lava imports on nothing newer.
 $(STAMP): pyproject.toml
 	@sh .ci/make-venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev,snntorch]'
 	@touch $@
 
 clean:

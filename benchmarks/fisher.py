@@ -26,7 +26,7 @@ from spikeport.stages.tic import PASS_SAMPLES
 from spikeport.train.data.registry import Task
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks/results/fisher.json"
@@ -40,7 +40,7 @@ RIVALS = {"plain loop": "ours", "plain loop, one run per sample": "ours", "torch
 def setting() -> tuple[SpikingNetwork, Tensor, Tensor]:
     """The network in evaluation mode, images and labels."""
     torch.manual_seed(0)
-    module = build(recipe("mnist", method="stbp", arch=ARCH, timesteps=STEPS), Task("mnist", (1, 28, 28), 10, 256))
+    module = build(defaults_for("mnist", method="stbp", arch=ARCH, timesteps=STEPS), Task("mnist", (1, 28, 28), 10, 256))
     x, y = torch.rand(SAMPLES, 1, 28, 28), torch.randint(10, (SAMPLES,))
     module.train()
     with torch.no_grad():

@@ -10,20 +10,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from spikeport.analysis.common.jsonable import from_json
 from spikeport.analysis.figures.fisher import blocks_figure, centroid_figure, epochs_figure, fisher_figure
 from spikeport.analysis.information.fisher import FisherResult
-from spikeport.analysis.information.history import read_history
+from spikeport.analysis.information.history import FisherHistory
 from spikeport.analysis.pages.picture import write_picture
-from spikeport.export.common.files import read_json
+from spikeport.stages.bound import read_result
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    fisher, history = from_json(FisherResult, read_json(folder / "tic.json")), read_history(folder / "tic_history.json")
-    assert history
+    fisher, history = read_result(FisherResult, folder / "tic.json"), read_result(FisherHistory, folder / "tic_history.json")
     pictures = {
         "curve": fisher_figure(fisher, proposal=fisher.proposal()),
         "blocks": blocks_figure(fisher),

@@ -22,7 +22,7 @@ from lava.proc.conv.process import Conv
 
 from spikeport.export.common.files import write_json
 from spikeport.hw.lava.convolution import PyFastConv
-from spikeport.hw.lava.graph import Node
+from spikeport.hw.lava.graph import ProcessNode
 
 GOAL = 20
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -47,7 +47,7 @@ class Port:
 
 def step_seconds(model: type, params: dict[str, Any], messages: np.ndarray) -> tuple[float, np.ndarray]:
     """Shortest time of one step, which other work on the machine disturbs least, and what the model sends."""
-    running = build(Node(Conv, params, model), Conv(**params))
+    running = build(ProcessNode(Conv, params, model), Conv(**params))
     running.s_in = running.a_out = Port(messages)
     times = []
     for _ in range(REPEATS[model]):

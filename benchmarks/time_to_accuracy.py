@@ -29,7 +29,7 @@ from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
-from spikeport.train.settings.config import TrainConfig, recipe
+from spikeport.train.settings.config import TrainConfig, defaults_for
 from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.optimization import OptimizerConfig, descend
 
@@ -43,7 +43,7 @@ EVALUATIONS_EVERY = {"noise": 200, "stbp": 50, "dsr": 100}
 def configuration(method: str, learning_rate: float) -> TrainConfig:
     """What a contender trains."""
     optimizer = OptimizerConfig(kind="adam", learning_rate=learning_rate, weight_decay=0.0)
-    return recipe(
+    return defaults_for(
         "fashion-mnist",
         method=method,
         arch="noise-mnist",

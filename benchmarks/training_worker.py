@@ -46,14 +46,14 @@ def ours(method: str, timesteps: int) -> nn.Module:
     from spikeport.train.data.dataset import Task  # noqa: PLC0415
     from spikeport.train.loop.memory import keep_freed_memory  # noqa: PLC0415
     from spikeport.train.network.build import build  # noqa: PLC0415
-    from spikeport.train.settings.config import recipe  # noqa: PLC0415
+    from spikeport.train.settings.config import defaults_for  # noqa: PLC0415
 
     keep_freed_memory()
 
     class MeanOverTime(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            config = recipe("mnist", method=method, arch=ARCHITECTURE, timesteps=timesteps)
+            config = defaults_for("mnist", method=method, arch=ARCHITECTURE, timesteps=timesteps)
             self.network = build(config, Task("mnist", (1, 28, 28), CLASSES, 255))
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,27 @@ The public API; everything is loaded on first use, so importing the package cost
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what `_HOME` loads, for editors and type checkers
+    from spikeport.analysis.cost.estimate import estimate_cost as estimate_cost
+    from spikeport.analysis.decision.timestep_cut import truncate as truncate
+    from spikeport.analysis.information.fisher import fisher_information as fisher_information
+    from spikeport.export.common.errors import InputError as InputError
+    from spikeport.export.floating.simulate import simulate_float as simulate_float
+    from spikeport.export.model.network import FloatNetwork as FloatNetwork
+    from spikeport.export.model.network import QuantizedNetwork as QuantizedNetwork
+    from spikeport.export.nir.file import read_nir as read_nir
+    from spikeport.export.nir.file import write_nir as write_nir
+    from spikeport.export.nir.foreign.importer import import_nir as import_nir
+    from spikeport.export.onnx.graph import write_onnx as write_onnx
+    from spikeport.export.quantization.quantize import quantize as quantize
+    from spikeport.hw.backends.simulate import backend as backend
+    from spikeport.hw.backends.verify import Verification as Verification
+    from spikeport.hw.backends.verify import verify as verify
+    from spikeport.hw.records.record import SpikeRecord as SpikeRecord
+    from spikeport.hw.records.stimulus import encode as encode
+    from spikeport.hw.semantics.limits import check_network as check_network
 
 __version__ = "0.1.0"
 
@@ -21,6 +41,8 @@ _HOME = {
     "encode": "spikeport.hw.records.stimulus",
     "estimate_cost": "spikeport.analysis.cost.estimate",
     "fisher_information": "spikeport.analysis.information.fisher",
+    "from_snntorch": "spikeport.export.modules.snntorch",
+    "from_spikingjelly": "spikeport.export.modules.spikingjelly",
     "import_nir": "spikeport.export.nir.foreign.importer",
     "lava_processes": "spikeport.hw.lava.program",
     "quantize": "spikeport.export.quantization.quantize",

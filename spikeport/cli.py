@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from types import ModuleType
 from typing import NoReturn
 
 from spikeport import __version__
@@ -73,37 +74,85 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(command)
+    return _executed(module, name, command.parse_args(arguments[1:]))
+
+
+def _executed(module: ModuleType, name: str, arguments: argparse.Namespace) -> int:
+    """The exit status of a command, with everything that may end it early told in one line."""
     try:
-        status = module.execute(command.parse_args(arguments[1:]))
-        sys.stdout.flush()
-        return status
+        with _terminated_like_interrupted():
+            status: int = module.execute(arguments)
+            sys.stdout.flush()
+            return status
     except InputError as error:
-        print(f"spikeport {name}: {error}", file=sys.stderr)
-        return 2
+        return _told(name, str(error), 2)
     except BackendError as error:
-        print(f"spikeport {name}: {error}", file=sys.stderr)
-        return 1
+        return _told(name, str(error), 1)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read has enough; the flush at exit must not complain
+        _discard_output()  # whoever read has enough
         return 0
-    except KeyboardInterrupt:
-        return _interrupted(name)
+    except OSError as error:  # the disk, or what standard output leads to, gave up
+        _discard_output()
+        place = f" ({error.filename})" if error.filename else ""
+        return _told(name, f"cannot read or write{place}: {error.strerror or error}; free some space, or choose another place", 2)
+    except KeyboardInterrupt as stop:
+        way = module.go_on(arguments) if hasattr(module, "go_on") else ""
+        return _interrupted(name, stop, way)
 
 
-def _interrupted(name: str) -> int:
-    print(f"spikeport {name}: interrupted", file=sys.stderr, flush=True)
-    return 130
+def _told(name: str, text: str, status: int) -> int:
+    print(f"spikeport {name}: {text}", file=sys.stderr, flush=True)
+    return status
+
+
+def _discard_output() -> None:
+    """The flush at exit must not complain about what could not be printed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does."""
+
+
+def _interrupted(name: str, stop: KeyboardInterrupt, way: str = "") -> int:
+    what, status = ("terminated", 128 + signal.SIGTERM) if isinstance(stop, Terminated) else ("interrupted", 128 + signal.SIGINT)
+    return _told(name, f"{what}; go on with: {way}" if way else what, status)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM inside raises `Terminated` in this process; its children die of it as they always did."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # somebody else decides
+        return
+    ours = os.getpid()
+
+    def stop(number: int, frame: object) -> None:
+        if os.getpid() == ours:
+            raise Terminated
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager
 def _ends_at_once(name: str) -> Iterator[None]:
-    """Ctrl-C inside ends the process: torch and others, still loading, turn the exception into crashes; nothing is half-written yet."""
+    """A signal to stop ends the process: torch and others, still loading, turn exceptions into crashes; nothing is half-written yet."""
     usual = signal.getsignal(signal.SIGINT)
     if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield  # somebody else decides what Ctrl-C does
         return
-    signal.signal(signal.SIGINT, lambda *_: os._exit(_interrupted(name)))
+    stops = {signal.SIGINT: KeyboardInterrupt(), signal.SIGTERM: Terminated()}
+    before = {number: signal.getsignal(number) for number in stops}
+    for number, stop in stops.items():
+        signal.signal(number, lambda *_, stop=stop: os._exit(_interrupted(name, stop)))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -19,7 +19,7 @@ from spikeport.export.model.network import Connection, IntegerNeuron, Population
 from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
 from spikeport.hw.mapping.encoding import Encoding
 from spikeport.hw.mapping.loads import CoreLoads
-from spikeport.hw.records.fanout import multiplications, synapses
+from spikeport.hw.records.fanout import multiplications, synapse_count
 from spikeport.hw.records.record import SpikeRecord
 
 
@@ -87,11 +87,11 @@ def _kernels(network: QuantizedNetwork, placement: Placement) -> Kernels:
     """Synapses that lie in shared kernels, and the zeros among them."""
     shared = [c for c in network.incoming(placement.name) if placement.encodings[c.name] == "convolution"]
     stored = sum(placement.synapses[c.name] for c in shared)
-    return Kernels(stored, stored - sum(synapses(c, network.shape(c.source)) for c in shared))
+    return Kernels(stored, stored - sum(synapse_count(c, network.shape(c.source)) for c in shared))
 
 
 def _synapses(network: QuantizedNetwork, population: Population) -> int:
-    return sum(synapses(c, network.shape(c.source)) for c in network.incoming(population.name))
+    return sum(synapse_count(c, network.shape(c.source)) for c in network.incoming(population.name))
 
 
 def _events(

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
 from spikeport.hw.semantics.limits import CHIPS, Chip
 
@@ -124,7 +125,11 @@ def device_named(name: str) -> Device:
 
 def _read(path: Path) -> Device:
     """A profile. `[sources]` names what prices refer to by `source`; `chip` is a table of limits, or the name of a chip known here."""
-    table = read_toml(path)
+    with reading(path, "a device profile", "mend it, or begin with one that ships"):
+        return _profile(read_toml(path), path)
+
+
+def _profile(table: dict[str, Any], path: Path) -> Device:
     sources = table.pop("sources", {})
     if isinstance(chip := table.get("chip"), str):
         if chip not in CHIPS:

@@ -36,7 +36,7 @@ class References:
 
 
 @dataclass(frozen=True)
-class Loss:
+class LossLimits:
     """Accuracy lost against a reference and its limits (each one-sided at the confidence), in percentage points."""
 
     value: float
@@ -48,8 +48,8 @@ class Loss:
 class Losses:
     """Against fixed point at T, and against the float network at T."""
 
-    full: Loss
-    floating: Loss
+    full: LossLimits
+    floating: LossLimits
 
     @property
     def highest(self) -> float:
@@ -91,7 +91,7 @@ def losses(now: np.ndarray, references: References, alpha: float) -> Losses:
     """Losses of a candidate, bool `(samples,)`, with limits; nothing is lost against itself."""
     same = now is references.full
     return Losses(
-        full=Loss(0.0, 0.0, 0.0) if same else _loss(now, references.full, alpha),
+        full=LossLimits(0.0, 0.0, 0.0) if same else _loss(now, references.full, alpha),
         floating=_loss(now, references.floating, alpha),
     )
 
@@ -132,10 +132,10 @@ def _verdict(now: np.ndarray, references: References, tolerance: float, alpha: f
     return "shown" if shown else "not shown"
 
 
-def _loss(now: np.ndarray, reference: np.ndarray, alpha: float) -> Loss:
+def _loss(now: np.ndarray, reference: np.ndarray, alpha: float) -> LossLimits:
     lost, gained = _changes(now, reference)
     n = len(now)
-    return Loss(100 * (lost - gained) / n, -100 * largest_loss(gained, lost, n, alpha), 100 * largest_loss(lost, gained, n, alpha))
+    return LossLimits(100 * (lost - gained) / n, -100 * largest_loss(gained, lost, n, alpha), 100 * largest_loss(lost, gained, n, alpha))
 
 
 def _changes(now: np.ndarray, reference: np.ndarray) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf
 
 from spikeport.analysis.common.numbers import nice_ticks
-from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.figures.markup import Child, Element, el
 
 WIDTH, HEIGHT = 360, 244
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 40
@@ -51,13 +51,13 @@ def padded(values: Sequence[float], share: float = 0.08, floor: float | None = N
     return (low if floor is None else max(low, floor)), (high if ceiling is None else min(high, ceiling))
 
 
-def chart(title: str, summary: str, *marks: Child, caption: Child = None) -> Node:
+def chart(title: str, summary: str, *marks: Child, caption: Child = None) -> Element:
     """A figure; `summary` is what a screen reader says."""
     drawing = el("svg", el("title", summary), marks, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=summary)
     return el("figure", el("h3", title), drawing, el("figcaption", caption) if caption else None, class_="chart")
 
 
-def axes(frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_most: float = inf, names: Sequence[str] = ()) -> list[Node]:
+def axes(frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_most: float = inf, names: Sequence[str] = ()) -> list[Element]:
     """Grid, ticks and labels. steps: label 1 .. steps on the horizontal axis, thinned out where they are many. y_most: last tick.
 
     names: labels at 1, 2, ... on the horizontal axis, instead of numbers.
@@ -80,24 +80,24 @@ def _step_ticks(steps: int) -> list[int]:
     return sorted({1, *range(stride, steps + 1, stride)})
 
 
-def line(frame: Frame, xs: Sequence[float], ys: Sequence[float], kind: str) -> Node:
+def line(frame: Frame, xs: Sequence[float], ys: Sequence[float], kind: str) -> Element:
     """A polyline."""
     return el("polyline", points=_points(frame, xs, ys), class_=f"line {kind}")
 
 
-def band(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], kind: str) -> Node:
+def band(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], kind: str) -> Element:
     """The area between two curves."""
     return el("polygon", points=_points(frame, [*xs, *reversed(xs)], [*lows, *reversed(highs)]), class_=f"band {kind}")
 
 
-def dots(frame: Frame, xs: Sequence[float], ys: Sequence[float], notes: Sequence[str], kind: str, radius: float = 3.5) -> list[Node]:
+def dots(frame: Frame, xs: Sequence[float], ys: Sequence[float], notes: Sequence[str], kind: str, radius: float = 3.5) -> list[Element]:
     """Points that say their values when pointed at."""
     return [
         el("circle", el("title", note), cx=frame.x(x), cy=frame.y(y), r=radius, class_=f"dot {kind}") for x, y, note in zip(xs, ys, notes)
     ]
 
 
-def bars(frame: Frame, xs: Sequence[float], ys: Sequence[float], notes: Sequence[str], kind: str, width: float) -> list[Node]:
+def bars(frame: Frame, xs: Sequence[float], ys: Sequence[float], notes: Sequence[str], kind: str, width: float) -> list[Element]:
     """Columns from zero; width in data units."""
     wide, zero = frame.x(width) - frame.x(0), frame.y(max(frame.y_low, 0))
     return [
@@ -115,7 +115,7 @@ def bars(frame: Frame, xs: Sequence[float], ys: Sequence[float], notes: Sequence
     ]
 
 
-def whiskers(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], kind: str) -> list[Node]:
+def whiskers(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Sequence[float], kind: str) -> list[Element]:
     """Vertical intervals; an end beyond the plot area is an arrow."""
     marks = []
     for x, low, high in zip(xs, lows, highs):
@@ -133,7 +133,7 @@ def whiskers(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Se
     return marks
 
 
-def level(frame: Frame, y: float, kind: str) -> Node:
+def level(frame: Frame, y: float, kind: str) -> Element:
     """A horizontal line; the caption says what it is, since words beside it would stand in the curves' way."""
     return el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(y), y2=frame.y(y), class_=f"mark {kind}")
 
@@ -147,6 +147,6 @@ def series_key(names: Sequence[str]) -> list[Child]:
     return [el("span", el("span", class_=f"key part{i % SERIES}"), name, class_="named") for i, name in enumerate(names)]
 
 
-def series(frame: Frame, i: int, xs: Sequence[float], ys: Sequence[float], notes: Sequence[str]) -> list[Node]:
+def series(frame: Frame, i: int, xs: Sequence[float], ys: Sequence[float], notes: Sequence[str]) -> list[Element]:
     """The i-th curve of several, in its own colour."""
     return [line(frame, xs, ys, f"s{i % SERIES}"), *dots(frame, xs, ys, notes, f"s{i % SERIES}", 3)]

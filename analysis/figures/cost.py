@@ -7,7 +7,7 @@ from spikeport.analysis.cost.estimate import Band
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.figures.charts import Frame, axes, chart, dots, level, line, padded, whiskers
 from spikeport.analysis.figures.labels import Labels, uprights
-from spikeport.analysis.figures.markup import Node, el
+from spikeport.analysis.figures.markup import Element, el
 from spikeport.analysis.results.report import AccuracyCurve, Report
 
 ROOM = 0.12
@@ -15,7 +15,7 @@ ROOM = 0.12
 ACCURACY_STAGES = ("quantized", "Lava", "float")
 
 
-def accuracy_figure(report: Report) -> Node | None:
+def accuracy_figure(report: Report) -> Element | None:
     """Accuracy after every T': the measured curves, and the validation losses that decided."""
     curves = [c for stage in ACCURACY_STAGES if (c := report.curve(stage))]
     if not curves and not report.truncation:
@@ -44,14 +44,14 @@ def accuracy_figure(report: Report) -> Node | None:
     return chart("Accuracy over timesteps", summary, marks, caption="; ".join(s for s in (shown, also) if s))
 
 
-def _curve_marks(frame: Frame, curve: AccuracyCurve) -> list[Node]:
+def _curve_marks(frame: Frame, curve: AccuracyCurve) -> list[Element]:
     xs = list(range(1, len(curve.accuracy) + 1))
     ys = [100 * a for a in curve.accuracy]
     notes = [f"{curve.stage}, {curve.split}, T' = {x}: {y:.2f} %" for x, y in zip(xs, ys)]
     return [line(frame, xs, ys, "main"), *dots(frame, xs, ys, notes, "main")]
 
 
-def _validation_marks(frame: Frame, truncation: Truncation) -> list[Node]:
+def _validation_marks(frame: Frame, truncation: Truncation) -> list[Element]:
     steps, full = truncation.steps, 100 * truncation.steps[-1].accuracy
     xs = [s.timesteps + 0.14 for s in steps]
     notes = [
@@ -63,7 +63,7 @@ def _validation_marks(frame: Frame, truncation: Truncation) -> list[Node]:
     return marks + dots(frame, xs, [100 * s.accuracy for s in steps], notes, "second", 2.5)
 
 
-def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Node | None:
+def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Element | None:
     """Accuracy against energy or latency, one point for each T'."""
     curve = report.curve(*ACCURACY_STAGES)
     if curve is None:

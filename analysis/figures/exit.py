@@ -7,10 +7,10 @@ from spikeport.analysis.decision.early_exit import EarlyExit
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.figures.charts import Frame, axes, bars, chart, dots, level, line, padded
 from spikeport.analysis.figures.labels import uprights
-from spikeport.analysis.figures.markup import Node, el
+from spikeport.analysis.figures.markup import Element, el
 
 
-def exit_figure(truncation: Truncation, found: EarlyExit) -> Node:
+def exit_figure(truncation: Truncation, found: EarlyExit) -> Element:
     """Validation accuracy over the mean number of timesteps: a line over thresholds (early exit), a dot for each T' (cut)."""
     exits = found.points
     cuts, heights = [s.timesteps for s in truncation.steps], [100 * s.accuracy for s in truncation.steps]
@@ -36,7 +36,7 @@ def exit_figure(truncation: Truncation, found: EarlyExit) -> Node:
     return chart("Early exit and cut", "Accuracy against mean timesteps", marks, caption=caption)
 
 
-def exit_histogram(found: EarlyExit) -> Node:
+def exit_histogram(found: EarlyExit) -> Element:
     """Share of test samples that stop after each number of timesteps."""
     steps = len(found.exits)
     xs, heights = list(range(1, steps + 1)), [100 * share for share in found.exits]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spikeport.analysis.figures.charts import Frame, axes, band, bars, chart, dots, line, padded, series, series_key, whiskers
 from spikeport.analysis.figures.labels import uprights
-from spikeport.analysis.figures.markup import Node
+from spikeport.analysis.figures.markup import Element
 from spikeport.analysis.information.fisher import Curves, FisherResult, normalised
 from spikeport.analysis.information.history import FisherHistory
 
@@ -16,7 +16,7 @@ SHOWN_EPOCHS = 4
 """Epochs whose I_t is drawn beside the centroid, as in figure 1."""
 
 
-def fisher_figure(fisher: FisherResult, chosen: int | None = None, proposal: int | None = None) -> Node:
+def fisher_figure(fisher: FisherResult, chosen: int | None = None, proposal: int | None = None) -> Element:
     """I_t as columns, the share still to come as a line, both with their limits; centroid and cut. Only where there is information."""
     steps, limits, top = fisher.timesteps, fisher.intervals, max(fisher.per_step)
     assert fisher.centroid is not None
@@ -53,18 +53,18 @@ def fisher_figure(fisher: FisherResult, chosen: int | None = None, proposal: int
     return chart("Fisher information", summary, marks, caption=caption)
 
 
-def blocks_figure(fisher: FisherResult) -> Node:
+def blocks_figure(fisher: FisherResult) -> Element:
     """Every block's I_t over its own peak (figure 3)."""
     return _curves(normalised(fisher.per_block), "Fisher information by block", "% of the block's own peak")
 
 
-def groups_figure(fisher: FisherResult) -> Node:
+def groups_figure(fisher: FisherResult) -> Element:
     """Each kind of parameter's part of I_t."""
     shares = {name: tuple(v / (i or 1.0) for v, i in zip(values, fisher.per_step)) for name, values in fisher.per_group.items()}
     return _curves(shares, "Fisher information by kind of parameter", "% of I_t")
 
 
-def centroid_figure(history: FisherHistory) -> Node:
+def centroid_figure(history: FisherHistory) -> Element:
     """The information centroid over epochs, with its limits (figures 1 and 4); all of them with information."""
     epochs, centroids = history.epochs, history.centroids
     limits = [r.intervals.centroid if r.intervals else (c, c) for r, c in zip(history.results, centroids)]
@@ -80,7 +80,7 @@ def centroid_figure(history: FisherHistory) -> Node:
     return chart("Information centroid over training", summary, marks, caption=f"of {steps} timesteps. {_how(history.results[-1])}")
 
 
-def epochs_figure(history: FisherHistory) -> Node:
+def epochs_figure(history: FisherHistory) -> Element:
     """I_t after some epochs, each over its own sum (figure 1's panels, figure 4's right side)."""
     count = min(SHOWN_EPOCHS, len(history.epochs))
     shown = sorted({round(i * (len(history.epochs) - 1) / max(count - 1, 1)) for i in range(count)})
@@ -88,7 +88,7 @@ def epochs_figure(history: FisherHistory) -> Node:
     return _curves(normalised(curves, by="sum"), "Fisher information over training", "% of the epoch's sum over t")
 
 
-def _curves(curves: Curves, title: str, label: str) -> Node:
+def _curves(curves: Curves, title: str, label: str) -> Element:
     values = [100 * y for ys in curves.values() for y in ys]
     xs = list(range(1, len(next(iter(curves.values()))) + 1))
     frame = Frame(0.5, len(xs) + 0.5, 0, padded([0.0, *values], 0.08)[1])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spikeport.analysis.figures.charts import LEFT, RIGHT, TOP, WIDTH, Frame
-from spikeport.analysis.figures.markup import Node, el
+from spikeport.analysis.figures.markup import Element, el
 
 LETTER, HIGH = 6.0, 11.0
 """Mean width of a letter and height of a line at the size of the style sheet."""
@@ -56,7 +56,7 @@ class Labels:
         around = DOT * np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])
         self.taken = np.concatenate([self.taken, line, *(np.stack([x, y], axis=1) + a for a in around)])
 
-    def beside(self, x: float, y: float, text: str, kind: str) -> Node:
+    def beside(self, x: float, y: float, text: str, kind: str) -> Element:
         """The label of a point, where it covers least."""
         box = min(self._places(self.frame.x(x), self.frame.y(y), LETTER * len(text)), key=lambda place: place.hits(self.taken))
         self.taken = np.concatenate([self.taken, box.outline])
@@ -72,7 +72,7 @@ class Labels:
                     yield Box(left, y + down, left + width, y + down + HIGH, before)
 
 
-def uprights(frame: Frame, *lines: tuple[float, str, str]) -> list[Node]:
+def uprights(frame: Frame, *lines: tuple[float, str, str]) -> list[Element]:
     """Vertical lines, each a position, label and kind.
 
     Labels go down like stairs and every line begins at its own, so that no line runs through a label: from the right edge inwards those

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import TypeAlias
 from xml.etree import ElementTree
 
-Node: TypeAlias = ElementTree.Element
-Child: TypeAlias = "Node | str | Iterable[Child] | None"
+Element: TypeAlias = ElementTree.Element
+Child: TypeAlias = "Element | str | Iterable[Child] | None"
 
 
-def el(tag: str, *children: Child, **attributes: object) -> Node:
+def el(tag: str, *children: Child, **attributes: object) -> Element:
     """An element. Attribute names: `class_` is class, `stroke_width` is stroke-width; None leaves one out. None children vanish."""
     node = ElementTree.Element(tag, {k.rstrip("_").replace("_", "-"): _plain(v) for k, v in attributes.items() if v is not None})
     for child in children:
@@ -18,12 +18,12 @@ def el(tag: str, *children: Child, **attributes: object) -> Node:
     return node
 
 
-def html(node: Node) -> str:
+def html(node: Element) -> str:
     """The tree as HTML text."""
     return ElementTree.tostring(node, encoding="unicode", method="html")
 
 
-def _append(node: Node, child: Child) -> None:
+def _append(node: Element, child: Child) -> None:
     if child is None:
         return
     if isinstance(child, ElementTree.Element):

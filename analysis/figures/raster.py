@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import io
 
-import matplotlib.image
 import numpy as np
+from PIL import Image
 
-from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.results.rasters import LayerRaster, SampleRaster
 
 CELL, ROW, STRIP = 22.0, 1.6, 30.0
@@ -16,7 +16,7 @@ CELL, ROW, STRIP = 22.0, 1.6, 30.0
 LABELS, GAP = 92.0, 16.0
 
 
-def raster_figure(sample: SampleRaster, chosen: int) -> Node:
+def raster_figure(sample: SampleRaster, chosen: int) -> Element:
     """Image, raster and answer over time of one sample, with a line after the chosen number of timesteps."""
     title = f"sample {sample.number}" + (f", class {sample.label}" if sample.label is not None else "")
     return el(
@@ -27,14 +27,14 @@ def raster_figure(sample: SampleRaster, chosen: int) -> Node:
     )
 
 
-def _image(sample: SampleRaster, title: str) -> Node:
+def _image(sample: SampleRaster, title: str) -> Element:
     buffer = io.BytesIO()
-    matplotlib.image.imsave(buffer, np.array(sample.image, np.uint8), format="png", cmap="gray", vmin=0, vmax=255)
+    Image.fromarray(np.array(sample.image, np.uint8)).save(buffer, "PNG")
     source = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     return el("img", src=source, alt=f"input image of {title}")
 
 
-def _raster(sample: SampleRaster, title: str, chosen: int) -> Node:
+def _raster(sample: SampleRaster, title: str, chosen: int) -> Element:
     steps = len(sample.answers)
     width = LABELS + steps * CELL + 4
     marks: list[Child] = []
@@ -52,7 +52,7 @@ def _raster(sample: SampleRaster, title: str, chosen: int) -> Node:
     return el("svg", el("title", summary), marks, viewBox=f"0 0 {width:.0f} {top + 24:.0f}", role="img", aria_label=summary)
 
 
-def _step_text(step: int, text: str, y: float, kind: str) -> Node:
+def _step_text(step: int, text: str, y: float, kind: str) -> Element:
     return el("text", text, x=LABELS + (step + 0.5) * CELL, y=y, class_=kind)
 
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from spikeport.analysis.common.bootstrap import METHOD, bca_intervals
 from spikeport.analysis.information.per_sample import tapped, untapped_parameters
-from spikeport.analysis.information.scores import Estimator, Found, Labels, Question, Readout, batch_norms, sample_norms
+from spikeport.analysis.information.scores import Estimator, Found, Labels, Question, SoftmaxOf, batch_norms, sample_norms
 from spikeport.export.common.errors import InputError
 
 CONFIDENCE = 0.95
@@ -52,7 +52,7 @@ class FisherResult:
 
     per_step: I_t. standard_error: of I_t over samples. innovation: D_t. per_layer: I_t of each layer's own parameters, by
     module name; they sum to I_t, as do per_block (layers taken together) and per_group (by kind of parameter). samples: how many.
-    labels: "true" (as published) or "sampled" from the model's p at each t. readout: what the softmax is taken of, see `Readout`.
+    labels: "true" (as published) or "sampled" from the model's p at each t. readout: what the softmax is taken of, see `SoftmaxOf`.
     seed: of sampled labels, of noise in the model, of the intervals. left_out: trained parameters that are not in the sums (with
     estimator "sample": thresholds, time constants). batch: samples whose mean gradient is squared, 1 for estimator "sample".
     intervals: None where there are fewer than two samples or batches, or no information.
@@ -64,7 +64,7 @@ class FisherResult:
     per_layer: Curves
     samples: int
     labels: Labels
-    readout: Readout
+    readout: SoftmaxOf
     seed: int
     left_out: tuple[str, ...] = ()
     per_block: Curves = field(default_factory=dict)
@@ -135,7 +135,7 @@ def fisher_information(
     *,
     estimator: Estimator = "sample",
     labels: Labels = "true",
-    readout: Readout = "mean",
+    readout: SoftmaxOf = "mean",
     fresh: bool = False,
     block: Callable[[str], str] = parent,
     seed: int = 0,

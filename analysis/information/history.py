@@ -1,13 +1,10 @@
-"""Fisher information during training: what was found after some epochs, one file that grows and survives a kill."""
+"""Fisher information during training: what was found after some epochs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.information.fisher import FisherResult
-from spikeport.export.common.files import write_json
 
 
 @dataclass(frozen=True)
@@ -32,17 +29,3 @@ class FisherHistory:
         """With one more; what is there of this epoch and later ones belongs to a run that was taken up before them."""
         before = sum(e < epoch for e in self.epochs)
         return replace(self, epochs=(*self.epochs[:before], epoch), results=(*self.results[:before], result))
-
-
-def read_history(path: Path) -> FisherHistory | None:
-    """What `write_history` wrote, None where there is nothing.
-
-    Raises:
-        InputError: a damaged file, or one of another version.
-    """
-    return read_as(FisherHistory, path) if path.exists() else None
-
-
-def write_history(history: FisherHistory, path: Path) -> None:
-    """Write JSON, whole."""
-    write_json(path, to_json(history))

@@ -16,7 +16,7 @@ from spikeport.analysis.information.per_sample import Tap
 
 Labels = Literal["true", "sampled"]
 Estimator = Literal["sample", "batch"]
-Readout = Literal["mean", "sum", "last"]
+SoftmaxOf = Literal["mean", "sum", "last"]
 """What the softmax is taken of at t: the outputs accumulated so far as their mean (what cross-entropy on the time-mean trains,
 and what the authors' script has) or as their sum; or the last output, for a membrane potential."""
 GRADIENT_BYTES = 1 << 29
@@ -34,7 +34,7 @@ class Question:
 
     timesteps: int
     labels: Labels
-    readout: Readout
+    readout: SoftmaxOf
     fresh: bool
 
 
@@ -87,7 +87,7 @@ def batch_norms(model: nn.Module, x: Tensor, y: Tensor, question: Question, gene
     return Found({part: norms.numpy() for part, norms in own.items()}, innovation.numpy())
 
 
-def log_probabilities(outputs: Tensor, readout: Readout) -> Tensor:
+def log_probabilities(outputs: Tensor, readout: SoftmaxOf) -> Tensor:
     """log p(y | x, i <= t), `(T, N, classes)`, from the outputs of every step."""
     flat = outputs.flatten(2)
     if readout != "last":

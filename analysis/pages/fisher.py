@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.figures.fisher import blocks_figure, centroid_figure, epochs_figure, fisher_figure, groups_figure
-from spikeport.analysis.figures.markup import Node, el
+from spikeport.analysis.figures.markup import Element, el
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
 from spikeport.analysis.pages.page import page, section
@@ -16,7 +16,7 @@ def fisher_page(fisher: FisherResult, history: FisherHistory | None, title: str)
     return page(title, "Fisher information over time", parts, foot="All data is in the JSON file beside.")
 
 
-def fisher_section(fisher: FisherResult, history: FisherHistory | None, *, whole: bool = False) -> Node:
+def fisher_section(fisher: FisherResult, history: FisherHistory | None, *, whole: bool = False) -> Element:
     """Figures by block and by kind of parameter, and over training where it was followed; with the curve itself where `whole`.
 
     Where there is no information there is nothing to draw of it.

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from spikeport.analysis.figures.charts import HEIGHT, LEFT, SERIES, WIDTH
-from spikeport.analysis.figures.markup import Node, el, html
-from spikeport.analysis.pages.page import style_sheet
+from spikeport.analysis.figures.markup import Element, el, html
+from spikeport.analysis.pages.page import GENERATOR, style_sheet
 from spikeport.export.common.files import write_text
 
 ROW, KEY, LETTER, SPACE = 16, 13, 5.7, 14
 """Of the names beneath: height of a row, width of a colour's square with its gap, mean width of a letter at 11 pixels, gap to the next."""
 
 
-def write_picture(figure: Node, path: Path) -> None:
+def write_picture(figure: Element, path: Path) -> None:
     """Write the drawing with the page's colours, light and dark, and the names of its curves beneath."""
     write_text(path, html(picture(figure)))
 
 
-def picture(figure: Node) -> Node:
+def picture(figure: Element) -> Element:
     """The same as an element."""
     drawing, caption = figure.find("svg"), figure.find("figcaption")
     assert drawing is not None
@@ -33,7 +33,7 @@ def picture(figure: Node) -> Node:
         ]
         for i, (name, (x, y)) in enumerate(zip(names, places))
     ]
-    view = {"viewBox": f"0 0 {WIDTH} {height}", "width": 2 * WIDTH, "xmlns": "http://www.w3.org/2000/svg"}
+    view = {"data-generator": GENERATOR, "viewBox": f"0 0 {WIDTH} {height}", "width": 2 * WIDTH, "xmlns": "http://www.w3.org/2000/svg"}
     return el("svg", el("style", style_sheet()), ground, list(drawing), keys, **view)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spikeport.analysis.common.numbers import counted, percent
 from spikeport.analysis.figures.charts import Frame, axes, chart, padded, series, series_key
-from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.pages.page import data_table, page, section
 from spikeport.analysis.results.pruning_cycles import Pruning
 
@@ -21,7 +21,7 @@ def pruning_page(results: Sequence[Pruning], title: str) -> str:
     )
 
 
-def pruning_section(result: Pruning, beside: Sequence[Pruning] = ()) -> Node:
+def pruning_section(result: Pruning, beside: Sequence[Pruning] = ()) -> Element:
     """The figure, with other runs in it, what was done, and the table."""
     head, rows = table_rows(result)
     cells: list[list[Child]] = [list(row) for row in rows]
@@ -42,7 +42,7 @@ def lead(result: Pruning) -> str:
     )
 
 
-def sparsity_figure(results: Sequence[Pruning]) -> Node:
+def sparsity_figure(results: Sequence[Pruning]) -> Element:
     """Accuracy over sparsity (figure 7), one curve a run; a step to the right for each cycle."""
     curves = [[100 * c.accuracy[-1] for c in r.stages] for r in results]
     most = max(map(len, curves))

@@ -5,18 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from spikeport.analysis.common.numbers import counted, percent, points, si
-from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.pages import sections
 from spikeport.analysis.pages.page import page
 from spikeport.analysis.results.report import Report
+from spikeport.export.common.digest import short
 from spikeport.export.common.files import write_text
 from spikeport.hw.backends.verify import Verification
 
 
 def render(report: Report) -> str:
     """The whole page."""
-    foot = f"spikeport, report format {report.version}. All data is in report.json."
+    foot = f"spikeport, report format {report.version}. All data is in report.json.{_made_of(report)}"
     return page(report.title, report.subtitle, _hero(report), _warnings(report), sections.all_sections(report), foot=foot)
+
+
+def _made_of(report: Report) -> str:
+    """Which networks and data the report speaks of, by the first digits of their content digests."""
+    named = ", ".join(f"{name} {short(digest)}" for name, digest in report.made_of.items())
+    return f" Made of, by content: {named}." if named else ""
 
 
 def write_page(report: Report, path: Path) -> None:
@@ -24,11 +31,11 @@ def write_page(report: Report, path: Path) -> None:
     write_text(path, render(report))
 
 
-def _hero(report: Report) -> Node:
+def _hero(report: Report) -> Element:
     return el("section", _stamp(report.verification), el("div", _facts(report), class_="facts"), class_="hero")
 
 
-def _stamp(verification: Verification | None) -> Node:
+def _stamp(verification: Verification | None) -> Element:
     if verification is None:
         return _stamp_box("absent", None, "No backend was compared with the reference in this run.", None)
     differences = sum(verification.differences.values())
@@ -44,7 +51,7 @@ def _stamp(verification: Verification | None) -> Node:
     return _stamp_box("different", f"{differences:,}", f"in {compared}. First: {verification.first}", backends)
 
 
-def _stamp_box(kind: str, figure: str | None, detail: str, backends: str | None) -> Node:
+def _stamp_box(kind: str, figure: str | None, detail: str, backends: str | None) -> Element:
     heading = {"equal": "Verified spike for spike", "different": "Verification failed", "absent": "Not verified"}[kind]
     text = el(
         "div",
@@ -56,13 +63,13 @@ def _stamp_box(kind: str, figure: str | None, detail: str, backends: str | None)
     return el("div", _seal(kind), text, class_=f"stamp {kind}")
 
 
-def _seal(kind: str) -> Node:
+def _seal(kind: str) -> Element:
     sign = {"equal": "M30 51l14 14 27-31", "different": "M35 35l30 30M65 35L35 65", "absent": "M32 50h36"}[kind]
     ring = el("circle", cx=50, cy=50, r=45, class_="ring-outer", stroke_dasharray="2.2 3.455")
     return el("svg", ring, el("circle", cx=50, cy=50, r=37), el("path", d=sign), viewBox="0 0 100 100", aria_hidden="true", class_="seal")
 
 
-def _facts(report: Report) -> list[Node]:
+def _facts(report: Report) -> list[Element]:
     chosen, full, cost = report.chosen, report.network.timesteps, report.cost
     curve = report.curve("quantized", "Lava", "float")
     accuracy = curve.at(chosen) if curve else None
@@ -95,7 +102,7 @@ def _how_chosen(report: Report) -> str:
     return f"loss below {points(truncation.tolerance)} with {100 * truncation.confidence:g} % confidence"
 
 
-def _fact(name: str, value: str, note: str) -> Node:
+def _fact(name: str, value: str, note: str) -> Element:
     return el("div", el("h3", name), el("p", value, class_="value"), el("p", note, class_="note"), class_="fact")
 
 

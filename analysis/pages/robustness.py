@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from spikeport.analysis.common.numbers import percent
 from spikeport.analysis.figures.charts import Frame, axes, bars, chart, padded, series, series_key, whiskers
-from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.pages.page import data_table, page, section
 from spikeport.analysis.results.perturbed_accuracy import Condition, Robustness
 
@@ -21,7 +21,7 @@ def robustness_page(result: Robustness, title: str) -> str:
     )
 
 
-def robustness_section(result: Robustness) -> Node:
+def robustness_section(result: Robustness) -> Element:
     """Figures and the table."""
     figures = [conditions_figure(result), *(over_time_figure(result, n) for n in result.networks)]
     if result.windows:
@@ -46,7 +46,7 @@ def _level(value: float) -> str:
     return f"{255 * value:.4g}/255"
 
 
-def conditions_figure(result: Robustness) -> Node:
+def conditions_figure(result: Robustness) -> Element:
     """Accuracy at T under every condition, one column per network, with the limits of the loss."""
     count, networks = len(result.conditions), result.networks
     frame, width = Frame(0.4, count + 0.6, 0, 105), WIDE / len(networks)
@@ -63,7 +63,7 @@ def conditions_figure(result: Robustness) -> Node:
     return chart("Accuracy under perturbations", summary, marks, caption=caption)
 
 
-def over_time_figure(result: Robustness, network: str) -> Node:
+def over_time_figure(result: Robustness, network: str) -> Element:
     """Accuracy after every number of timesteps under every condition."""
     xs = list(range(1, result.timesteps + 1))
     curves = [[100 * a for a in c.outcomes[network].accuracy] for c in result.conditions]
@@ -75,7 +75,7 @@ def over_time_figure(result: Robustness, network: str) -> Node:
     return chart(f"Over timesteps, {network}", f"Accuracy of the {network} network over timesteps", marks, caption=caption)
 
 
-def windows_figure(result: Robustness) -> Node:
+def windows_figure(result: Robustness) -> Element:
     """Accuracy with the deficit in each window against that in the last window."""
     xs = [w.first for w in result.windows]
     curves = [result.relative(network) for network in result.networks]
@@ -113,7 +113,7 @@ def _window_name(deficit: str, window: Condition) -> str:
     return f"{deficit}, steps {window.first} to {window.last}"
 
 
-def _table(result: Robustness) -> Node:
+def _table(result: Robustness) -> Element:
     head, rows = table_rows(result)
     cells: list[list[Child]] = [list(row) for row in rows]
     return data_table(head, cells, range(2, len(head)), "Accuracy under perturbations")

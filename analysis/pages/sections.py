@@ -8,21 +8,23 @@ from collections.abc import Mapping, Sequence
 from spikeport.analysis.common.numbers import DASH, TIMES, count, percent, si, significant
 from spikeport.analysis.cost.estimate import Cost
 from spikeport.analysis.figures.cost import accuracy_figure, trade_off_figure
-from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.raster import raster_figure
+from spikeport.analysis.pages.agreement import agreement_section
 from spikeport.analysis.pages.fisher import fisher_section
-from spikeport.analysis.pages.page import data_table, section
+from spikeport.analysis.pages.page import data_table, filled_bar, section
 from spikeport.analysis.pages.pruning import pruning_section
 from spikeport.analysis.pages.robustness import robustness_section
 from spikeport.analysis.pages.timesteps import timesteps_section
 from spikeport.analysis.results.report import AccuracyCurve, Report
 
 
-def all_sections(report: Report) -> list[Node]:
+def all_sections(report: Report) -> list[Element]:
     """Those that there is something to say in, in order."""
     made = [
         _accuracy(report),
         timesteps_section(report),
+        agreement_section(report.agreement, report.loss) if report.agreement else None,
         fisher_section(report.fisher, report.fisher_history) if report.fisher else None,
         robustness_section(report.robustness) if report.robustness else None,
         pruning_section(report.pruning) if report.pruning else None,
@@ -36,7 +38,7 @@ def all_sections(report: Report) -> list[Node]:
     return [part for part in made if part is not None]
 
 
-def _accuracy(report: Report) -> Node | None:
+def _accuracy(report: Report) -> Element | None:
     figure = accuracy_figure(report)
     if figure is None:
         return None
@@ -44,7 +46,7 @@ def _accuracy(report: Report) -> Node | None:
     return section("Accuracy", None, el("div", figure, table, class_="pair"))
 
 
-def _accuracy_table(curves: Sequence[AccuracyCurve], full: int, chosen: int) -> Node:
+def _accuracy_table(curves: Sequence[AccuracyCurve], full: int, chosen: int) -> Element:
     columns = [full] if chosen == full else [full, chosen]
     rows = [[c.stage, f"{c.split}, {c.samples:,}", *(_or_dash(c.at(t)) for t in columns)] for c in curves]
     return data_table(["stage", "samples", *(f"T = {t}" if t == full else f"T' = {t}" for t in columns)], rows, (2, 3), "Accuracy by stage")
@@ -54,7 +56,7 @@ def _or_dash(accuracy: float | None) -> str:
     return DASH if accuracy is None else percent(accuracy)
 
 
-def _cost(report: Report) -> Node | None:
+def _cost(report: Report) -> Element | None:
     cost = report.cost
     if cost is None:
         return None
@@ -63,7 +65,7 @@ def _cost(report: Report) -> Node | None:
     return section("Energy and latency", lead, el("div", figures, class_="pair"), _terms(cost, report.chosen), _beside(cost, report.chosen))
 
 
-def _terms(cost: Cost, chosen: int) -> Node:
+def _terms(cost: Cost, chosen: int) -> Element:
     at = min(chosen, cost.timesteps) - 1
     # The place in the list of all terms gives the colour, so that it is the same for every device.
     priced = [(f"part{i}", t.name, t.count[at], t.energy[at]) for i, t in enumerate(cost.terms) if t.energy and t.energy[at]]
@@ -81,7 +83,7 @@ def _terms(cost: Cost, chosen: int) -> Node:
     return el("div", el("div", segments, class_="stack", role="img", aria_label="Energy by kind of event"), table)
 
 
-def _beside(cost: Cost, chosen: int) -> Node:
+def _beside(cost: Cost, chosen: int) -> Element:
     at = min(chosen, cost.timesteps) - 1
     return el(
         "ul",
@@ -99,7 +101,7 @@ def _beside(cost: Cost, chosen: int) -> Node:
     )
 
 
-def _samples(report: Report) -> Node | None:
+def _samples(report: Report) -> Element | None:
     if not report.samples:
         return None
     return section(
@@ -109,7 +111,7 @@ def _samples(report: Report) -> Node | None:
     )
 
 
-def _layers(report: Report) -> Node | None:
+def _layers(report: Report) -> Element | None:
     cost = report.cost
     if cost is None:
         return None
@@ -122,9 +124,9 @@ def _layers(report: Report) -> Node | None:
             f" {TIMES} ".join(map(str, shapes.get(layer.name, (layer.neurons,)))),
             str(layer.cores),
             count(layer.spikes[at]),
-            _bar(layer.rate(at + 1), percent(layer.rate(at + 1), 1)),
-            _bar(layer.operations[at] / most["operations"], count(layer.operations[at])),
-            _bar(layer.energy[at] / most["energy"], si(layer.energy[at], "J")),
+            filled_bar(layer.rate(at + 1), percent(layer.rate(at + 1), 1)),
+            filled_bar(layer.operations[at] / most["operations"], count(layer.operations[at])),
+            filled_bar(layer.energy[at] / most["energy"], si(layer.energy[at], "J")),
             percent(layer.bottleneck, 0),
         ]
         for layer in cost.layers
@@ -134,21 +136,17 @@ def _layers(report: Report) -> Node | None:
     return section("Layers", lead, data_table(head, rows, (2, 3, 4, 5, 6, 7), "Layers"))
 
 
-def _bar(share: float, text: str) -> Node:
-    return el("span", el("span", style=f"width:{100 * min(share, 1):.1f}%", class_="fill"), el("span", text, class_="over"), class_="inbar")
-
-
-def _meaning(report: Report) -> Node:
+def _meaning(report: Report) -> Element:
     facts = report.network
     size = {"size": f"{facts.neurons:,} neurons, {facts.synapses:,} synapses, input {f' {TIMES} '.join(map(str, facts.input_shape))}"}
     return section("What the network means", None, _pairs({**report.semantics, **size}))
 
 
-def _pairs(values: Mapping[str, object]) -> Node:
+def _pairs(values: Mapping[str, object]) -> Element:
     return el("dl", [[el("dt", key), el("dd", value if isinstance(value, str) else json.dumps(value))] for key, value in values.items()])
 
 
-def _prices(report: Report) -> Node | None:
+def _prices(report: Report) -> Element | None:
     if report.cost is None:
         return None
     device = report.cost.device
@@ -166,7 +164,7 @@ def _prices(report: Report) -> Node | None:
     return el("section", el("details", el("summary", f"Prices of {device.title} and their sources"), table))
 
 
-def _again(report: Report) -> Node | None:
+def _again(report: Report) -> Element | None:
     if not (report.seeds or report.versions or report.configuration):
         return None
     parts = {"Seeds": report.seeds, "Versions": report.versions, "Configuration": report.configuration}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spikeport.analysis.common.numbers import DASH, percent
 from spikeport.analysis.figures.charts import SERIES, Frame, axes, bars, chart, padded, series, series_key
-from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.pages.page import data_table, page, section
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
 
@@ -23,7 +23,7 @@ def sweep_page(sweep: Sweep) -> str:
     return page(sweep.title, subtitle, points, robustness, sections, foot="All data is in sweep.json.")
 
 
-def _table(head: list[str], rows: list[list[str]], names: int) -> Node:
+def _table(head: list[str], rows: list[list[str]], names: int) -> Element:
     """All columns but the first ones, which name the row, are numbers."""
     cells: list[list[Child]] = [list(row) for row in rows]
     return data_table(head, cells, range(names, len(head)))
@@ -53,7 +53,7 @@ def robustness_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
     return ["point", "network", *names], rows
 
 
-def figures(sweep: Sweep, name: str) -> dict[str, Node]:
+def figures(sweep: Sweep, name: str) -> dict[str, Element]:
     """The pictures of a varied field, by what they show, in the order of the page."""
     points = sweep.of(name)
     networks = dict.fromkeys(network for _, p in points if p.robustness for network in p.robustness.networks)
@@ -65,11 +65,11 @@ def figures(sweep: Sweep, name: str) -> dict[str, Node]:
     }
 
 
-def _section(sweep: Sweep, name: str) -> Node:
+def _section(sweep: Sweep, name: str) -> Element:
     return section(name, None, el("div", figures(sweep, name).values(), class_="pair"))
 
 
-def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Element:
     """The information centroid over epochs (figure 4, left panels)."""
     followed = [(label, p.history.informative) for label, p in points]
     last = max(epoch for _, history in followed for epoch in history.epochs)
@@ -82,7 +82,7 @@ def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Node:
     return chart("Information centroid over training", f"Information centroid over {last} epochs", marks, caption=series_key(named))
 
 
-def information_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+def information_figure(points: list[tuple[str, SweepPoint]]) -> Element:
     """I_t over timesteps, each curve in per cent of its largest value (figure 4, right panels)."""
     steps = max(p.fisher.timesteps for _, p in points)
     frame = Frame(0.5, steps + 0.5, 0, 108)
@@ -97,7 +97,7 @@ def information_figure(points: list[tuple[str, SweepPoint]]) -> Node:
     return chart("Fisher information", f"Fisher information over {steps} timesteps", marks, caption=series_key(named))
 
 
-def accuracy_figure(points: list[tuple[str, SweepPoint]]) -> Node:
+def accuracy_figure(points: list[tuple[str, SweepPoint]]) -> Element:
     """Validation accuracy over epochs."""
     last = max(len(p.validation) for _, p in points)
     values = [100 * v for _, p in points for v in p.validation]
@@ -111,7 +111,7 @@ def accuracy_figure(points: list[tuple[str, SweepPoint]]) -> Node:
     )
 
 
-def robustness_figure(points: list[tuple[str, SweepPoint]], network: str) -> Node:
+def robustness_figure(points: list[tuple[str, SweepPoint]], network: str) -> Element:
     """Accuracy at T under every perturbation, one column per point."""
     with_it = [(label, p.robustness) for label, p in points if p.robustness and network in p.robustness.networks]
     conditions = [c.name for c in with_it[0][1].conditions]

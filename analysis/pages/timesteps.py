@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from spikeport.analysis.common.numbers import counted, percent, points, si
-from spikeport.analysis.decision.guarantee import Confirmation, Loss
+from spikeport.analysis.decision.guarantee import Confirmation, LossLimits
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.figures.exit import exit_figure, exit_histogram
 from spikeport.analysis.figures.fisher import fisher_figure
-from spikeport.analysis.figures.markup import Child, Node, el
+from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.pages.page import data_table, section
 from spikeport.analysis.results.report import Report
 
 
-def timesteps_section(report: Report) -> Node | None:
+def timesteps_section(report: Report) -> Element | None:
     """What was found about time; None where there is no Fisher information and truncation was not run."""
     fisher, truncation = report.fisher, report.truncation
     if not (fisher and fisher.informative) and not truncation:
@@ -32,7 +32,7 @@ def timesteps_section(report: Report) -> Node | None:
     )
 
 
-def _decision(truncation: Truncation) -> Node:
+def _decision(truncation: Truncation) -> Element:
     return el(
         "div",
         el("p", _statement(truncation)),
@@ -41,7 +41,7 @@ def _decision(truncation: Truncation) -> Node:
     )
 
 
-def _tests(truncation: Truncation) -> list[Node]:
+def _tests(truncation: Truncation) -> list[Element]:
     """A row for every T', across the page."""
     columns = [
         "T'",
@@ -73,7 +73,7 @@ def _statement(truncation: Truncation) -> str:
     )
 
 
-def limits(loss: Loss) -> str:
+def limits(loss: LossLimits) -> str:
     """A loss and its limits, in points."""
     return f"{loss.value:.2f} ({loss.low:.2f} to {loss.high:.2f})"
 
@@ -98,7 +98,7 @@ def _lava(truncation: Truncation) -> str:
     )
 
 
-def _early_exit(truncation: Truncation) -> Node | None:
+def _early_exit(truncation: Truncation) -> Element | None:
     found = truncation.exit
     if found is None:
         return None
@@ -114,7 +114,7 @@ def _early_exit(truncation: Truncation) -> Node | None:
     return el("div", el("p", text), figures, class_="below")
 
 
-def _savings(report: Report, truncation: Truncation) -> Node | None:
+def _savings(report: Report, truncation: Truncation) -> Element | None:
     """What all timesteps, the cut and the exit cost, beside each other."""
     cost, exits, test, full, cut = report.cost, report.exit_cost, truncation.test, truncation.timesteps, truncation.chosen
     if cost is None or test is None:

@@ -20,6 +20,8 @@ from spikeport.analysis.cost.exit_cost import ExitCost
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
+from spikeport.analysis.results.layer_agreement import Agreement
+from spikeport.analysis.results.loss_split import LossSplit
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.pruning_cycles import Pruning
 from spikeport.analysis.results.rasters import SampleRaster
@@ -27,7 +29,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json
 from spikeport.export.model.network import Input, QuantizedNetwork
 from spikeport.hw.backends.verify import Verification
-from spikeport.hw.records.fanout import synapses
+from spikeport.hw.records.fanout import synapse_count
 
 VERSION = 2
 """Raised whenever a field changes its meaning or goes away."""
@@ -35,6 +37,7 @@ VERSION = 2
 INTEGRATORS = {
     "euler": "forward Euler of the neurons' equations",
     "exponential": "exact solution of the neurons' equations over a timestep",
+    "impulse": "decays of the exact solution, driven by dt / tau (Rockpool)",
     "per timestep": "decay factors per timestep, trained as such; dt only names the step's length",
 }
 """`Network.integrator` in words."""
@@ -73,8 +76,9 @@ class Report:
     """All results on one network.
 
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
-    configuration: all that is needed to get the same again. warnings: one sentence each. robustness, pruning: experiments aside, so
-    never missed in `absent`.
+    configuration: all that is needed to get the same again. warnings: one sentence each. made_of: content digests of the trained and
+    the quantized network and of the data that the report speaks of, by name. agreement, loss: integers against the float
+    network, by layer and by kind of rounding. These, robustness and pruning are never missed in `absent`.
     """
 
     title: str
@@ -88,6 +92,8 @@ class Report:
     cost: Cost | None = None
     exit_cost: ExitCost | None = None
     verification: Verification | None = None
+    agreement: Agreement | None = None
+    loss: LossSplit | None = None
     robustness: Robustness | None = None
     pruning: Pruning | None = None
     samples: tuple[SampleRaster, ...] = ()
@@ -95,6 +101,7 @@ class Report:
     versions: Mapping[str, str] = field(default_factory=dict)
     configuration: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    made_of: Mapping[str, str] = field(default_factory=dict)
     version: int = VERSION
 
     @property
@@ -137,7 +144,7 @@ def network_facts(network: QuantizedNetwork) -> NetworkFacts:
     return NetworkFacts(
         timesteps=network.timesteps,
         neurons=sum(p.size for p in network.populations),
-        synapses=sum(synapses(c, network.shape(c.source)) for c in network.connections),
+        synapses=sum(synapse_count(c, network.shape(c.source)) for c in network.connections),
         depth=max(network.depths.values()),
         input_shape=network.input.shape,
         layers=tuple((p.name, p.shape) for p in network.populations),

@@ -1,4 +1,4 @@
-"""The errors that people meet: their input was wrong, or a backend failed."""
+"""The errors that people meet: their input was wrong, a file could not be written, or a backend failed."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+
+class OutputError(InputError):
+    """A result that could not be written, told in one line; nothing half-written is left.
+
+    The disk is full, the place is read-only, or the folder is gone. The command line exits with status 2.
+    """
 
 
 class BackendError(RuntimeError):

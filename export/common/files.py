@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, OutputError
 from spikeport.export.common.guard import read_bytes, reading
 
 JSON_DEPTH = 64
@@ -21,10 +21,10 @@ def check_file(path: Path) -> None:
     """Refuse a place where no file can be written.
 
     Raises:
-        InputError: a folder, or a place below a file or in a folder that is closed to us.
+        OutputError: a folder, or a place below a file or in a folder that is closed to us.
     """
     if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a directory; name a file")
+        raise OutputError(f"cannot write {path}: it is a directory; name a file")
     check_folder(path.parent)
 
 
@@ -32,45 +32,55 @@ def check_folder(path: Path) -> None:
     """Refuse a place where no folder is, nor one can be made and written to.
 
     Raises:
-        InputError: it is, or lies below, a file or a folder that is closed to us.
+        OutputError: it is, or lies below, a file or a folder that is closed to us.
     """
     try:
         nearest = next(place for place in (path, *path.parents) if place.exists())
     except OSError as error:
-        raise InputError(f"cannot write to {path} ({error.strerror}); choose another place") from None
+        raise OutputError(f"cannot write to {path} ({error.strerror}); choose another place") from None
     if not nearest.is_dir():
-        raise InputError(f"cannot write to {path}: {nearest} is a file, not a directory; choose another place")
+        raise OutputError(f"cannot write to {path}: {nearest} is a file, not a directory; choose another place")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write to {path}: no permission to write in {nearest}; choose another place")
+        raise OutputError(f"cannot write to {path}: no permission to write in {nearest}; choose another place")
 
 
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same directory; rename it to `path` on success, remove it on any error.
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write a file whole: beside first, then renamed, so that a reader sees the file before or the file after, never a part.
+
+    Every file that spikeport writes goes through here, built in memory first: a library that writes by itself (HDF5, ONNX,
+    safetensors) fails in its own ways on a full disk.
 
     Raises:
-        InputError: `path` is a directory, or its own cannot be made or written to.
+        OutputError: the disk is full, the place is read-only or gone, or `path` is a directory; what was there before stays.
     """
     check_file(path)
+    beside: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    except OSError as error:
-        raise InputError(f"cannot write {path} ({error.strerror}); choose another place with --out") from None
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:64]}-", suffix=path.suffix)
+        beside = Path(name)
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            _write_all(file, memoryview(content))
         beside.chmod(0o644)
         beside.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path} ({error.strerror or error}); free some space there or choose another place") from None
     finally:
-        beside.unlink(missing_ok=True)
+        if beside:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
+
+
+def _write_all(file: io.RawIOBase, rest: memoryview) -> None:
+    """A system may take only a part of what it is given, such as the last bytes that fit on the disk."""
+    rest = rest.cast("B")
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file whole."""
-    with written_whole(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    """Write a UTF-8 text file whole; errors as in `write_bytes`."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -49,6 +49,7 @@ class NeuronLayer(nn.Module):
             self.register_buffer(name, torch.tensor(getattr(neuron, name), dtype=dtype))
         self.remembers_current = bool(neuron.alpha.any())
         self.has_current_bias = bool(neuron.current_bias.any())
+        self.firing = neuron.firing
         self.spike = spike or (_above if neuron.strict else _at_least)
 
     def rest(self, samples: int) -> Step:
@@ -64,14 +65,25 @@ class NeuronLayer(nn.Module):
         v = self.beta * before.potential + u + self.bias + eta
         if not self.spiking:
             return Step(u, v, v, before.spikes)
-        s = self.spike(v - self.threshold)
+        if self.firing == "refractory":
+            v = v * (1 - before.spikes)
+        s = self._fires(v, before)
         return Step(u, v, self._after_reset(v, s), s)
+
+    def _fires(self, v: Tensor, before: Step) -> Tensor:
+        """Spikes of one step, by the neuron's firing rule."""
+        if self.firing == "multiple":
+            return torch.floor(v / self.threshold).clamp(min=0)
+        if self.firing == "deferred":
+            return self.spike(v - self.threshold * (1 + _above(before.potential - self.threshold)))
+        return self.spike(v - self.threshold)
 
     def _after_reset(self, v: Tensor, s: Tensor) -> Tensor:
         if self.reset == "subtract":
             return v - s * self.reset_value
-        kept = v * (1 - s)
-        return kept + s * self.reset_value if self.reset == "value" else kept
+        once = s.clamp(max=1) if self.firing == "multiple" else s
+        kept = v * (1 - once)
+        return kept + once * self.reset_value if self.reset == "value" else kept
 
     def noise_at(self, first: int, samples: int, step: int) -> Tensor | float:
         """Noise of one timestep, `(samples, *shape)`: the integer generator's r times amplitude / 2**15."""

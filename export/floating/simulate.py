@@ -59,6 +59,7 @@ def simulate_float(
     *,
     record: bool = False,
     dtype: torch.dtype = torch.float32,
+    observe: Observer | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Run a float network over an array.
@@ -66,24 +67,27 @@ def simulate_float(
     Args:
         array: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`; integers count in the input's scale.
         record: also return every spike.
+        observe: receives every population's course, chunk after chunk; see `FloatModule.forward`.
         progress: gets the number of samples finished since its last call.
 
     Returns:
         `output` `(samples, timesteps, *output_shape)`: int32 spikes, or the physical current or potential of the readout; with
-        `record` also `spikes/<population>`, bool, for every spiking population.
+        `record` also `spikes/<population>` for every spiking population: bool, or int32 counts where a neuron may fire several times.
 
     Raises:
         InputError: the array does not fit the network.
     """
-    spiking = {p.name for p in network.populations if p.neuron.spiking}
-    rasters: dict[str, list[np.ndarray]] = {f"spikes/{p.name}": [] for p in network.populations if p.name in spiking and record}
+    kinds = {p.name: np.int32 if p.neuron.firing == "multiple" else bool for p in network.populations if p.neuron.spiking}
+    rasters: dict[str, list[np.ndarray]] = {f"spikes/{name}": [] for name in kinds if record}
 
     def keep(name: str, course: Step) -> None:
-        if name in spiking:
-            rasters[f"spikes/{name}"].append(course.spikes.transpose(0, 1).numpy().astype(bool))
+        if record and name in kinds:
+            rasters[f"spikes/{name}"].append(course.spikes.transpose(0, 1).numpy().astype(kinds[name]))
+        if observe:
+            observe(name, course)
 
     module = FloatModule(network, dtype=dtype)
-    parts = run_in_chunks(module, array, timesteps, observe=keep if record else None, progress=progress)
+    parts = run_in_chunks(module, array, timesteps, observe=keep if record or observe else None, progress=progress)
     output = np.concatenate(list(parts))
     if network.readout == "spike_count":
         output = output.astype(np.int32)

@@ -16,16 +16,16 @@ from scipy.sparse import csr_matrix, diags, identity, kron
 
 from spikeport.export.model.synapse import Conv, Dense, Op, Pool, Shape
 
-Synapses: TypeAlias = "Conv | np.ndarray | csr_matrix"
+Folded: TypeAlias = "Conv | np.ndarray | csr_matrix"
 
 
-def synapses(op: Op, pool: Pool | None, source: Shape) -> Synapses | None:
+def folded_synapses(op: Op, pool: Pool | None, source: Shape) -> Folded | None:
     """The connection's synapses with pooling folded in: a convolution, a full or a sparse matrix `(targets, sources)`.
 
     None where pooling does not fold exactly into 8-bit weights.
     """
     if isinstance(op, Conv):
-        folded: Synapses | None = op if pool is None else fold_convolution(op, pool, source)
+        folded: Folded | None = op if pool is None else fold_convolution(op, pool, source)
     elif isinstance(op, Dense):
         folded = op.weight if pool is None else (pool_matrix(pool, source).T @ op.weight.T.astype(np.int32)).T
     else:
@@ -35,7 +35,7 @@ def synapses(op: Op, pool: Pool | None, source: Shape) -> Synapses | None:
     return folded if folded is not None and fits_8_bits(folded) else None
 
 
-def fits_8_bits(folded: Synapses) -> bool:
+def fits_8_bits(folded: Folded) -> bool:
     """Overlapping windows add weights up, which may leave the synapse's 8 bits."""
     weight = folded.weight if isinstance(folded, Conv) else folded
     return weight.max() <= 127 and weight.min() >= -128

@@ -6,6 +6,7 @@ import numpy as np
 
 from spikeport.export.common.arrays import native
 from spikeport.export.common.errors import InputError
+from spikeport.export.model import registers as reg
 from spikeport.export.model.network import Input
 
 
@@ -15,7 +16,7 @@ def shape_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.nd
     Returns the array cut to `timesteps`, its numbers in this machine's byte order, and whether it is held over time.
 
     Raises:
-        InputError: wrong shape or type, no samples, NaN, fewer than `timesteps` steps, or timesteps < 1.
+        InputError: wrong shape or type, no samples, NaN, integers beyond 24 bits, fewer than `timesteps` steps, or timesteps < 1.
     """
     if timesteps < 1:
         raise InputError(f"timesteps is {timesteps}; simulate at least 1")
@@ -33,4 +34,9 @@ def shape_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.nd
     array = native(array)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InputError("input holds NaN or infinity; every value must be finite")
+    limit = 1 << (reg.GRADED_BITS_MAX - 1)
+    if array.dtype.kind in "iu" and (int(array.min(initial=0)) < -limit or int(array.max(initial=0)) >= limit):
+        raise InputError(
+            f"input holds integers {array.min()}..{array.max()}, beyond the {reg.GRADED_BITS_MAX} bits of a graded spike; send floats to have them scaled"
+        )
     return (array if held else array[:, :timesteps]), held

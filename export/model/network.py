@@ -28,6 +28,7 @@ from spikeport.export.model import registers as reg
 from spikeport.export.model.frozen import frozen_array
 from spikeport.export.model.input import Input, InputCode
 from spikeport.export.model.neuron import FloatNeuron, IntegerNeuron, Noise, check_choice
+from spikeport.export.model.schedule import hardware_depths
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape
 
 __all__ = [
@@ -54,8 +55,8 @@ Neuron = TypeVar("Neuron", bound="FloatNeuron | IntegerNeuron")
 Self = TypeVar("Self", bound="Network[Any]")
 ReadoutKind: TypeAlias = Literal["spike_count", "accumulated_current", "membrane_potential"]
 READOUTS = ("spike_count", "accumulated_current", "membrane_potential")
-Integrator: TypeAlias = Literal["euler", "exponential", "per timestep"]
-INTEGRATORS = ("euler", "exponential", "per timestep")
+Integrator: TypeAlias = Literal["euler", "exponential", "impulse", "per timestep"]
+INTEGRATORS = ("euler", "exponential", "impulse", "per timestep")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class Network(Generic[Neuron]):
     classes by its value at the last step.
     timesteps: T the network was trained or truncated for.
     dt: seconds that one timestep stands for. The dynamics are per timestep, so dt changes no spike; files and latencies in
-    seconds need it. integrator: where the decays per timestep come from: "euler" or "exponential" (steps of a differential
+    seconds need it. integrator: where the decays per timestep come from: "euler", "exponential" or "impulse" (steps of a differential
     equation, see `spikeport.export.nir.foreign.dynamics`), or "per timestep" (trained or given as such).
     provenance: where the network comes from, for people: JSON values (data, seeds, notes, ...). Nothing is computed from it.
     """
@@ -121,7 +122,6 @@ class Network(Generic[Neuron]):
         for connection in self.connections:
             self._check_connection(connection, names)
         object.__setattr__(self, "populations", tuple(self[name] for name in self._order()))
-        assert set(self.depths)  # a schedule exists
 
     def _check_connection(self, connection: Connection, names: list[str]) -> None:
         for end in (connection.source, connection.target):
@@ -183,21 +183,10 @@ class Network(Generic[Neuron]):
     def depths(self) -> dict[str, int]:
         """Hardware timesteps by which each population lags the input: every connection costs at least one step on Loihi.
 
-        A connection's delay on hardware is `hardware_delay`; the smallest depths for which all are at least 1.
+        A connection's delay on hardware is `hardware_delay`; the smallest depths for which all are at least 1. A float network may
+        have none (InputError), a quantized one always has.
         """
-        depths = {self.input.name: 0, **{p.name: 0 for p in self.populations}}
-        for _ in range(len(depths) + 1):
-            changed = False
-            for c in self.connections:
-                earliest = depths[c.source] + 1 - c.delay
-                if depths[c.target] < earliest:
-                    depths[c.target], changed = earliest, True
-            if not changed:
-                return depths
-        loops = sorted({c.name for c in self.connections if c.delay})
-        raise InputError(
-            f"a loop through {loops} has less total delay than connections; Loihi needs one timestep per connection, so lengthen its delay"
-        )
+        return hardware_depths([self.input.name, *(p.name for p in self.populations)], self.connections)
 
     def hardware_delay(self, connection: Connection) -> int:
         """Timesteps a spike takes through this connection on hardware, at least 1."""
@@ -229,6 +218,7 @@ class QuantizedNetwork(Network[IntegerNeuron]):
     def __post_init__(self) -> None:
         super().__post_init__()
         assert all(isinstance(p.neuron, IntegerNeuron) for p in self.populations)
+        assert self.depths, "a schedule exists, else it raises"
         check_weight_bits(self.weight_bits)
         half = 1 << (self.weight_bits - 1)
         for c in self.connections:

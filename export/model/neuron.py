@@ -13,6 +13,8 @@ from spikeport.export.model.frozen import frozen_array
 
 ResetKind: TypeAlias = Literal["zero", "value", "subtract"]
 RESETS = ("zero", "value", "subtract")
+FiringRule: TypeAlias = Literal["single", "multiple", "refractory", "deferred"]
+FIRING_RULES = ("single", "multiple", "refractory", "deferred")
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,14 @@ class FloatNeuron:
     alpha, beta: fraction of synaptic current and membrane potential kept per timestep.
     strict: fires on v > threshold, else on v >= threshold. spiking False: a readout that never fires.
     bias enters the membrane potential; current_bias enters the synaptic current (NIR's affine bias ahead of a CubaLIF).
+
+    A reset that acts one step late and undecayed, v[t+1] = beta v[t] + x[t+1] - theta s[t] (snnTorch's default), is the same as
+    `reset="subtract"` with `reset_value = theta / beta` (beta > 0): see `late_reset_value`.
+
+    firing: how often a neuron fires. "single": once where v passes the threshold, as a chip does; the only rule that is quantized.
+    "multiple": floor(v / threshold) spikes in one step, each reset for itself (Sinabs). "refractory": v is held at 0 in the step
+    after a spike, whatever arrives (snnTorch's late reset to zero in Synaptic, RLeaky and RSynaptic). "deferred": the threshold
+    counts twice in a step that starts with v still above it (snnTorch's reset by subtraction with `reset_delay=False`).
     """
 
     alpha: np.ndarray
@@ -47,6 +57,7 @@ class FloatNeuron:
     spiking: bool = True
     noise: Noise | None = None
     current_bias: np.ndarray = field(default_factory=lambda: frozen_array(0.0))
+    firing: FiringRule = "single"
 
     def __post_init__(self) -> None:
         for name in ("alpha", "beta", "threshold", "bias", "reset_value", "current_bias"):
@@ -55,6 +66,20 @@ class FloatNeuron:
                 raise InputError(f"neuron parameter {name} holds NaN or infinity; every parameter must be finite")
             object.__setattr__(self, name, array)
         check_choice("reset", self.reset, RESETS)
+        check_choice("firing", self.firing, FIRING_RULES)
+        if self.firing == "multiple" and not (self.threshold > 0).all():
+            raise InputError("a neuron that may fire several times in a step needs a threshold above 0")
+
+
+def late_reset_value(threshold: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """What to take off at once, so that a decay later the threshold is missing: threshold / beta, float64.
+
+    Raises:
+        InputError: beta is 0 somewhere; such a neuron forgets all but the late reset, which no reset of its own can do.
+    """
+    if not (np.asarray(beta) > 0).all():
+        raise InputError("a reset that acts one step late needs beta > 0; a neuron with beta = 0 keeps nothing to reset")
+    return np.asarray(np.asarray(threshold, np.float64) / beta)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ and its `netx.hdf5.Network` reads them; `simulation/tSample` over `simulation/Ts
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -15,9 +16,10 @@ import h5py
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import parse_json, written_whole
+from spikeport.export.common.files import parse_json, write_bytes
 from spikeport.export.common.guard import reading
 from spikeport.export.common.hdf5 import UntrustedFile, opened_hdf5
+from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.netx.fit import Changes, fitted
 from spikeport.export.netx.layers import Layer, layers_of
@@ -40,13 +42,15 @@ def write_netx(network: QuantizedNetwork, path: Path) -> Changes:
     """
     fit, changes = fitted(network)
     layers = layers_of(fit)
-    text = json.dumps(_plan(fit), allow_nan=False)
-    with written_whole(path) as beside, h5py.File(beside, "w") as file:
+    text = json.dumps({**_plan(fit), "network": network_digest(network)}, allow_nan=False)
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
         for number, layer in enumerate(layers):
             for key, value in layer.items():
                 _put(file, f"layer/{number}/{key}", value)
         file["simulation/Ts"], file["simulation/tSample"] = 1, network.timesteps
         file[KEY] = text
+    write_bytes(path, memory.getbuffer())
     return changes
 
 
@@ -74,6 +78,15 @@ def _plan(network: QuantizedNetwork) -> dict[str, Any]:
         "weight_bits": network.weight_bits,
         "provenance": dict(network.provenance),
     }
+
+
+def exported_from(path: Path) -> str | None:
+    """Digest of the network that `write_netx` was given; None for a file of lava-dl's own. Raises InputError as `read_netx`."""
+    with reading(path, "a .net file of lava-dl", "export it again with lava-dl or spikeport export --to netx"), opened_hdf5(path) as file:
+        if (KEY,) not in file.entries or file.entries[KEY,].kind != "text":
+            return None
+        plan = parse_json(str(file.read([(KEY,)])[KEY,]), f"{path}: {KEY}")
+    return str(plan.get("network", "")) if isinstance(plan, dict) else None
 
 
 def read_netx(path: Path, *, timesteps: int | None = None) -> QuantizedNetwork:

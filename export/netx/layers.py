@@ -21,7 +21,7 @@ from scipy.sparse import issparse
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
-from spikeport.export.model.fold import synapses
+from spikeport.export.model.fold import folded_synapses
 from spikeport.export.model.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Shape
 
@@ -63,7 +63,7 @@ def _in_a_row(network: QuantizedNetwork, p: Population[IntegerNeuron], before: s
     forward, loops = [c for c in incoming if c.source == before], [c for c in incoming if c.source == p.name]
     if not forward or len(loops) > 1 or any(not isinstance(c.op, Dense) or c.pool or c.delay != 1 for c in loops):
         raise InputError(f"population {p.name}: a .net layer has one input and at most one dense loop of one timestep")
-    return forward, (loops or [None])[0]
+    return forward, loops[0] if loops else None
 
 
 def _layer(
@@ -104,7 +104,7 @@ def _folded(c: Connection, shape: Shape, written: Shape) -> Any:
         op = Conv(np.broadcast_to(op.weight.reshape(-1, 1, 1, 1), (shape[0], 1, 1, 1)).copy(), (1, 1), (0, 0), (1, 1), shape[0])
     if isinstance(op, Conv) and shape != written:
         raise InputError(f"connection {c.name} reads a map that was reshaped, which a .net file cannot say")
-    folded = synapses(op, c.pool, shape)
+    folded = folded_synapses(op, c.pool, shape)
     if folded is None:
         raise InputError(
             f"connection {c.name}: its pooling does not go into 8-bit weights exactly, and netx has no pooling layer; use a stride of the kernel's size"

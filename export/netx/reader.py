@@ -50,7 +50,9 @@ class _Reader:
         self, layer: Layer, number: int, shape: Shape, ops: list[tuple[Op, int, int]], loop: np.ndarray | None = None, **changes: Any
     ) -> None:
         """A population behind connections (op, exponent, delay)."""
-        named = self.named[len(self.populations)] if self.named else {"name": f"layer{number}", "shape": shape, "scale": 1.0}
+        named: dict[str, Any] = (
+            self.named[len(self.populations)] if self.named else {"name": f"layer{number}", "shape": shape, "scale": 1.0}
+        )
         name, own = str(named["name"]), tuple(map(int, named["shape"]))
         if prod(own) != prod(shape) or prod(own) > MAX_NEURONS:
             raise InputError(f"layer {number} has shape {shape}, its description says {own}; at most {MAX_NEURONS} neurons are read")
@@ -77,7 +79,7 @@ def network_of(layers: list[Layer], plan: Mapping[str, Any] | None, timesteps: i
     if not made.populations or made.input is None:
         raise InputError("it has no layer of neurons")
     last = made.populations[-1]
-    readout = plan["readout"] if plan else "spike_count" if last.neuron.spiking else "membrane_potential"
+    readout: Any = plan["readout"] if plan else "spike_count" if last.neuron.spiking else "membrane_potential"
     told = {key: plan[key] for key in ("dt", "integrator", "weight_bits", "provenance")} if plan else UNTOLD
     return QuantizedNetwork(
         input=made.input,
@@ -156,7 +158,8 @@ def _conv(made: _Reader, layer: Layer, number: int) -> None:
     flat = len(made.shape) == 2  # over one axis the file has a height of 1
     if flat:
         weight, sizes = weight[:, :, 0], [s[1:] for s in sizes]
-    ops: list[tuple[Op, int, int]] = [(Conv(w, *sizes, groups), e, 0) for w, e in split(weight, number)]
+    stride, padding, dilation = sizes
+    ops: list[tuple[Op, int, int]] = [(Conv(w, stride, padding, dilation, groups), e, 0) for w, e in split(weight, number)]
     output = ops[0][0].output_shape(made.shape)
     if prod(output) != prod(shape):
         raise InputError(f"layer {number} says shape {shape}; its convolution makes {output}")
@@ -196,7 +199,7 @@ def split(weight: np.ndarray, number: int) -> list[tuple[np.ndarray, int]]:
 
 
 def _neuron(layer: Layer, number: int, shape: Shape, own: Shape, highest: int, **changes: Any) -> IntegerNeuron:
-    values = {key[7:]: value for key, value in layer.items() if key.startswith("neuron/")} or DEFAULT_NEURON
+    values: dict[str, Any] = {key[7:]: value for key, value in layer.items() if key.startswith("neuron/")} or DEFAULT_NEURON
     kind = _text(values["type"])
     if kind not in ("CUBA", "LOIHI"):
         raise InputError(f"layer {number} has {kind} neurons; CUBA and LOIHI are read")
@@ -227,7 +230,7 @@ def _parameter(value: Any, shape: Shape, own: Shape, what: str) -> np.ndarray:
 
 
 def _input(plan: Mapping[str, Any]) -> Input:
-    tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in plan.items()}
+    tuples: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in plan.items()}
     return Input(**tuples)
 
 

@@ -21,7 +21,8 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ValueInfoProto, helper
 
-from spikeport.export.common.files import written_whole
+from spikeport.export.common.files import write_bytes
+from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Shape
 from spikeport.export.onnx.neuron import neuron_step, noise_at, noise_key
@@ -49,11 +50,9 @@ def write_onnx(network: QuantizedNetwork, path: Path) -> None:
     """Write the model; a reader never sees half a file.
 
     Raises:
-        InputError: the path cannot be written.
+        OutputError: the path cannot be written.
     """
-    model = to_onnx(network)
-    with written_whole(path) as beside:
-        onnx.save(model, str(beside))
+    write_bytes(path, to_onnx(network).SerializeToString())
 
 
 def state_shapes(network: QuantizedNetwork) -> dict[str, tuple[Shape, type]]:
@@ -185,6 +184,7 @@ def _state_axes(name: str, shape: Shape) -> tuple[int | str, ...]:
 
 def _metadata(network: QuantizedNetwork) -> dict[str, str]:
     values = {
+        "network": network_digest(network),
         "timesteps": network.timesteps,
         "dt": network.dt,
         "integrator": network.integrator,

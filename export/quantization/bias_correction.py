@@ -17,7 +17,7 @@ from spikeport.export.model import registers as reg
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population
 from spikeport.export.model.synapse import Connection
 from spikeport.export.quantization.calibrate import Calibration
-from spikeport.export.quantization.rounding import BIAS_MAX, Plan, quantize_connection
+from spikeport.export.quantization.rounding import BIAS_MAX, QuantizationPlan, quantize_connection
 from spikeport.export.quantization.weight_step import weight_step
 
 REGISTER_SHARE = 0.2
@@ -26,12 +26,12 @@ THRESHOLD_SHARE = 0.4
 """Of the threshold: a neuron whose outlying weight was clipped must not fire without that input."""
 
 
-def correct_biases(network: FloatNetwork, plan: Plan, seen: Calibration) -> FloatNetwork:
+def correct_biases(network: FloatNetwork, plan: QuantizationPlan, seen: Calibration) -> FloatNetwork:
     """The float network with biases that make up for what rounding its weights as planned does to mean currents."""
     return replace(network, populations=tuple(_corrected(network, p, plan, seen) for p in network.populations))
 
 
-def _corrected(network: FloatNetwork, p: Population[FloatNeuron], plan: Plan, seen: Calibration) -> Population[FloatNeuron]:
+def _corrected(network: FloatNetwork, p: Population[FloatNeuron], plan: QuantizationPlan, seen: Calibration) -> Population[FloatNeuron]:
     neuron, scale = p.neuron, plan.scales[p.name]
     exponents = [plan.exponents[c.name] for c in network.incoming(p.name)]
     rounded_down = seen.activity[p.name] * scale * sum((1 - 2.0**e) / 2 for e in exponents if e < 0)
@@ -45,7 +45,7 @@ def _corrected(network: FloatNetwork, p: Population[FloatNeuron], plan: Plan, se
     return replace(p, neuron=replace(neuron, bias=neuron.bias + np.clip(shift, -most, most)))
 
 
-def mean_error(network: FloatNetwork, connection: Connection, plan: Plan, seen: Calibration) -> np.ndarray:
+def mean_error(network: FloatNetwork, connection: Connection, plan: QuantizationPlan, seen: Calibration) -> np.ndarray:
     """Mean of rounded minus true current of every neuron of the target, float64, physical."""
     rounded = quantize_connection(network, connection, plan)
     weight = rounded.weight * weight_step(network, rounded, plan.scales[connection.target]) - connection.weight

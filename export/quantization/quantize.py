@@ -17,10 +17,11 @@ from spikeport.export.model import registers as reg
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population, QuantizedNetwork, check_weight_bits
 from spikeport.export.model.synapse import Connection, Conv, Elementwise
 from spikeport.export.quantization.bias_correction import correct_biases
+from spikeport.export.quantization.bias_neurons import with_bias_neurons
 from spikeport.export.quantization.calibrate import Calibration, calibrate, calibration_notes, choose_input
 from spikeport.export.quantization.report import report
-from spikeport.export.quantization.rounding import BIAS_MAX, Plan, apply_plan, check_neuron, steady_bias
-from spikeport.export.quantization.scales import Fit, ScaleSearch, Synapses
+from spikeport.export.quantization.rounding import BIAS_MAX, QuantizationPlan, apply_plan, check_neuron
+from spikeport.export.quantization.scales import Fit, ScaleSearch, SynapseRows
 from spikeport.export.quantization.state_bounds import Bound, state_bounds
 
 STATE_ROOM = 0.75 * reg.THRESHOLD_MAX
@@ -67,9 +68,11 @@ def quantize(
         InputError: options out of range, data that do not fit, or a parameter that no register can hold.
     """
     check_weight_bits(weight_bits)
+    network = with_bias_neurons(network)
     values, _ = physical_input(network.input, calibration, network.timesteps)
     for p in network.populations:
         check_neuron(p)
+    assert network.depths, "a schedule exists on hardware, else it raises"
     sent = choose_input(network.input, values, input_bits)
     notes = [*network.provenance.get("notes", []), *calibration_notes(sent, values)]
     network = replace(network, input=sent, provenance={**network.provenance, "notes": notes})
@@ -81,7 +84,7 @@ def quantize(
         fit = _fit_population(network, p, seen, bounds[p.name], settings)
         scales[p.name] = _per_channel_array(fit.scale, p)
         exponents |= {c.name: e for c, e in zip(network.incoming(p.name), fit.exponents)}
-    plan = Plan(network.input, weight_bits, scales, exponents)
+    plan = QuantizationPlan(network.input, weight_bits, scales, exponents)
     quantized = apply_plan(correct_biases(network, plan, seen), plan)
     return report(network, quantized, values, seen, per_channel=per_channel)
 
@@ -94,7 +97,7 @@ def _fit_population(network: FloatNetwork, p: Population[FloatNeuron], seen: Cal
         return np.max([np.broadcast_to(np.abs(v), p.shape).reshape(groups, -1).max(axis=1) for v in values], axis=0)
 
     synapses = [_rows(network, c, seen.squares[c.name], groups) for c in incoming] or [
-        Synapses(np.zeros((groups, 1)), np.zeros((groups, 1)), 1)
+        SynapseRows(np.zeros((groups, 1)), np.zeros((groups, 1)), 1)
     ]
     search = ScaleSearch(synapses, settings.weight_bits, largest(p.neuron.threshold), fires=p.neuron.spiking)
     observed = Bound(settings.margin * seen.current[p.name], settings.margin * seen.potential[p.name])
@@ -107,7 +110,7 @@ def _floor(p: Population[FloatNeuron], bound: Bound, largest: Callable[..., np.n
     """Smallest scale of each group at which every register holds what it must."""
     n = p.neuron
     state = largest(bound.current, bound.potential, n.threshold if n.spiking else np.zeros(()), n.reset_value)
-    return np.maximum(np.maximum(state / STATE_ROOM, largest(steady_bias(n)) / BIAS_ROOM), np.finfo(float).tiny)
+    return np.maximum(np.maximum(state / STATE_ROOM, largest(n.bias) / BIAS_ROOM), np.finfo(float).tiny)
 
 
 def _may_differ(network: FloatNetwork, p: Population[FloatNeuron]) -> bool:
@@ -116,13 +119,13 @@ def _may_differ(network: FloatNetwork, p: Population[FloatNeuron]) -> bool:
     return p.neuron.spiking and p.neuron.noise is None and whole_kernels
 
 
-def _rows(network: FloatNetwork, c: Connection, squares: np.ndarray, groups: int) -> Synapses:
+def _rows(network: FloatNetwork, c: Connection, squares: np.ndarray, groups: int) -> SynapseRows:
     """A connection's weights by channel, as current per input integer."""
     unit = network.unit(c.source)
     shape = c.output_shape(network.shape(c.source)) if isinstance(c.op, Elementwise) else c.weight.shape
     fan_in = 1 if isinstance(c.op, Elementwise) else prod(shape[1:])
     weight, seen = (np.broadcast_to(a, shape).reshape(groups, -1) for a in (c.weight * unit, squares / unit**2))
-    return Synapses(weight, seen, fan_in)
+    return SynapseRows(weight, seen, fan_in)
 
 
 def _per_channel_array(scale: np.ndarray, p: Population) -> np.ndarray:

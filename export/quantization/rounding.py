@@ -21,9 +21,18 @@ BIAS_MAX = (reg.BIAS_MANTISSA_MAX << reg.BIAS_EXPONENT_MAX) * reg.STATE_UNIT
 WHOLE_TOLERANCE = 1e-6
 """A ratio this close to an integer is one that float arithmetic has missed."""
 
+NOT_ON_CHIP = {
+    "multiple": "may fire several spikes in one timestep; a chip's neuron fires once: quantize it with one spike per step (--no-multi-spike)",
+    "refractory": "is held at 0 in the step after a spike (snnTorch's late reset to zero of this neuron), which has no counterpart in "
+    "the integers; train it with reset_mechanism='subtract', or with reset_delay=False",
+    "deferred": "waits for a second spike while its potential stays above the threshold (snnTorch's subtraction with reset_delay=False), "
+    "which has no counterpart in the integers; train it with reset_delay=True",
+}
+"""Firing rules of a float neuron that the integers do not have: why, and what to do instead."""
+
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class QuantizationPlan:
     """All free choices of a quantization. scales: physical potential of a weight unit, per population."""
 
     input: Input
@@ -37,7 +46,7 @@ def requantize(network: FloatNetwork, like: QuantizedNetwork) -> QuantizedNetwor
 
     For quantization-aware training: same populations and connections, trained weights and biases.
     """
-    plan = Plan(
+    plan = QuantizationPlan(
         input=like.input,
         weight_bits=like.weight_bits,
         scales={p.name: p.scale for p in like.populations},
@@ -46,7 +55,7 @@ def requantize(network: FloatNetwork, like: QuantizedNetwork) -> QuantizedNetwor
     return apply_plan(replace(network, provenance={**network.provenance, **like.provenance}), plan)
 
 
-def apply_plan(network: FloatNetwork, plan: Plan) -> QuantizedNetwork:
+def apply_plan(network: FloatNetwork, plan: QuantizationPlan) -> QuantizedNetwork:
     """Round everything as planned.
 
     Raises:
@@ -69,7 +78,7 @@ def apply_plan(network: FloatNetwork, plan: Plan) -> QuantizedNetwork:
     )
 
 
-def quantize_connection(network: Network, connection: Connection, plan: Plan) -> Connection:
+def quantize_connection(network: Network, connection: Connection, plan: QuantizationPlan) -> Connection:
     """Weights in integers of the planned step, clipped to the planned bits."""
     half = 1 << (plan.weight_bits - 1)
     coarse = replace(connection, exponent=plan.exponents[connection.name])
@@ -78,11 +87,11 @@ def quantize_connection(network: Network, connection: Connection, plan: Plan) ->
     return replace(coarse, op=replace(connection.op, weight=weight))
 
 
-def quantize_population(network: FloatNetwork, population: Population[FloatNeuron], plan: Plan) -> Population[IntegerNeuron]:
+def quantize_population(network: FloatNetwork, population: Population[FloatNeuron], plan: QuantizationPlan) -> Population[IntegerNeuron]:
     """Registers of a population at its planned scale."""
     n, scale = population.neuron, plan.scales[population.name]
     check_neuron(population)
-    mantissa, exponent = bias_registers(np.asarray(steady_bias(n) / (scale * reg.STATE_UNIT)))
+    mantissa, exponent = bias_registers(np.asarray(n.bias / (scale * reg.STATE_UNIT)))
     noise = replace(n.noise, amplitude=int(np.rint(n.noise.amplitude / (float(scale) * reg.STATE_UNIT)))) if n.noise else None
     lattice = _on_lattice(n, mantissa << exponent, [plan.exponents[c.name] for c in network.incoming(population.name)])
     neuron = IntegerNeuron(
@@ -97,11 +106,6 @@ def quantize_population(network: FloatNetwork, population: Population[FloatNeuro
         noise=noise,
     )
     return Population(population.name, population.shape, neuron, np.asarray(scale, np.float64))
-
-
-def steady_bias(n: FloatNeuron) -> np.ndarray:
-    """Membrane bias plus what the current bias amounts to once the synaptic current has settled, b / (1 - alpha)."""
-    return n.bias + n.current_bias / np.where(n.current_bias == 0, 1.0, 1 - n.alpha)
 
 
 def bias_registers(state_units: np.ndarray) -> tuple[np.ndarray, int]:
@@ -140,24 +144,21 @@ def _on_lattice(n: FloatNeuron, bias: np.ndarray, exponents: list[int]) -> bool:
 
 
 def check_neuron(population: Population[FloatNeuron]) -> None:
-    """Refuse what no register means: InputError for decays outside 0..1, negative thresholds, a bias on a current that never decays."""
+    """Refuse what no register means: InputError for other firing rules than one spike a step, decays outside 0..1, negative thresholds."""
     n, name = population.neuron, population.name
+    if n.spiking and n.firing != "single":
+        raise InputError(f"population {name} {NOT_ON_CHIP[n.firing]}")
     for what, keep in ("alpha", n.alpha), ("beta", n.beta):
         if keep.size and not (keep.min() >= 0 and keep.max() <= 1):
             raise InputError(f"population {name}: {what} spans {keep.min():g}..{keep.max():g}; a chip keeps 0 to 1 of its state per step")
     if n.spiking and n.threshold.size and n.threshold.min() < 0:
         raise InputError(f"population {name} has a threshold of {n.threshold.min():g}; Loihi's are not negative")
-    if np.any((n.current_bias != 0) & (n.alpha == 1)):
-        raise InputError(f"population {name} adds a bias to a current that never decays; Loihi's bias enters the potential only")
+    assert not n.current_bias.any(), "a bias of the current became synapses before (bias_neurons)"
 
 
 def rounding_notes(population: Population[FloatNeuron]) -> list[str]:
     """What a user should know that no register can hold."""
     n, name, notes = population.neuron, population.name, []
-    if np.any((n.current_bias != 0) & (n.alpha > 0)):
-        notes.append(
-            f"{name}: the bias of the synaptic current became a bias of the potential, b/(1 - alpha), equal once the current settles"
-        )
     for what, keep in ("current", n.alpha), ("potential", n.beta):
         lost = 1 - keep
         coarse = np.abs(np.rint(lost * reg.DECAY_UNITY) / reg.DECAY_UNITY - lost) > 0.05 * lost

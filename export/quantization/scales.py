@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations, product
 
 import numpy as np
 
@@ -31,7 +32,7 @@ EXPONENTS = range(reg.WEIGHT_EXPONENT_MIN, reg.WEIGHT_EXPONENT_MAX + 1)
 
 
 @dataclass(frozen=True, eq=False)
-class Synapses:
+class SynapseRows:
     """Weights of one connection, a row per channel: `(groups, weights)`. squares: mean square of their inputs. fan_in: per neuron."""
 
     weight: np.ndarray
@@ -51,17 +52,18 @@ class Fit:
 class _ErrorTable:
     """E_c for every candidate step `base * 2**(m / PHASES)`, m from `first` on; `(groups, candidates)`."""
 
-    def __init__(self, synapses: Synapses, base: np.ndarray, bits: int, threshold: np.ndarray) -> None:
+    def __init__(self, synapses: SynapseRows, base: np.ndarray, bits: int, threshold: np.ndarray, *, shared: bool) -> None:
         weight = synapses.weight.astype(np.float32)
         squares = synapses.squares.astype(np.float32)
         squares = squares + UNSEEN_SHARE * squares.mean() + np.finfo(np.float32).tiny
         half = 1 << (bits - 1)
         worst = (threshold**2)[:, None].astype(np.float32)
         peak = np.abs(synapses.weight).max(axis=1)
-        # From clipping all beyond the mean magnitude to clipping none.
+        # From clipping all beyond the mean magnitude to clipping none; where the scale must suit other connections too, on to losing all.
         typical = np.abs(synapses.weight).sum(axis=1) / np.maximum(np.count_nonzero(synapses.weight, axis=1), 1)
         self.first = int(np.floor(PHASES * np.log2(np.where(peak > 0, typical, base) / ((half - 1) * base)).min()))
         last = int(np.ceil(PHASES * np.log2(np.where(peak > 0, peak, base) / ((half - 1) * base)).max() - 1e-6)) + 1
+        last += shared * PHASES * bits
         steps = base[:, None] * 2.0 ** (np.arange(self.first, last + 1) / PHASES)
         neurons = weight.shape[1] / synapses.fan_in
         self.error = np.stack([_squared_error(weight, squares, s.astype(np.float32), half, worst) for s in steps.T], axis=1) / neurons
@@ -88,11 +90,11 @@ def _squared_error(weight: np.ndarray, squares: np.ndarray, step: np.ndarray, ha
 class ScaleSearch:
     """The choice for one population. threshold: physical, `(groups,)`. fires: whether the threshold is ever compared with."""
 
-    def __init__(self, synapses: Sequence[Synapses], bits: int, threshold: np.ndarray, *, fires: bool) -> None:
+    def __init__(self, synapses: Sequence[SynapseRows], bits: int, threshold: np.ndarray, *, fires: bool) -> None:
         self.base = _base_steps(synapses, bits, threshold)
         self.unit = np.where(threshold > 0, threshold, 1.0)
         worst = np.where((threshold > 0) & fires, threshold, np.inf)
-        self.tables = [_ErrorTable(s, self.base, bits, worst) for s in synapses]
+        self.tables = [_ErrorTable(s, self.base, bits, worst, shared=len(synapses) > 1) for s in synapses]
         self.fires = fires
         lead = _peaks(synapses[0], self.base)
         self.offsets = [round(float(np.median(np.log2(_peaks(s, self.base) / lead)))) for s in synapses]
@@ -133,20 +135,21 @@ class ScaleSearch:
         return np.where(low, at_floor, m), np.where(low, floor[:, None], scales)
 
 
-def _base_steps(synapses: Sequence[Synapses], bits: int, threshold: np.ndarray) -> np.ndarray:
+def _base_steps(synapses: Sequence[SynapseRows], bits: int, threshold: np.ndarray) -> np.ndarray:
     """Per group, the step that just holds the largest weight; a group without weights takes that of its threshold."""
     peak = np.max([np.abs(s.weight).max(axis=1) for s in synapses], axis=0)
     anything = np.where(threshold > 0, threshold, 1.0)
     return np.where(peak > 0, peak, anything) / ((1 << (bits - 1)) - 1)
 
 
-def _peaks(synapses: Synapses, base: np.ndarray) -> np.ndarray:
+def _peaks(synapses: SynapseRows, base: np.ndarray) -> np.ndarray:
     peak = np.abs(synapses.weight).max(axis=1)
     return np.where(peak > 0, peak, base)
 
 
 def _neighbours(exponents: tuple[int, ...]) -> list[list[int]]:
-    """The same exponents with one changed by 1 or 2."""
-    if len(exponents) == 1:
-        return []
-    return [[e + d * (i == j) for j, e in enumerate(exponents)] for i in range(len(exponents)) for d in (-2, -1, 1, 2)]
+    """The same exponents with one changed by 1 or 2, or two by 1 each."""
+    places = range(len(exponents)) if len(exponents) > 1 else ()
+    moves = [{i: d} for i in places for d in (-2, -1, 1, 2)]
+    moves += [{i: d, j: f} for i, j in combinations(places, 2) for d, f in product((-1, 1), repeat=2)]
+    return [[e + move.get(i, 0) for i, e in enumerate(exponents)] for move in moves]

@@ -56,6 +56,8 @@ class Verification:
     outputs: int
     differences: Mapping[str, int]
     first: Difference | None
+    silent: tuple[str, ...] = ()
+    """Populations that spike but never did."""
 
     @property
     def equal(self) -> bool:
@@ -65,6 +67,8 @@ class Verification:
     @property
     def warning(self) -> str | None:
         """Why that backends are equal says little, where it does."""
+        if self.spikes and self.silent:
+            return f"never fires in {self.samples:,} samples: {', '.join(self.silent)}; that backends are equal says little of it"
         if self.spikes or not self.populations:
             return None
         return f"no neuron fires in {self.samples:,} samples: that backends are equal says little here"
@@ -92,11 +96,12 @@ def verify(
     chunk = max(1, RASTER_BUDGET // size)
     differences = dict.fromkeys(backends, 0)
     first: Difference | None = None
-    spikes = 0
+    spikes = {p.name: 0 for p in network.populations if p.neuron.spiking}
     for start in range(0, len(stimulus), chunk):
         part = stimulus[start : start + chunk]
         expected = reference.run(network, part, "spikes")
-        spikes += sum(int(raster.sum()) for raster in expected.spikes.values())
+        for name, raster in expected.spikes.items():
+            spikes[name] += int(raster.sum())
         for name, run in backends.items():
             places = _different(network, expected, run(tested, part, "spikes"))
             differences[name] += sum(len(where) for where in places.values())
@@ -112,10 +117,11 @@ def verify(
         timesteps=stimulus.timesteps,
         populations=spiking,
         compared=steps * sum(network[name].size for name in spiking),
-        spikes=spikes,
+        spikes=sum(spikes.values()),
         outputs=steps * network[network.output].size,
         differences=differences,
         first=first,
+        silent=tuple(name for name, count in spikes.items() if not count),
     )
 
 
@@ -127,7 +133,9 @@ def _different(network: QuantizedNetwork, expected: SpikeRecord, found: SpikeRec
     return {name: where for name, where in places.items() if len(where)}
 
 
-def _first_difference(network, tested, part: Stimulus, name: str, run: Backend, places: dict[str, np.ndarray]) -> Difference:
+def _first_difference(
+    network: QuantizedNetwork, tested: QuantizedNetwork, part: Stimulus, name: str, run: Backend, places: dict[str, np.ndarray]
+) -> Difference:
     """Earliest in sample, then timestep, then order of update; its sample is run again for the potentials."""
     order = {p.name: i for i, p in enumerate(network.populations)}
     population = min(places, key=lambda key: (*places[key][0][:2], order[key]))

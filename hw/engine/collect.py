@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from threading import Lock
 
 import numpy as np
 import torch
 
 from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.engine.counting import count_messages
 from spikeport.hw.engine.layout import from_engine
 from spikeport.hw.engine.neurons import Trace
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
@@ -17,8 +19,8 @@ from spikeport.hw.records.stimulus import Stimulus
 class Collector:
     """Collects traces into a `SpikeRecord`."""
 
-    def __init__(self, network: QuantizedNetwork, stimulus: Stimulus, level: RecordLevel) -> None:
-        self.network, self.level, self.lock = network, level, Lock()
+    def __init__(self, network: QuantizedNetwork, stimulus: Stimulus, level: RecordLevel, notes: Mapping[str, str]) -> None:
+        self.network, self.level, self.notes, self.lock = network, level, notes, Lock()
         shape = self.shape = (len(stimulus), stimulus.timesteps)
         populations = network.populations
         self.output = np.empty((*shape, *network.shape(network.output)), np.int32)
@@ -36,12 +38,10 @@ class Collector:
 
     def add_input(self, part: slice, messages: torch.Tensor, reach: np.ndarray) -> None:
         """Count the input's messages, `(n, T or 1, size)`, and their synaptic events; reach `(connections, size)`."""
-        sent = (messages != 0).to(torch.float64)
         name = self.network.input.name
-        self.counts[name][part] = sent.sum(2).cpu().numpy()
-        events = (sent @ torch.from_numpy(reach.T.astype(np.float64)).to(sent.device)).cpu().numpy()
-        for k, connection in enumerate(self.network.outgoing(name)):
-            self.events[connection.name][part] = events[..., k]
+        self.counts[name][part], events = count_messages(messages, reach)
+        for connection, reached in zip(self.network.outgoing(name), events):
+            self.events[connection.name][part] = reached
 
     def add(self, part: slice, name: str, trace: Trace) -> None:
         """Take one population's trace of the samples in `part`."""
@@ -68,4 +68,4 @@ class Collector:
 
     def record(self) -> SpikeRecord:
         """The finished record."""
-        return SpikeRecord(self.output, self.counts, self.events, self.overflows, self.spikes, self.potentials)
+        return SpikeRecord(self.output, self.counts, self.events, self.overflows, self.spikes, self.potentials, self.notes)

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 
 from spikeport.export.model.network import Connection, Conv, Dense, Shape
-from spikeport.hw.engine.kernels import compiled
+from spikeport.hw.engine.compiling import compiled, widest_vectors
 from spikeport.hw.engine.layout import grid, order, two_axes
 
 INT16_MAX = (1 << 15) - 1
 MESSAGE_MAX = 16
 """Larger messages would be sent as too many unit events."""
-LIST_NS, FLUSH_NS, ADD_NS, READ_NS, MULTIPLY_NS = 0.8, 0.4, 0.036, 1.0, 0.023
-"""Measured on one AVX2 core. Events: per input listed, per output flushed, per weight added. Dense: per input read, per multiplication."""
+LIST_NS, FLUSH_NS, ADD_NS = 1.8, 0.14, 0.031
+"""Measured on one core: per input listed, per output flushed, per weight added (`benchmarks/engine_break_even.py`)."""
 
 
 def event_budget(weight: np.ndarray) -> int:
@@ -57,6 +57,7 @@ def add_runs(row, weight, starts, shift, nothing):
 
     Indices are unsigned so that none can count from the array's end, which would keep the compiler from vectorising.
     """
+    widest_vectors()
     many = len(starts)
     for k in range(0, many, 8):
         a = np.uint64(starts[k] + shift)
@@ -76,6 +77,7 @@ def add_runs(row, weight, starts, shift, nothing):
 @compiled
 def flush(row, out):
     """Add the 16-bit sums to the output and clear them."""
+    widest_vectors()
     for i in range(len(row)):
         out[i] += row[i]
         row[i] = 0
@@ -143,11 +145,11 @@ class EventSynapse:
         plain = isinstance(op, Conv) and op.groups == 1 and set(op.stride + op.dilation) == {1}
         return low == 0 and high <= MESSAGE_MAX and (plain or isinstance(op, Dense))
 
-    def pays(self, activity: float) -> bool:
-        """Whether events beat the dense product at this mean message."""
+    def pays(self, activity: float, dense: float) -> bool:
+        """Whether events beat a dense product that takes so many nanoseconds an image, at this mean message."""
         fixed = LIST_NS * self.inputs + FLUSH_NS * self.made
         padded = -(-self.outputs // 16) * 16 / self.outputs
-        return fixed + ADD_NS * activity * padded * self.products < READ_NS * self.inputs + MULTIPLY_NS * self.products
+        return fixed + ADD_NS * activity * padded * self.products < dense
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """`(n, T, size)` messages uint8 to `(n, T, outputs)` sums int32."""

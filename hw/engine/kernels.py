@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from spikeport.export.model import registers as reg
 from spikeport.export.model.noise import MULTIPLIERS, SHIFTS
+from spikeport.hw.engine.compiling import compiled, widest_vectors
 
 BLOCK = 1024
 """Neurons per block: potentials, currents and seven registers of 4 bytes each fit a first-level cache of 32 KiB or nearly so."""
@@ -26,9 +26,6 @@ SHIFT = reg.STATE_SHIFT
 LOW_BITS = np.int32(reg.DECAY_UNITY - 1)
 M0, M1 = (np.uint32(m) for m in MULTIPLIERS)
 S0, S1, S2 = (np.uint32(s) for s in SHIFTS)
-
-compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
-
 
 KEEP_U, KEEP_V, THRESHOLD, BIAS, RESET, NEURON = range(6)
 """Rows of a population's registers, int32 `(6, size)` in the engine's order: 4096ths of u and v kept per step, threshold and bias
@@ -61,6 +58,7 @@ def decay(x, keep):
 @compiled
 def load_current(total, down, up, current):
     """current = (total >> down) * up, which is total * 2**exponent, rounded down, in state units."""
+    widest_vectors()
     for i in range(len(current)):
         current[i] = np.int32(np.int32(np.int32(total[i]) >> np.int32(down & 31)) * up)
 
@@ -68,6 +66,7 @@ def load_current(total, down, up, current):
 @compiled
 def remember_current(u, keep, current, lost):
     """u = keep * u + current, wrapped once at 24 bits; leaves u in current and marks what wrapped in lost."""
+    widest_vectors()
     for i in range(len(current)):
         raw = np.int32(decay(u[i], keep[i]) + current[i])
         lost[i] = np.uint8((raw >= L) | (raw <= -L))
@@ -90,6 +89,7 @@ def mix(x):
 @compiled
 def add_noise(key, neuron, bias, gaussian, amplitude, drive):
     """drive = bias + noise of one sample and step, whose part of the generator's key is given."""
+    widest_vectors()
     for i in range(len(drive)):
         bits = mix(np.uint32(key ^ np.uint32(neuron[i])))
         r = np.int64(bits >> np.uint32(16)) - 32768
@@ -101,6 +101,7 @@ def add_noise(key, neuron, bias, gaussian, amplitude, drive):
 @compiled
 def fire(v, keep, current, drive, threshold, reset, subtract, spikes):
     """v = keep * v + u + bias, spike, reset; for populations proven never to saturate. Returns the number of spikes."""
+    widest_vectors()
     count = np.int32(0)
     for i in range(len(v)):
         moved = np.int32(np.int32(decay(v[i], keep[i]) + current[i]) + drive[i])
@@ -116,6 +117,7 @@ def fire(v, keep, current, drive, threshold, reset, subtract, spikes):
 def fire_checked(v, keep, current, drive, threshold, reset, subtract, spiking, lost, spikes):
     """As `fire`, saturating. Returns the number of spikes, and of neurons that lost something: already marked in lost,
     saturated, or fired where nothing may fire."""
+    widest_vectors()
     count, overflows = np.int32(0), np.int32(0)
     for i in range(len(v)):
         ideal = np.int32(np.int32(decay(v[i], keep[i]) + current[i]) + drive[i])
@@ -132,6 +134,7 @@ def fire_checked(v, keep, current, drive, threshold, reset, subtract, spiking, l
 @compiled
 def count_events(spikes, fan_out):
     """Synapses reached by the spikes of a block."""
+    widest_vectors()
     events = np.int32(0)
     for i in range(len(spikes)):
         events = np.int32(events + np.int32(np.int32(fan_out[i]) * np.int32(spikes[i])))
@@ -141,6 +144,7 @@ def count_events(spikes, fan_out):
 @compiled
 def copy(source, target):
     """target = source; a slice assignment would compile numba's error messages, which takes longer than all the rest."""
+    widest_vectors()
     for i in range(len(source)):
         target[i] = source[i]
 
@@ -197,6 +201,7 @@ def neuron_steps(total, start, scale, first, last, u, v, registers, fan_out, swi
 @compiled
 def add_channel(total, start, exponent, first, current):
     """current[:, t - first] += total at t, shifted; total is indexed as in `neuron_steps`, silent before start and after its end."""
+    widest_vectors()
     held = total.shape[1] == 1
     for sample in range(len(total)):
         for t in range(max(first, start), first + current.shape[1]):

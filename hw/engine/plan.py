@@ -71,6 +71,11 @@ class Plan:
         members = [tuple(names[i] for i in group) for group in sorted(found, key=lambda g: found[g])]
         return tuple(Group(m, len(m) > 1 or m[0] in loops) for m in members)
 
+    @property
+    def notes(self) -> dict[str, str]:
+        """Per connection, why it does not run as fast as its bounds would allow on another processor."""
+        return {name: synapse.note for name, synapse in self.synapses.items() if synapse.note}
+
     def bytes_per_sample(self, held: bool) -> int:
         """Working memory of one sample: every population's state and raster, and the busiest connection's messages and sums."""
         state = sum(p.size * (8 + 2 * self.timesteps) for p in self.network.populations)

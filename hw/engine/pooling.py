@@ -3,46 +3,65 @@
 from __future__ import annotations
 
 from itertools import product
+from math import gcd
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from spikeport.export.model.network import Pool, Shape
-from spikeport.hw.engine.kernels import compiled
+from spikeport.hw.engine.compiling import compiled, widest_vectors
 from spikeport.hw.engine.layout import grid, two_axes
+
+WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
 @compiled
 def sum_pool(x, kernel, stride, padding, out):
-    """Channels-last sum pooling: `(images, H, W, C)` into out `(images, H', W', C)`; rows first, as they are contiguous."""
-    row = np.empty((x.shape[2], x.shape[3]), out.dtype)
-    for image in range(len(x)):
+    """Channels-last sum pooling: `(images, H, W, C)` into out `(images, H', W', C)`.
+
+    Kernel rows are added over the whole row of the map, then kernel columns, as the row shifted by so many channels; what lies at
+    the windows is picked last. So all loops but the last are long.
+    """
+    images, height, width, channels = x.shape
+    rows, picked = x.reshape(images, height, width * channels), out.reshape(images, out.shape[1], out.shape[2] * channels)
+    padded = np.zeros((width + 2 * padding[1]) * channels, out.dtype)
+    inner = padded[padding[1] * channels : (padding[1] + width) * channels]
+    windows = np.empty(len(padded) - (kernel[1] - 1) * channels, out.dtype)
+    for image in range(images):
         for oy in range(out.shape[1]):
-            row[:] = 0
             top = oy * stride[0] - padding[0]
-            for y in range(max(0, top), min(x.shape[1], top + kernel[0])):
-                add_row(x[image, y], row)
-            pool_row(row, kernel[1], stride[1], padding[1], out[image, oy])
+            clear(inner)
+            for y in range(max(0, top), min(height, top + kernel[0])):
+                add_row(rows[image, y], inner)
+            clear(windows)
+            for shift in range(kernel[1]):
+                add_row(padded[shift * channels : shift * channels + len(windows)], windows)
+            pick(windows, stride[1] * channels, channels, picked[image, oy])
 
 
 @compiled
-def add_row(x, row):
-    """row += x, both `(W, C)`."""
-    source, target = x.ravel(), row.ravel()
+def clear(row):
+    """row = 0."""
+    widest_vectors()
+    for i in range(len(row)):
+        row[i] = 0
+
+
+@compiled
+def add_row(source, target):
+    """target += source."""
+    widest_vectors()
     for i in range(len(target)):
         target[i] += source[i]
 
 
 @compiled
-def pool_row(row, kernel, stride, padding, out):
-    """Sums over the windows of one row `(W, C)` into `(W', C)`."""
-    out[:] = 0
-    for ox in range(len(out)):
-        left = ox * stride - padding
-        for at in range(max(0, left), min(len(row), left + kernel)):
-            for c in range(out.shape[1]):
-                out[ox, c] += row[at, c]
+def pick(windows, step, channels, out):
+    """Every so many entries, `channels` of them in a row."""
+    for at in range(len(out) // channels):
+        for c in range(channels):
+            out[at * channels + c] = windows[at * step + c]
 
 
 class SumPool:
@@ -63,7 +82,10 @@ class SumPool:
 
     def _compiled(self, images: torch.Tensor) -> torch.Tensor:
         out = torch.empty(len(images), *self.target, dtype=self.dtype)
-        sum_pool(images.numpy(), self.kernel, self.stride, self.padding, out.numpy())
+        same = images.dtype == self.dtype == torch.uint8
+        word = WORDS[gcd(self.source[2], 8)] if same else None  # sums stay below 256, so bytes can be added side by side
+        source, target = (array.numpy().view(word) if word else array.numpy() for array in (images, out))
+        sum_pool(source, self.kernel, self.stride, self.padding, target)
         return out
 
     def _sliced(self, images: torch.Tensor) -> torch.Tensor:

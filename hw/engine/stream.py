@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 
 from spikeport.export.model.network import Connection, Conv, QuantizedNetwork
 from spikeport.hw.engine.channel import Channel
 from spikeport.hw.engine.collect import Collector
-from spikeport.hw.engine.layout import to_engine
+from spikeport.hw.engine.dense import plain_sums
+from spikeport.hw.engine.messages import input_messages
 from spikeport.hw.engine.neurons import Trace
 from spikeport.hw.engine.plan import Group, Plan, plan_for
-from spikeport.hw.engine.synapse import plain_sums
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus
 
@@ -40,7 +39,7 @@ def run(
     Source: Lava 0.10's fixed-point process models, by way of the reference.
     """
     plan = plan_for(network, stimulus.timesteps, device)
-    collector = Collector(network, stimulus, record)
+    collector = Collector(network, stimulus, record, plan.notes)
     with plain_sums(), _workers(plan) as (executor, count):
         size = _chunk_size(plan.bytes_per_sample(stimulus.held), len(stimulus), count)
         parts = [slice(i, min(i + size, len(stimulus))) for i in range(0, len(stimulus), size)]
@@ -72,8 +71,9 @@ def _chunk_size(bytes_per_sample: int, samples: int, workers: int) -> int:
 
 def _run_chunk(plan: Plan, stimulus: Stimulus, part: slice, collector: Collector) -> None:
     """Run a few samples through all populations, layer by layer where nothing loops."""
-    messages = {plan.network.input.name: _input_messages(plan, stimulus)}
-    collector.add_input(part, messages[plan.network.input.name], plan.input_reach)
+    source = plan.network.input
+    messages = {source.name: input_messages(source, stimulus, plan.device)}
+    collector.add_input(part, messages[source.name], plan.input_reach)
     traces: dict[str, Trace] = {}
     for group in plan.groups:
         for name in group.populations:
@@ -82,14 +82,6 @@ def _run_chunk(plan: Plan, stimulus: Stimulus, part: slice, collector: Collector
         _advance(plan, group, messages, traces)
     for name, trace in traces.items():
         collector.add(part, name, trace)
-
-
-def _input_messages(plan: Plan, stimulus: Stimulus) -> torch.Tensor:
-    """`(n, T or 1 if held, size)`, in bytes where they fit."""
-    source = plan.network.input
-    values = stimulus.values[:, None] if stimulus.held else stimulus.values
-    small = source.sent[0] >= 0 and source.sent[1] < 256
-    return torch.from_numpy(to_engine(values.astype(np.uint8) if small else values, source.shape)).to(plan.device)
 
 
 def _advance(plan: Plan, group: Group, messages: dict[str, torch.Tensor], traces: dict[str, Trace]) -> None:

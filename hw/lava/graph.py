@@ -11,7 +11,7 @@ from lava.magma.core.process.process import AbstractProcess
 
 
 @dataclass(frozen=True)
-class Node:
+class ProcessNode:
     """A process to be made, and the process model that runs it on a CPU."""
 
     process: type[AbstractProcess]
@@ -39,7 +39,7 @@ class Wire:
 class Graph:
     """Processes by name, and wires."""
 
-    nodes: dict[str, Node] = field(default_factory=dict)
+    nodes: dict[str, ProcessNode] = field(default_factory=dict)
     wires: list[Wire] = field(default_factory=list)
 
     def make(self) -> dict[str, AbstractProcess]:

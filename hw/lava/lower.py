@@ -32,12 +32,12 @@ from scipy.sparse import csr_matrix
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
-from spikeport.export.model.fold import Synapses, synapses
+from spikeport.export.model.fold import Folded, folded_synapses
 from spikeport.export.model.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Shape
 from spikeport.hw.lava.axon import Axon, PyAxon
 from spikeport.hw.lava.convolution import PyFastConv
-from spikeport.hw.lava.graph import Graph, Node, Wire
+from spikeport.hw.lava.graph import Graph, ProcessNode, Wire
 from spikeport.hw.lava.host import Host, host_model
 from spikeport.hw.lava.neuron import PyStreamingLif, StreamingLIF
 from spikeport.hw.lava.tape import Tape
@@ -74,7 +74,9 @@ def chip_part(
     return graph
 
 
-def neuron_node(network: QuantizedNetwork, population: Population[IntegerNeuron], line: Timeline, first_sample: int, tapped: bool) -> Node:
+def neuron_node(
+    network: QuantizedNetwork, population: Population[IntegerNeuron], line: Timeline, first_sample: int, tapped: bool
+) -> ProcessNode:
     """Lava's LIFReset where it will do."""
     neuron, depth = population.neuron, network.depths[population.name]
     registers = {
@@ -87,7 +89,7 @@ def neuron_node(network: QuantizedNetwork, population: Population[IntegerNeuron]
     }
     reaches_across = any(c.delay for c in network.outgoing(population.name))
     if neuron.reset == "zero" and neuron.noise is None and not tapped and not reaches_across:
-        return Node(LIFReset, registers | {"reset_interval": line.period, "reset_offset": depth + 1}, PyLifResetModelBitAcc)
+        return ProcessNode(LIFReset, registers | {"reset_interval": line.period, "reset_offset": depth + 1}, PyLifResetModelBitAcc)
     streaming = {
         "period": line.period,
         "depth": depth,
@@ -97,7 +99,7 @@ def neuron_node(network: QuantizedNetwork, population: Population[IntegerNeuron]
         "noise": neuron.noise,
         "first_sample": first_sample,
     }
-    return Node(StreamingLIF, registers | streaming, PyStreamingLif)
+    return ProcessNode(StreamingLIF, registers | streaming, PyStreamingLif)
 
 
 def scalar_or_full(register: np.ndarray, shape: Shape) -> Any:
@@ -110,13 +112,13 @@ def add_connection(graph: Graph, network: QuantizedNetwork, c: Connection, stock
     source = HOST if c.source == network.input.name else c.source
     shape, delay = network.shape(c.source), extra_delay(network, c)
     messages, pool = network.messages(c.source), None
-    folded = synapses(c.op, c.pool, shape)
+    folded = folded_synapses(c.op, c.pool, shape)
     if folded is None and c.pool:
         pool = c.pool
-        folded = synapses(c.op, None, pool.output_shape(shape))
+        folded = folded_synapses(c.op, None, pool.output_shape(shape))
         messages = (messages[0] * pool.area, messages[1] * pool.area)
     if pool or (delay and isinstance(folded, Conv)):
-        source = add_axon(graph, source, c, Node(Axon, {"shape": shape, "delay": delay, "pool": pool}, PyAxon))
+        source = add_axon(graph, source, c, ProcessNode(Axon, {"shape": shape, "delay": delay, "pool": pool}, PyAxon))
         shape, delay = pool.output_shape(shape) if pool else shape, 0
     name = f"synapse {c.name}"
     assert folded is not None, "int8 weights without pooling always fit"
@@ -136,7 +138,7 @@ def extra_delay(network: QuantizedNetwork, c: Connection) -> int:
     return delay - 1
 
 
-def add_axon(graph: Graph, source: str, connection: Connection, axon: Node) -> str:
+def add_axon(graph: Graph, source: str, connection: Connection, axon: ProcessNode) -> str:
     """An axon between the source and the connection's synapses; returns its name."""
     name = f"axon {connection.name}"
     graph.nodes[name] = axon
@@ -149,7 +151,7 @@ def message_bits(messages: tuple[int, int]) -> int:
     return 0 if messages == (0, 1) else 1 + max(-messages[0], messages[1]).bit_length()
 
 
-def synapse_node(c: Connection, folded: Synapses, shape: Shape, delay: int, messages: tuple[int, int], stock: bool) -> Node:
+def synapse_node(c: Connection, folded: Folded, shape: Shape, delay: int, messages: tuple[int, int], stock: bool) -> ProcessNode:
     """Lava's process for a convolution, a full or a sparse matrix."""
     if isinstance(folded, Conv):
         return convolution_node(c, folded, shape, messages, stock)
@@ -162,11 +164,11 @@ def synapse_node(c: Connection, folded: Synapses, shape: Shape, delay: int, mess
     else:
         delayed, plain, delays = (DelayDense, PyDelayDenseModelBitAcc), (DenseProcess, PyDenseModelBitAcc), delay
     if delay:
-        return Node(delayed[0], params | {"delays": delays, "max_delay": delay}, delayed[1])
-    return Node(plain[0], params, plain[1])
+        return ProcessNode(delayed[0], params | {"delays": delays, "max_delay": delay}, delayed[1])
+    return ProcessNode(plain[0], params, plain[1])
 
 
-def convolution_node(c: Connection, conv: Conv, shape: Shape, messages: tuple[int, int], stock: bool) -> Node:
+def convolution_node(c: Connection, conv: Conv, shape: Shape, messages: tuple[int, int], stock: bool) -> ProcessNode:
     """Lava's Conv: input `(x, y, channels)`, kernel flipped; a convolution over one axis has y = 1."""
     plane = len(shape) == 3
     weight = conv.weight.astype(np.int32).reshape(*conv.weight.shape[:3], -1)[:, :, ::-1, ::-1].transpose(0, 2, 3, 1)
@@ -181,10 +183,10 @@ def convolution_node(c: Connection, conv: Conv, shape: Shape, messages: tuple[in
         "num_message_bits": message_bits(messages),
     }
     if not stock:
-        return Node(ConvProcess, params, PyFastConv)
+        return ProcessNode(ConvProcess, params, PyFastConv)
     check_stock_convolution(c, conv)
     check_sum(c, int(np.abs(weight.astype(np.int64)).sum(axis=(1, 2, 3)).max()) << c.exponent, messages)
-    return Node(ConvProcess, params | {"weight": weight << c.exponent, "weight_exp": 0}, PyConvModelFixed)
+    return ProcessNode(ConvProcess, params | {"weight": weight << c.exponent, "weight_exp": 0}, PyConvModelFixed)
 
 
 def check_stock_convolution(c: Connection, conv: Conv) -> None:
@@ -206,5 +208,5 @@ def add_host(graph: Graph, tape: Tape, tapped: Collection[str]) -> None:
     """The host, wired to every population's spikes and to the tapped potentials."""
     taps = [(name, "s_out", track) for name, track in tape.spikes.items()]
     taps += [(name, "v_out", tape.potentials[name]) for name in tapped]
-    graph.nodes[HOST] = Node(Host, {"tape": tape, "tracks": [track for _, _, track in taps]}, host_model(len(taps)))
+    graph.nodes[HOST] = ProcessNode(Host, {"tape": tape, "tracks": [track for _, _, track in taps]}, host_model(len(taps)))
     graph.wires.extend(Wire(name, port, HOST, f"tap{i}") for i, (name, port, _) in enumerate(taps))

@@ -64,7 +64,7 @@ def lava_processes(
     """
     require_lava()
     from spikeport.hw.lava.axon import Axon, PyAxon  # noqa: PLC0415
-    from spikeport.hw.lava.graph import Node  # noqa: PLC0415
+    from spikeport.hw.lava.graph import ProcessNode  # noqa: PLC0415
     from spikeport.hw.lava.lower import HOST, chip_part  # noqa: PLC0415
 
     if timesteps is not None and timesteps < 1:
@@ -73,7 +73,7 @@ def lava_processes(
     line = Timeline.of(network, timesteps) if timesteps else Timeline(FOREVER, FOREVER, lag)
     tapped = [network.output] if potential or network.readout != "spike_count" else []
     graph = chip_part(network, line, 0, process_models, tapped)
-    graph.nodes[HOST] = Node(Axon, {"shape": network.input.shape, "delay": 0, "pool": None}, PyAxon)
+    graph.nodes[HOST] = ProcessNode(Axon, {"shape": network.input.shape, "delay": 0, "pool": None}, PyAxon)
     made = graph.make()
     output = made[network.output]
     return LavaProcesses(

@@ -81,7 +81,7 @@ def _crop(padding: Shape, sizes: Shape) -> tuple[slice, ...]:
     return (slice(None), *(slice(p, p + n) for p, n in zip(padding, sizes)))
 
 
-def synapses(connection: Connection, source: Shape) -> int:
+def synapse_count(connection: Connection, source: Shape) -> int:
     """Number of nonzero synapses once weight sharing is unrolled."""
     return int(fan_out(connection, source).sum())
 

@@ -31,6 +31,7 @@ class SpikeRecord:
     backend cannot see it.
     spikes: bool `(samples, timesteps, *shape)` per spiking population, at level "spikes" and above.
     potentials: int32, v after reset, per population, at level "potentials".
+    notes: per connection, one line where the backend computed it in another way than it would have liked, with equal integers.
     """
 
     output: np.ndarray
@@ -39,6 +40,7 @@ class SpikeRecord:
     overflows: Mapping[str, int]
     spikes: Mapping[str, np.ndarray] = field(default_factory=dict)
     potentials: Mapping[str, np.ndarray] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def timesteps(self) -> int:
@@ -60,16 +62,17 @@ def join_records(records: Iterable[SpikeRecord], samples: int) -> SpikeRecord:
     if len(first) == samples:
         return first
     whole = {place: np.empty((samples, *array.shape[1:]), array.dtype) for place, array in _arrays(first).items()}
-    overflows = dict.fromkeys(first.overflows, 0)
+    overflows, notes = dict.fromkeys(first.overflows, 0), dict(first.notes)
     done = 0
     for part in chain([first], parts):
         for place, array in _arrays(part).items():
             whole[place][done : done + len(part)] = array
         overflows = {name: count + part.overflows[name] for name, count in overflows.items()}
+        notes |= part.notes
         done += len(part)
     assert done == samples, f"{done} of {samples} samples came"
     mappings = {field_name: {key: a for (owner, key), a in whole.items() if owner == field_name} for field_name in MAPPINGS}
-    return SpikeRecord(output=whole["output", ""], overflows=overflows, **mappings)
+    return SpikeRecord(output=whole["output", ""], overflows=overflows, notes=notes, **mappings)
 
 
 def _arrays(record: SpikeRecord) -> dict[tuple[str, str], np.ndarray]:

@@ -1,7 +1,13 @@
-"""Spike records as `.npz` files: `output`, and `spikes/<node>`, `spike_counts/<node>`, `synaptic_events/<connection>`, `overflows/<node>`."""
+"""Spike records as `.npz` files: `output`, and `spikes/<node>`, `spike_counts/<node>`, `synaptic_events/<connection>`, `overflows/<node>`,
+`notes/<connection>`.
+
+`made_of` is JSON text: digests of the network and of the data that the record was made of, by what they are of.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -10,11 +16,12 @@ import numpy as np
 
 from spikeport.export.common.arrays import Check, Claim, read_npz
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import written_whole
+from spikeport.export.common.files import write_bytes
 from spikeport.export.common.guard import reading
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.records.record import SpikeRecord
 
+MADE_OF = "made_of"
 COUNT_MAX = 1 << 40
 """Of events at one timestep of one sample: far more than any chip's synapses, and millions of sums of them stay below 2^63."""
 LOWEST = {"output": -(1 << 31), "potentials": -(1 << 31)}
@@ -22,18 +29,33 @@ LOWEST = {"output": -(1 << 31), "potentials": -(1 << 31)}
 MAPPINGS = tuple(f.name for f in fields(SpikeRecord) if f.name != "output")
 
 
-def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an `.npz` whole."""
-    with written_whole(path) as beside, beside.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], made_of: Mapping[str, str]) -> None:
+    """Write an `.npz` whole; `read_made_of` gives back what it was made of.
+
+    Raises:
+        OutputError: the path cannot be written.
+    """
+    held = io.BytesIO()
+    np.savez_compressed(held, **arrays, **{MADE_OF: np.array(json.dumps(dict(made_of)))})
+    write_bytes(path, held.getbuffer())
 
 
-def save_record(path: Path, record: SpikeRecord) -> None:
-    """Write a record; everything in it comes back with `load_record`."""
+def save_record(path: Path, record: SpikeRecord, made_of: Mapping[str, str]) -> None:
+    """Write a record; everything in it comes back with `load_record`. made_of, errors: as in `save_arrays`."""
     arrays = {"output": record.output}
     for name in MAPPINGS:
         arrays |= {f"{name}/{key}": np.asarray(value) for key, value in getattr(record, name).items()}
-    save_arrays(path, arrays)
+    save_arrays(path, arrays, made_of)
+
+
+def read_made_of(path: Path) -> dict[str, str] | None:
+    """Digests of what a file of `save_arrays` was made of; None for any other file, or a damaged one."""
+    try:
+        with reading(path, "a record", "make it again"), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            made_of = json.loads(str(arrays[MADE_OF]))
+    except InputError:
+        return None
+    return made_of if isinstance(made_of, dict) else None
 
 
 def load_record(path: Path, network: QuantizedNetwork | None = None, samples: int | None = None) -> SpikeRecord:
@@ -48,13 +70,15 @@ def load_record(path: Path, network: QuantizedNetwork | None = None, samples: in
             checks = {key: _of_shape(f"{path}: {key}", shape) for key, shape in expected_shapes(network, samples).items()}
         arrays = read_npz(path, checks=checks)
         output = _integers(arrays.pop("output"), f"{path}: output", LOWEST["output"])
+        arrays.pop(MADE_OF, None)
         groups: dict[str, dict] = {name: {} for name in MAPPINGS}
         for key, value in arrays.items():
             group, _, name = key.partition("/")
             if group not in groups:
                 raise InputError(f"{path} is no spike record (it holds {key!r})")
-            groups[group][name] = value if group == "spikes" else _integers(value, f"{path}: {key}", LOWEST.get(group, 0))
+            groups[group][name] = value if group in ("spikes", "notes") else _integers(value, f"{path}: {key}", LOWEST.get(group, 0))
         groups["overflows"] = {name: int(count) for name, count in groups["overflows"].items()}
+        groups["notes"] = {name: str(note) for name, note in groups["notes"].items()}
         return SpikeRecord(output=output, **groups)
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from spikeport.export.model.network import Connection, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.registers import DELAY_MAX, WEIGHT_BITS_MAX
-from spikeport.hw.records.fanout import synapses
+from spikeport.hw.records.fanout import synapse_count
 
 Status = Literal["ok", "note", "refused"]
 
@@ -119,7 +119,7 @@ def _kind(connection: Connection) -> str:
 
 def _connection_findings(network: QuantizedNetwork, connection: Connection) -> Iterator[tuple[Status, str]]:
     delay = network.hardware_delay(connection)
-    count = synapses(connection, network.shape(connection.source))
+    count = synapse_count(connection, network.shape(connection.source))
     yield (
         "ok",
         f"{count} synapses of {WEIGHT_BITS_MAX} bits or fewer, exponent {connection.exponent}, {delay} step{'s' * (delay > 1)} of delay",
@@ -148,7 +148,7 @@ def _population_findings(population: Population[IntegerNeuron], chip: Chip) -> I
 
 def _totals(network: QuantizedNetwork, chip: Chip) -> list[Row]:
     neurons = sum(p.size for p in network.populations)
-    total = sum(synapses(c, network.shape(c.source)) for c in network.connections)
+    total = sum(synapse_count(c, network.shape(c.source)) for c in network.connections)
     rows = []
     for what, count, limit in (("neurons", neurons, chip.neurons), ("synapses", total, chip.synapses)):
         status: Status = "ok" if count <= limit else "refused"

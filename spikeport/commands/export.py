@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.commands.options import add_json, add_meaning, emit, output_file
+from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file
 from spikeport.commands.sources import is_integer, load_any, load_quantized
+from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
-from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.model.digest import network_digest
+from spikeport.export.model.network import Network, QuantizedNetwork
 from spikeport.export.netx.file import write_netx
 from spikeport.export.netx.fit import Change, fitted
 from spikeport.export.nir.file import write_nir
@@ -27,6 +29,8 @@ from spikeport.export.onnx.float_graph import write_float_onnx
 from spikeport.export.onnx.graph import write_onnx
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.stages.bound import network_made_of
+from spikeport.stages.claims import Origin, check_output, held, network_origin, netx_origin, onnx_origin
 
 EXAMPLES = """examples:
   spikeport export network.nir --to onnx --out network.onnx
@@ -44,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--float", action="store_true", help="onnx: the float meaning of a quantized network, in place of its integers")
     parser.add_argument("--input", type=Path, metavar="X.npy", help="netx: say how many output spikes change on this input")
     add_meaning(parser)
+    add_force(parser, "what another network or program left at --out")
     add_json(parser)
 
 
@@ -53,34 +58,46 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(f"--out {arguments.out} is the network itself; name another file")
     if arguments.to != "netx" and arguments.input:
         raise InputError("--input compares a .net file with the network; it goes with --to netx")
-    result, text = FORMATS[arguments.to](arguments)
+    with held(arguments.out.parent):
+        result, text = FORMATS[arguments.to](arguments)
     size = arguments.out.stat().st_size
     emit(arguments, {"file": str(arguments.out), "bytes": size, **result}, f"{arguments.out}: {size} bytes, {text}")
     return 0
 
 
+def _may_be_written(arguments: argparse.Namespace, origin: Origin, network: Network[Any]) -> str:
+    """The network's digest, once it is sure that nothing of another is replaced."""
+    digest = network_digest(network)
+    check_output(arguments.out, origin, {"network": digest}, force=arguments.force, home=arguments.network.parent)
+    return digest
+
+
 def _to_onnx(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if is_integer(arguments.network) and not arguments.float:
-        network = load_quantized(arguments.network)
-        write_onnx(network, arguments.out)
-        arithmetic = "integer"
+        quantized = load_quantized(arguments.network)
+        digest, timesteps, arithmetic = _may_be_written(arguments, onnx_origin, quantized), quantized.timesteps, "integer"
+        write_onnx(quantized, arguments.out)
     else:
         network = load_any(arguments)
+        digest, timesteps, arithmetic = _may_be_written(arguments, onnx_origin, network), network.timesteps, "float32"
         write_float_onnx(network, arguments.out)
-        arithmetic = "float32"
-    text = f"{arithmetic} arithmetic with state in and out for any number of steps, T = {network.timesteps}"
-    return {"timesteps": network.timesteps, "arithmetic": arithmetic}, text
+    text = f"{arithmetic} arithmetic with state in and out for any number of steps, T = {timesteps}, network {short(digest)}"
+    return {"network": digest, "timesteps": timesteps, "arithmetic": arithmetic}, text
 
 
 def _to_nir(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     network = load_quantized(arguments.network)
     dt = network.dt if arguments.dt is None else arguments.dt
-    write_nir(replace(network, dt=dt), arguments.out)
-    return {"timesteps": network.timesteps, "dt": dt}, f"time constants for steps of {dt:g} s, the same integers, T = {network.timesteps}"
+    made = replace(network, dt=dt)
+    check_output(arguments.out, network_origin, network_made_of(made), force=arguments.force)
+    write_nir(made, arguments.out)
+    result = {"network": network_digest(made), "timesteps": made.timesteps, "dt": dt}
+    return result, f"time constants for steps of {dt:g} s, the same integers, T = {made.timesteps}"
 
 
 def _to_netx(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     network = load_quantized(arguments.network)
+    digest = _may_be_written(arguments, netx_origin, network)
     array = load_input(arguments.input) if arguments.input else None
     compared = _compared(network, array) if array is not None else {}
     changes = write_netx(network, arguments.out)
@@ -91,7 +108,7 @@ def _to_netx(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
         lines.append("on {samples} samples {differing} of {bins} output bins and {answers} answers differ".format(**compared))
     elif not exact:
         lines.append("  give --input X.npy to see how many output spikes that changes")
-    result = {"timesteps": network.timesteps, "exact": exact, "populations": {k: asdict(v) for k, v in changes.items()}}
+    result = {"network": digest, "timesteps": network.timesteps, "exact": exact, "populations": {k: asdict(v) for k, v in changes.items()}}
     return result | ({"compared": compared} if compared else {}), "\n".join(lines)
 
 

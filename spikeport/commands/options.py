@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,20 @@ def _place(text: str, check: Callable[[Path], None]) -> Path:
     return Path(text)
 
 
+def add_force(parser: argparse.ArgumentParser, what: str) -> None:
+    """`--force`."""
+    parser.add_argument("--force", action="store_true", help=f"replace {what}")
+
+
+def add_print_config(parser: argparse.ArgumentParser) -> None:
+    """`--print-config`."""
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print what all settings come to, as TOML that --config takes, and end before any data is read (docs/configuration.md)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json`."""
     parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
@@ -45,14 +59,33 @@ def add_meaning(parser: argparse.ArgumentParser) -> None:
     """What a NIR file from another framework cannot say about itself."""
     group = parser.add_argument_group("meaning of a .nir file that is not quantized (it cannot say so itself)")
     group.add_argument("--dt", type=float, metavar="S", help=DT_HELP)
-    group.add_argument("--integrator", choices=["euler", "exponential"], help="how its equations become steps")
+    group.add_argument(
+        "--integrator",
+        choices=["euler", "exponential", "impulse"],
+        help="how its equations become steps; impulse: exponential decay, the input counts dt/tau (Rockpool)",
+    )
     group.add_argument("--reset", choices=["zero", "subtract"], help="membrane potential after a spike: v_reset, or minus the threshold")
-    group.add_argument("--nonstrict", action="store_true", help="its neurons fire on v >= threshold; NIR's own rule is v > threshold")
+    group.add_argument(
+        "--reset-delay",
+        action=argparse.BooleanOptionalAction,
+        help="snnTorch's setting of this name: the reset acts one step late, or at once without a second spike right after",
+    )
+    group.add_argument(
+        "--nonstrict",
+        action=argparse.BooleanOptionalAction,
+        help="its neurons fire on v >= threshold; NIR's own rule is v > threshold",
+    )
+    group.add_argument(
+        "--multi-spike",
+        action=argparse.BooleanOptionalAction,
+        help="its neurons fire floor(v / threshold) spikes in one step (float only; a chip's neuron fires once)",
+    )
     group.add_argument(
         "--from",
         dest="framework",
         metavar="FRAMEWORK",
-        help="take what is not stated from the usual habit of the framework that wrote it, e.g. norse, snntorch; what was taken is printed",
+        help="take what is not stated from the habit of the framework that wrote it (snntorch, norse, sinabs, spikingjelly, rockpool, "
+        "lava-dl, spinnaker2); what was taken, and what its files cannot carry, is printed",
     )
 
 
@@ -73,10 +106,19 @@ def add_device(parser: argparse.ArgumentParser, default: str | None = "loihi2") 
 
 def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[str] = ()) -> None:
     """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`), and notes."""
-    assumed = [note] if (note := getattr(arguments, "note", "")) else []
+    assumed = note.split("\n") if (note := getattr(arguments, "note", "")) else []
     for line in (*assumed, *(f"note: {note}" for note in notes)):
         print(printable(line), file=sys.stderr)
     print(json.dumps(result, indent=2) if arguments.json else "\n".join(map(printable, text.split("\n"))))
+
+
+def silent_notes(spikes: Mapping[str, float]) -> list[str]:
+    """What to say of layers that never fire, from the spikes, or the rate, of every spiking node."""
+    silent = [name for name, count in spikes.items() if not count]
+    if not silent:
+        return []
+    which = "no layer ever fires" if len(silent) == len(spikes) else f"never fires: {', '.join(silent)}"
+    return [f"{which}; check the input's scale, and dt, its unit and the integrator if the file came from elsewhere"]
 
 
 @contextmanager

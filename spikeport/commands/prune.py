@@ -14,10 +14,14 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.pruning import lead, table_rows
 from spikeport.commands.options import add_data, add_json, emit, output_folder, progress_bar, table
 from spikeport.commands.training import add_accelerator
-from spikeport.stages.pruning import SHARE, SHORTER, prune_stage
+from spikeport.export.common.lock import locked
+from spikeport.stages.claims import check_ours
+from spikeport.stages.pruning import SHARE, SHORTER, PruningConfig, prune_stage
+from spikeport.stages.session import Session
 from spikeport.stages.workspace import Workspace
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.masks import Scope
+from spikeport.train.loop.memory import keep_freed_memory
 
 EXAMPLES = """examples:
   spikeport prune runs/digits --out runs/digits-pruned
@@ -48,26 +52,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
 
 
+def go_on(arguments: argparse.Namespace) -> str:
+    """How an interrupted pruning is taken up."""
+    return "the same command again"
+
+
 def execute(arguments: argparse.Namespace) -> int:
     """Prune and print the table."""
-    accelerator(arguments.accelerator)
-    source, out = Workspace(arguments.directory), Workspace(arguments.out)
-    data = source.dataset(source.trained(), arguments.data_dir)
-    result = prune_stage(
-        source,
-        data,
-        out,
-        progress_bar,
+    torch_device(arguments.accelerator)
+    keep_freed_memory()
+    out = Workspace(arguments.out)
+    config = PruningConfig(
         cycles=arguments.cycles,
         fraction=arguments.fraction,
         scope=arguments.scope,
         epochs=arguments.epochs,
         retraining_timesteps=arguments.t_retrain,
         share=arguments.share,
-        beside=arguments.beside,
-        device=arguments.accelerator,
     )
-    out.remember_data(arguments.data_dir or source.data_place())
+    session = Session.opened(arguments.directory, arguments.data_dir, progress_bar)
+    with locked(out.root):
+        check_ours(out)
+        result = prune_stage(session, out, config, beside=arguments.beside, accelerator=arguments.accelerator)
+        out.remember_data(arguments.data_dir or session.work.data_place())
     head, rows = table_rows(result)
     emit(
         arguments,

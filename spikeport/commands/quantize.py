@@ -7,23 +7,48 @@ the file cannot state (--dt --integrator --reset, or --from), are required. A .n
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
-from spikeport.commands.sources import is_netx, load_foreign, natural_timesteps
+import numpy as np
+
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.results.layer_agreement import layer_agreement
+from spikeport.analysis.results.loss_split import loss_split
+from spikeport.commands.fidelity import agreement_text, loss_text
+from spikeport.commands.options import (
+    add_data,
+    add_force,
+    add_json,
+    add_meaning,
+    emit,
+    output_file,
+    progress_bar,
+    silent_notes,
+    table,
+)
+from spikeport.commands.sources import is_netx, load_foreign, natural_timesteps, one_spike_a_step
+from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
-from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.model.digest import network_digest
+from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.netx.file import read_netx
 from spikeport.export.nir.file import is_quantized, write_nir
 from spikeport.export.nir.graph import load_graph
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import load_input
-from spikeport.stages.pipeline import quantize_stage
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.bound import network_made_of
+from spikeport.stages.claims import check_network, held
+from spikeport.stages.pipeline import COMPARED_SAMPLES, QuantizationConfig, quantization_digest, quantize_stage, saying
+from spikeport.stages.session import Session
+from spikeport.train.loop.memory import keep_freed_memory
+from spikeport.train.network.lowering import lower
 
 EXAMPLES = """examples:
   spikeport quantize runs/digits --out runs/digits/network.nir
   spikeport quantize runs/digits --weight-bits 4 --per-channel --finetune 5 --out runs/digits/network.nir
+  spikeport quantize runs/digits --weight-bits 4 --explain --out runs/digits/4-bit.nir
   spikeport quantize anyone.nir --from norse --calibration x.npy --out quantized.nir
   spikeport quantize anyone.nir --dt 1e-4 --integrator euler --reset zero --calibration x.npy --out quantized.nir
 """
@@ -40,44 +65,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--calibration", type=Path, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
     )
     parser.add_argument("--timesteps", type=int, metavar="T", help="T of a .nir file (default: the calibration data's) or of a .net file")
+    add_force(parser, "a network of another make that lies at --out")
     add_data(parser)
     add_meaning(parser)
+    parser.add_argument("--explain", action="store_true", help="also split the loss by kind: weights, thresholds, biases, decays")
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Quantize, write, and show what was chosen."""
+    """Quantize, write, and show what was chosen and what it does to every layer."""
     if is_netx(arguments.source):
         return _from_netx(arguments)
-    of_training = arguments.source.is_dir()
-    network = _from_training(arguments) if of_training else _from_nir(arguments)
-    report, notes = network.provenance["quantization"], network.provenance["notes"]
-    unfinished = Workspace(arguments.source).notes() if of_training else ()
-    text = f"{_describe(report)}\n{arguments.out}: {network.weight_bits}-bit weights, T = {network.timesteps}"
-    emit(arguments, report, text, (*unfinished, *notes))
+    config = QuantizationConfig(weight_bits=arguments.weight_bits, per_channel=arguments.per_channel, finetune_epochs=arguments.finetune)
+    with held(arguments.out.parent):
+        made = (_from_training if arguments.source.is_dir() else _from_nir)(arguments, config)
+    quantized, compared = made.quantized, made.samples[:COMPARED_SAMPLES]
+    labels = None if made.labels is None else made.labels[:COMPARED_SAMPLES]
+    report, digest = quantized.provenance["quantization"], network_digest(quantized)
+    rates = {name: p["rate_float"] for name, p in report["populations"].items() if p["rate_float"] is not None}
+    agreement = layer_agreement(made.network, quantized, compared)
+    loss = loss_split(made.network, quantized, compared, labels) if arguments.explain else None
+    parts = [_describe(report), agreement_text(agreement), *([loss_text(loss)] if loss else [])]
+    last = f"{arguments.out}: {quantized.weight_bits}-bit weights, T = {quantized.timesteps}, network {short(digest)}"
+    result = {**report, "network": digest, "agreement": to_json(agreement), **({"loss": to_json(loss)} if loss else {})}
+    emit(arguments, result, "\n".join([*parts, last]), (*made.notes, *quantized.provenance["notes"], *silent_notes(rates)))
     return 0
 
 
-def _from_training(arguments: argparse.Namespace) -> QuantizedNetwork:
-    work = Workspace(arguments.source)
-    trained = work.trained()
-    return quantize_stage(
-        work,
-        work.dataset(trained, arguments.data_dir),
-        arguments.out,
-        progress_bar,
-        weight_bits=arguments.weight_bits,
-        per_channel=arguments.per_channel,
-        finetune_epochs=arguments.finetune,
-        calibration=load_input(arguments.calibration) if arguments.calibration else None,
-    )
+class Made(NamedTuple):
+    """What was quantized, what came out, and the samples it was calibrated on; labels where they are known, and notes."""
+
+    network: FloatNetwork
+    quantized: QuantizedNetwork
+    samples: np.ndarray
+    labels: np.ndarray | None = None
+    notes: Sequence[str] = ()
 
 
 def _from_netx(arguments: argparse.Namespace) -> int:
     """lava-dl's integers as they are."""
     network = read_netx(arguments.source, timesteps=arguments.timesteps)
-    write_nir(network, arguments.out)
-    result = {"timesteps": network.timesteps, "populations": [p.name for p in network.populations]}
+    with held(arguments.out.parent):
+        check_network(arguments.out, network_made_of(network), force=arguments.force)
+        write_nir(network, arguments.out)
+    result = {"network": network_digest(network), "timesteps": network.timesteps, "populations": [p.name for p in network.populations]}
     emit(
         arguments,
         result,
@@ -86,20 +117,36 @@ def _from_netx(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _from_nir(arguments: argparse.Namespace) -> QuantizedNetwork:
+def _from_training(arguments: argparse.Namespace, config: QuantizationConfig) -> Made:
+    if config.finetune_epochs:
+        keep_freed_memory()
+    session = Session.opened(arguments.source, arguments.data_dir, progress_bar)
+    calibration = load_input(arguments.calibration) if arguments.calibration else None
+    quantized = quantize_stage(session, arguments.out, config, calibration=calibration, force=arguments.force)
+    network = lower(session.trained.module)
+    if calibration is not None:
+        return Made(network, quantized, calibration, notes=session.notes)
+    part = session.data.train[:COMPARED_SAMPLES]
+    return Made(network, quantized, part.array, part.labels, session.notes)
+
+
+def _from_nir(arguments: argparse.Namespace, config: QuantizationConfig) -> Made:
     graph = load_graph(arguments.source)
     if is_quantized(graph):
         raise InputError(f"{arguments.source} is quantized already; give a training directory or another framework's .nir file")
-    if arguments.finetune:
+    if config.finetune_epochs:
         raise InputError("--finetune needs training data; it works on a training DIR only")
     if not arguments.calibration:
         raise InputError(f"{arguments.source} brings no data to calibrate on; give some with --calibration X.npy")
     array = load_input(arguments.calibration)
     network = load_foreign(arguments, graph)
     timesteps = arguments.timesteps or natural_timesteps(network, array)
-    quantized = quantize(network.with_timesteps(timesteps), array, weight_bits=arguments.weight_bits, per_channel=arguments.per_channel)
+    network = one_spike_a_step(network.with_timesteps(timesteps), array)
+    made_of = {"source": network_digest(network), "quantization": quantization_digest(config, array)}
+    check_network(arguments.out, made_of, force=arguments.force)
+    quantized = saying(quantize(network, array, weight_bits=config.weight_bits, per_channel=config.per_channel), made_of)
     write_nir(quantized, arguments.out)
-    return quantized
+    return Made(network, quantized, array)
 
 
 def _describe(report: dict) -> str:

@@ -10,11 +10,14 @@ import argparse
 from fractions import Fraction
 from pathlib import Path
 
-from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.robustness import lead, table_rows
 from spikeport.analysis.results.perturbations import Strengths
-from spikeport.commands.options import add_data, add_json, emit, output_file, progress_bar, table
-from spikeport.stages.robustness import robustness_stage
+from spikeport.commands.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
+from spikeport.export.common.digest import short
+from spikeport.stages.bound import bound
+from spikeport.stages.claims import held
+from spikeport.stages.robustness import RobustnessConfig, robustness_stage
+from spikeport.stages.session import Session
 from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
@@ -44,28 +47,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--deficit", choices=["noise", "blur"], default="noise", help="what the window of timesteps sees")
     parser.add_argument("--window", type=int, metavar="W", help="timesteps of a deficit (default 3), 0 for none")
+    add_force(parser, "what another network or program left at --out")
     add_data(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Perturb, run and print the table."""
-    work = Workspace(arguments.directory)
     names = ("noise", "blur", "epsilon", "step", "iterations", "random_start")
     strengths = Strengths(**{name: getattr(arguments, name) for name in names})
-    result = robustness_stage(
-        work,
-        work.dataset(work.trained(), arguments.data_dir),
-        arguments.out or work.robustness,
-        progress_bar,
-        samples=arguments.samples,
-        seed=arguments.seed,
-        strengths=strengths,
-        deficit=arguments.deficit,
-        window=arguments.window,
+    config = RobustnessConfig(
+        samples=arguments.samples, seed=arguments.seed, strengths=strengths, deficit=arguments.deficit, window=arguments.window
     )
+    out = arguments.out or Workspace(arguments.directory).robustness
+    with held(out.parent):
+        session = Session.opened(arguments.directory, arguments.data_dir, progress_bar)
+        result = robustness_stage(session, out, config, force=arguments.force)
+    made_of = session.made_of(*session.with_network("trained", "test"))
+    of = ", ".join(f"{name} {short(digest)}" for name, digest in made_of.items())
     head, rows = table_rows(result)
-    emit(arguments, to_json(result), f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}", work.notes())
+    lines = f"{table([tuple(row) for row in rows], tuple(head))}\n{lead(result)}\n{of}"
+    emit(arguments, bound(result, made_of), lines, session.notes)
     return 0
 
 

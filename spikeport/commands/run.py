@@ -7,28 +7,47 @@ digits that ship with a dependency. Run again, it goes on where it was stopped. 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import counted, si
 from spikeport.analysis.results.report import Report
-from spikeport.commands.options import add_device, add_json, emit, output_folder, parse_backends, progress_bar, table
-from spikeport.commands.training import add_accelerator, add_training, training_changes
+from spikeport.commands.options import (
+    add_device,
+    add_force,
+    add_json,
+    add_print_config,
+    emit,
+    output_folder,
+    parse_backends,
+    progress_bar,
+    table,
+)
+from spikeport.commands.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
+from spikeport.export.common.digest import short
 from spikeport.hw.backends.simulate import backend
-from spikeport.stages.config import RunConfig, run_config
-from spikeport.stages.pipeline import quantize_stage, report_stage, tic_stage, verify_stage
+from spikeport.stages.claims import check_place, claimed
+from spikeport.stages.config import RunConfig, run_config, said
+from spikeport.stages.pipeline import QuantizationConfig, quantize_stage, report_stage, verify_stage
+from spikeport.stages.session import Session
+from spikeport.stages.tic import tic_stage
 from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
-from spikeport.train.loop.accelerator import accelerator
+from spikeport.train.loop.accelerator import torch_device
+from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.trainer import train
+from spikeport.train.settings.config import TrainConfig
+from spikeport.train.settings.tables import to_toml
 
 EXAMPLES = """examples:
   spikeport run --out runs/demo
   spikeport run --data mnist --data-dir data --arch 15C5-P2-40C5-P2-300 --timesteps 5 --out runs/mnist
   spikeport run --config run.toml --out runs/mine
+  spikeport run --data mnist --print-config > run.toml
 """
 
 
@@ -43,42 +62,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser, default=None)
     parser.add_argument("--backends", dest="verify_backends", metavar="A,B", help=f"to verify on, from {', '.join(TESTABLE)}")
     parser.add_argument("--verify-samples", type=int, metavar="N", help="test samples compared spike for spike")
+    add_force(parser, "the run that lies in DIR, training and all")
+    add_print_config(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run every stage and print the result table."""
-    config = run_config(arguments.config, training_changes(arguments), _changes(arguments), arguments.recipe)
+    config = run_config(arguments.config, said(TrainConfig, arguments), said(RunConfig, arguments), arguments.recipe)
     backends = parse_backends(config.verify_backends, TESTABLE)
+    if arguments.print_config:
+        print(to_toml(asdict(config)), end="")
+        return 0
     for name in backends:
         backend(name)  # what cannot be imported is told now, not after training
-    accelerator(arguments.accelerator)
+    torch_device(arguments.accelerator)
+    keep_freed_memory()
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
+    check_place(work, force=arguments.force, resume=None)
     data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps, config.train.events)
-    train(config.train, data, work.root, resume=True, device=arguments.accelerator)
-    work.remember_data(data_dir)
-    quantize_stage(
-        work,
-        data,
-        work.network,
-        progress_bar,
-        weight_bits=config.weight_bits,
-        per_channel=config.per_channel,
-        finetune_epochs=config.finetune_epochs,
+    with claimed(work, force=arguments.force):
+        trained = train(config.train, data, work.root, resume=True, accelerator=arguments.accelerator)
+        work.remember_data(data_dir)
+        return _stages(arguments, config, Session(work, trained, data, progress_bar), backends)
+
+
+def _stages(arguments: argparse.Namespace, config: RunConfig, session: Session, backends: list[str]) -> int:
+    """What follows training; every stage has what the ones before it made."""
+    work = session.work
+    quantization = QuantizationConfig(
+        weight_bits=config.weight_bits, per_channel=config.per_channel, finetune_epochs=config.finetune_epochs
     )
-    tic_stage(work, data, work.tic, progress_bar)
+    quantize_stage(session, work.network, quantization)
+    tic_stage(session, work.tic)
     lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
-    cut = truncate_stage(work, data, work.truncation, progress_bar, tolerance=config.tolerance, lava_samples=lava_samples)
-    verification = verify_stage(work, data, progress_bar, backends=backends, samples=config.verify_samples)
-    report = report_stage(work, data, progress_bar, device=config.device, configuration=_settings(config))
-    emit(arguments, to_json(report), describe(report, work))
+    cut = truncate_stage(session, work.truncation, tolerance=config.tolerance, lava_samples=lava_samples)
+    verification = verify_stage(session, backends=backends, samples=config.verify_samples)
+    report = report_stage(session, device=config.device, configuration=_settings(config))
+    emit(arguments, to_json(report), describe(report, work), session.notes)
     return 0 if verification.equal and (cut.lava is None or cut.lava.equal) else 1
 
 
-def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = ("weight_bits", "tolerance", "device", "verify_backends", "verify_samples")
-    changes = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-    return changes | ({"data_dir": str(arguments.data_dir)} if arguments.data_dir else {})
+def go_on(arguments: argparse.Namespace) -> str:
+    """How an interrupted run is taken up."""
+    return "the same command again"
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:
@@ -102,8 +129,8 @@ def describe(report: Report, work: Workspace) -> str:
     verdict = "equal, spike for spike" if stamp.equal else f"DIFFERENT: {stamp.first}"
     what = ", ".join(counted(n, s) for n, s in ((stamp.compared, "neuron-step"), (stamp.spikes, "spike"), (stamp.samples, "sample")))
     proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({what})"
-    lines = [table(rows, ("", f"T = {full}", f"T' = {cut}", "")), *_describe_exit(report), proof, f"report: {work.root / 'report.html'}"]
-    return "\n".join(lines)
+    place = f"report: {work.root / 'report.html'} of network {short(report.made_of['network'])}"
+    return "\n".join([table(rows, ("", f"T = {full}", f"T' = {cut}", "")), *_describe_exit(report), proof, place])
 
 
 def _describe_exit(report: Report) -> list[str]:

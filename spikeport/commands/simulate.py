@@ -15,15 +15,19 @@ import numpy as np
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
-from spikeport.commands.options import add_json, add_meaning, emit, output_file, progress_bar
+from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file, progress_bar, silent_notes
 from spikeport.commands.sources import load_any, load_quantized
+from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
+from spikeport.export.floating.activity import Activity
 from spikeport.export.floating.simulate import simulate_float
+from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import FloatNetwork, Network, QuantizedNetwork
 from spikeport.hw.backends.simulate import BACKENDS, backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord, answers_over_time
-from spikeport.hw.records.record_file import save_arrays, save_record
+from spikeport.hw.records.record_file import read_made_of, save_arrays, save_record
 from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.stages.claims import check_output, held
 
 EXAMPLES = """examples:
   spikeport simulate network.nir --input x.npy --timesteps 8 --out out.npz
@@ -43,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's, or the input's")
     parser.add_argument("--exit-margin", type=int, metavar="M", help="say when each sample could stop (from spikeport truncate)")
     parser.add_argument("--record", choices=["output", "all"], default="output", help="all: every spike of every neuron node too")
+    add_force(parser, "what another network or program left at --out")
     add_meaning(parser)
     add_json(parser)
 
@@ -53,36 +58,50 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--exit-margin is {arguments.exit_margin} on {arguments.backend}; give a margin of 1 or more and a backend in integers"
         )
-    if arguments.backend == "torch":
-        summary = _run_float(arguments)
-    else:
-        summary = _run_integer(arguments)
-    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {counted(summary['spikes'], 'spike')}"]
+    with held(arguments.out.parent):
+        summary = (_run_float if arguments.backend == "torch" else _run_integer)(arguments)
+    of = f"network {short(summary['network'])}"
+    lines = [f"{arguments.out}: output {summary['shape']} from {arguments.backend}, {_spikes_in_words(summary)}, {of}"]
     if "exit" in summary:
         lines.append(f"early exit: {summary['exit']['mean_steps']:.2f} of {summary['shape'][1]} timesteps on average")
     lost = {name: count for name, count in summary.get("overflows", {}).items() if count}
     if lost:
         lines.append(f"warning: registers left their range, neuron-steps by node: {lost}")
-    emit(arguments, summary, "\n".join(lines))
+    lines += [f"note: {name}: {note}" for name, note in summary.get("notes", {}).items()]
+    emit(arguments, summary, "\n".join(lines), silent_notes(summary["spikes_by_node"]))
     return 0
+
+
+def _spikes_in_words(summary: dict) -> str:
+    """The same count under the same words, whatever the backend."""
+    nodes = len(summary["spikes_by_node"])
+    return f"{counted(summary['spikes'], 'spike')} in {counted(nodes, 'layer')}, {counted(summary['output_spikes'], 'spike')} in the output"
 
 
 def _run_integer(arguments: argparse.Namespace) -> dict:
     network = load_quantized(arguments.network)
     array = load_input(arguments.input)
+    made_of = _made_of(arguments, network, array)
     stimulus = encode(network.input, array, _timesteps(arguments.timesteps, network, array))
     level: RecordLevel = "spikes" if arguments.record == "all" else "counts"
     with progress_bar(len(stimulus), arguments.backend) as progress:
         record = backend(arguments.backend)(network, stimulus, level, progress=progress)
-    save_record(arguments.out, record)
-    spikes = {name: int(count.sum()) for name, count in record.spike_counts.items() if name != network.input.name}
+    save_record(arguments.out, record, made_of)
+    spikes = {p.name: int(record.spike_counts[p.name].sum()) for p in network.populations if p.neuron.spiking}
     return {
-        "shape": list(record.output.shape),
-        "spikes": sum(spikes.values()),
-        "spikes_by_node": spikes,
+        **made_of,
+        **_summary(network, record.output, spikes),
         "overflows": dict(record.overflows),
+        **({"notes": dict(record.notes)} if record.notes else {}),
         **({"exit": _exit(network, record, arguments.exit_margin)} if arguments.exit_margin else {}),
     }
+
+
+def _made_of(arguments: argparse.Namespace, network: Network, array: np.ndarray) -> dict[str, str]:
+    """Digests of the network and of the input; what lies at --out must be of the like, or not count."""
+    made_of = {"network": network_digest(network), "input": content_digest("input", array)}
+    check_output(arguments.out, read_made_of, made_of, force=arguments.force)
+    return made_of
 
 
 def _exit(network: QuantizedNetwork, record: SpikeRecord, margin: int) -> dict:
@@ -95,11 +114,21 @@ def _exit(network: QuantizedNetwork, record: SpikeRecord, margin: int) -> dict:
 def _run_float(arguments: argparse.Namespace) -> dict:
     network = load_any(arguments)
     array = load_input(arguments.input)
-    arrays = simulate_float(network, array, _timesteps(arguments.timesteps, network, array), record=arguments.record == "all")
-    save_arrays(arguments.out, arrays)
-    spikes = {key.partition("/")[2]: int(np.count_nonzero(value)) for key, value in arrays.items() if key.startswith("spikes/")}
-    total = sum(spikes.values()) if spikes else int(np.count_nonzero(arrays["output"]))
-    return {"shape": list(arrays["output"].shape), "spikes": total, "spikes_by_node": spikes}
+    made_of = _made_of(arguments, network, array)
+    activity, timesteps = Activity(network), _timesteps(arguments.timesteps, network, array)
+    arrays = simulate_float(network, array, timesteps, record=arguments.record == "all", observe=activity)
+    save_arrays(arguments.out, arrays, made_of)
+    return {**made_of, **_summary(network, arrays["output"], dict(activity.spikes))}
+
+
+def _summary(network: Network, output: np.ndarray, spikes: dict[str, int]) -> dict:
+    """spikes: of every spiking node of the network together; output_spikes: of the readout, 0 where it does not spike."""
+    return {
+        "shape": list(output.shape),
+        "spikes": sum(spikes.values()),
+        "output_spikes": spikes.get(network.output, 0),
+        "spikes_by_node": spikes,
+    }
 
 
 def _timesteps(asked: int | None, network: Network, array: np.ndarray) -> int:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.floating.activity import Activity
+from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.netx.file import read_netx
 from spikeport.export.nir.file import is_quantized, read_nir
-from spikeport.export.nir.foreign.importer import FRAMEWORKS, import_nir
+from spikeport.export.nir.foreign.coarse import coarse_steps, shortest_tau
+from spikeport.export.nir.foreign.frameworks import FRAMEWORKS, Framework
+from spikeport.export.nir.foreign.importer import import_nir
 from spikeport.export.nir.graph import RawGraph, load_graph
 from spikeport.export.quantization.dequantize import dequantize
 
@@ -39,23 +45,67 @@ def load_quantized(path: Path) -> QuantizedNetwork:
 
 
 def load_foreign(arguments: argparse.Namespace, graph: RawGraph) -> FloatNetwork:
-    """Another framework's `.nir` with the meaning stated on the command line."""
-    path = graph.path
-    dt, integrator, reset = arguments.dt, arguments.integrator, arguments.reset
-    if arguments.framework:
-        if arguments.framework not in FRAMEWORKS:
-            raise InputError(
-                f"--from {arguments.framework!r} is unknown; choose one of {', '.join(FRAMEWORKS)}, or state --dt --integrator --reset"
-            )
-        defaults = FRAMEWORKS[arguments.framework]
-        dt, integrator, reset = (given if given is not None else usual for given, usual in zip((dt, integrator, reset), defaults))
-    missing = [name for name, value in (("--dt", dt), ("--integrator", integrator), ("--reset", reset)) if value is None]
+    """Another framework's `.nir` with the meaning stated on the command line; `arguments.note` then says what was taken."""
+    path, habit = graph.path, _habit(arguments.framework)
+    stated = {
+        "dt": arguments.dt,
+        "integrator": arguments.integrator,
+        "reset": arguments.reset,
+        "strict": None if arguments.nonstrict is None else not arguments.nonstrict,
+        "reset_delay": arguments.reset_delay,
+        "multi_spike": arguments.multi_spike,
+    }
+    meaning: dict[str, Any] = {name: getattr(habit, name) if value is None else value for name, value in stated.items()}
+    missing = [f"--{name}" for name in ("dt", "integrator", "reset") if meaning[name] is None]
     if missing:
         way = f"{arguments.framework} has no usual one" if arguments.framework else "or --from FRAMEWORK"
         raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} ({way})")
-    network = import_nir(graph, dt=dt, integrator=integrator, reset=reset, strict=not arguments.nonstrict)
-    arguments.note = f"{path}: read with dt {dt:g} s, {integrator} integrator, reset {reset}, fires on v {'>=' if arguments.nonstrict else '>'} threshold"
+    if habit.short_dt and arguments.dt is None and shortest_tau(graph) < meaning["dt"]:
+        meaning["dt"] = habit.short_dt
+    network = import_nir(graph, **meaning, batch_axis=habit.batch_axis)
+    coarse = [] if habit.dt_fixed and arguments.dt is None else coarse_steps(network, meaning["dt"])
+    lost = [f"not in a file of {arguments.framework}: {what}" for what in habit.lost]
+    arguments.note = "\n".join([f"{path}: read with {_in_words(meaning)}", *(f"note: {line}" for line in (*lost, *coarse))])
     return network
+
+
+def _habit(framework: str | None) -> Framework:
+    if framework is None:
+        return Framework()
+    if framework not in FRAMEWORKS:
+        raise InputError(f"--from {framework!r} is unknown; choose one of {', '.join(FRAMEWORKS)}, or state --dt --integrator --reset")
+    return FRAMEWORKS[framework]
+
+
+def _in_words(meaning: dict[str, Any]) -> str:
+    """The meaning in one line."""
+    several = "several spikes a step where v is several thresholds" if meaning["multi_spike"] else "one spike a step"
+    late = {None: "", True: " one step late (reset_delay=True)", False: " at once, no second spike right after (reset_delay=False)"}
+    return (
+        f"dt {meaning['dt']:g}, {meaning['integrator']} integrator, reset {meaning['reset']}{late[meaning['reset_delay']]}, "
+        f"fires on v {'>' if meaning['strict'] else '>='} threshold, {several}"
+    )
+
+
+def one_spike_a_step(network: FloatNetwork, array: np.ndarray) -> FloatNetwork:
+    """The same network for a chip, whose neurons fire once a step: exact where no neuron ever fired several times on these data.
+
+    Raises:
+        InputError: some did; says where and how often.
+    """
+    if all(p.neuron.firing != "multiple" for p in network.populations):
+        return network
+    activity = Activity(network)
+    output = simulate_float(network, array, network.timesteps, observe=activity)["output"]
+    several = {name: count / (len(output) * network.timesteps * network[name].size) for name, count in activity.several.items() if count}
+    if several:
+        shares = ", ".join(f"{name} in {share:.2%} of its neuron-steps" for name, share in several.items())
+        raise InputError(
+            f"neurons fire several spikes in one step ({shares}), a chip's fire once; take more and shorter timesteps, or lose the "
+            "spikes beyond one with --no-multi-spike"
+        )
+    single = tuple(replace(p, neuron=replace(p.neuron, firing="single")) for p in network.populations)
+    return replace(network, populations=single)
 
 
 def natural_timesteps(network: FloatNetwork, array: np.ndarray) -> int:

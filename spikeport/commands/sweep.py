@@ -10,18 +10,23 @@ pictures as DIR/*.svg. Exit status 1 if a training diverged.
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.sweep import robustness_rows, table_rows
-from spikeport.commands.options import add_json, emit, output_folder, progress_bar, table
-from spikeport.commands.training import add_accelerator, add_training, training_changes
+from spikeport.commands.options import add_json, add_print_config, emit, output_folder, progress_bar, table
+from spikeport.commands.training import add_accelerator, add_training
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.toml import parse_toml, read_toml
-from spikeport.stages.sweep import SweepConfig, plan, run_sweep
-from spikeport.train.loop.accelerator import accelerator
-from spikeport.train.settings.config import parse_table
+from spikeport.export.common.lock import locked
+from spikeport.export.common.toml import parse_toml
+from spikeport.stages.config import SweepConfig, said, sweep_config
+from spikeport.stages.sweep import plan, run_sweep
+from spikeport.train.loop.accelerator import torch_device
+from spikeport.train.loop.memory import keep_freed_memory
+from spikeport.train.settings.config import TrainConfig
+from spikeport.train.settings.tables import to_toml
 
 EXAMPLES = """examples:
   spikeport sweep experiments/alpha-fashion.toml --data-dir data --out runs/alpha-fashion
@@ -38,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "sweep", type=Path, nargs="?", metavar="SWEEP.toml", help="title, [train] and [vary]; the command line overrules it"
     )
     parser.add_argument(
-        "--vary", action="append", default=[], metavar="FIELD=A,B,...", help="values of a field, as in TOML; may be repeated"
+        "--vary", dest="varied", action="append", default=[], metavar="FIELD=A,B,...", help="values of a field, as in TOML; may be repeated"
     )
-    parser.add_argument("--grid", action="store_true", help="every combination; else one field at a time")
-    parser.add_argument("--robustness", action="store_true", help="measure every point under noise, blur, FGSM and PGD too")
+    parser.add_argument("--grid", action="store_true", default=None, help="every combination; else one field at a time")
+    parser.add_argument("--robustness", action="store_true", default=None, help="measure every point under noise, blur, FGSM and PGD too")
     parser.add_argument("--samples", type=int, metavar="N", help="validation samples for Fisher information (default 256)")
     parser.add_argument(
         "--tic-every", type=int, metavar="N", help="follow the centroid of Fisher information, every N epochs; changes no weight"
@@ -49,17 +54,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=output_folder, required=True, metavar="DIR")
     add_training(parser)
     add_accelerator(parser)
+    add_print_config(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Plan, train, measure and print the table."""
-    accelerator(arguments.accelerator)
-    where = str(arguments.sweep or "command line")
-    said = read_toml(arguments.sweep) if arguments.sweep else {}
-    config = parse_table(SweepConfig, {**said, **_changes(arguments, said)}, where)
-    points = plan(config, where)
-    with progress_bar(len(points), "sweep", unit="point") as progress:
+    changes, train_changes = said(SweepConfig, arguments), said(TrainConfig, arguments)
+    config = sweep_config(arguments.sweep, changes, train_changes, dict(map(_values, arguments.varied)))
+    points = plan(config, str(arguments.sweep or "command line"))
+    if arguments.print_config:
+        print(to_toml(asdict(config)), end="")
+        return 0
+    torch_device(arguments.accelerator)
+    keep_freed_memory()
+    with locked(arguments.out), progress_bar(len(points), "sweep", unit="point") as progress:
         sweep = run_sweep(config, points, arguments.out, arguments.data_dir, progress_bar, lambda: progress(1), arguments.accelerator)
     tables = "\n\n".join(table([*map(tuple, rows)], tuple(head)) for head, rows in (table_rows(sweep), robustness_rows(sweep)) if rows)
     failed = "".join(f"{name}: {reason}\n" for name, reason in sweep.failed.items())
@@ -67,16 +76,9 @@ def execute(arguments: argparse.Namespace) -> int:
     return 1 if sweep.failed else 0
 
 
-def _changes(arguments: argparse.Namespace, said: dict[str, Any]) -> dict[str, Any]:
-    """The file's fields as the command line has them."""
-    flags = {name: True for name in ("grid", "robustness") if getattr(arguments, name)}
-    values = {"recipe": arguments.recipe, "samples": arguments.samples, "tic_every": arguments.tic_every}
-    return {
-        **flags,
-        **{name: value for name, value in values.items() if value is not None},
-        "train": {**said.get("train", {}), **training_changes(arguments)},
-        "vary": {**said.get("vary", {}), **dict(map(_values, arguments.vary))},
-    }
+def go_on(arguments: argparse.Namespace) -> str:
+    """How an interrupted sweep is taken up."""
+    return "the same command again"
 
 
 def _values(text: str) -> tuple[str, list[Any]]:

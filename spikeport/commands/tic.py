@@ -7,6 +7,7 @@ and one forward pass. Writes JSON and, beside it, a page with pictures; with the
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -17,13 +18,17 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.information.fisher import FisherResult, normalised
 from spikeport.analysis.information.scores import Estimator, Labels
 from spikeport.analysis.pages.fisher import describe
-from spikeport.commands.options import add_data, add_json, add_meaning, emit, output_file, progress_bar, table
+from spikeport.commands.options import add_data, add_force, add_json, add_meaning, emit, output_file, progress_bar, table
 from spikeport.commands.sources import load_any, natural_timesteps
+from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
+from spikeport.export.model.digest import network_digest
 from spikeport.export.nir.file import is_quantized
 from spikeport.hw.records.stimulus import load_input
-from spikeport.stages.pipeline import tic_stage
-from spikeport.stages.tic import TicConfig, of_float_network, write_tic
+from spikeport.stages.bound import MADE_OF, Digests
+from spikeport.stages.claims import check_output, held, json_origin, page_origin
+from spikeport.stages.session import Session
+from spikeport.stages.tic import TicConfig, of_float_network, tic_stage, write_tic
 from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
@@ -53,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, metavar="S", help="of sampled labels, noise and intervals (default: the training's, or 0)")
     parser.add_argument("--input", type=Path, metavar="X.npy", help="of a .nir: (samples, timesteps, *shape), or (samples, *shape) held")
     parser.add_argument("--targets", type=Path, metavar="Y.npy", help="of a .nir: the right class of every sample, integers")
+    add_force(parser, "what another network or program left at --out")
     add_meaning(parser)
     add_data(parser)
     add_json(parser)
@@ -60,11 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Estimate and print the curve."""
-    of_file = arguments.network.is_file()
-    result = _of_file(arguments) if of_file else _of_directory(arguments)
-    notes = () if of_file else Workspace(arguments.network).notes()
+    out = arguments.out or Workspace(arguments.network).tic
+    with held(out.parent):
+        result, made_of, notes = (_of_file if arguments.network.is_file() else _of_directory)(arguments, out)
     curve = f"{_table(result)}\n" if result.informative else ""
-    emit(arguments, _with_views(result), curve + describe(result), notes)
+    of = ", ".join(f"{name} {short(digest)}" for name, digest in made_of.items())
+    emit(arguments, {MADE_OF: dict(made_of), **_with_views(result)}, f"{curve}{describe(result)}\n{of}", notes)
     return 0
 
 
@@ -73,14 +80,23 @@ def _config(arguments: argparse.Namespace, seed: int) -> TicConfig:
     return TicConfig(**{name: getattr(arguments, name) for name in names}, seed=seed if arguments.seed is None else arguments.seed)
 
 
-def _of_directory(arguments: argparse.Namespace) -> FisherResult:
-    work = Workspace(arguments.network)
-    trained = work.trained()
-    data = work.dataset(trained, arguments.data_dir)
-    return tic_stage(work, data, arguments.out or work.tic, progress_bar, config=_config(arguments, trained.config.seed))
+Told = tuple[FisherResult, Digests, Sequence[str]]
+"""A result, what it was made of, and notes."""
 
 
-def _of_file(arguments: argparse.Namespace) -> FisherResult:
+def _of_directory(arguments: argparse.Namespace, out: Path) -> Told:
+    session = Session.opened(arguments.network, arguments.data_dir, progress_bar)
+    made_of = session.made_of("trained", "validation")
+    _check(arguments, out, made_of, home=session.work.root)
+    return tic_stage(session, out, _config(arguments, session.trained.config.seed)), made_of, session.notes
+
+
+def _check(arguments: argparse.Namespace, out: Path, made_of: Digests, home: Path | None) -> None:
+    check_output(out, json_origin(FisherResult), made_of, force=arguments.force, home=home)
+    check_output(out.with_suffix(".html"), page_origin, {}, force=arguments.force, home=out.parent)
+
+
+def _of_file(arguments: argparse.Namespace, out: Path) -> Told:
     if not arguments.input or not arguments.out:
         raise InputError(f"{arguments.network} is a file; give samples with --input X.npy, and --out tic.json")
     network, array = load_any(arguments), load_input(arguments.input)
@@ -88,10 +104,13 @@ def _of_file(arguments: argparse.Namespace) -> FisherResult:
     if config.timesteps is None and not is_quantized(arguments.network):
         config = replace(config, timesteps=natural_timesteps(network, array))
     targets = load_input(arguments.targets) if arguments.targets else None
+    made_of = {"network": network_digest(network), "input": content_digest("input", array)}
+    made_of |= {} if targets is None else {"targets": content_digest("targets", targets)}
+    _check(arguments, out, made_of, home=None)
     with progress_bar(min(len(array), config.samples), "Fisher information") as progress:
         result = of_float_network(network, array, targets, config, progress)
-    write_tic(result, None, arguments.network.name, arguments.out)
-    return result
+    write_tic(result, None, arguments.network.name, out, made_of)
+    return result, made_of, ()
 
 
 def _with_views(result: FisherResult) -> dict:

@@ -6,19 +6,24 @@ Whatever is not said comes from the data set's recipe. A killed run goes on with
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from spikeport.analysis.common.numbers import counted
-from spikeport.commands.options import add_json, emit, output_folder
-from spikeport.commands.training import add_accelerator, add_training, training_changes
-from spikeport.stages.config import run_config
+from spikeport.commands.options import add_force, add_json, add_print_config, emit, output_folder
+from spikeport.commands.training import add_accelerator, add_training
+from spikeport.export.common.digest import short
+from spikeport.stages.claims import check_place, claimed
+from spikeport.stages.config import run_config, said
 from spikeport.stages.tic import TicConfig, recorder
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
-from spikeport.train.loop.accelerator import accelerator
-from spikeport.train.loop.checkpoint import CONFIG
+from spikeport.train.loop.accelerator import torch_device
+from spikeport.train.loop.checkpoint import CONFIG, settings_digest, trained_digest
+from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.trainer import train
 from spikeport.train.settings.config import TrainConfig, read_config
+from spikeport.train.settings.tables import to_toml
 
 EXAMPLES = """examples:
   spikeport train --data digits --out runs/digits
@@ -28,6 +33,7 @@ EXAMPLES = """examples:
   spikeport train --data events --data-dir recordings --config events.toml --out runs/events
   spikeport train --data imagenet --data-dir ILSVRC2012 --out runs/imagenet
   spikeport train --resume --out runs/digits
+  spikeport train --recipe dsr-cifar10-lif-t20 --print-config --out runs/dsr
   spikeport train --data digits --tic-every 5 --out runs/digits
 """
 
@@ -42,35 +48,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tic-every", type=int, metavar="N", help="take the Fisher information on validation data after every N epochs; changes no weight"
     )
+    add_force(parser, "the run that lies in DIR, and all that was made of it")
+    add_print_config(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
     config = _config(arguments)
-    accelerator(arguments.accelerator)  # that it is missing is told before anything is removed
+    if arguments.print_config:
+        print(to_toml({"train": asdict(config)}), end="")
+        return 0
+    torch_device(arguments.accelerator)  # that it is missing is told before anything is removed
+    keep_freed_memory()
+    work, mode = Workspace(arguments.out), {"force": arguments.force, "resume": arguments.resume}
+    check_place(work, **mode)
     data = load(config.data, arguments.data_dir, config.seed, config.timesteps, config.events)
-    if not arguments.resume:
-        Workspace(arguments.out).forget_stages()
-    work = Workspace(arguments.out)
-    follow = None
-    if arguments.tic_every is not None:
-        follow = recorder(work.tic_history, data.validation, arguments.tic_every, TicConfig(seed=config.seed))
-    trained = train(config, data, work.root, resume=arguments.resume, device=arguments.accelerator, on_epoch=follow)
-    work.remember_data(arguments.data_dir)
+    follow, every = None, arguments.tic_every
+    if every is not None:
+        looks, settings = TicConfig(seed=config.seed), {"settings": settings_digest(config)}
+        follow = recorder(work.tic_history, data.validation, every, looks, settings)
+    with claimed(work, **mode):
+        trained = train(config, data, work.root, resume=arguments.resume, accelerator=arguments.accelerator, on_epoch=follow)
+        work.remember_data(arguments.data_dir)
+    digest = trained_digest(trained.module, trained.config)
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}
-    best = result["test_accuracy"][-1]
-    emit(
-        arguments,
-        result,
-        f"{arguments.out}: test accuracy {best:.2%} after {counted(config.timesteps, 'timestep')}, best of epoch {result['epoch']}",
-    )
+    best = f"{result['test_accuracy'][-1]:.2%} after {counted(config.timesteps, 'timestep')}"
+    text = f"{arguments.out}: test accuracy {best}, best of epoch {result['epoch']}, trained network {short(digest)}"
+    emit(arguments, {"trained": digest, **result}, text)
     return 0
+
+
+def go_on(arguments: argparse.Namespace) -> str:
+    """How an interrupted training is taken up, once it has begun."""
+    return f"spikeport train --resume --out {arguments.out}" if (arguments.out / CONFIG).is_file() else ""
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:
     """What was said; where nothing was, a run that is taken up keeps its settings."""
-    said, begun = training_changes(arguments), arguments.out / CONFIG
-    if arguments.resume and begun.is_file() and not (said or arguments.config or arguments.recipe):
+    changes, begun = said(TrainConfig, arguments), arguments.out / CONFIG
+    if arguments.resume and begun.is_file() and not (changes or arguments.config or arguments.recipe):
         return read_config(begun)
-    return run_config(arguments.config, said, {}, arguments.recipe).train
+    return run_config(arguments.config, changes, {}, arguments.recipe).train

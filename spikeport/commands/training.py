@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from pathlib import Path
 
 from spikeport.commands.options import add_data
+from spikeport.train.data.own import is_own
 from spikeport.train.loop.accelerator import ACCELERATORS
-from spikeport.train.settings.config import RECIPES
+from spikeport.train.settings.config import DATA_DEFAULTS
 from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.recipes import PUBLISHED
 
@@ -17,8 +18,10 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", metavar="NAME", help=f"a published run, overruled by what else is said: {', '.join(PUBLISHED)}")
     parser.add_argument(
         "--data",
-        choices=list(RECIPES),
-        help="data set (default digits); events is a folder of recordings per class, counted as [train.events] in a configuration says",
+        type=_data_set,
+        metavar="NAME|OWN.npz",
+        help=f"data set (default digits): {', '.join(DATA_DEFAULTS)}; or your own: an .npz, or a folder of .npy files, with x, y and, if you "
+        "like, split. events is a folder of recordings per class, counted as [train.events] in a configuration says",
     )
     parser.add_argument("--method", choices=list(METHODS), help="training method")
     parser.add_argument("--arch", metavar="NAME", help="a named network, or the papers' notation such as 15C5-P2-40C5-P2-300")
@@ -29,6 +32,11 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
 
 
+def _data_set(text: str) -> str:
+    """A name, or the place of a user's own, which must be found from any directory later."""
+    return str(Path(text).resolve()) if is_own(text) else text
+
+
 def add_accelerator(parser: argparse.ArgumentParser) -> None:
     """`--accelerator`."""
     parser.add_argument(
@@ -37,9 +45,3 @@ def add_accelerator(parser: argparse.ArgumentParser) -> None:
         default="cpu",
         help="where training runs (default cpu); what was trained on a GPU (cuda) runs anywhere",
     )
-
-
-def training_changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What `add_training`'s arguments say, as fields of a `TrainConfig`."""
-    names = ("data", "method", "arch", "loss", "timesteps", "epochs", "seed")
-    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}

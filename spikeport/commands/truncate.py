@@ -10,15 +10,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import EarlyExit
-from spikeport.analysis.decision.guarantee import Confirmation, Loss
+from spikeport.analysis.decision.guarantee import Confirmation, LossLimits
 from spikeport.analysis.decision.timestep_cut import Truncation
-from spikeport.commands.options import add_data, add_json, emit, output_file, progress_bar, table
+from spikeport.commands.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.commands.verify import describe as describe_verification
+from spikeport.export.common.digest import short
+from spikeport.stages.bound import bound
+from spikeport.stages.claims import held
+from spikeport.stages.pipeline import CUT_FROM
+from spikeport.stages.session import Session
 from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
-from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport truncate runs/mnist --tolerance 0.5 --out runs/mnist/truncation.json
@@ -38,16 +41,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"test samples run in Lava at T' (default {LAVA_SAMPLES}; 0: none)",
     )
+    add_force(parser, "what another network or program left at --out, or as DIR/deployed.nir")
     add_data(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Choose, confirm and print."""
-    work = Workspace(arguments.directory)
-    data = work.dataset(work.trained(), arguments.data_dir)
-    result = truncate_stage(work, data, arguments.out, progress_bar, tolerance=arguments.tolerance, lava_samples=arguments.lava_samples)
-    emit(arguments, to_json(result), describe(result), work.notes())
+    with held(arguments.directory, arguments.out.parent):
+        session = Session.opened(arguments.directory, arguments.data_dir, progress_bar)
+        settings = {"tolerance": arguments.tolerance, "lava_samples": arguments.lava_samples}
+        result = truncate_stage(session, arguments.out, **settings, force=arguments.force)
+    made_of = session.made_of(*CUT_FROM)
+    lines = f"{describe(result)}\nnetwork {short(made_of['network'])}"
+    emit(arguments, bound(result, made_of), lines, session.notes)
     return 1 if result.lava and not result.lava.equal else 0
 
 
@@ -88,5 +95,5 @@ def _confirmed(what: str, test: Confirmation, result: Truncation) -> str:
     )
 
 
-def _limits(loss: Loss) -> str:
+def _limits(loss: LossLimits) -> str:
     return f"{loss.value:+.2f} ({loss.low:+.2f} .. {loss.high:+.2f})"

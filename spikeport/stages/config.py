@@ -1,9 +1,14 @@
-"""What fixes a whole run: training, quantization, truncation, verification and the device, as one TOML file."""
+"""Where settings come from: the one place in which recipes, files and the command line become a configuration.
+
+The later overrules the earlier, field by field (docs/configuration.md): defaults; the recipe that is named, else that of the data
+set and the method; the TOML file; the command line.
+"""
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +16,10 @@ from spikeport.analysis.cost.devices import device_named
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
-from spikeport.train.settings.config import TrainConfig, from_table, parse_table, recipe
+from spikeport.stages.tic import TicConfig
+from spikeport.train.settings.config import TrainConfig, defaults_for, from_table
 from spikeport.train.settings.recipes import published
+from spikeport.train.settings.tables import parse_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +44,39 @@ class RunConfig:
         device_named(self.device)
         if self.verify_samples < 1:
             raise InputError(f"verify_samples is {self.verify_samples}; compare at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """A sweep, as its TOML file says it.
+
+    recipe: a published run to start from, "" for the data set's own. train: what all points share, as in a [train] table.
+    vary: lists of values by field of `TrainConfig`; nested fields as tables or dotted names; a value that is a table sets
+    several fields together. grid: every combination; else one field at a time, the others as shared.
+    robustness: of every point too, in float and, after quantization to 8 bits, in fixed point. samples: validation samples for
+    Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher information in training to the
+    next, 0 for none.
+    """
+
+    title: str = "Sweep"
+    recipe: str = ""
+    grid: bool = False
+    robustness: bool = False
+    samples: int = TicConfig.samples
+    robustness_samples: int = 1000
+    tic_every: int = 0
+    train: dict = field(default_factory=dict)
+    vary: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.tic_every < 0:
+            raise InputError(f"tic_every is {self.tic_every}; it counts epochs, 0 for never")
+
+
+def said(kind: type, arguments: Namespace) -> dict[str, Any]:
+    """What the command line says of a configuration: arguments that were given, by the names of its fields."""
+    given = {f.name: getattr(arguments, f.name, None) for f in fields(kind)}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in given.items() if value is not None}
 
 
 def run_config(
@@ -66,6 +106,25 @@ def _resolved(
     return parse_table(RunConfig, {**defaults, **table, **changes}, where, train=training)
 
 
+def sweep_config(path: Path | None, changes: Mapping[str, Any], train_changes: Mapping[str, Any], varied: Mapping[str, Any]) -> SweepConfig:
+    """The file, overlaid by what was said on the command line; of each point, `training_config` says the rest.
+
+    Raises:
+        InputError: as in `run_config`.
+    """
+    table = read_toml(path) if path else {}
+    for name in ("train", "vary"):
+        if not isinstance(table.get(name, {}), dict):
+            raise InputError(f"{path}: {name} must be a table, got {table[name]!r}")
+    merged = {
+        **table,
+        **changes,
+        "train": {**table.get("train", {}), **train_changes},
+        "vary": {**table.get("vary", {}), **varied},
+    }
+    return parse_table(SweepConfig, merged, str(path or "command line"))
+
+
 def training_config(said: Mapping[str, Any], changes: Mapping[str, Any], where: str, published_as: str | None = None) -> TrainConfig:
     """The recipe, overlaid by what a file said, overlaid by changes, both nested tables; arguments and errors as in `run_config`."""
     base = asdict(published(published_as) if published_as else _usual({**said, **changes}))
@@ -74,7 +133,7 @@ def training_config(said: Mapping[str, Any], changes: Mapping[str, Any], where: 
 
 def _usual(said: Mapping[str, Any]) -> TrainConfig:
     """The recipe of the data set and the method that are named: a method brings its own neurons, loss and optimizer."""
-    return recipe(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
+    return defaults_for(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
 
 
 def _overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.pages.picture import write_picture
 from spikeport.analysis.pages.pruning import pruning_page, sparsity_figure
 from spikeport.analysis.results.pruning_cycles import Pruning, PruningCycle
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import write_json, write_text
-from spikeport.stages.pipeline import Bar, tic_stage
-from spikeport.stages.tic import kept_tic
+from spikeport.export.common.files import write_text
+from spikeport.stages.bound import Digests, json_digests, read_result, write_bound
+from spikeport.stages.session import Session
+from spikeport.stages.tic import kept_tic, tic_stage
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.batches import batch_count
 from spikeport.train.data.registry import Dataset
-from spikeport.train.loop.checkpoint import Trained, save
+from spikeport.train.loop.checkpoint import Trained, save, trained_digest
 from spikeport.train.loop.masks import Retraining, Scope, check_fraction, prunable, prune, remaining
 from spikeport.train.loop.trainer import train
+from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.methods import METHODS
 
 SHARE = 0.05
@@ -29,108 +30,144 @@ SHORTER = 5
 """A cycle has so many times fewer epochs than the first training, where nothing is said (300 and 60 as published)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PruningConfig:
+    """What is asked for. fraction: of the weights that are left, gone in each cycle. epochs: of a cycle, None for the usual.
+
+    retraining_timesteps: T_retrain, instead of the smallest that leaves at most `share` of the trained network's Fisher
+    information still to come.
+    """
+
+    cycles: int = 5
+    fraction: float = 0.5
+    scope: Scope = "global"
+    epochs: int | None = None
+    retraining_timesteps: int | None = None
+    share: float = SHARE
+
+    def __post_init__(self) -> None:
+        if self.cycles < 1:
+            raise InputError(f"cycles is {self.cycles}; pruning needs at least 1")
+        check_fraction(self.fraction)
+        if not 0 < self.share < 1:
+            raise InputError(f"share is {self.share:g}; it lies above 0 and below 1")
+
+
 def prune_stage(
-    source: Workspace,
-    data: Dataset,
-    out: Workspace,
-    bar: Bar,
-    *,
-    cycles: int = 5,
-    fraction: float = 0.5,
-    scope: Scope = "global",
-    epochs: int | None = None,
-    retraining_timesteps: int | None = None,
-    share: float = SHARE,
-    beside: Sequence[Path] = (),
-    device: str = "cpu",
+    session: Session, out: Workspace, config: PruningConfig, *, beside: Sequence[Path] = (), accelerator: str = "cpu"
 ) -> Pruning:
     """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network, `out/cycle-N` those on the way.
 
-    pruning.json, pruning.html and its picture, pruning.svg, are written anew after each cycle. A run that was stopped goes on in the cycle it was in.
-    retraining_timesteps: T_retrain, instead of the smallest that leaves at most `share` of the trained network's Fisher
-    information (DIR/tic.json, or estimated here). beside: other runs' directories, for the figure.
+    pruning.json, pruning.html and its picture, pruning.svg, are written anew after each cycle. A run that was stopped goes on in the
+    cycle it was in. beside: other runs' directories, for the figure.
 
     Raises:
-        InputError: settings out of range, a method that trains with one step anyway, or other settings than the run in `out` has.
+        InputError: settings out of range, a method that trains with one step anyway, or `out` holds a training of its own, or a run
+            with other settings or of another network.
     """
-    trained = source.trained()
-    _check(source, out, trained, cycles, fraction, retraining_timesteps, share)
-    others = [read_as(Pruning, Workspace(path).pruning) for path in beside]
-    config = replace(trained.config, epochs=max(1, round(trained.config.epochs / SHORTER)) if epochs is None else epochs)
-    chosen = _chosen(source, data, out, bar, retraining_timesteps, trained.config.timesteps, share)
-    result = _planned(source, trained, data, cycles=cycles, fraction=fraction, scope=scope, epochs=config.epochs, **chosen)
-    done = 0
-    if out.pruning.exists():
-        old = read_as(Pruning, out.pruning)
-        _same(result, old, out)
-        done = len(old.cycles)
-    else:
-        write_json(out.pruning, to_json(result))
+    _check(session, out, config)
+    source = {"source": session.trained_digest}
+    others = [read_result(Pruning, Workspace(path).pruning) for path in beside]
+    trained = session.trained
+    retrained = replace(trained.config, epochs=_epochs(trained, config))
+    result = _planned(session, out, config, retrained.epochs)
+    done = _taken_up(result, out, source)
     last = trained
-    for number in range(1, cycles + 1):
-        module = last.module
-        prune(module, fraction, scope)
-        weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        retraining = Retraining(weights, result.retraining_timesteps)
-        last = train(config, data, out.root / f"cycle-{number}", resume=True, device=device, retraining=retraining)
+    for number in range(1, config.cycles + 1):
+        last = _cycle(last, result, retrained, session.data, out.root / f"cycle-{number}", accelerator)
         result = replace(result, cycles=(*result.cycles, _stage(last)))
         if number > done:
             out.forget_stages()
             save(out.root, last.module, last.config, last.metrics)
-            write_json(out.pruning, to_json(result))
-        write_text(out.pruning.with_suffix(".html"), pruning_page([result, *others], f"{config.arch} on {config.data}"))
-        write_picture(sparsity_figure([result, *others]), out.pruning.with_suffix(".svg"))
+            write_bound(out.pruning, result, {**source, "trained": trained_digest(last.module, last.config)})
+        _draw([result, *others], f"{retrained.arch} on {retrained.data}", out)
     return result
 
 
-def _check(source: Workspace, out: Workspace, trained: Trained, cycles: int, fraction: float, timesteps: int | None, share: float) -> None:
+def _check(session: Session, out: Workspace, config: PruningConfig) -> None:
+    work, trained, timesteps = session.work, session.trained, config.retraining_timesteps
     method, full = trained.config.method, trained.config.timesteps
-    if source.root.resolve() == out.root.resolve():
+    if work.root.resolve() == out.root.resolve():
         raise InputError(f"--out {out.root} is the trained network itself; choose another directory, so that it stays")
+    if out.begun and not out.pruning.exists():
+        raise InputError(f"{out.root} holds a training that is not from spikeport prune; choose another --out, so that it stays")
     if "test_accuracy" not in trained.metrics:
-        raise InputError(f"{source.root} holds an unfinished training; end it with: spikeport train --resume --out {source.root}")
+        raise InputError(f"{work.root} holds an unfinished training; end it with: spikeport train --resume --out {work.root}")
     if METHODS[method].training_timesteps:
         raise InputError(
             f"method {method} trains with {METHODS[method].training_timesteps} timestep anyway; there is no T_retrain to choose"
         )
-    if cycles < 1:
-        raise InputError(f"cycles is {cycles}; pruning needs at least 1")
-    check_fraction(fraction)
-    if not 0 < share < 1:
-        raise InputError(f"share is {share:g}; it lies above 0 and below 1")
     if timesteps is not None and not 1 <= timesteps <= full:
         raise InputError(f"T_retrain is {timesteps}; it lies in 1..{full}, the timesteps that the network was trained with")
 
 
-def _chosen(source: Workspace, data: Dataset, out: Workspace, bar: Bar, timesteps: int | None, full: int, share: float) -> dict[str, Any]:
+def _epochs(trained: Trained, config: PruningConfig) -> int:
+    return max(1, round(trained.config.epochs / SHORTER)) if config.epochs is None else config.epochs
+
+
+def _planned(session: Session, out: Workspace, config: PruningConfig, epochs: int) -> Pruning:
+    """The run before its first cycle."""
+    trained, train = session.trained.config, session.data.train
+    size = min(trained.batch_size, len(train))
+    return Pruning(
+        source=session.work.root.name,
+        weights={name: weight.numel() for name, weight in prunable(session.trained.module).items()},
+        timesteps=trained.timesteps,
+        trained_timesteps=trained.timesteps,
+        trained_epochs=trained.epochs,
+        samples=batch_count(train, size) * size,
+        seed=trained.seed,
+        planned=config.cycles,
+        before=_stage(session.trained),
+        fraction=config.fraction,
+        scope=config.scope,
+        epochs=epochs,
+        **_chosen(session, out, config),
+    )
+
+
+def _chosen(session: Session, out: Workspace, config: PruningConfig) -> dict[str, Any]:
     """T_retrain, who chose it, and from what."""
-    if timesteps is not None:
-        return {"retraining_timesteps": timesteps, "chosen_by": "given", "to_come": None}
-    own = out.root / "fisher-before.json"  # first, so that a run that goes on keeps its curve
-    found = kept_tic(own, full) or kept_tic(source.tic, full) or tic_stage(source, data, own, bar)
-    proposed = found.proposal(share)
+    if config.retraining_timesteps is not None:
+        return {"retraining_timesteps": config.retraining_timesteps, "chosen_by": "given", "to_come": None}
+    own, full = out.root / "fisher-before.json", session.trained.config.timesteps  # own first: a run that goes on keeps its curve
+    fisher = kept_tic(session, own, full) or kept_tic(session, session.work.tic, full) or tic_stage(session, own)
+    proposed = fisher.proposal(config.share)
     if proposed is None:
         raise InputError(
-            f"{source.root} holds no Fisher information to choose T_retrain by; no weight moves its answer. Give --t-retrain N"
+            f"{session.work.root} holds no Fisher information to choose T_retrain by; no weight moves its answer. Give --t-retrain N"
         )
-    reason = f"the fewest after which at most {100 * share:g} % of the Fisher information is still to come"
-    return {"retraining_timesteps": proposed, "chosen_by": reason, "to_come": found.to_come}
+    reason = f"the fewest after which at most {100 * config.share:g} % of the Fisher information is still to come"
+    return {"retraining_timesteps": proposed, "chosen_by": reason, "to_come": fisher.to_come}
 
 
-def _planned(source: Workspace, trained: Trained, data: Dataset, *, cycles: int, **settings: Any) -> Pruning:
-    config, size = trained.config, min(trained.config.batch_size, len(data.train))
-    return Pruning(
-        source=source.root.name,
-        weights={name: weight.numel() for name, weight in prunable(trained.module).items()},
-        timesteps=config.timesteps,
-        trained_timesteps=config.timesteps,
-        trained_epochs=config.epochs,
-        samples=batch_count(data.train, size) * size,
-        seed=config.seed,
-        planned=cycles,
-        before=_stage(trained),
-        **settings,
-    )
+def _taken_up(result: Pruning, out: Workspace, source: Digests) -> int:
+    """Cycles that an earlier run in `out` has done; begins one where there is none.
+
+    Raises:
+        InputError: the earlier run has other settings, or is of another network.
+    """
+    if not out.pruning.exists():
+        write_bound(out.pruning, result, source)
+        return 0
+    old = read_result(Pruning, out.pruning)
+    other = (json_digests(out.pruning, Pruning.__name__) or {}).get("source") != source["source"]
+    if other or replace(old, cycles=(), planned=result.planned) != result or len(old.cycles) > result.planned:
+        raise InputError(f"{out.root} holds pruning with other settings, or of another network; choose another --out")
+    return len(old.cycles)
+
+
+def _cycle(last: Trained, result: Pruning, config: TrainConfig, data: Dataset, out: Path, accelerator: str) -> Trained:
+    """Prune the network where it is, and train it on with T_retrain."""
+    prune(last.module, result.fraction, result.scope)
+    weights = {name: tensor.clone() for name, tensor in last.module.state_dict().items()}
+    return train(config, data, out, resume=True, accelerator=accelerator, retraining=Retraining(weights, result.retraining_timesteps))
+
+
+def _draw(results: Sequence[Pruning], title: str, out: Workspace) -> None:
+    """The page and its picture."""
+    write_text(out.pruning.with_suffix(".html"), pruning_page(results, title))
+    write_picture(sparsity_figure(results), out.pruning.with_suffix(".svg"))
 
 
 def _stage(trained: Trained) -> PruningCycle:
@@ -142,9 +179,3 @@ def _stage(trained: Trained) -> PruningCycle:
         epoch=metrics["epoch"],
         seconds=sum(epoch["seconds"] for epoch in metrics["history"]),
     )
-
-
-def _same(new: Pruning, old: Pruning, out: Workspace) -> None:
-    """Refuse to go on with a run of other settings."""
-    if replace(old, cycles=(), planned=new.planned) != new or len(old.cycles) > new.planned:
-        raise InputError(f"{out.root} holds pruning with other settings, or of another network; choose another --out")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -10,23 +11,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.pages.robustness import robustness_page
 from spikeport.analysis.results.perturbations import PERTURBATIONS, Strengths
 from spikeport.analysis.results.perturbed_accuracy import Condition, Robustness, outcome
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import write_json, write_text
+from spikeport.export.common.files import write_text
 from spikeport.export.model.seed import check_seed
-from spikeport.export.nir.file import read_nir
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.record import correct_over_time
 from spikeport.hw.records.stimulus import encode
-from spikeport.stages.pipeline import Bar
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.claims import check_output, json_origin, page_origin
+from spikeport.stages.session import Session
 from spikeport.train.data.batches import epoch_seed
 from spikeport.train.data.registry import Dataset, Split
-from spikeport.train.loop.checkpoint import Trained
 from spikeport.train.loop.evaluation import readout_currents
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -37,64 +35,93 @@ WINDOW = 3
 """Timesteps of a deficit, as published ([t, t + 2])."""
 
 
-def robustness_stage(
-    work: Workspace,
-    data: Dataset,
-    out: Path,
-    bar: Bar,
-    *,
-    samples: int,
-    seed: int,
-    strengths: Strengths,
-    deficit: Deficit = "noise",
-    window: int | None = None,
-) -> Robustness:
+@dataclass(frozen=True, kw_only=True)
+class RobustnessConfig:
+    """What is asked for. samples: the first of the test data. seed: of noise and of attacks.
+
+    deficit: what an image becomes in a window of timesteps, the same at all of them; training is on clean data.
+    window: timesteps of a deficit, 0 for none, None for `WINDOW` or all where there are fewer.
+    """
+
+    samples: int = 1000
+    seed: int = 0
+    strengths: Strengths = field(default_factory=Strengths)
+    deficit: Deficit = "noise"
+    window: int | None = None
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if self.samples < 1:
+            raise InputError("robustness needs at least 1 test sample; give more with --samples")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The networks that are there, and whether each is right on the clean images after 1 .. T timesteps."""
+
+    runs: Mapping[str, Run]
+    clean: Mapping[str, np.ndarray]
+    timesteps: int
+
+    def condition(self, name: str, images: np.ndarray, first: int, last: int) -> Condition:
+        """What becomes of the accuracy with these images, perturbed at timesteps first .. last (from 1)."""
+        return Condition(name, first, last, {network: outcome(run(images), self.clean[network]) for network, run in self.runs.items()})
+
+    def unperturbed(self) -> Condition:
+        """The clean images."""
+        return Condition("clean", 1, self.timesteps, {network: outcome(right, right) for network, right in self.clean.items()})
+
+
+def robustness_stage(session: Session, out: Path, config: RobustnessConfig, *, force: bool = False) -> Robustness:
     """Accuracy under perturbations and under deficits in a sliding window of timesteps; writes JSON and a page beside it.
 
-    samples: the first of the test data. window: timesteps of a deficit, 0 for none, None for `WINDOW` or all where there are fewer.
-    A deficit replaces the image by its perturbed version, the same at all timesteps of the window; training is on clean data.
-
     Raises:
-        InputError: recordings of events, which have no pixels; fewer than 1 sample; a window longer than T; a seed out of range.
+        InputError: recordings of events, which have no pixels; a window longer than T; files of others where the results go.
     """
-    trained, part = work.trained(), data.test[: max(samples, 0)]
+    trained, part = session.trained, session.data.test[: config.samples]
     timesteps = trained.config.timesteps
-    window = min(WINDOW, timesteps) if window is None else window
-    check_seed(seed)
-    _check(data, part, window, timesteps)
-    runs = _runs(work, trained, part)
-    perturbed = {name: _perturbed(name, trained, part, strengths, seed, bar) for name in PERTURBATIONS}
-    clean = {name: run(part.array) for name, run in runs.items()}
-
-    def condition(name: str, images: np.ndarray, first: int, last: int) -> Condition:
-        found = {network: outcome(run(images), clean[network]) for network, run in runs.items()}
-        return Condition(name, first, last, found)
-
-    unperturbed = Condition("clean", 1, timesteps, {network: outcome(correct, correct) for network, correct in clean.items()})
-    starts = range(1, timesteps - window + 2) if window else ()
-    with bar(len(part) * (len(perturbed) + len(starts)), "robustness") as progress:
-
-        def counted(*arguments) -> Condition:
-            found = condition(*arguments)
-            progress(len(part))
-            return found
-
-        result = Robustness(
-            samples=len(part),
-            seed=seed,
-            timesteps=timesteps,
-            cut=read_as(Truncation, work.truncation).chosen if work.truncation.exists() else None,
-            level=trained.module.encoder.source.resolution,
-            strengths=strengths,
-            conditions=(unperturbed, *(counted(name, images, 1, timesteps) for name, images in perturbed.items())),
-            deficit=deficit,
-            windows=tuple(
-                counted(deficit, in_window(part.array, perturbed[deficit], timesteps, t, window), t, t + window - 1) for t in starts
-            ),
-        )
-    write_json(out, to_json(result))
+    window = min(WINDOW, timesteps) if config.window is None else config.window
+    _check(session.data, window, timesteps)
+    names = session.with_network("trained", "test")
+    check_output(out, json_origin(Robustness), session.made_of(*names), force=force, home=session.work.root)
+    check_output(out.with_suffix(".html"), page_origin, {}, force=force)
+    runs = _runs(session, part)
+    trial = Trial(runs, {name: run(part.array) for name, run in runs.items()}, timesteps)
+    perturbed = {name: _perturbed(name, session, part, config) for name in PERTURBATIONS}
+    conditions, windows = _conditions(session, trial, part, perturbed, config.deficit, window)
+    cut = session.kept(Truncation, session.work.truncation, *session.with_network("trained", "validation", "test"))
+    result = Robustness(
+        samples=len(part),
+        seed=config.seed,
+        timesteps=timesteps,
+        cut=cut.chosen if cut else None,
+        level=trained.module.encoder.source.resolution,
+        strengths=config.strengths,
+        conditions=conditions,
+        deficit=config.deficit,
+        windows=windows,
+    )
+    session.keep(out, result, *names)
     write_text(out.with_suffix(".html"), robustness_page(result, f"{trained.config.arch} on {trained.config.data}"))
     return result
+
+
+def _conditions(
+    session: Session, trial: Trial, part: Split, perturbed: Mapping[str, np.ndarray], deficit: Deficit, window: int
+) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+    """Every perturbation at all timesteps, the clean images first; and the deficit in every window."""
+    last = trial.timesteps
+    cases: list[tuple[str, int, int]] = [(name, 1, last) for name in perturbed]
+    slid = [(deficit, t, t + window - 1) for t in (range(1, last - window + 2) if window else ())]
+    results: list[Condition] = []
+    with session.bar(len(part) * (len(cases) + len(slid)), "robustness") as progress:
+        for number, (name, start, end) in enumerate([*cases, *slid]):
+            images = perturbed[name]
+            if number >= len(cases):
+                images = in_window(part.array, images, last, start, window)
+            results.append(trial.condition(name, images, start, end))
+            progress(len(part))
+    return (trial.unperturbed(), *results[: len(cases)]), tuple(results[len(cases) :])
 
 
 def in_window(images: np.ndarray, deficient: np.ndarray, timesteps: int, first: int, width: int) -> np.ndarray:
@@ -104,26 +131,24 @@ def in_window(images: np.ndarray, deficient: np.ndarray, timesteps: int, first: 
     return over_time
 
 
-def _check(data: Dataset, part: Split, window: int, timesteps: int) -> None:
+def _check(data: Dataset, window: int, timesteps: int) -> None:
     if data.task.code != "direct":
         raise InputError(f"{data.task.name} holds recordings of events; noise, blur and attacks are of images with pixels in 0..1")
-    if not len(part):
-        raise InputError("robustness needs at least 1 test sample; give more with --samples")
     if not 0 <= window <= timesteps:
         raise InputError(f"the window of {window} timesteps must lie in 0..{timesteps}; 0 leaves deficits out")
 
 
-def _runs(work: Workspace, trained: Trained, part: Split) -> dict[str, Run]:
+def _runs(session: Session, part: Split) -> dict[str, Run]:
     """The networks that are there: the trained one, and the quantized one where it was made."""
-    timesteps = trained.config.timesteps
+    trained, timesteps = session.trained, session.trained.config.timesteps
 
     def in_float(images: np.ndarray) -> np.ndarray:
         answers = [currents.cumsum(0).argmax(-1).T for currents in readout_currents(trained.module, images, timesteps)]
         return torch.cat(answers).numpy() == part.labels[:, None]
 
-    if not work.network.exists():
+    if "network" not in session.with_network():
         return {"float": in_float}
-    network = read_nir(work.network)
+    network = session.network
 
     def in_fixed_point(images: np.ndarray) -> np.ndarray:
         record = backend("engine")(network, encode(network.input, images, timesteps))
@@ -143,14 +168,14 @@ class _From(nn.Module):
         return self.model(x, timesteps, first=self.first)
 
 
-def _perturbed(name: str, trained: Trained, part: Split, strengths: Strengths, seed: int, bar: Bar) -> np.ndarray:
+def _perturbed(name: str, session: Session, part: Split, config: RobustnessConfig) -> np.ndarray:
     """Every image perturbed, made on the float network; float32 in 0..1."""
-    found = []
-    with bar(len(part), f"making {name}") as progress:
+    trained, made = session.trained, []
+    with session.bar(len(part), f"making {name}") as progress:
         for start in range(0, len(part), BATCH):
             batch = part[start : start + BATCH]
             x, y = torch.from_numpy(batch.array), torch.from_numpy(batch.labels)
-            made = PERTURBATIONS[name](_From(trained.module, start), x, y, trained.config.timesteps, strengths, epoch_seed(seed, start))
-            found.append(made.numpy())
+            model, seed = _From(trained.module, start), epoch_seed(config.seed, start)
+            made.append(PERTURBATIONS[name](model, x, y, trained.config.timesteps, config.strengths, seed).numpy())
             progress(len(batch))
-    return np.concatenate(found)
+    return np.concatenate(made)

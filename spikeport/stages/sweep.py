@@ -4,64 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.common.jsonable import read_as, to_json
-from spikeport.analysis.figures.markup import Node
+from spikeport.analysis.figures.markup import Element
 from spikeport.analysis.information.fisher import FisherResult
-from spikeport.analysis.information.history import FisherHistory, read_history
+from spikeport.analysis.information.history import FisherHistory
 from spikeport.analysis.pages.picture import write_picture
 from spikeport.analysis.pages.sweep import figures, sweep_page
-from spikeport.analysis.results.perturbations import Strengths
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json, write_text
-from spikeport.stages.config import training_config
-from spikeport.stages.pipeline import Bar, quantize_stage, tic_stage
-from spikeport.stages.robustness import robustness_stage
-from spikeport.stages.tic import TicConfig, kept_tic, recorder
+from spikeport.stages.bound import read_bound
+from spikeport.stages.claims import claimed
+from spikeport.stages.config import SweepConfig, training_config
+from spikeport.stages.pipeline import QuantizationConfig, quantize_stage
+from spikeport.stages.robustness import RobustnessConfig, robustness_stage
+from spikeport.stages.session import Bar, Session
+from spikeport.stages.tic import TicConfig, kept_tic, recorder, tic_stage
 from spikeport.stages.workspace import Workspace
-from spikeport.train.data.registry import Dataset, load
-from spikeport.train.loop.checkpoint import CONFIG, METRICS, checked_metrics
+from spikeport.train.data.registry import load
+from spikeport.train.loop.checkpoint import CONFIG, METRICS, checked_metrics, settings_digest
 from spikeport.train.loop.resume import epochs_done
 from spikeport.train.loop.trainer import DivergedError, train
-from spikeport.train.settings.config import TrainConfig, difference, flat, read_config
+from spikeport.train.settings.config import TrainConfig, difference, read_config
+from spikeport.train.settings.tables import flat
 
 SWEEP = "sweep.json"
 GRID = "all combinations"
 SEED = 0
 """Of noise and of attacks, the same for all points."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepConfig:
-    """A sweep, as its TOML file says it.
-
-    recipe: a published run to start from, "" for the data set's own. train: what all points share, as in a [train] table.
-    vary: lists of values by field of `TrainConfig`; nested fields as tables or dotted names; a value that is a table sets
-    several fields together. grid: every combination; else one field at a time, the others as shared.
-    robustness: of every point too, in float and, after quantization to 8 bits, in fixed point. samples: validation samples for
-    Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher information in training to the
-    next, 0 for none.
-    """
-
-    title: str = "Sweep"
-    recipe: str = ""
-    grid: bool = False
-    robustness: bool = False
-    samples: int = TicConfig.samples
-    robustness_samples: int = 1000
-    tic_every: int = 0
-    train: dict = field(default_factory=dict)
-    vary: dict = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.tic_every < 0:
-            raise InputError(f"tic_every is {self.tic_every}; it counts epochs, 0 for never")
 
 
 Choice = Mapping[str, Any]
@@ -140,7 +116,7 @@ def run_sweep(
     data_dir: Path | None,
     bar: Bar,
     finished: Callable[[], None],
-    device: str = "cpu",
+    accelerator: str = "cpu",
 ) -> Sweep:
     """Train and measure every point in its folder below `out`.
 
@@ -158,11 +134,13 @@ def run_sweep(
         if (kept / CONFIG).is_file() and (found := difference(read_config(kept / CONFIG), point.config)):
             raise InputError(f"{kept} holds a training with other settings ({found}); choose another --out")
         ended = (kept / METRICS).is_file() and "test_accuracy" in checked_metrics(read_json(kept / METRICS), kept / METRICS)
-        _history(Workspace(kept), point.config.epochs if ended else epochs_done(kept), config.tic_every)
+        _history(Workspace(kept), point.config, point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)
     for point in points:
         try:
-            sweep = replace(sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, device)))
+            sweep = replace(
+                sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, accelerator))
+            )
         except DivergedError as error:
             sweep = replace(sweep, failed={**sweep.failed, point.name: str(error)})
         _write(sweep, former, out)
@@ -194,51 +172,54 @@ def _write(sweep: Sweep, former: Sweep | None, out: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _pictures(sweep: Sweep, out: Path) -> dict[Path, Node]:
+def _pictures(sweep: Sweep, out: Path) -> dict[Path, Element]:
     """The page's figures, each with its file."""
     return {out / f"{kind}-{_folder(name)}.svg": figure for name in sweep.figures for kind, figure in figures(sweep, name).items()}
 
 
-def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, device: str) -> SweepPoint:
+def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, accelerator: str) -> SweepPoint:
     """One point, with whatever of it is there already."""
     c = point.config
     data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
-    looks = TicConfig(samples=config.samples, seed=c.seed)
-    follow = recorder(work.tic_history, data.validation, config.tic_every, looks) if config.tic_every else None
-    trained = train(c, data, work.root, resume=True, device=device, on_epoch=follow)
-    work.remember_data(data_dir)
-    return SweepPoint(
-        name=point.name,
-        labels=point.labels,
-        settings=point.settings,
-        accuracy=tuple(trained.metrics["test_accuracy"]),
-        validation=tuple(epoch["validation_accuracy"] for epoch in trained.metrics["history"]),
-        fisher=_fisher(work, data, c.timesteps, looks, bar),
-        robustness=_robustness(work, data, config.robustness_samples, bar) if config.robustness else None,
-        history=_history(work, c.epochs, config.tic_every),
-    )
+    looks, settings = TicConfig(samples=config.samples, seed=c.seed), {"settings": settings_digest(c)}
+    follow = recorder(work.tic_history, data.validation, config.tic_every, looks, settings) if config.tic_every else None
+    with claimed(work, force=False):
+        trained = train(c, data, work.root, resume=True, accelerator=accelerator, on_epoch=follow)
+        work.remember_data(data_dir)
+        session = Session(work, trained, data, bar)
+        return SweepPoint(
+            name=point.name,
+            labels=point.labels,
+            settings=point.settings,
+            accuracy=tuple(trained.metrics["test_accuracy"]),
+            validation=tuple(epoch["validation_accuracy"] for epoch in trained.metrics["history"]),
+            fisher=_fisher(session, looks),
+            robustness=_robustness(session, config.robustness_samples) if config.robustness else None,
+            history=_history(work, c, c.epochs, config.tic_every),
+        )
 
 
-def _history(work: Workspace, epochs: int, every: int) -> FisherHistory:
+def _history(work: Workspace, config: TrainConfig, epochs: int, every: int) -> FisherHistory:
     """What was found in the first so many epochs of a training; refused where it is not of the epochs asked for."""
-    history = read_history(work.tic_history) or FisherHistory()
+    history = read_bound(FisherHistory, work.tic_history, {"settings": settings_digest(config)})[0] or FisherHistory()
     if every and tuple(epoch for epoch in history.epochs if epoch <= epochs) != tuple(range(every, epochs + 1, every)):
         raise InputError(f"{work.root} was not trained with --tic-every {every} from its first epoch on; choose another --out")
     return history
 
 
-def _fisher(work: Workspace, data: Dataset, timesteps: int, config: TicConfig, bar: Bar) -> FisherResult:
-    asked = {"samples": min(config.samples, len(data.validation)), "estimator": config.estimator, "labels": config.labels}
-    return kept_tic(work.tic, timesteps, **asked) or tic_stage(work, data, work.tic, bar, config=config)
+def _fisher(session: Session, config: TicConfig) -> FisherResult:
+    asked = {"samples": min(config.samples, len(session.data.validation)), "estimator": config.estimator, "labels": config.labels}
+    tic = session.work.tic
+    return kept_tic(session, tic, session.trained.config.timesteps, **asked) or tic_stage(session, tic, config)
 
 
-def _robustness(work: Workspace, data: Dataset, samples: int, bar: Bar) -> Robustness:
+def _robustness(session: Session, samples: int) -> Robustness:
     """With the paper's strengths, without windows, which have a command of their own."""
-    if work.robustness.exists():
-        kept = read_as(Robustness, work.robustness)
-        asked = (min(samples, len(data.test)), SEED, Strengths())
-        if (kept.samples, kept.seed, kept.strengths) == asked and "fixed point" in kept.networks:
-            return kept
-    if not work.network.exists():
-        quantize_stage(work, data, work.network, bar, weight_bits=8, per_channel=False, finetune_epochs=0)
-    return robustness_stage(work, data, work.robustness, bar, samples=samples, seed=SEED, strengths=Strengths(), window=0)
+    work, config = session.work, RobustnessConfig(samples=samples, seed=SEED, window=0)
+    kept = session.kept(Robustness, work.robustness, *session.with_network("trained", "test"))
+    asked = (min(samples, len(session.data.test)), SEED, config.strengths)
+    if kept and (kept.samples, kept.seed, kept.strengths) == asked and "fixed point" in kept.networks:
+        return kept
+    if "network" not in session.with_network():
+        quantize_stage(session, work.network, QuantizationConfig())
+    return robustness_stage(session, work.robustness, config)

@@ -12,19 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.information.fisher import FisherResult, fisher_information
-from spikeport.analysis.information.history import FisherHistory, read_history, write_history
+from spikeport.analysis.information.history import FisherHistory
 from spikeport.analysis.information.scores import Estimator, Labels
 from spikeport.analysis.pages.fisher import fisher_page
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import write_json, write_text
+from spikeport.export.common.files import write_text
 from spikeport.export.floating.input import InputLayer
 from spikeport.export.floating.layers import SpikeFunction
 from spikeport.export.floating.run import FloatModule
 from spikeport.export.floating.simulate import physical_input
 from spikeport.export.model.network import FloatNetwork
 from spikeport.export.model.seed import check_seed
+from spikeport.stages.bound import Digests, read_bound, write_bound
+from spikeport.stages.session import Session
 from spikeport.train.data.batches import network_input
 from spikeport.train.data.registry import Split
 from spikeport.train.network.spiking import SpikingNetwork
@@ -116,10 +117,11 @@ def of_float_network(
     )
 
 
-def recorder(path: Path, data: Split, every: int, config: TicConfig) -> Callable[[int, SpikingNetwork], None]:
-    """A callback for the trainer: what is found after every so many epochs is added to a file.
+def recorder(path: Path, data: Split, every: int, config: TicConfig, made_of: Digests) -> Callable[[int, SpikingNetwork], None]:
+    """A callback for the trainer: what is found after every so many epochs is added to a file, in place of another training's.
 
     Neither the network nor any random number of the training is touched, so training ends with the same weights.
+    made_of: digest of the training's settings.
 
     Raises:
         InputError: `every` below 1.
@@ -129,30 +131,49 @@ def recorder(path: Path, data: Split, every: int, config: TicConfig) -> Callable
 
     def record(epoch: int, module: SpikingNetwork) -> None:
         if epoch % every == 0:
-            history = read_history(path) or FisherHistory()
-            write_history(history.with_result(epoch, of_trained(module, data, config)), path)
+            history = read_bound(FisherHistory, path, made_of)[0] or FisherHistory()
+            write_bound(path, history.with_result(epoch, of_trained(module, data, config)), made_of)
 
     return record
 
 
-def kept_tic(path: Path, timesteps: int, **asked: Any) -> FisherResult | None:
-    """What lies in a file; None where there is nothing, or something else than is asked for in fields of `FisherResult`.
+def fitting(result: FisherResult | None, path: Path, timesteps: int) -> FisherResult | None:
+    """A result that lay in a file, refused where it is of other timesteps than the network's.
+
+    Raises:
+        InputError: it is.
+    """
+    if result and result.timesteps != timesteps:
+        again = f"make it again with: spikeport tic {path.parent}"
+        raise InputError(f"{path} is of {result.timesteps} timesteps, the network has {timesteps}; {again}")
+    return result
+
+
+def kept_tic(session: Session, path: Path, timesteps: int, **asked: Any) -> FisherResult | None:
+    """What lies in a file of this session's network; None where there is nothing, or else than is asked for in fields of `FisherResult`.
 
     Raises:
         InputError: a damaged file, or one of other timesteps than the network's.
     """
-    if not path.exists():
-        return None
-    found = read_as(FisherResult, path)
-    if found.timesteps != timesteps:
-        again = f"make it again with: spikeport tic {path.parent}"
-        raise InputError(f"{path} is of {found.timesteps} timesteps, the network has {timesteps}; {again}")
-    return found if all(getattr(found, name) == value for name, value in asked.items()) else None
+    result = fitting(session.kept(FisherResult, path, "trained", "validation"), path, timesteps)
+    return result if result and all(getattr(result, name) == value for name, value in asked.items()) else None
 
 
-def write_tic(result: FisherResult, history: FisherHistory | None, title: str, out: Path) -> None:
+def tic_stage(session: Session, out: Path, config: TicConfig | None = None) -> FisherResult:
+    """Fisher information of the trained float network on validation samples, as configured or as usual."""
+    trained, data = session.trained, session.data.validation
+    config = config or TicConfig(seed=trained.config.seed)
+    with session.bar(min(len(data), config.samples), "Fisher information") as progress:
+        result = of_trained(trained.module, data, config, progress)
+    history = session.kept(FisherHistory, session.work.tic_history, "settings")
+    title = f"{trained.config.arch} on {trained.config.data}"
+    write_tic(result, history, title, out, session.made_of("trained", "validation"))
+    return result
+
+
+def write_tic(result: FisherResult, history: FisherHistory | None, title: str, out: Path, made_of: Digests) -> None:
     """JSON, and a page with pictures beside it."""
-    write_json(out, to_json(result))
+    write_bound(out, result, made_of)
     write_text(out.with_suffix(".html"), fisher_page(result, history, title))
 
 

@@ -7,22 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.decision.early_exit import choose_threshold, exit_confirmed, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation, confirmed, truncate, with_proposal
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import write_json
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import write_nir
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import verify
-from spikeport.hw.records.record import SpikeRecord, correct_over_time
+from spikeport.hw.records.record import correct_over_time
 from spikeport.hw.records.stimulus import encode
-from spikeport.stages.pipeline import Bar, records, split_of
+from spikeport.stages.bound import Digests
+from spikeport.stages.claims import check_output, json_origin, network_origin
+from spikeport.stages.pipeline import CUT_FROM, saying
+from spikeport.stages.session import SPLITS, Bar, Session, SplitName
 from spikeport.stages.tic import kept_tic
-from spikeport.stages.workspace import Workspace
-from spikeport.train.data.registry import Dataset, Split
-from spikeport.train.loop.checkpoint import Trained
+from spikeport.train.data.registry import Split
 from spikeport.train.loop.evaluation import right_over_time
 
 LAVA_SAMPLES = 20
@@ -38,40 +37,50 @@ class Answers:
     floating: np.ndarray
 
 
-def truncate_stage(
-    work: Workspace, data: Dataset, out: Path, bar: Bar, *, tolerance: float, lava_samples: int = LAVA_SAMPLES
-) -> Truncation:
+def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_samples: int = LAVA_SAMPLES, force: bool = False) -> Truncation:
     """Choose T' and the exit threshold on validation data, confirm both once on test data, and write the network that is deployed.
 
     lava_samples: test samples run at T' in real Lava and compared spike for spike, 0 for none.
+
+    Raises:
+        InputError: settings out of range, or files of others where the results go, unless `force`.
     """
     if lava_samples < 0:
         raise InputError(f"--lava-samples is {lava_samples}; give 0 for none, or more")
-    network, found = records(work, data, bar)
-    trained = work.trained()
-    validation, test = (_answers(network, trained, split_of(data, name), found[name], bar) for name in ("validation", "test"))
+    work, network = session.work, session.network
+    made_of = session.made_of("trained", "network")
+    check_output(out, json_origin(Truncation), session.made_of(*CUT_FROM), force=force, home=work.root)
+    check_output(work.deployed, cut_origin, made_of, force=force, home=work.root)
+    validation, test = (_answers(session, name) for name in SPLITS)
     result = truncate(validation.correct, validation.floating, tolerance)
-    if fisher := kept_tic(work.tic, network.timesteps):
+    if fisher := kept_tic(session, work.tic, network.timesteps):
         result = with_proposal(result, fisher)
     result = confirmed(result, test.correct, test.floating)
     exits = choose_threshold(validation.correct, validation.margins, validation.floating, tolerance)
     result = replace(result, exit=exit_confirmed(exits, test.correct, test.margins, test.floating))
-    deployed = network.with_timesteps(result.chosen)
-    result = _confirmed_in_lava(result, deployed, data.test[:lava_samples], bar)
+    deployed = saying(network.with_timesteps(result.chosen), made_of)
+    result = _confirmed_in_lava(result, deployed, session.data.test[:lava_samples], session.bar)
     write_nir(deployed, work.deployed)
-    write_json(out, to_json(result))
+    session.keep(out, result, *CUT_FROM)
     return result
 
 
-def _answers(network: QuantizedNetwork, trained: Trained, part: Split, record: SpikeRecord, bar: Bar) -> Answers:
+def cut_origin(path: Path) -> Digests | None:
+    """Of a network whose timesteps were cut; None for any other file."""
+    kept = network_origin(path)
+    return kept if kept and "network" in kept else None
+
+
+def _answers(session: Session, name: SplitName) -> Answers:
+    trained, part, record, readout = session.trained, session.split(name), session.records[name], session.network.readout
     floating = []
-    with bar(len(part), "float reference") as progress:
+    with session.bar(len(part), "float reference") as progress:
         for right in right_over_time(trained.module, part.images, part.labels, trained.config.timesteps):
             floating.append(right[:, -1])
             progress(len(right))
     return Answers(
-        correct=correct_over_time(record.output, part.labels, network.readout),
-        margins=margins_over_time(record.output, network.readout),
+        correct=correct_over_time(record.output, part.labels, readout),
+        margins=margins_over_time(record.output, readout),
         floating=np.concatenate(floating),
     )
 

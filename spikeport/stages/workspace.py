@@ -8,10 +8,12 @@ from pathlib import Path
 from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json
+from spikeport.export.common.guard import reading
 from spikeport.train.data.registry import Dataset
 from spikeport.train.data.registry import load as load_data
-from spikeport.train.loop.checkpoint import CONFIG, Trained, load
-from spikeport.train.loop.resume import epochs_done
+from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load
+from spikeport.train.loop.curves import CURVES
+from spikeport.train.loop.resume import STATE, epochs_done
 from spikeport.train.settings.config import read_config
 
 
@@ -95,22 +97,43 @@ class Workspace:
         again = f"spikeport train --resume --out {self.root}"
         return (f"training unfinished: {done} of {read_config(self.root / CONFIG).epochs} epochs; go on with: {again}",)
 
+    @property
+    def report(self) -> Path:
+        """The report as values; its page lies beside it."""
+        return self.root / "report.json"
+
+    @property
+    def trainings(self) -> tuple[Path, ...]:
+        """What training leaves, unfinished or finished."""
+        return tuple(self.root / name for name in (MODEL, CONFIG, METRICS, STATE))
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """What stages make of the trained network, but for pages and pictures."""
+        networks, records = (self.network, self.deployed), (self.record("validation"), self.record("test"))
+        found = (self.tic, self.tic_history, self.truncation, self.robustness, self.pruning, self.verification, self.report)
+        return (*networks, *records, *found)
+
+    @property
+    def pages(self) -> tuple[Path, ...]:
+        """Pages and pictures of results."""
+        shown = (self.tic, self.robustness, self.pruning, self.report)
+        return (*(path.with_suffix(".html") for path in shown), self.pruning.with_suffix(".svg"))
+
+    @property
+    def begun(self) -> bool:
+        """Whether a training was begun here, or has ended."""
+        return any(path.exists() for path in self.trainings)
+
     def forget_stages(self) -> None:
         """Delete what later stages made of a network that is about to be replaced."""
-        made = [
-            self.network,
-            self.deployed,
-            self.record("validation"),
-            self.record("test"),
-            self.tic,
-            self.tic_history,
-            self.truncation,
-            self.robustness,
-            self.pruning,
-            self.verification,
-        ]
-        pages = [path.with_suffix(".html") for path in (self.tic, self.robustness, self.pruning)]
-        for path in (*made, *pages, self.pruning.with_suffix(".svg"), self.root / "report.html", self.root / "report.json"):
+        for path in (*self.results, *self.pages):
+            path.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Delete the training too, and everything that was made of it; what lies beside it stays."""
+        self.forget_stages()
+        for path in (*self.trainings, self.place, *(self.root / CURVES).parent.glob("events.out.tfevents.*")):
             path.unlink(missing_ok=True)
 
     def remember_data(self, data_dir: Path | None) -> None:
@@ -120,7 +143,11 @@ class Workspace:
     def data_place(self) -> Path | None:
         """Where training read the data set; None for where the loader finds it."""
         kept = read_as(DataPlace, self.place).data_dir if self.place.exists() else None
-        return Path(kept) if kept else None
+        if not kept:
+            return None
+        with reading(self.place, "the place of a data set", "give it with --data-dir"):
+            Path(kept).stat()
+            return Path(kept)
 
     def dataset(self, trained: Trained, data_dir: Path | None = None) -> Dataset:
         """The data the network was trained on, from `data_dir` or from where training read it."""

@@ -26,7 +26,8 @@ def test_every_method_trains_by_its_name_alone(method, tmp_path, capsys):
 def test_training_anew_leaves_nothing_of_the_network_before(tmp_path):
     small = ["train", "--arch", "4C3-P4", "--timesteps", "2", "--epochs", "1", "--out", str(tmp_path)]
     assert main(small) == main(["quantize", str(tmp_path), "--out", str(tmp_path / "network.nir")]) == 0
-    assert main([*small, "--seed", "1"]) == 0
+    assert main([*small, "--seed", "1"]) == 2 and (tmp_path / "network.nir").exists()
+    assert main([*small, "--seed", "1", "--force"]) == 0
     assert not (tmp_path / "network.nir").exists()
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+from spikeport.analysis.cost.devices import device_named
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.simulate import physical_input
@@ -40,6 +41,7 @@ from spikeport.train.data.imagenet import _Pixels
 from spikeport.train.data.tar import members
 from support import event_writers
 from support.mutations import mutations_for
+from support.places import ROOT
 from support.random_networks import random_network
 
 DIRECTORY = "run"
@@ -77,6 +79,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "foreign.nir": read_any_nir,
     "nested.nir": read_any_nir,
     "x.npy": read_any_input,
+    "device.toml": lambda path: device_named(str(path)),
     "c.toml": lambda path: run_config(path, {}, {}),
     **{f"events{suffix}": read_any_events for suffix in (".bin", ".aedat", ".dat", ".npy", ".npz", ".h5")},
     "images.gz": read_idx,
@@ -132,6 +135,7 @@ def prepare(folder: Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         assert main(["run", *OPTIONS, "--out", run]) == 0
         assert main(["tic", run, "--out", f"{run}/tic.json", "--samples", "20"]) == 0
+    shutil.copy(ROOT / "analysis" / "cost" / "loihi1.toml", folder / "device.toml")
     (folder / "c.toml").write_text(
         "verify_samples = 7\n[train]\n" + (folder / DIRECTORY / "config.toml").read_text().replace("[", "[train.")
     )

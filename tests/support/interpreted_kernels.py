@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from spikeport.train.kernels import launch as triton_launch
 from spikeport.train.neurons.dispatch import triton_kernels
 from spikeport.train.neurons.dsr import DSRConfig
-from spikeport.train.neurons.noise import NoiseConfig, calibrate
+from spikeport.train.neurons.noise import NoiseConfig, calibrating
 from spikeport.train.neurons.stbp import LIFConfig, lif_backward, lif_forward, parametric_lif
 from spikeport.train.neurons.surrogates import SURROGATES, Surrogate
 from spikeport.train.neurons.tsslbp import TSSLConfig, tssl_backward, tssl_forward
@@ -208,7 +208,7 @@ def test_noise_in_training_and_calibrated(config):
     neuron = config.build()
     check(neuron, normal(1, 4, 50, scale=0.5, shift=0.5), 1, normal(1, 4, 50, seed=1))
     neuron.eval()
-    with calibrate(neuron):
+    with calibrating(neuron):
         neuron(normal(5, 4, 50, scale=0.5, shift=0.5), 5)
     check(neuron, normal(5, 4, 50, scale=0.5, shift=0.5), 5, normal(5, 4, 50, seed=1))
 

@@ -7,7 +7,7 @@ from spikeport.train.data.registry import Task
 from spikeport.train.network.build import build
 from spikeport.train.neurons.dsr import DSRConfig
 from spikeport.train.neurons.stbp import LIFConfig
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 from spikeport.train.settings.methods import METHODS
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
@@ -38,7 +38,7 @@ def normal(*shape: int, seed: int = 0, scale: float = 1.0, shift: float = 0.0) -
 
 def losses(method: str, precision: str = "float32", device: str = "cpu") -> list[float]:
     """Losses of the first steps of a small network on random images."""
-    config = recipe("digits", method=method, arch="6C3-P2-20", timesteps=5)
+    config = defaults_for("digits", method=method, arch="6C3-P2-20", timesteps=5)
     network = build(config, Task("digits", (1, 8, 8), 10, 17)).train().to(device)
     optimizer = torch.optim.SGD(network.parameters(), 0.05)
     found = []

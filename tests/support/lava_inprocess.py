@@ -10,7 +10,7 @@ from lava.magma.compiler.utils import VarInitializer
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.process.process import AbstractProcess
 
-from spikeport.hw.lava.graph import Graph, Node, Wire
+from spikeport.hw.lava.graph import Graph, ProcessNode, Wire
 from spikeport.hw.lava.registry import forget_processes
 from spikeport.hw.lava.tape import Tape
 
@@ -96,7 +96,7 @@ def ran(model: PyLoihiProcessModel) -> bool:
     return True
 
 
-def build(node: Node, process: AbstractProcess) -> PyLoihiProcessModel:
+def build(node: ProcessNode, process: AbstractProcess) -> PyLoihiProcessModel:
     """The process model as Lava's own builder makes it, without channels."""
     builder = PyProcessBuilder(node.model, 0, process.proc_params)
     builder.set_variables([VarInitializer(v.name, v.shape, v.init, v.id) for v in process.vars])

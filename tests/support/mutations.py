@@ -191,7 +191,7 @@ def npz_changed(raw: bytes, rng: np.random.Generator) -> bytes:
                 data = npy_changed(data, rng) if kind == 1 else bytes_changed(data, rng)
             if number == at and kind == 3:
                 data += bytes(30_000_000)
-            zipped.writestr(name if number != at or kind != 4 else HOSTILE_NAMES[int(rng.integers(4))], data)
+            zipped.writestr(name if number != at or kind != 4 else HOSTILE_NAMES[int(rng.integers(4))][:60_000], data)
     done = target.getvalue()
     return done.replace(b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00") if kind == 5 else done
 

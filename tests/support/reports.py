@@ -12,6 +12,9 @@ from spikeport.analysis.cost.exit_cost import exit_cost
 from spikeport.analysis.decision.early_exit import choose_threshold, exit_confirmed
 from spikeport.analysis.decision.timestep_cut import Truncation, confirmed, truncate, with_proposal
 from spikeport.analysis.information.fisher import FisherResult
+from spikeport.analysis.results.layer_agreement import Agreement, LayerAgreement
+from spikeport.analysis.results.loss_split import LossRow, LossSplit
+from spikeport.analysis.results.paired_runs import SpikeOverlap
 from spikeport.analysis.results.rasters import sample_rasters
 from spikeport.analysis.results.report import (
     Report,
@@ -65,6 +68,10 @@ def full_report(seed: int = 8, text: str = "digits") -> Report:
         exit_cost=exit_cost(network, record, LOIHI2, np.full(len(record), 4)),
         cost=estimate_cost(network, record, LOIHI2),
         verification=verification(),
+        agreement=Agreement(
+            64, 6, 1 / 64, (LayerAgreement(text, 4800, SpikeOverlap(90, 85, 80), 0.0421), LayerAgreement("out", 480, None, 0.0137))
+        ),
+        loss=LossSplit(64, 6, 0.96875, (LossRow(text, SpikeOverlap(90, 88, 86), 0.03125, 0.953125),)),
         samples=sample_rasters(network, stimulus, record, np.array([0, 1, 2])),
         seeds={"training": 7},
         versions=installed_versions(),

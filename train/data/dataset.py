@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from spikeport.export.common.digest import content_digest
 from spikeport.export.common.errors import InputError
 from spikeport.train.data.on_demand import Images, OnDemand
 
@@ -96,3 +98,17 @@ def cut(split: Split, size: int, seed: int) -> tuple[Split, Split]:
 def scaled(images: np.ndarray, labels: np.ndarray) -> Split:
     """Bytes `(samples, channels, height, width)` to levels in [0, 1]."""
     return Split(images.astype(np.float32) / np.float32(255), labels.astype(np.int64))
+
+
+def split_digest(split: Split) -> str:
+    """A digest of samples and labels in their order; 64 hexadecimal digits.
+
+    Of samples that are read on demand, which no memory holds, their files' names below the folder that all share stand for them.
+    """
+    if not isinstance(split.images, OnDemand):
+        return content_digest("split", split.images, split.labels)
+    names = [str(name) for name in split.images.files]
+    shared = os.path.commonpath([os.path.dirname(name) for name in names])  # noqa: PTH120
+    relative = [os.path.relpath(name, shared or ".") for name in names]
+    kind = (split.images.shape, str(split.images.dtype().dtype))
+    return content_digest("split on demand", relative, *kind, split.labels)

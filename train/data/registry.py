@@ -15,12 +15,13 @@ from spikeport.train.data.event_bins import EventBins
 from spikeport.train.data.events import dvs_cifar10, event_folder, n_mnist, n_mnist_small
 from spikeport.train.data.grey import digits, mnist_like
 from spikeport.train.data.imagenet import imagenet
+from spikeport.train.data.own import is_own, own
 
 __all__ = ["DATASETS", "Dataset", "EventBins", "Split", "Task", "load"]
 
 
 def load(name: str, data_dir: Path | None = None, seed: int = 0, timesteps: int = 10, bins: EventBins | None = None) -> Dataset:
-    """Load a data set by name. The seed decides who is in which split, nothing else; MNIST's official test set stays the test set.
+    """Load a data set by name, or a user's own by its place (`train.data.own`). The seed decides who is in which split, nothing else; MNIST's official test set stays the test set.
 
     data_dir: folder that holds the files; without it they are downloaded once into the user's cache, where a download exists. The
     bundled digits need neither. timesteps, bins: how recordings of events are counted; images have no time.
@@ -28,8 +29,10 @@ def load(name: str, data_dir: Path | None = None, seed: int = 0, timesteps: int 
     Raises:
         InputError: unknown name, missing or damaged files.
     """
+    if is_own(name):
+        return own(name, data_dir, seed, timesteps, bins or EventBins())
     if name not in DATASETS:
-        raise InputError(f"data set {name!r} is unknown; choose one of {', '.join(DATASETS)}")
+        raise InputError(f"data set {name!r} is unknown; choose one of {', '.join(DATASETS)}, or give the place of your own, own.npz")
     if data_dir is not None and data_dir.is_file():
         raise InputError(f"--data-dir {data_dir} is a file; give the folder that holds the files of {name}")
     return DATASETS[name](name, data_dir, seed, timesteps, bins or EventBins())

@@ -9,8 +9,8 @@ from spikeport.export.common.errors import InputError
 ACCELERATORS = ("cpu", "cuda")
 
 
-def accelerator(name: str) -> torch.device:
-    """The device of that name.
+def torch_device(name: str) -> torch.device:
+    """PyTorch's device of that name.
 
     Raises:
         InputError: there is none on this machine.
@@ -22,6 +22,6 @@ def accelerator(name: str) -> torch.device:
     return torch.device(name)
 
 
-def sent(x: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The tensor on a device; the CPU does not wait for its way to a GPU, which page-locked memory allows."""
-    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x
+def sent(x: torch.Tensor, accelerator: torch.device) -> torch.Tensor:
+    """The tensor on an accelerator; the CPU does not wait for its way to a GPU, which page-locked memory allows."""
+    return x.pin_memory().to(accelerator, non_blocking=True) if accelerator.type == "cuda" else x

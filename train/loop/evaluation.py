@@ -17,7 +17,9 @@ STATES = 1 << 28
 """Numbers at a time: about a gigabyte. A stage over all timesteps stands beside its currents and what it sends."""
 
 
-def readout_currents(module: nn.Module, images: Images, timesteps: int, *, device: torch.device | str = "cpu") -> Iterator[torch.Tensor]:
+def readout_currents(
+    module: nn.Module, images: Images, timesteps: int, *, accelerator: torch.device | str = "cpu"
+) -> Iterator[torch.Tensor]:
     """The readout's output `(T, n, classes)`, batch after batch, in evaluation mode; the module's mode is put back.
 
     Neurons that draw noise draw the same every time: torch's generator is seeded inside, and left as it was.
@@ -32,7 +34,7 @@ def readout_currents(module: nn.Module, images: Images, timesteps: int, *, devic
             size = _samples_at_once(module, timesteps)
             starts = range(0, len(images), size)
             for start, part in zip(starts, in_batches(images, (slice(start, start + size) for start in starts))):
-                yield module(network_input(torch.from_numpy(part)).to(device), timesteps, first=start).cpu()
+                yield module(network_input(torch.from_numpy(part)).to(accelerator), timesteps, first=start).cpu()
     finally:
         module.train(training)
 
@@ -43,22 +45,24 @@ def _samples_at_once(module: nn.Module, timesteps: int) -> int:
 
 
 def right_over_time(
-    module: nn.Module, images: Images, labels: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu"
+    module: nn.Module, images: Images, labels: np.ndarray, timesteps: int, *, accelerator: torch.device | str = "cpu"
 ) -> Iterator[np.ndarray]:
     """Whether samples are right after 1..T timesteps, bool `(n, T)`, batch after batch: the largest accumulated current wins.
 
     images: `(samples, *shape)` or `(samples, timesteps, *shape)`, see `train.data.dataset.Split`; labels: int64 `(samples,)`.
     """
     start = 0
-    for currents in readout_currents(module, images, timesteps, device=device):
+    for currents in readout_currents(module, images, timesteps, accelerator=accelerator):
         answers = currents.cumsum(0).argmax(-1).numpy().T
         yield answers == labels[start : start + len(answers), None]
         start += len(answers)
 
 
-def evaluate(module: nn.Module, images: Images, labels: np.ndarray, timesteps: int, *, device: torch.device | str = "cpu") -> np.ndarray:
+def evaluate(
+    module: nn.Module, images: Images, labels: np.ndarray, timesteps: int, *, accelerator: torch.device | str = "cpu"
+) -> np.ndarray:
     """Fraction of correct samples after 1..T timesteps, float64 `(T,)`; arguments as in `right_over_time`."""
     correct = np.zeros(timesteps)
-    for right in right_over_time(module, images, labels, timesteps, device=device):
+    for right in right_over_time(module, images, labels, timesteps, accelerator=accelerator):
         correct += right.sum(axis=0)
     return correct / len(labels)

@@ -15,6 +15,9 @@ LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Have malloc reuse freed blocks of any size, from now on in this process; False where there is no glibc."""
+    """Have malloc reuse freed blocks of any size, from now on in this whole process; False where there is no glibc.
+
+    No library function calls it: it is for whoever owns the process, as the command line does.
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     return mallopt is not None and bool(mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, LARGEST))

@@ -24,7 +24,6 @@ from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batch
 from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.masks import keep_zeros
-from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.neurons.surrogates import Surrogate
 from spikeport.train.settings.losses import accumulated_cross_entropy
@@ -73,7 +72,6 @@ def finetune(
     then the weights are those of `quantized`.
     """
     module = fake_quantized(network, quantized, config.surrogate)
-    keep_freed_memory()
     with operator_threads(config.threads):
         _train(module, dataset, config, progress)
     return _network(network, quantized, module)

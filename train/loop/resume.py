@@ -16,10 +16,12 @@ from safetensors import safe_open
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import parse_json
-from spikeport.export.common.guard import check_regular, reading
-from spikeport.train.loop.checkpoint import MODEL_MAX, checked_metrics, misfit, save_tensors
+from spikeport.export.common.guard import reading
+from spikeport.train.loop.checkpoint import broken_seal, checked_metrics, load_tensors, misfit, save_tensors
 
 STATE = "state.safetensors"
+SEALED = "sealed"
+"""Stands in the progress of a file that must carry the digest of its contents; files of versions before have none."""
 AGAIN = "start again without --resume"
 
 
@@ -28,7 +30,7 @@ def save_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
     tensors = {f"model/{name}": t for name, t in module.state_dict().items()}
     for index, values in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": torch.as_tensor(value) for key, value in values.items() if value is not None}
-    save_tensors(out / STATE, tensors, {"progress": json.dumps(progress)})
+    save_tensors(out / STATE, tensors, {"progress": json.dumps({**progress, SEALED: True})})
 
 
 def epochs_done(out: Path) -> int:
@@ -57,14 +59,14 @@ def load_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
     """Fill module and optimizer; returns the progress.
 
     Raises:
-        InputError: a damaged file, or one that does not fit the module.
+        InputError: a damaged file, one whose contents are not those that were written, or one that does not fit the module.
     """
     path = out / STATE
     progress = _progress(path)
     with _state(path):
-        check_regular(path, MODEL_MAX)
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors, metadata = load_tensors(path)
+        if reason := broken_seal(tensors, metadata, required=SEALED in progress):
+            raise InputError(f"{path} is damaged: {reason}; {AGAIN}")
         weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model/")}
         if found := misfit(weights, module.state_dict()):
             raise InputError(f"{path} does not fit its network: {found}; {AGAIN}")

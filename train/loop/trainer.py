@@ -15,12 +15,12 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.progress import progress_bar
 from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset
-from spikeport.train.loop.accelerator import accelerator, sent
+from spikeport.train.loop.accelerator import sent, torch_device
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load, save
+from spikeport.train.loop.curves import CURVES, write_curves
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.masks import Retraining, keep_zeros, prunable
-from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.resume import STATE, load_state, save_state
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.build import build
@@ -49,7 +49,7 @@ class Run:
     dataset: Dataset
     module: SpikingNetwork
     optimizer: torch.optim.Optimizer
-    device: torch.device
+    accelerator: torch.device
     timesteps: int | None
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
@@ -67,7 +67,7 @@ def train(
     *,
     resume: bool = False,
     progress: bool = True,
-    device: str = "cpu",
+    accelerator: str = "cpu",
     retraining: Retraining | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Trained:
@@ -79,39 +79,39 @@ def train(
 
     resume: go on with an unfinished run in `out`; the result is the same as that of an unbroken run (seconds apart), on the
     same machine with as many threads. A finished one is returned as it is.
-    device: "cpu", or "cuda", where sums have no fixed order, so last bits differ from run to run. What is left in `out` runs anywhere.
+    accelerator: "cpu", or "cuda", where sums have no fixed order, so last bits differ from run to run. What is left in `out` runs anywhere.
     retraining: of a pruned network, instead of training a new one.
     on_epoch: called when an epoch has been judged and before it is remembered, so that a run that is taken up calls it again for an
     epoch it has to repeat. It must leave the network and torch's random numbers as they are.
 
     Raises:
-        InputError: a configuration that does not fit the data, a run in `out` of another configuration, or no such device.
+        InputError: a configuration that does not fit the data, a run in `out` of another configuration, or no such accelerator.
         DivergedError: the loss is no number any more; the best network until then stays in `out`, without test accuracy.
     """
-    if resume and _finished(config, out):
-        return load(out)
-    keep_freed_memory()
-    run = _start(config, dataset, device, retraining)
+    if resume and (finished := _finished(config, out)):
+        return finished
+    run = _start(config, dataset, accelerator, retraining)
     if resume and (out / STATE).is_file():
         _continue(run, out)
     else:
         for old in (MODEL, METRICS, STATE):  # of a training before, which --resume would take for this one's
             (out / old).unlink(missing_ok=True)
     write_config(out / CONFIG, config)
-    with torch.random.fork_rng(), operator_threads(config.threads), _log(out, len(run.history)) as log:
-        _epochs(run, out, log, progress, on_epoch)
-    trained = load(out)
-    prepare_for_deployment(trained.module, dataset.train.images)
-    test = evaluate(trained.module.to(device), dataset.test.images, dataset.test.labels, config.timesteps, device=device)
-    save(out, trained.module, config, {**run.metrics, "test_accuracy": test.tolist()})
+    with torch.random.fork_rng(), operator_threads(config.threads):
+        _epochs(run, out, progress, on_epoch)
+    module = load(out).module  # the best, which need not be the last
+    prepare_for_deployment(module, dataset.train.images)
+    test = evaluate(module.to(accelerator), dataset.test.images, dataset.test.labels, config.timesteps, accelerator=accelerator)
+    trained = Trained(module.cpu().eval(), config, {**run.metrics, "test_accuracy": test.tolist()})
+    save(out, module, config, trained.metrics)
     (out / STATE).unlink(missing_ok=True)
-    return load(out)
+    return trained
 
 
-def _start(config: TrainConfig, dataset: Dataset, device: str, retraining: Retraining | None) -> Run:
+def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: Retraining | None) -> Run:
     if dataset.task.name != config.data:
         raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
-    place = accelerator(device)
+    place = torch_device(accelerator)
     module = build(config, dataset.task).to(place)
     optimizer = config.optimizer.build(module.parameters())
     run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps)
@@ -122,11 +122,14 @@ def _start(config: TrainConfig, dataset: Dataset, device: str, retraining: Retra
     return run
 
 
-def _finished(config: TrainConfig, out: Path) -> bool:
-    """Whether `out` holds the finished run of this configuration; refuses one of another."""
+def _finished(config: TrainConfig, out: Path) -> Trained | None:
+    """The finished run of this configuration, if `out` holds it; refuses one of another."""
     if (out / CONFIG).is_file() and (found := difference(read_config(out / CONFIG), config)):
-        raise InputError(f"{out} holds a run of another configuration ({found}); choose another folder, or delete that one")
-    return (out / METRICS).is_file() and not (out / STATE).is_file() and "test_accuracy" in load(out).metrics
+        raise InputError(f"{out} holds a run of another configuration ({found}); choose another folder, or replace it with --force")
+    if not (out / METRICS).is_file() or (out / STATE).is_file():
+        return None
+    trained = load(out)
+    return trained if "test_accuracy" in trained.metrics else None
 
 
 def _continue(run: Run, out: Path) -> None:
@@ -134,14 +137,7 @@ def _continue(run: Run, out: Path) -> None:
     run.history, run.best = done["history"], done["best"]
 
 
-def _log(out: Path, epoch: int) -> Any:
-    """TensorBoard's writer (imported here: it takes a second)."""
-    from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
-
-    return SummaryWriter(str(out / "tensorboard"), purge_step=epoch + 1)
-
-
-def _epochs(run: Run, out: Path, log: Any, progress: bool, on_epoch: OnEpoch | None) -> None:
+def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> None:
     total, done = run.config.epochs, len(run.history)
     with progress_bar(total, f"training {out.name}", unit="epoch", done=done, leave=True, shown=progress) as bar:
         for epoch in range(done, total):
@@ -153,8 +149,7 @@ def _epochs(run: Run, out: Path, log: Any, progress: bool, on_epoch: OnEpoch | N
                 )
             _judge(run, out, measured)
             run.history[-1]["seconds"] = perf_counter() - started
-            for name, value in run.history[-1].items():
-                log.add_scalar(name, value, epoch + 1)
+            write_curves(out / CURVES, run.history)
             if on_epoch:
                 on_epoch(epoch + 1, run.module)
             save_state(out, run.module, run.optimizer, {"history": run.history, "best": run.best})
@@ -165,7 +160,7 @@ def _epochs(run: Run, out: Path, log: Any, progress: bool, on_epoch: OnEpoch | N
 def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
     """Evaluate on validation data, and keep the network if none was better."""
     validation = run.dataset.validation
-    accuracy = evaluate(run.module, validation.images, validation.labels, run.config.timesteps, device=run.device)
+    accuracy = evaluate(run.module, validation.images, validation.labels, run.config.timesteps, accelerator=run.accelerator)
     run.history.append({**measured, "validation_accuracy": float(accuracy[-1])})
     if not run.best or accuracy[-1] >= run.best["validation_accuracy"][-1]:
         run.best = {"epoch": len(run.history), "validation_accuracy": accuracy.tolist()}
@@ -180,13 +175,13 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
     torch.manual_seed(seed)
     count = batch_count(split, config.batch_size)
     # summed where they arise: reading them would make the CPU wait for a GPU after every batch
-    loss_sum, correct = (torch.zeros((), dtype=dtype, device=run.device) for dtype in (torch.float64, torch.int64))
+    loss_sum, correct = (torch.zeros((), dtype=dtype, device=run.accelerator) for dtype in (torch.float64, torch.int64))
     seen, rate = 0, 0.0
     for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)):
         rate = course.learning_rate * rate_factor(epoch + i / count, course.warmup_epochs, config.epochs, course.restart_epochs)
         set_rate(run.optimizer, rate)
-        x, y = sent(images, run.device), sent(labels, run.device)
-        with torch.autocast(run.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        x, y = sent(images, run.accelerator), sent(labels, run.accelerator)
+        with torch.autocast(run.accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             output = run.module(x, run.timesteps)
         loss = LOSSES[config.loss](output.float(), y, config.neuron)
         descend(run.optimizer, loss, config.optimizer)

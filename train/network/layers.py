@@ -17,7 +17,7 @@ from spikeport.train.network.batch_norm import normalised, pays, statistics
 from spikeport.train.network.convolution import Convolution
 from spikeport.train.network.dropout import HeldDropout
 from spikeport.train.network.pooling import average_pool
-from spikeport.train.network.topology import Path
+from spikeport.train.network.topology import Projection
 
 
 class ScaledBatchNorm(_BatchNorm):
@@ -56,7 +56,7 @@ class Synapses(nn.Module):
     """
 
     def __init__(
-        self, path: Path, *, norm: bool, bias: bool, norm_scale: float = 1.0, pool_factor: float = 1.0, dropout: float = 0.0
+        self, path: Projection, *, norm: bool, bias: bool, norm_scale: float = 1.0, pool_factor: float = 1.0, dropout: float = 0.0
     ) -> None:
         super().__init__()
         assert not isinstance(path.layer, MaxPool)
@@ -121,7 +121,7 @@ class Synapses(nn.Module):
         return Dense(weight)
 
 
-def _weights(path: Path, *, bias: bool) -> nn.Conv2d | nn.Linear:
+def _weights(path: Projection, *, bias: bool) -> nn.Conv2d | nn.Linear:
     layer = path.layer
     if isinstance(layer, ConvLayer):
         return Convolution(path.pooled_shape[0], layer.channels, layer.kernel, layer.stride, layer.padding, bias=bias)

@@ -13,7 +13,7 @@ from spikeport.export.model.network import Connection, Elementwise, FloatNetwork
 from spikeport.train.network.architecture import MaxPool
 from spikeport.train.network.layers import Synapses
 from spikeport.train.network.spiking import SpikingNetwork
-from spikeport.train.network.topology import INPUT, READOUT, Path, Stage
+from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage
 from spikeport.train.neurons.base import LoweredNeuron
 
 NOMINAL_DT = 1e-3
@@ -133,7 +133,7 @@ def _neuron(*, threshold: float, beta: float, spiking: bool) -> FloatNeuron:
     return FloatNeuron(alpha=zero, beta=np.array(beta), threshold=np.array(threshold), bias=zero, spiking=spiking)
 
 
-def _or_connection(path: Path, target: str) -> Connection:
+def _or_connection(path: Projection, target: str) -> Connection:
     assert isinstance(path.layer, MaxPool)
     k = path.pool * path.layer.size
     return Connection(f"{path.source}->{target}", path.source, target, Elementwise(np.ones(())), Pool((k, k), (k, k), (0, 0)))

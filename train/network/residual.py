@@ -18,7 +18,7 @@ from dataclasses import replace
 from spikeport.train.data.registry import Task
 from spikeport.train.network.architecture import ConvLayer, DenseLayer, Skip
 from spikeport.train.network.residual_plans import ResidualPlan
-from spikeport.train.network.topology import INPUT, READOUT, Path, Stage
+from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage
 
 LARGE = 128
 
@@ -28,12 +28,12 @@ class _Builder:
 
     def __init__(self, task: Task) -> None:
         self.stages: list[Stage] = []
-        self.at = Path(INPUT, task.shape, Skip())
+        self.at = Projection(INPUT, task.shape, Skip())
 
-    def add(self, name: str, layer: ConvLayer | DenseLayer | Skip, *joined: Path, stream: bool = False) -> Path:
+    def add(self, name: str, layer: ConvLayer | DenseLayer | Skip, *joined: Projection, stream: bool = False) -> Projection:
         """A stage that reads the last one through a layer, and other paths; returns where it can be read."""
         self.stages.append(Stage(name, "stream" if stream else "neuron", (replace(self.at, layer=layer), *joined)))
-        self.at = Path(name, self.stages[-1].shape, Skip())
+        self.at = Projection(name, self.stages[-1].shape, Skip())
         return self.at
 
     def finish(self, classes: int) -> tuple[Stage, ...]:

@@ -17,7 +17,7 @@ from spikeport.train.network.architecture import MaxPool, Skip
 from spikeport.train.network.encoder import encoder
 from spikeport.train.network.layers import Synapses
 from spikeport.train.network.rates import currents, pooled
-from spikeport.train.network.topology import INPUT, READOUT, Path, Stage
+from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage
 from spikeport.train.neurons.base import Neuron, NeuronConfig
 from spikeport.train.neurons.rated import Rated, carrier
 from spikeport.train.settings.losses import synaptic_filter
@@ -114,7 +114,7 @@ class SpikingNetwork(nn.Module):
         source = pooled(synapses, take(name))  # what is taken, often the largest tensor there is, goes before the next are made
         return currents(synapses, source, weights)
 
-    def _normed(self, stage: Stage, path: Path) -> bool:
+    def _normed(self, stage: Stage, path: Projection) -> bool:
         """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it."""
         streams = {s.name for s in self.stages if s.kind == "stream"}
         return (stage.name in self.neurons) and (path.source in streams or not isinstance(path.layer, Skip))

@@ -21,7 +21,7 @@ StageKind: TypeAlias = Literal["neuron", "max_pool", "readout", "stream"]
 
 
 @dataclass(frozen=True)
-class Path:
+class Projection:
     """Synapses from a source stage. shape: the source's. pool: average pooling ahead of the weights, 1 for none.
 
     layer: the weights; `MaxPool` and `Skip` have none.
@@ -62,7 +62,7 @@ class Stage:
 
     name: str
     kind: StageKind
-    incoming: tuple[Path, ...]
+    incoming: tuple[Projection, ...]
 
     @property
     def shape(self) -> Shape:
@@ -89,7 +89,7 @@ def chain(architecture: Architecture, task: Task, *, shrinking: bool = False) ->
             raise InputError(
                 f"architecture {architecture}: {layer} must follow spikes, not the input or another pooling; use P{layer.size}"
             )
-        stages.append(_stage(stages, layer, Path(source, shape, layer, pool)))
+        stages.append(_stage(stages, layer, Projection(source, shape, layer, pool)))
         source, shape, pool = stages[-1].name, stages[-1].shape, 1
     return (*stages[:-1], Stage(READOUT, "readout", stages[-1].incoming))
 
@@ -101,7 +101,7 @@ def with_readout(architecture: Architecture, classes: int) -> tuple[Layer, ...]:
     return (*architecture.layers, DenseLayer(classes))
 
 
-def _stage(before: list[Stage], layer: Layer, path: Path) -> Stage:
+def _stage(before: list[Stage], layer: Layer, path: Projection) -> Stage:
     prefix = {ConvLayer: "conv", DenseLayer: "dense", MaxPool: "pool"}[type(layer)]
     number = 1 + sum(s.name.startswith(prefix) for s in before)
     return Stage(f"{prefix}{number}", "max_pool" if prefix == "pool" else "neuron", (path,))

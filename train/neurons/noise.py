@@ -10,7 +10,7 @@ mu and max are taken over the layer at each timestep. Open in the paper, and rea
 N(lambda V) leaves of [beta - 1/2, beta + 1/2], so it vanishes at alpha = 2 as section 3.3 says; where all of A is equal (t = 1)
 the noise of step 1 is used; z is Gaussian over its largest magnitude in the layer, or uniform on [-1, 1).
 
-For deployment mu and max become constants (`calibrate`): N(lambda V) = slope V + offset at every timestep, the first included,
+For deployment mu and max become constants (`calibrating`): N(lambda V) = slope V + offset at every timestep, the first included,
 and z comes from the chip's counter-based generator.
 """
 
@@ -143,7 +143,7 @@ class NoiseNeuron(Neuron):
             InputError: not calibrated.
         """
         if not torch.isfinite(self.peak):
-            raise InputError("a network of noise neurons must be calibrated before it is lowered (train.neurons.noise.calibrate)")
+            raise InputError("a network of noise neurons must be calibrated before it is lowered (train.neurons.noise.calibrating)")
         c, m = self.config, self._affine(self.mean.item(), self.peak.item())
         neuron = FloatNeuron(
             alpha=np.array(0.0),
@@ -201,18 +201,18 @@ def convert(module: nn.Module, conversion: Conversion) -> None:
     """Take a trained network to one of the paper's steps: "ensemble" (2), "temporal" (3), or "calibrated" (3, frozen).
 
     Raises:
-        InputError: unknown step, or calibrated before `calibrate`.
+        InputError: unknown step, or calibrated before `calibrating`.
     """
     if conversion not in CONVERSIONS:
         raise InputError(f"conversion {conversion!r} is unknown; choose one of {', '.join(CONVERSIONS)}")
     for layer in noise_layers(module):
         if conversion == "calibrated" and not torch.isfinite(layer.peak):
-            raise InputError("a network of noise neurons must be calibrated first (train.neurons.noise.calibrate)")
+            raise InputError("a network of noise neurons must be calibrated first (train.neurons.noise.calibrating)")
         layer.conversion = conversion
 
 
 @contextmanager
-def calibrate(module: nn.Module) -> Iterator[None]:
+def calibrating(module: nn.Module) -> Iterator[None]:
     """Freeze the statistics: run data through the network inside; afterwards its neurons are "calibrated".
 
     mu and max become their means over timesteps (after the first) and batches of step 3.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
@@ -13,11 +12,12 @@ from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
 from spikeport.train.data.event_bins import EventBins
+from spikeport.train.data.own import is_own
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.optimization import OptimizerConfig
+from spikeport.train.settings.tables import flat, parse_table, to_toml
 
-T = TypeVar("T")
 THREADS_MAX = 1024
 """About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
 
@@ -99,7 +99,7 @@ class TrainConfig:
 
 
 CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")
-RECIPES = {
+DATA_DEFAULTS = {
     "digits": TrainConfig(timesteps=4, epochs=40, shift=1, threads=1),
     "mnist": TrainConfig(data="mnist", arch="mnist", epochs=4, batch_size=128),
     "fashion-mnist": TrainConfig(data="fashion-mnist", arch="mnist", epochs=8, batch_size=128),
@@ -118,25 +118,26 @@ FITTED = {("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-
 """Settings of a data set and a method together, where neither's own will do: 1257 digits make few steps."""
 
 
-def recipe(data: str, **changes: Any) -> TrainConfig:
+def defaults_for(data: str, **changes: Any) -> TrainConfig:
     """The run for a data set with some fields changed.
 
     Raises:
         InputError: no such data set, or a value out of range.
     """
-    if data not in RECIPES:
-        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(RECIPES)}")
-    name = changes.get("method", RECIPES[data].method)
+    if data not in DATA_DEFAULTS and not is_own(data):
+        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(DATA_DEFAULTS)}, or give the place of your own, own.npz")
+    usual = DATA_DEFAULTS.get(data) or TrainConfig(data=data, arch="100", epochs=20)
+    name = changes.get("method", usual.method)
     own: dict[str, Any] = {}
     if name in METHODS:
         method = METHODS[name]
         own = {"neuron": method.neuron, "loss": method.loss, "readout": method.readout, **method.settings, **FITTED.get((data, name), {})}
-    return replace(RECIPES[data], **{**own, **changes})
+    return replace(usual, **{**own, **changes})
 
 
 def write_config(path: Path, config: TrainConfig) -> None:
     """Write a configuration as TOML."""
-    write_text(path, to_toml(config))
+    write_text(path, to_toml(asdict(config)))
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -155,65 +156,7 @@ def from_table(table: dict[str, Any], where: str) -> TrainConfig:
     return parse_table(TrainConfig, table, where, hints={"neuron": type(method.neuron)} if method else {})
 
 
-def to_toml(config: Any) -> str:
-    """The fields of a dataclass, nested ones as tables."""
-    return "\n".join(_toml_lines(asdict(config), "")).lstrip("\n") + "\n"
-
-
-def _toml_lines(table: dict[str, Any], prefix: str) -> list[str]:
-    lines = [f"{key} = {_toml_value(value)}" for key, value in table.items() if not isinstance(value, dict)]
-    for key, value in table.items():
-        if isinstance(value, dict):
-            lines += ["", f"[{prefix}{key}]", *_toml_lines(value, f"{prefix}{key}.")]
-    return lines
-
-
-def _toml_value(value: bool | int | float | str) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return repr(value)
-
-
 def difference(kept: TrainConfig, asked: TrainConfig) -> str:
     """The first field that differs, in words; "" where none does."""
     there, here = (dict(flat(asdict(config))) for config in (kept, asked))
     return next((f"{name} is {there[name]!r} there, {here[name]!r} here" for name in here if there.get(name) != here[name]), "")
-
-
-def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """What lies at the ends of nested tables, by dotted name."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from flat(item, f"{name}.{key}".strip("."))
-    else:
-        yield name, value
-
-
-def parse_table(kind: type[T], table: dict[str, Any], where: str, *, hints: Mapping[str, type] | None = None, **made: Any) -> T:
-    """Build a dataclass from a table, checking names and types. hints: overrule field types. made: fields that need no parsing.
-
-    Raises:
-        InputError: unknown fields, wrong types, values out of range; `where` names the table.
-    """
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    if unknown := sorted(set(table) - known):
-        raise InputError(f"{where}: unknown fields {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    types = {**get_type_hints(kind), **(hints or {})}
-    return kind(**made, **{name: _value(types[name], value, f"{where}: {name}") for name, value in table.items()})
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, dict):
-            raise InputError(f"{where} must be a table, got {value!r}")
-        return parse_table(hint, value, where)
-    if get_origin(hint) is Literal:
-        hint = type(get_args(hint)[0])
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise InputError(f"{where} must be {hint.__name__}, got {value!r}")
-    return value

@@ -17,13 +17,13 @@ from spikeport.train.neurons.tsslbp import TSSLConfig
 from spikeport.train.settings import losses
 from spikeport.train.settings.optimization import OptimizerConfig
 
-Loss: TypeAlias = Callable[[torch.Tensor, torch.Tensor, NeuronConfig], torch.Tensor]
+LossFunction: TypeAlias = Callable[[torch.Tensor, torch.Tensor, NeuronConfig], torch.Tensor]
 """The readout's output `(T, N, classes)`, labels `(N,)` and the neurons to a scalar."""
-Readout: TypeAlias = Literal["current", "spikes"]
+ReadoutSignal: TypeAlias = Literal["current", "spikes"]
 """Accumulated current of neurons that never fire, or the output of neurons like all others."""
 
 
-def _kernel(passes: int) -> Loss:
+def _kernel(passes: int) -> LossFunction:
     def loss(output: torch.Tensor, labels: torch.Tensor, neuron: NeuronConfig) -> torch.Tensor:
         return losses.kernel_loss(output, labels, tau_s=neuron.input_filter, passes=passes)
 
@@ -43,11 +43,11 @@ ALPHAS = ("0.0001", "0.001", "0.01", "0.07", "0.2")
 0.2 is ours: an alpha does nothing before the training loss has come down to it, and short trainings on Fashion-MNIST stay above 0.1."""
 
 
-def _alpha(alpha: str) -> Loss:
+def _alpha(alpha: str) -> LossFunction:
     return lambda output, labels, _: losses.alpha_loss(output, labels, float(alpha))
 
 
-LOSSES: dict[str, Loss] = {
+LOSSES: dict[str, LossFunction] = {
     "cross-entropy": lambda output, labels, _: losses.accumulated_cross_entropy(output, labels),
     "weighted-cross-entropy": _weighted_cross_entropy,
     **{f"alpha-{alpha}": _alpha(alpha) for alpha in ALPHAS},
@@ -67,7 +67,7 @@ class Method:
 
     neuron: NeuronConfig
     loss: str = "cross-entropy"
-    readout: Readout = "current"
+    readout: ReadoutSignal = "current"
     training_timesteps: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Input, Population, ReadoutKind
+from spikeport.export.model.schedule import hardware_depths
 from spikeport.export.model.synapse import Connection, Elementwise, Op, Shape
 from spikeport.export.nir.foreign.compose import scaled_op
 from spikeport.export.nir.foreign.dynamics import ONE, ZERO, Dynamics, Meaning, dynamics
@@ -31,7 +32,7 @@ class Assembly:
         """The float network; raises NodeError where a node has no counterpart."""
         for name in self.found.into:
             if name != self.found.output:
-                self._add(name, self.found.shapes[name], dynamics(self.flat.nodes[name], name, self.meaning))
+                self._add(name, self.found.shapes[name], self._dynamics(name))
         output, readout = self._output()
         connections = _unique_names(close_loops(self.connections, source.name))
         return FloatNetwork(
@@ -45,6 +46,12 @@ class Assembly:
             dt=self.meaning.dt,
             integrator=self.meaning.integrator,
         )
+
+    def _dynamics(self, name: str) -> Dynamics:
+        """snnTorch writes RLeaky and RSynaptic as a nested graph of a neuron `lif` and its weights `w_rec`."""
+        graph, _, inner = name.rpartition(".")
+        recurrent = inner == "lif" and f"{graph}.w_rec" in self.flat.sources[name]
+        return dynamics(self.flat.nodes[name], name, self.meaning, recurrent=recurrent)
 
     def _output(self) -> tuple[str, ReadoutKind]:
         """Population and kind of the readout: the neuron ahead of the Output, or a new one that adds up."""
@@ -65,12 +72,11 @@ class Assembly:
         neuron, gain = step.neuron, step.gain
         if not all(_with_gain(a, self.found.shapes[a.path[0]], shape, gain) for a in incoming):
             neuron, gain = _per_gain(name, neuron, gain), ONE
-        self.populations[name] = Population(name, shape, _with_bias(neuron, gain * _bias(incoming, shape), shape))
+        self.populations[name] = Population(name, shape, with_bias(neuron, gain * _bias(incoming, shape), shape))
         for arrival in incoming:
             op = _with_gain(arrival, self.found.shapes[arrival.path[0]], shape, gain)
             assert op, "a gain of one fits every op"
-            weighted = [n for n in arrival.path[1:] if self.flat.kind(n) in LINEAR]
-            label = weighted[-1] if weighted else f"{arrival.path[0]}->{name}"
+            label = _label(self.flat, arrival, name)
             self.connections.append(Connection(label, arrival.path[0], name, op, arrival.chain.pool, arrival.chain.delay))
 
 
@@ -102,7 +108,7 @@ def _bias(incoming: Sequence[Arrival], shape: Shape) -> np.ndarray:
     return sum(parts.values(), ZERO)
 
 
-def _with_bias(neuron: FloatNeuron, bias: np.ndarray, shape: Shape) -> FloatNeuron:
+def with_bias(neuron: FloatNeuron, bias: np.ndarray, shape: Shape) -> FloatNeuron:
     """Add the bias on the way in (to the synaptic current, if it has memory), and shorten parameters that are all the same."""
     into = "current_bias" if neuron.alpha.any() else "bias"
     values = {n: getattr(neuron, n) for n in ("alpha", "beta", "threshold", "bias", "reset_value", "current_bias")}
@@ -151,6 +157,26 @@ def close_loops(connections: list[Connection], start: str) -> list[Connection]:
                 stack.append((target, iter(outgoing[target])))
                 current.append(target)
     return [replace(c, delay=1) if i in closed else c for i, c in enumerate(connections)]
+
+
+def check_loops(flat: FlatGraph, found: Arrivals) -> None:
+    """Refuse loops that no hardware can run, whatever dt will be: those without any Delay node and with several connections.
+
+    Raises:
+        LoopError: names the loop and the Delay it needs.
+    """
+    ways = [(target, arrival) for target, arrivals in found.into.items() for arrival in arrivals]
+    unknown = len(flat.nodes)
+    connections = [
+        Connection(_label(flat, a, target), a.path[0], target, ONE_TO_ONE, delay=unknown * any(flat.kind(n) == "Delay" for n in a.path))
+        for target, a in ways
+    ]
+    hardware_depths([*found.into, found.input], close_loops(connections, found.input))
+
+
+def _label(flat: FlatGraph, arrival: Arrival, target: str) -> str:
+    weighted = [n for n in arrival.path[1:] if flat.kind(n) in LINEAR]
+    return weighted[-1] if weighted else f"{arrival.path[0]}->{target}"
 
 
 def _unique_names(connections: list[Connection]) -> tuple[Connection, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from spikeport.export.model.synapse import Conv, Dense, Elementwise, Op, Pool, Shape
 from spikeport.export.nir.contents import Node
-from spikeport.export.nir.foreign.flat import NodeError, integers_of, numbers
+from spikeport.export.nir.foreign.flat import NodeError, integers_of, numbers, unsupported
 
 DELAY_TOLERANCE = 1e-3
 """How far a delay may lie from a whole number of steps, in steps."""
@@ -51,9 +51,9 @@ def extend(chain: Chain, source: Shape, node: Node, name: str, dt: float | None)
     if kind in ("Input", "Output", "Identity"):
         return chain
     if kind == "Delay":
-        return _delayed(chain, node, name, dt)
+        return _delayed(chain, source, node, name, dt)
     if kind not in MERGES:
-        raise NodeError(name, f"type {kind} is not supported")
+        raise NodeError(name, unsupported(kind))
     return MERGES[kind](chain, chain.inner(source), node, name)
 
 
@@ -84,19 +84,45 @@ def _flattened(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
     return replace(chain, shape=shape, biases=_mapped(chain, lambda bias: bias.reshape(shape)))
 
 
-def _delayed(chain: Chain, node: Node, name: str, dt: float | None) -> Chain:
-    delay = numbers(node, name, "delay").ravel()
-    if not delay.size or (delay != delay[0]).any():
-        raise NodeError(name, "delays differ between neurons; spikeport delays a connection as a whole, so use one Delay node per delay")
+def delay_parts(chain: Chain, node: Node, name: str, dt: float | None) -> list[Node]:
+    """Nodes to put one after another in parallel ways, in place of a node: itself, or for a Delay that differs between neurons one way
+    per delay, each a mask of the neurons that have it.
+
+    Raises:
+        NodeError: the Delay does not fit the signal.
+    """
+    if node["type"] != "Delay" or dt is None:
+        return [node]
+    delay = numbers(node, name, "delay")
+    distinct = np.unique(_whole_steps(delay, name, dt)) if delay.size else []
+    if len(distinct) < 2:
+        return [node]
+    if delay.size != prod(chain.shape):
+        raise NodeError(name, f"{delay.size} delays for a signal of shape {chain.shape}")
+    steps = _whole_steps(delay.reshape(chain.shape), name, dt)
+    return [{**node, "delay": np.array(d * dt), "mask": (steps == d).astype(np.float64)} for d in distinct]
+
+
+def _whole_steps(delay: np.ndarray, name: str, dt: float) -> np.ndarray:
+    steps = delay / dt
+    whole = np.rint(steps)
+    if (whole < 0).any() or (np.abs(steps - whole) > DELAY_TOLERANCE).any():
+        odd = steps.ravel()[np.argmax(np.abs(steps - whole))]
+        raise NodeError(name, f"its delay is {odd:g} timesteps of {dt:g}; it must be a whole number, 0 or more")
+    return whole.astype(np.int64)
+
+
+def _delayed(chain: Chain, source: Shape, node: Node, name: str, dt: float | None) -> Chain:
+    delay = numbers(node, name, "delay")
+    if not delay.size:
+        raise NodeError(name, "it holds no delay")
     if chain.biases:
         raise NodeError(name, "a bias ahead of a delay would start late; put the delay first")
     if dt is None:
         return chain
-    steps = float(delay[0] / dt)
-    whole = round(steps)
-    if whole < 0 or abs(steps - whole) > DELAY_TOLERANCE:
-        raise NodeError(name, f"its delay is {steps:g} timesteps of {dt:g}; it must be a whole number, 0 or more")
-    return replace(chain, delay=chain.delay + whole)
+    if "mask" in node:
+        chain = _scaled(chain, chain.inner(source), {"type": "Scale", "scale": node["mask"]}, name)
+    return replace(chain, delay=chain.delay + int(_whole_steps(delay.ravel()[:1], name, dt)[0]))
 
 
 def scaled_op(op: Op | None, inner: Shape, factor: np.ndarray) -> Op | None:
@@ -175,7 +201,7 @@ def _named_padding(padding: str | bytes, kernel: Shape, stride: Shape, dilation:
 def _convolved(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
     conv, op = convolution(node, name), chain.op
     if op is None and chain.pool is None and not np.any(node.get("bias", 0)) and _sums_channels(conv):
-        return _then_pool(chain, Pool(conv.kernel, conv.stride, conv.padding), 1.0, name)
+        return then_pool(chain, Pool(conv.kernel, conv.stride, conv.padding), 1.0, name)
     if isinstance(op, (Conv, Dense)):
         raise NodeError(name, "a convolution directly after another weighted layer; put a neuron between them")
     if isinstance(op, Elementwise):
@@ -209,12 +235,13 @@ def _pooled(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
     factor = 1 / prod(kernel) if node["type"] == "AvgPool2d" else 1.0
     padding = integers_of(node, name, "padding", 2, 0)
     try:
-        return _then_pool(chain, Pool(kernel, stride, padding), factor, name)
+        return then_pool(chain, Pool(kernel, stride, padding), factor, name)
     except ValueError as error:
         raise error if isinstance(error, NodeError) else NodeError(name, str(error)) from None
 
 
-def _then_pool(chain: Chain, pool: Pool, factor: float, name: str) -> Chain:
+def then_pool(chain: Chain, pool: Pool, factor: float, name: str) -> Chain:
+    """The chain with `factor` times a sum pooling at its end."""
     shape = pool.output_shape(chain.shape)
     if isinstance(chain.op, Conv):
         biases = _mapped(chain, lambda bias: bias[:, :1, :1] * (prod(pool.kernel) * factor))

@@ -11,27 +11,28 @@ Over one step the drive is held, and the synaptic current is updated before the 
 
     "euler"        k = 1 - dt / tau         forward Euler; needs dt <= tau
     "exponential"  k = exp(-dt / tau)       the exact solution for a held drive
+    "impulse"       k = exp(-dt / tau), but the drive counts with dt / tau in place of 1 - k    Rockpool
 
-and x' = r d becomes x <- x + dt r d in both. So alpha = k(tau_syn), beta = k(tau_mem), the input is multiplied by
+and x' = r d becomes x <- x + dt r d in all. So alpha = k(tau_syn), beta = k(tau_mem), the input is multiplied by
 `gain = (1 - alpha) w_in * (1 - beta) r`, v_leak adds `(1 - beta) v_leak` to the potential at every step, and a bias on the
 way in enters the synaptic current. NIR fires on v > v_threshold. `reset="zero"` sets v to the file's v_reset (0 in files
-that have none), `reset="subtract"` takes v_threshold - v_reset off. Source: NIR paper (Pedersen et al. 2024), table 1, and nir 1.0.8.
+that have none), `reset="subtract"` takes v_threshold - v_reset off. Lateness and several spikes a step: see `Meaning`. Source: NIR paper (Pedersen et al. 2024), table 1, and nir 1.0.8.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 
-from spikeport.export.model.neuron import FloatNeuron, ResetKind
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import Integrator
+from spikeport.export.model.neuron import FiringRule, FloatNeuron, ResetKind, late_reset_value
 from spikeport.export.nir.contents import Node
 from spikeport.export.nir.foreign.flat import NodeError, numbers
+from spikeport.export.nir.foreign.frameworks import FloatReset
 
-Integrator: TypeAlias = Literal["euler", "exponential"]
-FloatReset: TypeAlias = Literal["zero", "subtract"]
-INTEGRATORS = ("euler", "exponential")
+INTEGRATORS = ("euler", "exponential", "impulse")
 FLOAT_RESETS = ("zero", "subtract")
 ZERO, ONE = np.zeros(()), np.ones(())
 ROUNDING = 1e-6
@@ -51,16 +52,21 @@ class Meaning:
     """What a NIR file does not say. dt: seconds per timestep, or whatever unit the file's time constants have.
 
     strict: fires on v > v_threshold, as NIR has it; else on v >= v_threshold, as some frameworks that write NIR do.
+    reset_delay: None for a reset at once. True and False are snnTorch's settings of that name. True: the threshold is subtracted a step
+    later and undecayed; a reset to zero acts at once in its Leaky and a step later in its other neurons. False: at once, but a second
+    spike waits while v stays above the threshold. multi_spike: fires floor(v / v_threshold) times in a step.
     """
 
     dt: float
     integrator: Integrator
     reset: FloatReset
     strict: bool = True
+    reset_delay: bool | None = None
+    multi_spike: bool = False
 
 
-def dynamics(node: Node, name: str, meaning: Meaning) -> Dynamics:
-    """Turn a neuron node into one step per dt.
+def dynamics(node: Node, name: str, meaning: Meaning, *, recurrent: bool = False) -> Dynamics:
+    """Turn a neuron node into one step per dt. recurrent: it is the neuron of a recurrent layer as snnTorch writes it.
 
     Raises:
         NodeError: a parameter is missing, NaN, not positive where it must be, or tau < dt under Euler.
@@ -80,8 +86,14 @@ def dynamics(node: Node, name: str, meaning: Meaning) -> Dynamics:
         leak = np.asarray(membrane * numbers(node, name, "v_leak", 0.0))
     threshold = numbers(node, name, "v_threshold") if spiking else ZERO
     v_reset = numbers(node, name, "v_reset", 0.0) if spiking else ZERO
-    kind, value = _reset(threshold, v_reset, meaning.reset)
-    neuron = FloatNeuron(alpha, beta, threshold, leak, kind, value, meaning.strict, spiking)
+    late = bool(meaning.reset_delay) and meaning.reset == "subtract"
+    reset, value = _reset(threshold, v_reset, meaning.reset)
+    try:
+        value = late_reset_value(value, beta) if spiking and late else value
+        firing = _firing(meaning, compound=cuba or recurrent) if spiking else "single"
+        neuron = FloatNeuron(alpha, beta, threshold, leak, reset, value, meaning.strict, spiking, firing=firing)
+    except InputError as error:
+        raise NodeError(name, str(error)) from None
     return Dynamics(neuron, np.asarray(synapse * w_in * membrane * r))
 
 
@@ -91,12 +103,23 @@ def _reset(threshold: np.ndarray, v_reset: np.ndarray, reset: FloatReset) -> tup
     return ("value" if v_reset.any() else "zero"), v_reset
 
 
+def _firing(meaning: Meaning, *, compound: bool) -> FiringRule:
+    """The rule of one neuron. compound: snnTorch's Synaptic, RLeaky or RSynaptic, whose late reset to zero blanks the next step."""
+    if meaning.multi_spike:
+        return "multiple"
+    if meaning.reset_delay is False and meaning.reset == "subtract":
+        return "deferred"
+    return "refractory" if meaning.reset_delay and meaning.reset == "zero" and compound else "single"
+
+
 def _filter(node: Node, name: str, key: str, meaning: Meaning) -> tuple[np.ndarray, np.ndarray]:
-    """Fraction kept per step, and 1 minus it, computed without cancellation."""
+    """Fraction kept per step, and the drive's factor: 1 minus it, computed without cancellation, or dt / tau."""
     tau = numbers(node, name, key)
     if (tau <= 0).any():
         raise NodeError(name, f"{key} is {tau.min():g}; a time constant is positive")
     ratio = meaning.dt / tau
+    if meaning.integrator == "impulse":
+        return np.exp(-ratio), ratio
     if meaning.integrator == "exponential":
         return np.exp(-ratio), -np.expm1(-ratio)
     if (ratio > 1 + ROUNDING).any():

@@ -28,6 +28,22 @@ class NodeError(InputError):
         self.node, self.reason = node, reason
 
 
+TRANSPOSED = "a transposed convolution scatters each spike into overlapping windows, which no connection of a chip's compiler here does"
+SIGMA_DELTA = "a sigma-delta neuron sends graded differences and keeps a reconstruction of what it sent; neurons here send spikes"
+MAX_POOL = "the maximum of a window is no weighted sum; pool by average, or put the maximum into a neuron layer"
+REASONS = {
+    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d", "TransposedConv1d", "TransposedConv2d"), TRANSPOSED),
+    **dict.fromkeys(("SigmaDelta", "Sigma", "Delta"), SIGMA_DELTA),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d"), MAX_POOL),
+}
+"""Why nodes that other tools write have no counterpart."""
+
+
+def unsupported(kind: str) -> str:
+    """What to say of a node type that has no counterpart."""
+    return f"type {kind} is not supported" + (f": {REASONS[kind]}" if kind in REASONS else "")
+
+
 @dataclass
 class FlatGraph:
     """Nodes by name (nested ones as `graph.node`); terminals of nested graphs stay as nodes that pass on what they get."""
@@ -93,6 +109,24 @@ def _end(inside: dict[str, RawGraph], name: str, kind: str) -> str:
         raise NodeError(name, f"a nested graph with {len(ends)} {kind} nodes; spikeport takes nested graphs with exactly one")
     deeper = {n: as_graph(node) for n, node in graph.nodes.items() if node["type"] == "NIRGraph"}
     return f"{name}.{_end(deeper, ends[0], kind)}"
+
+
+def without_batch_axis(flat: FlatGraph) -> FlatGraph:
+    """The same graph with shapes of terminals and parameters of neurons freed of a batch axis of 1.
+
+    Only ahead of one or three axes, (features,) or (channels, height, width): (1, h, w) may be a picture of one channel.
+    """
+    nodes = {name: _unbatched(node) for name, node in flat.nodes.items()}
+    return FlatGraph(nodes, flat.sources, flat.targets)
+
+
+def _unbatched(node: Node) -> Node:
+    if node["type"] in ("Input", "Output"):
+        shape = np.asarray(node.get("shape", ()))
+        return {**node, "shape": shape[1:]} if shape.size in (2, 4) and shape.ravel()[0] == 1 else node
+    if node["type"] not in NEURONS:
+        return node
+    return {key: v[0] if isinstance(v, np.ndarray) and v.ndim in (2, 4) and len(v) == 1 else v for key, v in node.items()}
 
 
 def numbers(node: Node, name: str, key: str, default: float | None = None) -> np.ndarray:

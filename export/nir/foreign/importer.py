@@ -9,38 +9,23 @@ own: see `nir_assemble.close_loops`. An Output that is no neuron becomes a popul
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.model.network import FloatNetwork, Input, InputCode
+from spikeport.export.model.network import FloatNetwork, Input, InputCode, Integrator
 from spikeport.export.model.synapse import Shape
-from spikeport.export.nir.foreign.assemble import Assembly
-from spikeport.export.nir.foreign.dynamics import FLOAT_RESETS, INTEGRATORS, FloatReset, Integrator, Meaning, dynamics
-from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten
+from spikeport.export.nir.foreign.assemble import Assembly, check_loops
+from spikeport.export.nir.foreign.dynamics import FLOAT_RESETS, INTEGRATORS, Meaning, dynamics
+from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten, unsupported, without_batch_axis
+from spikeport.export.nir.foreign.frameworks import FloatReset
 from spikeport.export.nir.foreign.paths import arrivals
 from spikeport.export.nir.graph import MAX_NEURONS, RawGraph, load_graph, nir_errors
 
 TIMESTEPS_DEFAULT = 32
 """T of an imported network, which no NIR file says; every command takes --timesteps."""
-
-FRAMEWORKS: dict[str, tuple[float | None, Integrator | None, FloatReset | None]] = {
-    "norse": (1e-3, "euler", "zero"),
-    "snntorch": (1e-4, "euler", None),
-    "spikingjelly": (1e-4, "euler", None),
-    "sinabs": (1.0, "exponential", "subtract"),
-}
-"""dt, integrator and reset of files that these frameworks write with their defaults; None: lost on export, the user must say it.
-
-norse: `dt` of its default parameters, time constants in seconds.
-snntorch 1.0: dt hard-coded in its exporter. Its neurons reset one step late by default (`reset_delay`), which no reader of NIR sees.
-spikingjelly: dt is an argument of its exporter, this is the default. It fires on v >= v_threshold (`strict=False`).
-sinabs: time constants in steps. Its neurons may fire several times in a step; here, as on a chip, they fire once.
-Left out: rockpool (dt is not in the file, and its input is scaled as by neither integrator) and spinnaker2 (all three are
-stated beside the file).
-"""
 
 
 def import_nir(
@@ -50,6 +35,9 @@ def import_nir(
     integrator: Integrator,
     reset: FloatReset,
     strict: bool = True,
+    reset_delay: bool | None = None,
+    multi_spike: bool = False,
+    batch_axis: bool = False,
     timesteps: int = TIMESTEPS_DEFAULT,
     input_scale: float = 1.0,
     input_range: tuple[int, int] = (0, 1),
@@ -63,18 +51,21 @@ def import_nir(
         integrator: how a differential equation becomes a step.
         reset: "zero" sets a neuron that fired to the file's v_reset, "subtract" takes v_threshold - v_reset off.
         strict: NIR fires on v > v_threshold; False for files of frameworks that fire on v >= v_threshold.
+        reset_delay, multi_spike: see `spikeport.export.nir.foreign.dynamics.Meaning`.
+        batch_axis: drop an axis of 1 that stands before (features,) or (channels, height, width), as some frameworks write it.
         timesteps: T.
         input_scale, input_range, input_code: what is sent into the network, see `Input`; binary spikes unless said otherwise.
 
     Raises:
         InputError: not a NIR file, or a node that has no exact counterpart; names the node and the reason.
     """
-    meaning = _meaning(dt, integrator, reset, strict)
+    meaning = _checked(Meaning(dt, integrator, reset, strict, reset_delay, multi_spike))
     raw = load_graph(source)
-    provenance = {"source": raw.path.name, "nir": raw.version, "reset": reset, "strict": strict}
+    stated = {name: value for name, value in asdict(meaning).items() if name not in ("dt", "integrator")}  # fields of the network
+    provenance = {"source": raw.path.name, "nir": raw.version, **stated}
     with nir_errors(raw.path), np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
         try:
-            flat = flatten(raw)
+            flat = without_batch_axis(flatten(raw)) if batch_axis else flatten(raw)
             found = arrivals(flat, dt, _raise)
             _check_size(found.shapes.values())
             entry = Input(found.input, found.shapes[found.input], input_scale, *input_range, code=input_code)
@@ -83,13 +74,13 @@ def import_nir(
             raise InputError(f"{raw.path}: {error}") from None
 
 
-def _meaning(dt: float, integrator: Integrator, reset: FloatReset, strict: bool) -> Meaning:
-    if not 0 < dt < float("inf"):
-        raise InputError(f"dt is {dt}; it is the length of a timestep, a positive number")
-    for what, value, choices in (("integrator", integrator, INTEGRATORS), ("reset", reset, FLOAT_RESETS)):
+def _checked(meaning: Meaning) -> Meaning:
+    if not 0 < meaning.dt < float("inf"):
+        raise InputError(f"dt is {meaning.dt}; it is the length of a timestep, a positive number")
+    for what, value, choices in (("integrator", meaning.integrator, INTEGRATORS), ("reset", meaning.reset, FLOAT_RESETS)):
         if value not in choices:
             raise InputError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")
-    return Meaning(dt, integrator, reset, strict)
+    return meaning
 
 
 def _raise(error: NodeError) -> None:
@@ -147,7 +138,7 @@ def _rows(raw: RawGraph) -> list[NodeRow]:
         flat = flatten(raw)
     except InputError as error:
         return [NodeRow("graph", "NIRGraph", False, str(error))]
-    problems = {name: f"type {flat.kind(name)} is not supported" for name in flat.nodes if flat.kind(name) not in HOW}
+    problems = {name: unsupported(flat.kind(name)) for name in flat.nodes if flat.kind(name) not in HOW}
 
     def note(error: NodeError) -> None:
         problems.setdefault(error.node, error.reason)
@@ -155,7 +146,9 @@ def _rows(raw: RawGraph) -> list[NodeRow]:
     whole: list[NodeRow] = []
     try:
         _note_neurons(flat, note)
-        arrivals(flat, None, note)
+        found = arrivals(flat, None, note)
+        if not problems:
+            check_loops(flat, found)
     except InputError as error:
         whole = [NodeRow("graph", "NIRGraph", False, str(error))]
     return [_row(flat, name, problems.get(name)) for name in flat.nodes] + whole

@@ -9,13 +9,15 @@ from typing import TypeAlias
 import numpy as np
 
 from spikeport.export.model.synapse import Shape
-from spikeport.export.nir.foreign.compose import Chain, extend
-from spikeport.export.nir.foreign.flat import LINEAR, NEURONS, PASSING, FlatGraph, NodeError, shape_of_terminal
+from spikeport.export.nir.foreign.compose import Chain, delay_parts, extend
+from spikeport.export.nir.foreign.flat import LINEAR, NEURONS, PASSING, FlatGraph, NodeError, shape_of_terminal, unsupported
 
 ANALOG = ("I", "LI", "CubaLI")
 MAX_PATHS = 10_000
 """Ways through linear nodes into one neuron node; branches multiply."""
-Path: TypeAlias = "tuple[str, ...]"
+MAX_DELAYS = 256
+"""Different delays on one way; each becomes a connection of its own."""
+NodePath: TypeAlias = "tuple[str, ...]"
 """Node names from a neuron node or the Input, over linear nodes, up to but without the target."""
 OnError: TypeAlias = "Callable[[NodeError], None]"
 
@@ -24,7 +26,7 @@ OnError: TypeAlias = "Callable[[NodeError], None]"
 class Arrival:
     """One path into a target, merged."""
 
-    path: Path
+    path: NodePath
     chain: Chain
 
 
@@ -44,30 +46,30 @@ def arrivals(flat: FlatGraph, dt: float | None, on_error: OnError) -> Arrivals:
     neurons = [name for name in flat.nodes if flat.kind(name) in NEURONS]
     paths = {target: _paths(flat, target, on_error) for target in [*neurons, sink]}
     shapes: dict[str, Shape] = {source: shape_of_terminal(flat.nodes[source], source)}
-    chains: dict[Path, Chain | None] = {}
+    merged: dict[NodePath, list[Chain]] = {}
 
-    def chain(path: Path) -> Chain | None:
-        if path not in chains:
-            chains[path] = _merge(flat, path, shapes[path[0]], dt, on_error)
-        return chains[path]
+    def chains(path: NodePath) -> list[Chain]:
+        if path not in merged:
+            merged[path] = _merge(flat, path, shapes[path[0]], dt, on_error)
+        return merged[path]
 
     waiting = list(neurons)
     while waiting:
         name = next((n for n in waiting if any(p[0] in shapes for p in paths[n])), waiting[0])
         waiting.remove(name)
-        reached = (chain(p) for p in paths[name] if p[0] in shapes)
-        shapes[name] = _population_shape(flat, name, next((c.shape for c in reached if c), None), on_error)
-    into = {target: [Arrival(p, c) for p in paths[target] if p[0] in shapes and (c := chain(p))] for target in paths}
+        reached = (chain.shape for p in paths[name] if p[0] in shapes for chain in chains(p))
+        shapes[name] = _population_shape(flat, name, next(reached, None), on_error)
+    into = {target: [Arrival(p, chain) for p in paths[target] if p[0] in shapes for chain in chains(p)] for target in paths}
     for target, found in into.items():
         for arrival in found:
             _check_spikes(flat, arrival.path, target == sink, on_error)
     return Arrivals(source, sink, shapes, into)
 
 
-def _paths(flat: FlatGraph, target: str, on_error: OnError) -> list[Path]:
+def _paths(flat: FlatGraph, target: str, on_error: OnError) -> list[NodePath]:
     """All ways into a target, walking back through linear nodes."""
-    found: list[Path] = []
-    pending: list[Path] = [(source,) for source in flat.sources[target]]
+    found: list[NodePath] = []
+    pending: list[NodePath] = [(source,) for source in flat.sources[target]]
     while pending:
         path = pending.pop()
         kind = flat.kind(path[0])
@@ -83,30 +85,35 @@ def _paths(flat: FlatGraph, target: str, on_error: OnError) -> list[Path]:
     return found[::-1]
 
 
-def _dead_end(flat: FlatGraph, path: Path) -> str | None:
+def _dead_end(flat: FlatGraph, path: NodePath) -> str | None:
     name = path[0]
     if flat.kind(name) not in LINEAR + PASSING:
-        return f"type {flat.kind(name)} is not supported"
+        return unsupported(flat.kind(name))
     if name in path[1:]:
         return "a loop without a neuron has no meaning in timesteps"
     return None if flat.sources[name] else "nothing flows into it"
 
 
-def _check_spikes(flat: FlatGraph, path: Path, ends: bool, on_error: OnError) -> None:
+def _check_spikes(flat: FlatGraph, path: NodePath, ends: bool, on_error: OnError) -> None:
     read_as_it_is = ends and not any(flat.kind(name) in LINEAR for name in path[1:])
     if flat.kind(path[0]) in ANALOG and not read_as_it_is:
         on_error(NodeError(path[0], "its potential drives other nodes; spikes travel between neurons, so only the output may not spike"))
 
 
-def _merge(flat: FlatGraph, path: Path, source: Shape, dt: float | None, on_error: OnError) -> Chain | None:
-    chain = Chain(source)
+def _merge(flat: FlatGraph, path: NodePath, source: Shape, dt: float | None, on_error: OnError) -> list[Chain]:
+    """One chain, or one per delay where a Delay node's differ; none after an error."""
+    chains = [Chain(source)]
     for name in path[1:]:
         try:
-            chain = extend(chain, source, flat.nodes[name], name, dt)
+            parts = [(chain, node) for chain in chains for node in delay_parts(chain, flat.nodes[name], name, dt)]
+            chains = [extend(chain, source, node, name, dt) for chain, node in parts]
         except NodeError as error:
             on_error(error)
-            return None
-    return chain
+            return []
+        if len(chains) > MAX_DELAYS:
+            on_error(NodeError(name, f"more than {MAX_DELAYS} ways of unlike delay lead through it"))
+            return []
+    return chains
 
 
 def _population_shape(flat: FlatGraph, name: str, signal: Shape | None, on_error: OnError) -> Shape:

@@ -16,9 +16,9 @@ from spikeport.export.common.errors import InputError
 from spikeport.train.data.registry import Task
 from spikeport.train.network.build import build
 from spikeport.train.neurons.dsr import DSRConfig
-from spikeport.train.neurons.noise import calibrate
+from spikeport.train.neurons.noise import calibrating
 from spikeport.train.neurons.stbp import parametric_lif
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 
 STEPS, SAMPLES = 3, 6
 TASK = Task("digits", (1, 8, 8), 10, 17)
@@ -26,7 +26,7 @@ TASK = Task("digits", (1, 8, 8), 10, 17)
 
 def network(method: str, **changes) -> nn.Module:
     """A tiny network with BatchNorm statistics and gains that are not those of the start."""
-    module = build(recipe("digits", method=method, **{"arch": "4C3-P2-6C3-12", "timesteps": STEPS} | changes), TASK).double().eval()
+    module = build(defaults_for("digits", method=method, **{"arch": "4C3-P2-6C3-12", "timesteps": STEPS} | changes), TASK).double().eval()
     generator = torch.Generator().manual_seed(1)
     for name, tensor in module.state_dict().items():
         if "norm" in name and tensor.is_floating_point():
@@ -161,7 +161,7 @@ def test_little_memory_changes_nothing(monkeypatch, fresh):
 
 def test_noise_follows_the_seed_and_leaves_torchs_generator_alone():
     model, (x, y) = network("noise"), data()
-    with calibrate(model):
+    with calibrating(model):
         model(x, STEPS)
     state = torch.get_rng_state()
     first, again, other = (fisher_information(model, [(x, y)], STEPS, seed=s).per_step for s in (1, 1, 2))

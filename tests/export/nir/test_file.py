@@ -86,15 +86,40 @@ def test_changes_by_another_tool_are_noticed(tmp_path, change):
     assert "\n" not in str(caught.value)
 
 
-def test_a_pruned_weight_is_read_as_zero(tmp_path):
-    """Zeroing a weight keeps it a multiple of its step, so the file stays a quantized network."""
+@pytest.mark.parametrize("by", ["a zero", "one step", "the last bit"])
+def test_a_weight_that_was_changed_is_refused_by_name(tmp_path, by):
+    """Zeroing a weight, or moving it by a step, keeps it a multiple of its step; the last bit changes no integer."""
     network = conv_network()
     write_nir(network, tmp_path / "net.nir")
     with h5py.File(tmp_path / "net.nir", "a") as file:
-        file["node/nodes/kernel/weight"][1, 0, 2, 2] = 0
-    weight = network.connections[0].weight.copy()
-    weight[1, 0, 2, 2] = 0
-    assert (read_nir(tmp_path / "net.nir").connections[0].weight == weight).all()
+        weight = file["node/nodes/kernel/weight"]
+        before = weight[1, 0, 2, 2]
+        step = before / network.connections[0].weight[1, 0, 2, 2]
+        weight[1, 0, 2, 2] = {
+            "a zero": 0,
+            "one step": before - np.sign(before) * abs(step),
+            "the last bit": np.nextafter(before, np.float32(9)),
+        }[by]
+    with pytest.raises(InputError, match="kernel"):
+        read_nir(tmp_path / "net.nir")
+
+
+def test_numbers_of_another_type_are_refused_by_name(tmp_path):
+    write_nir(conv_network(), tmp_path / "net.nir")
+    with h5py.File(tmp_path / "net.nir", "a") as file:
+        weight = file["node/nodes/kernel/weight"][()]
+        del file["node/nodes/kernel/weight"]
+        file["node/nodes/kernel/weight"] = np.zeros(weight.shape, np.int32)
+    with pytest.raises(InputError, match="kernel"):
+        read_nir(tmp_path / "net.nir")
+
+
+def test_metadata_that_were_changed_are_refused(tmp_path):
+    """A change that no register shows: what the file says about itself."""
+    write_nir(conv_network(), tmp_path / "net.nir")
+    change_metadata(tmp_path / "net.nir", lambda plan: plan["provenance"].update(data="other"))
+    with pytest.raises(InputError, match="metadata"):
+        read_nir(tmp_path / "net.nir")
 
 
 def test_a_removed_edge_or_node_is_noticed(tmp_path):

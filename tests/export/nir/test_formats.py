@@ -14,8 +14,9 @@ from spikeport.export.nir.file import read_nir
 
 
 def of_format_2(plan, **provenance) -> None:
-    """The plan as format 2 has it: integrator and weight bits, if told at all, in the provenance."""
-    del plan["integrator"], plan["weight_bits"]
+    """The plan as format 2 has it: no digests; integrator and weight bits, if told at all, in the provenance."""
+    for name in ("integrator", "weight_bits", "digests", "digest"):
+        plan.pop(name, None)
     plan.update(format=2, provenance={**plan["provenance"], "dt": 2e-3, **provenance})
 
 
@@ -43,7 +44,7 @@ def test_a_file_of_format_2_means_what_it_meant(tmp_path, case):
 def test_a_report_that_is_none_is_one_clear_error(tmp_path):
     write_of_format_3(conv_network(), tmp_path / "net.nir")
     change_metadata(tmp_path / "net.nir", lambda plan: of_format_2(plan, quantization=[4]))
-    with pytest.raises(InputError, match="malformed"):
+    with pytest.raises(InputError, match="cannot be read as a quantized network"):
         read_nir(tmp_path / "net.nir")
 
 

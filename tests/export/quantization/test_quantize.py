@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from support.float_networks import conv_network, digits, heavy_tailed, neuron
 from support.random_networks import random_network, random_stimulus
 from support.stated import PER_STEP
@@ -15,6 +16,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Input, Noise, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Dense, Elementwise
+from spikeport.export.quantization.bias_neurons import with_bias_neurons
 from spikeport.export.quantization.calibrate import calibration_notes
 from spikeport.export.quantization.dequantize import dequantize
 from spikeport.export.quantization.quantize import quantize
@@ -191,11 +193,11 @@ def test_a_spike_of_any_source_passes_an_or():
 
 
 def test_the_report_is_json_and_carries_notes():
-    network = dense_network({"a": np.eye(20)}, neuron(alpha=0.5, current_bias=0.1))
+    network = dense_network({"a": np.eye(20)}, neuron(beta=0.9997))
     network = replace(network, provenance={"dt": 1e-3, "notes": ["kept"]})
     provenance = quantize(network, spikes_in(8)).provenance
     assert json.loads(json.dumps(provenance, allow_nan=False))["dt"] == 1e-3
-    assert provenance["notes"][0] == "kept" and "bias" in provenance["notes"][1]
+    assert provenance["notes"][0] == "kept" and "decay" in provenance["notes"][1]
     assert provenance["quantization"]["populations"]["a"]["rate_float"] > 0
 
 
@@ -219,10 +221,22 @@ def test_absurd_calibration_data_is_told(values, said):
     assert (said is None and notes == []) or (len(notes) == 1 and said in notes[0])
 
 
-def test_a_current_bias_settles_to_the_same_potential():
-    network = dense_network({"a": np.zeros((5, 20))}, neuron(alpha=0.5, beta=0.5, threshold=1.0, current_bias=0.2))
-    quantized = quantize(replace(network, output="a"), spikes_in(9))
-    assert float(quantized["a"].neuron.bias.max() * quantized["a"].scale / 64) == pytest.approx(0.4, rel=1e-3)
+@pytest.mark.parametrize("alpha", [0.0, 0.95, 1.0])
+def test_a_current_bias_builds_up_as_in_float(alpha):
+    """From the first step on, as synapses from a neuron that always fires: exact in float, and close in integers."""
+    bias = np.array([2.0, 5.0, -1.0, 0.5, 0.0]) / 64
+    network = dense_network({"a": np.eye(5)[:, :5]}, neuron(alpha=alpha, beta=1.0, threshold=4.0, current_bias=bias), inputs=5)
+    network = replace(network, output="a", readout="spike_count", timesteps=40)
+    x = (np.random.default_rng(0).random((6, 40, 5)) < 0.05).astype(float)
+    quantized = quantize(network, x)
+    expected = simulate_float(network, x, 40, dtype=torch.float64)["output"]
+    found = reference.run(quantized, encode(quantized.input, x, 40), "spikes")
+    assert expected.any() and expected.sum() == pytest.approx(found.output.sum(), rel=0.05)
+    lowered = simulate_float(with_bias_neurons(network), x, 40, dtype=torch.float64)["output"]
+    np.testing.assert_array_equal(lowered, expected)
+    if alpha:
+        assert found.spikes["a.bias"].all(), "it fires at every step"
+        assert found.synaptic_events["a.bias"].tolist() == [[4] * 40] * 6, "one event per neuron with a bias and step, counted"
 
 
 @pytest.mark.parametrize(
@@ -253,7 +267,6 @@ def test_a_declared_input_range_is_kept():
     [
         ({"beta": 1.5}, {}, "beta"),
         ({"threshold": -1.0}, {}, "threshold"),
-        ({"alpha": 1.0, "current_bias": 0.1}, {}, "never decays"),
         ({}, {"weight_bits": 9}, "weight bits"),
         ({}, {"input_bits": 1}, "input bits"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from spikeport.export.model.synapse import Connection, Dense
 from spikeport.export.quantization.calibrate import calibrate
 from spikeport.export.quantization.dequantize import dequantize
 from spikeport.export.quantization.quantize import quantize
-from spikeport.export.quantization.scales import ScaleSearch, Synapses
+from spikeport.export.quantization.scales import ScaleSearch, SynapseRows
 from spikeport.export.quantization.state_bounds import state_bounds
 from spikeport.hw.records.record import accuracy_over_time
 from spikeport.hw.records.stimulus import encode
@@ -28,7 +29,7 @@ from spikeport.hw.semantics import reference
 NORSE = SHARED / "cases" / "lif_norse.csv"
 
 
-def cost(synapses: list[Synapses], scale: float, exponents: tuple[int, ...], half: int, threshold: float) -> float:
+def cost(synapses: list[SynapseRows], scale: float, exponents: tuple[int, ...], half: int, threshold: float) -> float:
     """The sum that `ScaleSearch` makes small, for one group, weight by weight."""
     total = (1 + sum(e < 0 for e in exponents)) * scale**2 / 12
     for s, e in zip(synapses, exponents):
@@ -44,7 +45,7 @@ def cost(synapses: list[Synapses], scale: float, exponents: tuple[int, ...], hal
 def test_no_scale_is_much_better_than_the_chosen_one(seed, bits):
     rng = np.random.default_rng([seed, bits])
     sizes = [1.0, float(rng.choice([0.05, 3.0]))][: 1 + seed % 2]
-    synapses = [Synapses(heavy_tailed(rng, 1, 24) * size, rng.random((1, 24)), 8) for size in sizes]
+    synapses = [SynapseRows(heavy_tailed(rng, 1, 24) * size, rng.random((1, 24)), 8) for size in sizes]
     floor, threshold = np.array([1e-4]), np.array([0.5])
     fit = ScaleSearch(synapses, bits, threshold, fires=True).best(floor)
     half = 1 << (bits - 1)
@@ -58,9 +59,46 @@ def test_no_scale_is_much_better_than_the_chosen_one(seed, bits):
     assert chosen < 1.1 * min(cost(synapses, scale, exponents, half, 0.5) for scale, exponents in pairs)
 
 
+def joined(ratio: float, bits: int, seed: int) -> list[float]:
+    """Decibels of two connections into one layer, whose largest weights are as 1 to `ratio`."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.uniform(-1, 1, (2, 16, 30))
+    drawn /= np.abs(drawn).max((1, 2), keepdims=True)
+    ops = [Dense(w * peak) for w, peak in zip(drawn, (0.7, 0.7 * ratio))]
+    connections = tuple(Connection(f"w{i}", "in", "out", op) for i, op in enumerate(ops))
+    network = FloatNetwork(Input("in", (30,)), (Population("out", (16,), neuron()),), connections, "out", "spike_count", 8, **PER_STEP)
+    x = (rng.random((20, 8, 30)) < 0.3).astype(float)
+    report = quantize(network, x, weight_bits=bits).provenance["quantization"]["connections"]
+    assert bits < 8 or all(c["clipped"] < 0.01 for c in report.values())
+    return [c["sqnr_db"] for c in report.values()]
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.3, 0.7, 0.9, 1.1, 1.2, 1.4, 1.7, 3.0, 10.0, 50.0])
+@pytest.mark.parametrize("bits", [4, 6, 8])
+def test_unlike_weights_into_one_neuron_cost_little_more_than_like_ones(ratio, bits):
+    """Steps are a power of two apart, so one is too coarse by less than a factor of two at most: 6 dB, of which the choice keeps some."""
+    like, unlike = joined(1.0, bits, 0), joined(ratio, bits, 0)
+    assert min(unlike) > min(like) - 5
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_exponents_of_several_connections_are_the_best_of_all(seed):
+    rng = np.random.default_rng(seed)
+    connections, bits = int(rng.integers(2, 4)), int(rng.choice([4, 6, 8]))
+    sizes = 2.0 ** rng.uniform(-4, 4, connections)
+    synapses = [SynapseRows(rng.standard_t(5, (1, 40)) * size, rng.random((1, 40)), 10) for size in sizes]
+    floor = 10.0 ** rng.uniform(-5, -1)
+    fit = ScaleSearch(synapses, bits, np.array([1.0]), fires=True).best(np.array([floor]))
+    half = 1 << (bits - 1)
+    around = [range(max(e - 2, -16), min(e + 2, 7) + 1) for e in fit.exponents]
+    scales = [s for s in fit.scale[0] * np.geomspace(0.5, 2, 9) if s >= floor]
+    others = min(cost(synapses, s, e, half, 1.0) for s in scales for e in product(*around))
+    assert fit.cost <= 1.02 * others
+
+
 def test_the_floor_is_kept_by_every_channel():
     rng = np.random.default_rng(0)
-    synapses = [Synapses(heavy_tailed(rng, 6, 10) * np.geomspace(1e-6, 1, 6)[:, None], np.ones((6, 10)), 10)]
+    synapses = [SynapseRows(heavy_tailed(rng, 6, 10) * np.geomspace(1e-6, 1, 6)[:, None], np.ones((6, 10)), 10)]
     floor = np.array([1e-9, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2])
     fit = ScaleSearch(synapses, 8, np.ones(6), fires=True).best(floor)
     assert (fit.scale >= floor).all()

@@ -42,7 +42,7 @@ def test_engine_equals_reference_on_random_networks(tens, kind, monkeypatch):
         stimulus = random_stimulus(seed, network)
         expected = reference.run(network, stimulus, "potentials")
         for way, device, sparse in (("dense", None, False), ("events", None, True), ("other device", "cpu", False)):
-            monkeypatch.setattr(EventSynapse, "pays", lambda self, activity: sparse)  # noqa: B023
+            monkeypatch.setattr(EventSynapse, "pays", lambda self, activity, dense: sparse)  # noqa: B023
             assert_equal(expected, engine.run(network, stimulus, "potentials", device=device), f"seed {seed}, {kind}, {way}")
 
 

@@ -9,10 +9,11 @@ from support.stated import INT8
 from torch.nn import functional
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Op, Pool, Population, QuantizedNetwork
+from spikeport.hw.engine.dense import FloatProduct, plain_sums
 from spikeport.hw.engine.events import EventSynapse, event_budget
+from spikeport.hw.engine.geometry import Geometry, engine_weight
 from spikeport.hw.engine.layout import from_engine, order, to_engine
 from spikeport.hw.engine.pooling import SumPool
-from spikeport.hw.engine.synapse import DenseSynapse, plain_sums
 from spikeport.hw.semantics import reference
 from spikeport.hw.semantics.bounds import FLOAT32_EXACT, SumBound, message_interval, sum_bound
 
@@ -23,6 +24,10 @@ def slow_sums(connection: Connection, x: np.ndarray) -> np.ndarray:
     """`(n, T, *shape)` messages to `(n, T, outputs)` sums in the engine's order, by the reference."""
     total = reference.synaptic_current(connection, x.reshape(-1, *x.shape[2:]))
     return to_engine(total, total.shape[1:]).reshape(*x.shape[:2], -1)
+
+
+def float_product(connection: Connection, source: tuple[int, ...], bound: SumBound) -> FloatProduct:
+    return FloatProduct(Geometry.of(connection.op, source), engine_weight(connection.op, source), bound, CPU)
 
 
 def messages(rng: np.random.Generator, shape: tuple[int, ...], largest: int, density: float) -> np.ndarray:
@@ -84,7 +89,7 @@ def test_float32_convolution_is_exact_up_to_its_bound(images, channels, size, ke
     bound = sum_bound(connection, -largest, largest)
     assert bound.float32_exact and not sum_bound(connection, -largest - 1, largest + 1).float32_exact
     x = rng.choice([-largest, largest - 1, largest], (images, 1, channels, size, size))
-    synapse = DenseSynapse(connection, x.shape[2:], bound, CPU)
+    synapse = float_product(connection, x.shape[2:], bound)
     assert synapse.dtype == torch.float32
     with plain_sums():
         made = synapse(torch.from_numpy(to_engine(x, x.shape[2:])))
@@ -97,11 +102,11 @@ def test_beyond_the_bound_float32_would_be_wrong_and_float64_is_not():
     connection = Connection("c", "a", "b", Dense(weight))
     x = np.full((1, 1, 1000), 255)
     x[..., -1] = 1
-    synapse = DenseSynapse(connection, (1000,), sum_bound(connection, 0, 255), CPU)
+    synapse = float_product(connection, (1000,), sum_bound(connection, 0, 255))
     exact = slow_sums(connection, x).item()
     assert synapse.dtype == torch.float64 and exact > FLOAT32_EXACT
     assert synapse(torch.from_numpy(x)).item() == exact
-    rounding = DenseSynapse(connection, (1000,), SumBound(np.zeros(1), np.zeros(1), 0, 0), CPU)
+    rounding = float_product(connection, (1000,), SumBound(np.zeros(1), np.zeros(1), 0, 0))
     assert rounding(torch.from_numpy(x)).item() != exact
 
 

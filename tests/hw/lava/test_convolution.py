@@ -9,7 +9,7 @@ from lava.proc.conv.process import Conv
 from support.lava_inprocess import build
 
 from spikeport.hw.lava.convolution import PyFastConv
-from spikeport.hw.lava.graph import Node
+from spikeport.hw.lava.graph import ProcessNode
 
 pytestmark = pytest.mark.lava
 
@@ -30,7 +30,7 @@ class Port:
 
 def sent(model, params, messages) -> np.ndarray:
     """What a fresh model sends in its second step: the answer to the first."""
-    running = build(Node(Conv, params, model), Conv(**params))
+    running = build(ProcessNode(Conv, params, model), Conv(**params))
     running.s_in = running.a_out = port = Port(messages)
     running.run_spk()
     running.run_spk()

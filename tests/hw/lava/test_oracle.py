@@ -145,7 +145,7 @@ def test_folded_pooling_is_the_same_map(seed):
         Elementwise(np.int8(rng.integers(-9, 9, inner))),
     ):
         expected = reference.synaptic_current(Connection("c", "a", "b", op, pool), x).reshape(2, -1)
-        folded = fold.synapses(op, pool, shape)
+        folded = fold.folded_synapses(op, pool, shape)
         if folded is None:
             assert isinstance(op, Conv) and max(op.padding) > 0
         elif isinstance(folded, Conv):

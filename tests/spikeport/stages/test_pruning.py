@@ -20,7 +20,8 @@ from spikeport.export.nir.file import read_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
-from spikeport.stages.pruning import prune_stage
+from spikeport.stages.pruning import PruningConfig, prune_stage
+from spikeport.stages.session import Session
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data import registry as data
 from spikeport.train.loop import trainer
@@ -28,12 +29,12 @@ from spikeport.train.loop.checkpoint import load
 from spikeport.train.loop.masks import Retraining, keep_zeros, prunable, prune, remaining
 from spikeport.train.network.build import build
 from spikeport.train.network.lowering import lower
-from spikeport.train.settings.config import OptimizerConfig, recipe
+from spikeport.train.settings.config import OptimizerConfig, defaults_for
 from spikeport.train.settings.methods import METHODS
 from spikeport.train.settings.optimization import descend
 
 STEPS = 3
-CONFIG = replace(recipe("digits", arch="4C3-P2-16", epochs=2, timesteps=STEPS, batch_size=50), shift=0)
+CONFIG = replace(defaults_for("digits", arch="4C3-P2-16", epochs=2, timesteps=STEPS, batch_size=50), shift=0)
 OPTIMIZERS = [
     OptimizerConfig(kind="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.1),
     OptimizerConfig(kind="adamw", learning_rate=0.1, weight_decay=0.1),
@@ -58,6 +59,11 @@ def trained(dataset, tmp_path_factory) -> Workspace:
 
 def no_bar(total, what):
     return nullcontext(lambda count: None)
+
+
+def pruned(source: Workspace, dataset, out: Workspace, **settings) -> Pruning:
+    """The stage, on a network that was trained here."""
+    return prune_stage(Session(source, load(source.root), dataset, no_bar), out, PruningConfig(**settings))
 
 
 def sizes(module) -> np.ndarray:
@@ -119,7 +125,7 @@ def test_pruned_weights_stay_zero_and_others_move_as_if_they_were_alone(config):
 
 @pytest.mark.parametrize("method", [m for m in METHODS if not METHODS[m].training_timesteps])
 def test_retraining_starts_from_the_weights_and_takes_fewer_steps(method, dataset, tmp_path, monkeypatch):
-    config = replace(recipe("digits", method=method, arch="4C3-P2-16", timesteps=STEPS, epochs=1, batch_size=50), shift=0)
+    config = replace(defaults_for("digits", method=method, arch="4C3-P2-16", timesteps=STEPS, epochs=1, batch_size=50), shift=0)
     module = build(config, dataset.task)
     prune(module, 0.7)
     weights = {name: tensor.clone() for name, tensor in module.state_dict().items()}
@@ -143,7 +149,7 @@ def test_retraining_starts_from_the_weights_and_takes_fewer_steps(method, datase
 @pytest.mark.parametrize("finetune", [0, 1])
 def test_zeros_reach_the_file_through_folding_quantization_and_fine_tuning(finetune, trained, dataset, tmp_path):
     work = Workspace(tmp_path)
-    prune_stage(trained, dataset, work, no_bar, cycles=1, epochs=1, fraction=0.8, retraining_timesteps=1)
+    pruned(trained, dataset, work, cycles=1, epochs=1, fraction=0.8, retraining_timesteps=1)
     work.remember_data(None)
     assert main(["quantize", str(tmp_path), "--out", str(work.network), "--finetune", str(finetune)]) == 0
     network, module = read_nir(work.network), load(tmp_path).module
@@ -155,7 +161,7 @@ def test_zeros_reach_the_file_through_folding_quantization_and_fine_tuning(finet
 
 def test_zeros_survive_joins(dataset):
     """Pruned weights of a residual network are zero in every connection that they become part of."""
-    module = build(recipe("digits", arch="preact-resnet-20"), dataset.task).eval()
+    module = build(defaults_for("digits", arch="preact-resnet-20"), dataset.task).eval()
     prune(module, 0.9)
     network = lower(module, 2)
     quantized = quantize(network, dataset.train.images[:8])
@@ -183,7 +189,7 @@ def test_half_of_the_weights_take_half_of_the_operations(trained, dataset):
 
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(trained, dataset, tmp_path, monkeypatch):
     settings = {"cycles": 2, "epochs": 2, "retraining_timesteps": 2}
-    whole = prune_stage(trained, dataset, Workspace(tmp_path / "whole"), no_bar, **settings)
+    whole = pruned(trained, dataset, Workspace(tmp_path / "whole"), **settings)
     judged, judge = [], trainer._judge
 
     def killed(*arguments):
@@ -195,11 +201,11 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(trained, dataset, tmp_
     monkeypatch.setattr(trainer, "_judge", killed)
     work = Workspace(tmp_path / "killed")
     with pytest.raises(KeyboardInterrupt):
-        prune_stage(trained, dataset, work, no_bar, **settings)
+        pruned(trained, dataset, work, **settings)
     assert len(json.loads(work.pruning.read_text())["cycles"]) == 1
     with pytest.raises(InputError, match="other settings"):
-        prune_stage(trained, dataset, work, no_bar, **{**settings, "retraining_timesteps": 1})
-    again = prune_stage(trained, dataset, work, no_bar, **settings)
+        pruned(trained, dataset, work, **{**settings, "retraining_timesteps": 1})
+    again = pruned(trained, dataset, work, **settings)
     assert len(judged) == 5  # one epoch was left to do
     assert [replace(c, seconds=0) for c in again.stages] == [replace(c, seconds=0) for c in whole.stages]
     a, b = (load(tmp_path / name).module.state_dict() for name in ("whole", "killed"))

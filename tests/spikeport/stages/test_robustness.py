@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -10,18 +11,20 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.analysis.pages.robustness import lead, robustness_page
 from spikeport.analysis.results.perturbations import PERTURBATIONS, Strengths, blur, fgsm, gaussian_noise, pgd
 from spikeport.analysis.results.perturbed_accuracy import Robustness, outcome
 from spikeport.analysis.results.report import read_report
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
-from spikeport.stages.robustness import in_window, robustness_stage
+from spikeport.stages.bound import read_result
+from spikeport.stages.robustness import RobustnessConfig, in_window, robustness_stage
+from spikeport.stages.session import Session
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data import registry as data
+from spikeport.train.loop.checkpoint import load
 from spikeport.train.loop.trainer import train
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 from spikeport.train.settings.methods import METHODS
 
 WEIGHTS = torch.tensor([[2.0, -1.0], [0.5, -3.0]])
@@ -127,7 +130,7 @@ def test_every_method_can_be_attacked(method, tmp_path):
     """The loss rises along the method's own gradient, the same way each time, and no other perturbation needs it."""
     digits = data.load("digits")
     digits = replace(digits, train=digits.train[:300], validation=digits.validation[:20], test=digits.test[:32])
-    config = recipe("digits", method=method, arch="8C3-P2-24", timesteps=3, epochs=2, batch_size=20, shift=0)
+    config = defaults_for("digits", method=method, arch="8C3-P2-24", timesteps=3, epochs=2, batch_size=20, shift=0)
     module = train(replace(config, optimizer=replace(config.optimizer, learning_rate=0.02)), digits, tmp_path, progress=False).module
     x, y = torch.from_numpy(digits.test.images[:32]), torch.from_numpy(digits.test.labels[:32])
     strengths = Strengths(epsilon=0.2, step=0.05)
@@ -156,8 +159,8 @@ def workspace(tmp_path_factory):
 def test_from_training_to_report(workspace, capsys):
     assert main(["robustness", str(workspace), "--window", "3", "--json"]) == 0
     printed = capsys.readouterr().out
-    result = from_json(Robustness, json.loads(printed))
-    assert to_json(result) == json.loads((workspace / "robustness.json").read_text())
+    result = read_result(Robustness, workspace / "robustness.json")
+    assert json.loads(printed) == json.loads((workspace / "robustness.json").read_text())
     assert [c.name for c in result.conditions] == ["clean", "noise", "blur", "fgsm", "pgd"]
     trained = json.loads((workspace / "train.json").read_text())
     assert result.conditions[0].outcomes["float"].accuracy == pytest.approx(trained["test_accuracy"])
@@ -175,7 +178,7 @@ def test_deficits_slide_and_float_alone_is_enough(workspace, tmp_path, capsys):
         (tmp_path / name).write_bytes((workspace / name).read_bytes())
     assert main(["robustness", str(tmp_path), "--samples", "40", "--window", "2", "--deficit", "blur", "--iterations", "1"]) == 0
     assert "float" in capsys.readouterr().out
-    result = from_json(Robustness, json.loads((tmp_path / "robustness.json").read_text()))
+    result = read_result(Robustness, tmp_path / "robustness.json")
     assert result.networks == ("float",) and result.samples == 40
     assert [(w.first, w.last) for w in result.windows] == [(1, 2), (2, 3)]
     assert result.relative("float")[-1] == 0
@@ -193,4 +196,8 @@ def test_recordings_of_events_are_refused(workspace, tmp_path):
     digits = data.load("digits")
     events = replace(digits, task=replace(digits.task, code="events"))
     with pytest.raises(InputError, match="events"):
-        robustness_stage(Workspace(workspace), events, tmp_path / "r.json", None, samples=1, seed=0, strengths=Strengths())
+        robustness_stage(
+            Session(Workspace(workspace), load(workspace), events, lambda total, what: nullcontext(lambda count: None)),
+            tmp_path / "r.json",
+            RobustnessConfig(samples=1),
+        )

@@ -14,9 +14,10 @@ from spikeport.analysis.results.training_comparison import Sweep
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.toml import read_toml
-from spikeport.stages.sweep import GRID, SweepConfig, plan
+from spikeport.stages.config import SweepConfig
+from spikeport.stages.sweep import GRID, plan
 from spikeport.train.loop import trainer
-from spikeport.train.settings.config import parse_table
+from spikeport.train.settings.tables import parse_table
 
 EXPERIMENTS = ROOT / "experiments"
 SMALL = ["--arch", "4C3-P2-16", "--epochs", "2", "--samples", "32"]

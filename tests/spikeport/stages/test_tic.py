@@ -12,17 +12,17 @@ import pytest
 import torch
 from support.places import SHARED
 
-from spikeport.analysis.common.jsonable import from_json
 from spikeport.analysis.information.fisher import FisherResult
-from spikeport.analysis.information.history import read_history
+from spikeport.analysis.information.history import FisherHistory
 from spikeport.cli import main
 from spikeport.export.common.files import read_json
+from spikeport.stages.bound import read_result
 from spikeport.stages.tic import block_name, with_surrogate
 from spikeport.train.data.registry import load as load_data
 from spikeport.train.loop.checkpoint import load
 from spikeport.train.loop.resume import save_state
 from spikeport.train.loop.trainer import train
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 
 CASES = SHARED / "cases"
 SMALL = ["--arch", "4C3-P2-12", "--timesteps", "3", "--epochs", "3"]
@@ -49,11 +49,11 @@ def test_following_a_training_changes_no_bit_of_it(followed, tmp_path):
 
 
 def test_history_and_pictures(followed, capsys):
-    history = read_history(followed / "tic_history.json")
+    history = read_result(FisherHistory, followed / "tic_history.json")
     assert history and history.epochs == (1, 2, 3)
     assert len(set(history.centroids)) == 3 and all(1 <= c <= 3 for c in history.centroids)
     assert main(["tic", str(followed), "--samples", "64", "--json"]) == 0
-    told, written = json.loads(capsys.readouterr().out), from_json(FisherResult, read_json(followed / "tic.json"))
+    told, written = json.loads(capsys.readouterr().out), read_result(FisherResult, followed / "tic.json")
     assert told["centroid"] == written.centroid and told["proposal"] == written.proposal()
     assert written.samples == 64 and not [name for name in written.left_out if name.startswith("synapses")]
     assert set(written.per_block) == {"conv1", "dense1", "readout"}
@@ -76,7 +76,7 @@ def test_a_broken_run_is_followed_to_the_same_end(tmp_path, monkeypatch):
 
         patch.setattr("spikeport.train.loop.trainer.save_state", killed_in_epoch_2)
         assert main([*arguments, "--out", str(tmp_path / "broken")]) == 130
-    assert read_history(tmp_path / "broken" / "tic_history.json").epochs == (1, 2)
+    assert read_result(FisherHistory, tmp_path / "broken" / "tic_history.json").epochs == (1, 2)
     assert main([*arguments, "--resume", "--out", str(tmp_path / "broken")]) == 0
     for name in ("model.safetensors", "tic_history.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes()
@@ -84,16 +84,16 @@ def test_a_broken_run_is_followed_to_the_same_end(tmp_path, monkeypatch):
 
 def test_training_anew_forgets_the_history(tmp_path):
     assert main(["train", *SMALL, "--tic-every", "1", "--out", str(tmp_path)]) == 0
-    assert main(["train", *SMALL, "--tic-every", "2", "--out", str(tmp_path)]) == 0
-    assert read_history(tmp_path / "tic_history.json").epochs == (2,)
+    assert main(["train", *SMALL, "--tic-every", "2", "--force", "--out", str(tmp_path)]) == 0
+    assert read_result(FisherHistory, tmp_path / "tic_history.json").epochs == (2,)
 
 
 def test_options_reach_the_estimate(tmp_path, capsys):
-    train(recipe("digits", arch="4C3-P2-12", timesteps=3, epochs=1), load_data("digits"), tmp_path, progress=False)
+    train(defaults_for("digits", arch="4C3-P2-12", timesteps=3, epochs=1), load_data("digits"), tmp_path, progress=False)
     out = tmp_path / "other.json"
     options = ["--estimator", "batch", "--batch", "10", "--samples", "45", "--labels", "sampled", "--seed", "7", "--timesteps", "5"]
     assert main(["tic", str(tmp_path), *options, "--out", str(out)]) == 0
-    found = from_json(FisherResult, read_json(out))
+    found = read_result(FisherResult, out)
     assert (found.estimator, found.batch, found.samples, found.labels, found.seed, found.timesteps) == ("batch", 10, 40, "sampled", 7, 5)
     assert "estimator batch of 10" in capsys.readouterr().out
 
@@ -107,7 +107,7 @@ def test_options_reach_the_estimate(tmp_path, capsys):
     ],
 )
 def test_what_cannot_be_estimated_is_told_in_one_line(tmp_path, capsys, options, words):
-    train(recipe("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), tmp_path, progress=False)
+    train(defaults_for("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), tmp_path, progress=False)
     assert main(["tic", str(tmp_path), *options]) == 2
     *stages, error = capsys.readouterr().err.splitlines()
     assert words in error and stages in ([], ["Fisher information: 8 samples"])
@@ -122,7 +122,7 @@ def test_following_needs_at_least_one_epoch(tmp_path, capsys):
 @pytest.mark.parametrize("command", ["truncate", "report", "prune"])
 def test_information_of_other_timesteps_is_not_taken_for_the_networks(tmp_path, capsys, command):
     run = tmp_path / "run"
-    train(recipe("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), run, progress=False)
+    train(defaults_for("digits", arch="4", timesteps=2, epochs=1), load_data("digits"), run, progress=False)
     assert main(["quantize", str(run), "--out", str(run / "network.nir")]) == 0
     assert main(["tic", str(run), "--timesteps", "3", "--samples", "8"]) == 0
     out = {
@@ -150,7 +150,7 @@ def test_a_foreign_network_end_to_end(tmp_path, capsys):
     out = tmp_path / "tic.json"
     command = ["tic", foreign("lif_norse.nir"), *MEANING, "--input", str(tmp_path / "x.npy"), "--out", str(out)]
     assert main([*command, "--labels", "sampled"]) == 0
-    found, told = from_json(FisherResult, read_json(out)), capsys.readouterr().out
+    found, told = read_result(FisherResult, out), capsys.readouterr().out
     assert found.timesteps == 40  # the input's own, since the file states none
     assert max(found.per_step) == 0 and found.centroid is found.proposal() is found.intervals is None
     assert told.startswith("No information in 40 timesteps") and "entroid 2" not in told and "%" not in told
@@ -180,7 +180,7 @@ def test_a_foreign_network_with_classes(tmp_path):
     arrays = ["--input", str(tmp_path / "x.npy"), "--targets", str(tmp_path / "y.npy"), "--out", str(tmp_path / "tic.json")]
     meaning = ["--dt", "1e-3", "--integrator", "euler", "--reset", "zero"]
     assert main(["tic", str(tmp_path / "net.nir"), *meaning, *arrays, "--timesteps", "6"]) == 0
-    found = from_json(FisherResult, read_json(tmp_path / "tic.json"))
+    found = read_result(FisherResult, tmp_path / "tic.json")
     assert (found.timesteps, found.samples, found.left_out, set(found.per_block)) == (6, 8, (), {"neurons"})
     assert set(found.per_group) == {"weights", "biases"} and min(found.per_step[1:]) > 0
 
@@ -196,7 +196,7 @@ def test_a_surrogate_changes_no_spike(strict):
 
 def test_a_quantized_network_has_the_information_of_the_float_one(tmp_path):
     """A network of ours through its own `.nir` and back: the curve is that of the trained module, within quantization."""
-    config, data = recipe("digits", arch="4C3-P2-12", timesteps=4, epochs=8), load_data("digits")
+    config, data = defaults_for("digits", arch="4C3-P2-12", timesteps=4, epochs=8), load_data("digits")
     train(config, data, tmp_path, progress=False)
     assert main(["quantize", str(tmp_path), "--out", str(tmp_path / "q.nir")]) == 0
     np.save(tmp_path / "x.npy", data.validation.images[:80])
@@ -204,7 +204,7 @@ def test_a_quantized_network_has_the_information_of_the_float_one(tmp_path):
     arrays = ["--input", str(tmp_path / "x.npy"), "--targets", str(tmp_path / "y.npy"), "--out", str(tmp_path / "q.json")]
     assert main(["tic", str(tmp_path / "q.nir"), *arrays]) == 0
     assert main(["tic", str(tmp_path), "--samples", "80"]) == 0
-    ours, theirs = (from_json(FisherResult, read_json(tmp_path / name)) for name in ("q.json", "tic.json"))
+    ours, theirs = (read_result(FisherResult, tmp_path / name) for name in ("q.json", "tic.json"))
     assert (ours.timesteps, ours.samples) == (theirs.timesteps, theirs.samples) == (4, 80)
     assert set(ours.per_block) == set(theirs.per_block)
     assert ours.centroid == pytest.approx(theirs.centroid, abs=0.3)

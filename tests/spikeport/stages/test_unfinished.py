@@ -57,6 +57,8 @@ def test_training_anew_removes_pages_with_their_results(tmp_path):
     for name in MADE:
         (tmp_path / name).touch()
     (tmp_path / "mine.html").touch()
-    assert main(["train", *SMALL, "--epochs", "1", "--out", str(tmp_path)]) == 0
+    train = ["train", *SMALL, "--epochs", "1", "--out", str(tmp_path)]
+    assert main(train) == 2 and all((tmp_path / name).exists() for name in MADE)  # empty, so not ours
+    assert main([*train, "--force"]) == 0
     assert not any((tmp_path / name).exists() for name in MADE)
     assert (tmp_path / "mine.html").exists()

@@ -14,7 +14,7 @@ from spikeport.stages import pipeline
 from spikeport.train.data import on_demand
 from spikeport.train.data.events import CIFAR10
 from spikeport.train.data.registry import EventBins, Split, load
-from spikeport.train.settings.config import RECIPES
+from spikeport.train.settings.config import DATA_DEFAULTS
 
 
 def bar(column, rng, count=120, sensor=(34, 34)):
@@ -151,7 +151,7 @@ def test_training_on_cifar10_dvs(tmp_path):
     told = ["--data", "dvs-cifar10", "--data-dir", str(tmp_path), "--arch", "4C5s3-P4", "--timesteps", "2", "--epochs", "1"]
     assert main(["train", *told, "--out", str(tmp_path / "run")]) == 0
     assert read_json(tmp_path / "run/train.json")["task"]["shape"] == [2, 48, 48]
-    assert RECIPES["dvs-cifar10"].events == EventBins(by="count", size=48)
+    assert DATA_DEFAULTS["dvs-cifar10"].events == EventBins(by="count", size=48)
 
 
 def test_a_split_in_parts_is_recorded_as_a_whole(monkeypatch):

@@ -17,7 +17,7 @@ from spikeport.train.data.event_bins import EventBins, event_counts
 from spikeport.train.data.event_files import read_n_mnist
 from spikeport.train.data.registry import load
 from spikeport.train.loop.trainer import train
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 
 DATA = SHARED / "data"
 
@@ -147,5 +147,5 @@ def test_real_recordings_load_and_train_a_step(tmp_path):
     assert found.test.labels[:2].tolist() == [7, 2]
     assert 3000 < found.train.images[0].sum() < 6000 and (found.test.images.sum((0, 3, 4)) > 0).all()
     few = replace(found, train=found.train[:20], validation=found.validation[:10], test=found.test[:10])
-    trained = train(recipe("n-mnist-small", arch="4C5s2-P4", timesteps=4, epochs=1, batch_size=20), few, tmp_path, progress=False)
+    trained = train(defaults_for("n-mnist-small", arch="4C5s2-P4", timesteps=4, epochs=1, batch_size=20), few, tmp_path, progress=False)
     assert np.isfinite(trained.metrics["history"][0]["loss"])

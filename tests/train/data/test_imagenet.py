@@ -14,7 +14,7 @@ from spikeport.train.data.batches import shuffled_batches
 from spikeport.train.data.imagenet import SIDE, centre, part
 from spikeport.train.data.registry import load
 from spikeport.train.loop import trainer
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 
 COLOURS = {"n01": (250, 20, 20), "n02": (20, 20, 250)}
 
@@ -83,7 +83,7 @@ def test_batches_depend_on_the_seed_alone(tmp_path):
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path, monkeypatch):
     write_images(tmp_path / "data", 6)
     data = load("imagenet", tmp_path / "data")
-    config = recipe("imagenet", arch="2C7s8-P7", timesteps=2, epochs=3, batch_size=4, threads=1)
+    config = defaults_for("imagenet", arch="2C7s8-P7", timesteps=2, epochs=3, batch_size=4, threads=1)
     unbroken = trainer.train(config, data, tmp_path / "a", progress=False)
 
     def stop(epoch, module):

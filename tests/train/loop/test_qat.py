@@ -20,7 +20,7 @@ from spikeport.train.loop.qat import FakeQuantize, FinetuneConfig, fake_quantize
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.lowering import lower
 from spikeport.train.neurons.surrogates import Surrogate
-from spikeport.train.settings.config import OptimizerConfig, TrainConfig, recipe
+from spikeport.train.settings.config import OptimizerConfig, TrainConfig, defaults_for
 
 TIMESTEPS = 3
 
@@ -136,7 +136,7 @@ def test_the_command_augments_as_training_did(tmp_path, monkeypatch, flip):
     monkeypatch.setattr(
         "spikeport.stages.pipeline.finetune", lambda network, quantized, data, settings: (seen.append(settings), network)[1]
     )
-    config = replace(recipe("digits", arch="4", epochs=1, timesteps=2), shift=1, flip=flip)
+    config = replace(defaults_for("digits", arch="4", epochs=1, timesteps=2), shift=1, flip=flip)
     trainer.train(config, data.load("digits"), tmp_path, progress=False)
     assert main(["quantize", str(tmp_path), "--finetune", "3", "--out", str(tmp_path / "network.nir")]) == 0
     assert [(s.epochs, s.shift, s.flip, s.seed) for s in seen] == [(3, 1, flip, config.seed)]

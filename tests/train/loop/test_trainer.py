@@ -16,7 +16,7 @@ from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.network.build import build
 from spikeport.train.network.lowering import lower
 from spikeport.train.settings import config as config_module
-from spikeport.train.settings.config import OptimizerConfig, TrainConfig, recipe
+from spikeport.train.settings.config import OptimizerConfig, TrainConfig, defaults_for
 from spikeport.train.settings.methods import METHODS
 from spikeport.train.settings.optimization import rate_factor
 
@@ -59,7 +59,7 @@ def test_training_learns(finished):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns_and_lowers(method, dataset, tmp_path):
-    config = recipe("digits", method=method, arch="8C3-P2-24", epochs=8, batch_size=10, shift=0)
+    config = defaults_for("digits", method=method, arch="8C3-P2-24", epochs=8, batch_size=10, shift=0)
     config = replace(config, optimizer=replace(config.optimizer, learning_rate=0.02))
     trained = trainer.train(config, dataset, tmp_path, progress=False)
     losses = [epoch["loss"] for epoch in trained.metrics["history"]]
@@ -137,8 +137,11 @@ def test_resuming_another_configuration_is_refused(finished, dataset):
 @pytest.mark.parametrize("method", ["tssl-bp", "dsr", "noise"])
 def test_another_method_is_the_first_difference(method):
     """Its neurons have fields that the other's lack, which must not matter."""
-    assert config_module.difference(recipe("digits"), recipe("digits", method=method)) == f"method is 'stbp' there, '{method}' here"
-    assert not config_module.difference(recipe("digits"), recipe("digits"))
+    assert (
+        config_module.difference(defaults_for("digits"), defaults_for("digits", method=method))
+        == f"method is 'stbp' there, '{method}' here"
+    )
+    assert not config_module.difference(defaults_for("digits"), defaults_for("digits"))
 
 
 def test_a_state_of_another_network_names_the_tensor(dataset, finished, tmp_path):

@@ -30,7 +30,7 @@ from spikeport.train.network.encoder import STATISTICS, encoder
 from spikeport.train.network.lowering import lower
 from spikeport.train.network.topology import INPUT
 from spikeport.train.neurons.stbp import LIFConfig, wu_lif
-from spikeport.train.settings.config import OptimizerConfig, TrainConfig, from_table, recipe
+from spikeport.train.settings.config import OptimizerConfig, TrainConfig, defaults_for, from_table
 from spikeport.train.settings.recipes import published
 
 COLOUR = Task("cifar-10", (3, 12, 12), 5, 255)
@@ -48,7 +48,7 @@ RUNS = {
         batch_size=20,
         optimizer=FAST,
     ),
-    "dropped": recipe(
+    "dropped": defaults_for(
         "digits",
         method="tssl-bp",
         arch="8C3-P2-48",

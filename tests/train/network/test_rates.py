@@ -10,7 +10,7 @@ from spikeport.train.network.residual_plans import ResidualPlan
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.neurons.dsr import DSRConfig
-from spikeport.train.settings.config import recipe
+from spikeport.train.settings.config import defaults_for
 from spikeport.train.settings.losses import accumulated_cross_entropy, weighted_cross_entropy
 
 NEURONS = {
@@ -21,7 +21,7 @@ TASK = Task("digits", (1, 8, 8), 10, 16)
 
 
 def network(neuron="lif", arch="4C3-P2-6C3p0-20", **changes):
-    config = recipe("digits", method="dsr", arch=arch, timesteps=6, neuron=NEURONS[neuron], **changes)
+    config = defaults_for("digits", method="dsr", arch=arch, timesteps=6, neuron=NEURONS[neuron], **changes)
     made = build(config, TASK).double()
     if not config.batch_norm:
         made._scale_weights(6.0)  # or nothing fires

@@ -18,7 +18,7 @@ from spikeport.train.network.residual_plans import RESIDUAL, ResidualPlan
 from spikeport.train.network.spiking import SpikingNetwork, parameter_count
 from spikeport.train.neurons.dsr import DSRConfig
 from spikeport.train.neurons.stbp import LIFConfig
-from spikeport.train.settings.config import TrainConfig, recipe
+from spikeport.train.settings.config import TrainConfig, defaults_for
 
 CIFAR = Task("cifar-10", (3, 32, 32), 10, 255)
 TASK = Task("toy", (2, 8, 8), 3, 15)
@@ -34,7 +34,7 @@ NEURONS = {"stbp": LIFConfig(), "dsr": DSRConfig(kind="if", threshold=0.7)}
 
 def network(join, method="stbp", **changes):
     """A small float64 network whose BatchNorms have seen data."""
-    config = recipe("digits", method=method, **changes)
+    config = defaults_for("digits", method=method, **changes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         module = SpikingNetwork(

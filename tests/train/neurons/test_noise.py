@@ -10,7 +10,7 @@ from spikeport.train.data.registry import Task
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.network.build import build
 from spikeport.train.network.lowering import lower
-from spikeport.train.neurons.noise import NoiseConfig, calibrate, convert, noise_layers
+from spikeport.train.neurons.noise import NoiseConfig, calibrating, convert, noise_layers
 from spikeport.train.settings.config import TrainConfig
 
 T = 4
@@ -72,7 +72,7 @@ def test_training_is_step_one_whatever_the_conversion():
 def test_no_noise_is_left_at_alpha_two():
     neuron = NoiseConfig(alpha=2.0).build()
     neuron.eval()
-    with calibrate(neuron):
+    with calibrating(neuron):
         neuron(currents(), T)
     assert torch.equal(neuron(currents(), T), neuron(currents(), T))
     assert neuron.lowered().neuron.noise is None
@@ -90,7 +90,7 @@ def test_gradient_of_a_single_step_is_the_surrogate():
 def test_gradient_over_time_follows_the_slope():
     """Calibrated: an affine membrane with a detached reset, unrolled; the surrogate multiplies what flows into each spike."""
     neuron = NoiseConfig(alpha=2.0, decay=0.9).build().eval().double()
-    with calibrate(neuron):
+    with calibrating(neuron):
         neuron(currents(), T)
     x, y = currents().requires_grad_(), currents().requires_grad_()
     grad = torch.randn(T, 50, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -108,7 +108,7 @@ def test_gradient_over_time_follows_the_slope():
 
 def test_calibration_is_the_mean_of_what_was_seen():
     neuron = NoiseConfig().build().eval()
-    with calibrate(neuron):
+    with calibrating(neuron):
         seeded(neuron, currents())
     config, v, seen = neuron.config, torch.zeros(50, 6, dtype=torch.float64), []
     for step, z in zip(currents(), draws(config, (50, 6), T)):
@@ -159,7 +159,7 @@ def test_lowering_and_freezing_need_calibration():
         lower(network())
     with pytest.raises(InputError, match="must be calibrated"):
         convert(network(), "calibrated")
-    with pytest.raises(InputError, match="at least 2 timesteps"), calibrate(network()):
+    with pytest.raises(InputError, match="at least 2 timesteps"), calibrating(network()):
         pass
 
 

@@ -9,7 +9,7 @@ from spikeport.stages.config import run_config
 from spikeport.train.neurons.stbp import LIFConfig, tic_lif, wu_lif
 from spikeport.train.neurons.surrogates import Surrogate
 from spikeport.train.neurons.tsslbp import TSSLConfig
-from spikeport.train.settings.config import RECIPES, OptimizerConfig, TrainConfig, read_config, recipe, write_config
+from spikeport.train.settings.config import DATA_DEFAULTS, OptimizerConfig, TrainConfig, defaults_for, read_config, write_config
 from spikeport.train.settings.methods import METHODS
 
 ODD = TrainConfig(
@@ -24,8 +24,8 @@ ODD = TrainConfig(
 @pytest.mark.parametrize(
     "config",
     [
-        *RECIPES.values(),
-        *(recipe("digits", method=m) for m in METHODS),
+        *DATA_DEFAULTS.values(),
+        *(defaults_for("digits", method=m) for m in METHODS),
         ODD,
         replace(ODD, neuron=wu_lif()),
         replace(ODD, neuron=tic_lif(0.75)),
@@ -75,13 +75,13 @@ def test_missing_configuration(tmp_path):
 
 
 def test_recipe_with_changes():
-    assert recipe("mnist", epochs=1).epochs == 1
+    assert defaults_for("mnist", epochs=1).epochs == 1
     with pytest.raises(InputError, match="choose one of digits"):
-        recipe("nosuch")
+        defaults_for("nosuch")
 
 
 def test_a_method_brings_its_own_neuron_loss_and_readout():
-    config = recipe("digits", method="tssl-bp", timesteps=9)
+    config = defaults_for("digits", method="tssl-bp", timesteps=9)
     assert (config.neuron, config.loss, config.readout, config.timesteps) == (TSSLConfig(), "kernel", "spikes", 9)
     assert TrainConfig(method="tssl-bp").loss == "kernel"
     with pytest.raises(InputError, match="neurons of TSSLConfig, got LIFConfig"):
@@ -92,4 +92,4 @@ def test_a_method_brings_its_own_neuron_loss_and_readout():
 def test_naming_a_method_brings_its_neurons_loss_and_settings(method, tmp_path):
     path = tmp_path / "c.toml"
     path.write_text(f'[train]\nmethod = "{method}"\n')
-    assert run_config(path, {}, {}).train == run_config(None, {"method": method}, {}).train == recipe("digits", method=method)
+    assert run_config(path, {}, {}).train == run_config(None, {"method": method}, {}).train == defaults_for("digits", method=method)

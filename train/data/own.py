@@ -1,0 +1,104 @@
+"""A user's own data: arrays `x` and `y`, and where given `split`, in an `.npz` file or as `.npy` files of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from spikeport.export.common.arrays import read_npy, read_npz
+from spikeport.export.common.errors import InputError
+from spikeport.train.data.dataset import Dataset, Split, Task, cut
+from spikeport.train.data.event_bins import EventBins
+
+PARTS = ("train", "validation", "test")
+LEVELS = 255
+"""Input levels of arrays of floats; integers up to this are levels themselves."""
+CLASSES_MAX = 100_000
+HELD_OUT = 0.15
+"""Share of the samples that validation and test take each, where the data come without a split."""
+
+
+def is_own(name: str) -> bool:
+    """Whether a data set's name is the place of a user's own: an `.npz`, or a path."""
+    return name.endswith(".npz") or "/" in name
+
+
+def own(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+    """Classes of vectors, images, or event counts over time.
+
+    x: `(samples, features)`, `(samples, height, width)`, `(samples, channels, height, width)`, held over time; or counts of events
+    `(samples, timesteps, channels, height, width)`, uint8, of which the first `timesteps` are taken. Integers are levels 0..255; floats
+    lie in 0..1 and are rounded to 256 levels, since that is what is sent to a chip. y: class of each sample, from 0. split: 0, 1, 2 or
+    "train", "validation", "test" for each; without it the classes are cut in proportion, 70, 15 and 15 of 100, by the seed.
+
+    Raises:
+        InputError: missing or damaged files, or arrays that do not fit each other.
+    """
+    path = Path(name)
+    arrays = _arrays(path)
+    x, levels = _levels(_shaped(arrays["x"], path, timesteps), path)
+    labels = _labels(arrays["y"], len(x), path)
+    everything = Split(x, labels)
+    task = Task(name, x.shape[-3:], int(labels.max()) + 1, levels, "events" if x.ndim == 5 else "direct")
+    if "split" in arrays:
+        train, validation, test = (everything.subset(part) for part in _split(arrays["split"], len(x), path))
+        return Dataset(task, train, validation, test, f"{path.name}, split as given")
+    held_out = max(1, round(HELD_OUT * len(x)))
+    rest, test = cut(everything, held_out, seed)
+    train, validation = cut(rest, held_out, seed)
+    return Dataset(task, train, validation, test, f"{path.name}, split by seed {seed}")
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    if path.is_dir():
+        files = {name: path / f"{name}.npy" for name in ("x", "y", "split")}
+        arrays = {name: read_npy(file) for name, file in files.items() if name != "split" or file.exists()}
+    else:
+        arrays = read_npz(path)
+    missing = [name for name in ("x", "y") if name not in arrays]
+    if missing:
+        raise InputError(f"{path} has no array {missing[0]}; a data set of your own holds x, y and, if you like, split")
+    return arrays
+
+
+def _shaped(x: np.ndarray, path: Path, timesteps: int) -> np.ndarray:
+    """`(samples, channels, height, width)`, or with a time axis behind the first."""
+    if x.ndim == 2:
+        return x[:, :, None, None]
+    if x.ndim == 3:
+        return x[:, None]
+    if x.ndim == 5 and x.shape[1] < timesteps:
+        raise InputError(f"{path}: x has {x.shape[1]} timesteps, training takes {timesteps}; train with --timesteps {x.shape[1]}")
+    if x.ndim not in (4, 5) or not x.size:
+        raise InputError(f"{path}: x has shape {x.shape}; expected samples of a vector, an image, or counts over time")
+    return x[:, :timesteps] if x.ndim == 5 else x
+
+
+def _levels(x: np.ndarray, path: Path) -> tuple[np.ndarray, int]:
+    """The values as training takes them, and the number of levels above 0."""
+    if x.dtype.kind not in "fiub" or not np.isfinite(x).all():
+        raise InputError(f"{path}: x holds {x.dtype} values that are not all finite numbers")
+    low, high, whole = x.min(), x.max(), x.dtype.kind in "iub"
+    if low < 0 or high > (LEVELS if whole else 1) or (x.ndim == 5 and not whole):
+        expected = "whole counts in 0..255" if x.ndim == 5 else "integers in 0..255 or floats in 0..1"
+        raise InputError(f"{path}: x lies in {low:g}..{high:g} as {x.dtype}; expected {expected}, scale it first")
+    if x.ndim == 5:
+        return x.astype(np.uint8), max(1, int(high))
+    levels = max(1, int(high)) if whole else LEVELS
+    return ((x if whole else np.rint(x * LEVELS)) / levels).astype(np.float32), levels
+
+
+def _labels(y: np.ndarray, samples: int, path: Path) -> np.ndarray:
+    if y.shape != (samples,) or y.dtype.kind not in "iu" or not samples or y.min() < 0 or y.max() >= CLASSES_MAX:
+        raise InputError(f"{path}: y has shape {y.shape} and type {y.dtype}; expected one class from 0 for each of {samples} samples")
+    return y.astype(np.int64)
+
+
+def _split(split: np.ndarray, samples: int, path: Path) -> list[np.ndarray]:
+    """Which samples each part has."""
+    names = np.asarray(PARTS)
+    chosen = [split == (name if split.dtype.kind == "U" else i) for i, name in enumerate(names)]
+    if split.shape != (samples,) or not np.any(chosen, axis=0).all():
+        raise InputError(f"{path}: split must say 0, 1, 2 or {', '.join(PARTS)} for each of {samples} samples")
+    return chosen
