@@ -1,1 +1,7 @@
-../../spikeport/__main__.py
+"""`python -m spikeport`."""
+
+import sys
+
+from spikeport.cli import main
+
+sys.exit(main())

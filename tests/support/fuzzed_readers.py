@@ -34,11 +34,11 @@ from spikeport.hw.records.stimulus import encode, load_input
 from spikeport.hw.semantics.limits import check_network
 from spikeport.stages.config import run_config
 from spikeport.train.data.colour import read_cifar, read_jpeg_tar, read_svhn
-from spikeport.train.data.event_bins import EventBins, event_counts
-from spikeport.train.data.event_files import read_events
-from spikeport.train.data.idx import read_idx
+from spikeport.train.data.formats.event_bins import EventBins, event_counts
+from spikeport.train.data.formats.event_files import read_events
+from spikeport.train.data.formats.idx import read_idx
+from spikeport.train.data.formats.tar import members
 from spikeport.train.data.imagenet import _Pixels
-from spikeport.train.data.tar import members
 from support import event_writers
 from support.mutations import mutations_for
 from support.places import ROOT

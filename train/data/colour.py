@@ -17,8 +17,8 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import check_regular, read_bytes, reading
 from spikeport.train.data.dataset import Dataset, Split, Task, cut, scaled
 from spikeport.train.data.download import download, download_archive
-from spikeport.train.data.event_bins import EventBins
-from spikeport.train.data.tar import members
+from spikeport.train.data.formats.event_bins import EventBins
+from spikeport.train.data.formats.tar import members
 
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32

@@ -13,11 +13,11 @@ import numpy as np
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import reading
 from spikeport.train.data.dataset import Dataset, Split, Task, cut
-from spikeport.train.data.event_bins import COUNT_MAX, EventBins, Events, event_counts
-from spikeport.train.data.event_files import READERS, read_events, read_n_mnist
 from spikeport.train.data.folders import labelled_files
+from spikeport.train.data.formats.event_bins import COUNT_MAX, EventBins, Events, event_counts
+from spikeport.train.data.formats.event_files import READERS, read_events, read_n_mnist
+from spikeport.train.data.formats.tar import members
 from spikeport.train.data.on_demand import OnDemand
-from spikeport.train.data.tar import members
 
 SENSOR = (34, 34)
 DURATION = 300_000

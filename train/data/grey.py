@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 from spikeport.export.common.errors import InputError
 from spikeport.train.data.dataset import Dataset, Split, Task, cut, scaled
 from spikeport.train.data.download import download
-from spikeport.train.data.event_bins import EventBins
-from spikeport.train.data.idx import find_idx, read_idx
+from spikeport.train.data.formats.event_bins import EventBins
+from spikeport.train.data.formats.idx import find_idx, read_idx
 
 IDX_STEMS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 IDX_FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}

@@ -17,8 +17,8 @@ from PIL import Image
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import reading
 from spikeport.train.data.dataset import Dataset, Split, Task, cut
-from spikeport.train.data.event_bins import EventBins
 from spikeport.train.data.folders import labelled_files
+from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.on_demand import OnDemand
 
 SIDE, SHORTER = 224, 256

@@ -9,7 +9,7 @@ import numpy as np
 from spikeport.export.common.arrays import read_npy, read_npz
 from spikeport.export.common.errors import InputError
 from spikeport.train.data.dataset import Dataset, Split, Task, cut
-from spikeport.train.data.event_bins import EventBins
+from spikeport.train.data.formats.event_bins import EventBins
 
 PARTS = ("train", "validation", "test")
 LEVELS = 255

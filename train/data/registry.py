@@ -11,8 +11,8 @@ from pathlib import Path
 from spikeport.export.common.errors import InputError
 from spikeport.train.data.colour import cifar, cifar_jpeg, svhn
 from spikeport.train.data.dataset import Dataset, Split, Task
-from spikeport.train.data.event_bins import EventBins
 from spikeport.train.data.events import dvs_cifar10, event_folder, n_mnist, n_mnist_small
+from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.grey import digits, mnist_like
 from spikeport.train.data.imagenet import imagenet
 from spikeport.train.data.own import is_own, own

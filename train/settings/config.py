@@ -11,7 +11,7 @@ from spikeport.export.common.files import write_text
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
-from spikeport.train.data.event_bins import EventBins
+from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.own import is_own
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.settings.methods import LOSSES, METHODS

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spikeport.export.common.errors import InputError
-from spikeport.train.data.event_bins import EventBins
+from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.neurons.dsr import DSRConfig
 from spikeport.train.neurons.stbp import tic_lif, wu_lif
 from spikeport.train.neurons.tsslbp import TSSLConfig

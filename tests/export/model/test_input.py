@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from support.nir_files import write_of_format_3
 from support.random_networks import random_network
 
 from spikeport.analysis.results.rasters import sample_rasters
@@ -157,7 +158,7 @@ def old_format(path, change=lambda plan: None):
 
 def test_old_files_still_load(tmp_path):
     network = random_network(3)
-    write_nir(network, tmp_path / "net.nir")
+    write_of_format_3(network, tmp_path / "net.nir")
     old_format(tmp_path / "net.nir")
     assert read_nir(tmp_path / "net.nir").input == network.input
 
@@ -171,7 +172,7 @@ def test_old_files_still_load(tmp_path):
 )
 def test_files_that_mean_something_else_are_refused(tmp_path, change, said):
     network = next(n for n in NETWORKS.values() if n.input.high > 1)
-    write_nir(network, tmp_path / "net.nir")
+    write_of_format_3(network, tmp_path / "net.nir")
     old_format(tmp_path / "net.nir", change)
     with pytest.raises(InputError, match=said) as caught:
         read_nir(tmp_path / "net.nir")

@@ -12,7 +12,7 @@ import torchvision
 from spikeport.export.common.errors import InputError
 from spikeport.train.data import registry as data
 from spikeport.train.data.augment import random_shift
-from spikeport.train.data.idx import read_idx
+from spikeport.train.data.formats.idx import read_idx
 
 
 def idx_bytes(array):

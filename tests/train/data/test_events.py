@@ -13,8 +13,8 @@ from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json
 from spikeport.train.data.augment import random_shift
-from spikeport.train.data.event_bins import EventBins, event_counts
-from spikeport.train.data.event_files import read_n_mnist
+from spikeport.train.data.formats.event_bins import EventBins, event_counts
+from spikeport.train.data.formats.event_files import read_n_mnist
 from spikeport.train.data.registry import load
 from spikeport.train.loop.trainer import train
 from spikeport.train.settings.config import defaults_for

@@ -20,7 +20,7 @@ import re
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.train.data.event_bins import Events
+from spikeport.train.data.formats.event_bins import Events
 
 DVS128 = (128, 128)
 SENSORS = {"DVS128": DVS128, "240": (180, 240), "346": (260, 346), "640": (480, 640), "128": DVS128}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spikeport.export.common.errors import InputError
-from spikeport.train.data.event_bins import EventBins, Events, event_counts
+from spikeport.train.data.formats.event_bins import EventBins, Events, event_counts
 
 
 def some(count, height=13, width=20, seed=0):

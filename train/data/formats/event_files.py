@@ -25,8 +25,8 @@ from spikeport.export.common.arrays import Check, Claim, read_npy, read_npz
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import check_regular, read_bytes, reading
 from spikeport.export.common.hdf5 import Entry, opened_hdf5
-from spikeport.train.data.aedat import header_end, read_aedat
-from spikeport.train.data.event_bins import SENSOR_MAX, TIME_MAX, Events
+from spikeport.train.data.formats.aedat import header_end, read_aedat
+from spikeport.train.data.formats.event_bins import SENSOR_MAX, TIME_MAX, Events
 
 N_MNIST_BYTES, OVERFLOW_ROW, OVERFLOW_TIME = 5, 240, 1 << 13
 DAT_TYPES = (0, 12)

@@ -9,9 +9,9 @@ import pytest
 from support.event_writers import aedat3, columns, dat, davis346, dvs128, hdf5, write
 
 from spikeport.export.common.errors import InputError
-from spikeport.train.data.aedat import header_end
-from spikeport.train.data.event_bins import EventBins, event_counts
-from spikeport.train.data.event_files import read_events
+from spikeport.train.data.formats.aedat import header_end
+from spikeport.train.data.formats.event_bins import EventBins, event_counts
+from spikeport.train.data.formats.event_files import read_events
 
 EVENTS = [(0, 0, 0, 1), (33, 0, 40, 0), (0, 33, 40, 1), (5, 7, 99, 0), (33, 33, 8000, 1)]
 
