@@ -14,7 +14,7 @@ from spikeport.hw.records.stimulus import Stimulus
 
 BACKENDS = {
     "engine": "spikeport.hw.engine",
-    "lava": "spikeport.hw.backends.lava_backend",
+    "lava": "spikeport.hw.lava.backend",
     "onnx": "spikeport.hw.backends.onnx_backend",
     "reference": "spikeport.hw.semantics.reference",
 }

@@ -57,7 +57,7 @@ def lava_processes(
         timesteps: reset all neurons for a new sample every so many steps (and the longest delay, see `period`), each layer at its
             own time; None: reset once at the start, then run freely.
         potential: give the output's potential too; a readout that never fires always gives it.
-        process_models: as in `spikeport.hw.backends.lava_backend.run`.
+        process_models: as in `spikeport.hw.lava.backend.run`.
 
     Raises:
         InputError: Lava is missing, timesteps below 1, or a network that does not lower to it.

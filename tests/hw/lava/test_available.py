@@ -11,7 +11,7 @@ from support.random_networks import random_network, random_stimulus
 
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
-from spikeport.hw.backends import lava_backend as backend
+from spikeport.hw.lava import backend
 from spikeport.hw.backends import simulate
 from spikeport.hw.lava import available
 from spikeport.hw.semantics import reference

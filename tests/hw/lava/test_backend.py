@@ -12,7 +12,7 @@ from support.stated import INT8
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Elementwise, Pool
-from spikeport.hw.backends import lava_backend as backend
+from spikeport.hw.lava import backend
 from spikeport.hw.lava import stream
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
@@ -133,5 +133,5 @@ def test_run_configuration_is_a_choice():
 
 
 def test_importing_the_package_does_not_import_lava():
-    code = "import sys, spikeport.hw.backends.lava_backend; sys.exit('lava' in sys.modules)"
+    code = "import sys, spikeport.hw.lava.backend; sys.exit('lava' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -13,7 +13,7 @@ import pytest
 from support.one_layer import network, stimulus
 from support.places import TESTS
 
-from spikeport.hw.backends import lava_backend as backend
+from spikeport.hw.lava import backend
 
 pytest.importorskip("lava.magma.core.process.process")
 from spikeport.export.common.errors import BackendError
@@ -160,7 +160,7 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from support.one_layer import network, stimulus
-from spikeport.hw.backends import lava_backend as backend
+from spikeport.hw.lava import backend
 backend.run(network(), stimulus(100_000), progress=lambda n: print(n, flush=True))
 """
 
