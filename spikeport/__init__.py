@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # what `_HOME` loads, for editors and type checkers
     from spikeport.export.floating.simulate import simulate_float as simulate_float
     from spikeport.export.model.network import FloatNetwork as FloatNetwork
     from spikeport.export.model.network import QuantizedNetwork as QuantizedNetwork
+    from spikeport.export.modules.snntorch import from_snntorch as from_snntorch
+    from spikeport.export.modules.spikingjelly import from_spikingjelly as from_spikingjelly
     from spikeport.export.nir.file import read_nir as read_nir
     from spikeport.export.nir.file import write_nir as write_nir
     from spikeport.export.nir.foreign.importer import import_nir as import_nir

@@ -79,14 +79,11 @@ def _facts(report: Report) -> list[Element]:
         against = f"{percent(whole)} at T = {full}; " if whole is not None and chosen < full else ""
         facts.insert(0, _fact("Accuracy", percent(accuracy), f"{against}{curve.stage}, {counted(curve.samples, f'{curve.split} sample')}"))
     if cost:
-        energy, latency, at = cost.dynamic, cost.latency, min(chosen, cost.timesteps) - 1
-        facts.append(
-            _fact(
-                "Energy per sample",
-                si(energy.mean[at], "J"),
-                f"{_range(energy.low[at], energy.high[at], 'J')}, dynamic, {cost.device.title}",
-            )
-        )
+        total, dynamic, latency, at = cost.total, cost.dynamic, cost.latency, min(chosen, cost.timesteps) - 1
+        sure = "" if cost.device.calibrated else ", uncalibrated"
+        parts = f"dynamic {si(dynamic.mean[at], 'J')}, {_range(dynamic.low[at], dynamic.high[at], 'J')}"
+        note = f"{_range(total.low[at], total.high[at], 'J')} in all; {parts}; {cost.device.title}{sure}"
+        facts.append(_fact("Energy per sample", si(total.mean[at], "J"), note))
         facts.append(_fact("Latency", si(latency.mean[at], "s"), f"{_range(latency.low[at], latency.high[at], 's')}, one sample alone"))
     return facts
 

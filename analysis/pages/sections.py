@@ -11,6 +11,7 @@ from spikeport.analysis.figures.cost import accuracy_figure, trade_off_figure
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.raster import raster_figure
 from spikeport.analysis.pages.agreement import agreement_section
+from spikeport.analysis.pages.chain import chain_section
 from spikeport.analysis.pages.fisher import fisher_section
 from spikeport.analysis.pages.page import data_table, filled_bar, section
 from spikeport.analysis.pages.pruning import pruning_section
@@ -22,6 +23,7 @@ from spikeport.analysis.results.report import AccuracyCurve, Report
 def all_sections(report: Report) -> list[Element]:
     """Those that there is something to say in, in order."""
     made = [
+        chain_section(report),
         _accuracy(report),
         timesteps_section(report),
         agreement_section(report.agreement, report.loss) if report.agreement else None,

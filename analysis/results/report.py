@@ -28,6 +28,7 @@ from spikeport.analysis.results.rasters import SampleRaster
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json
 from spikeport.export.model.network import Input, QuantizedNetwork
+from spikeport.hw.backends.expect import Expectation
 from spikeport.hw.backends.verify import Verification
 from spikeport.hw.records.fanout import synapse_count
 
@@ -77,7 +78,8 @@ class Report:
 
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
     configuration: all that is needed to get the same again. warnings: one sentence each. made_of: content digests of the trained and
-    the quantized network and of the data that the report speaks of, by name. agreement, loss: integers against the float
+    the quantized network and of the data that the report speaks of, by name. expected: spikes recorded in another framework against
+    ours, in float and in integers. agreement, loss: integers against the float
     network, by layer and by kind of rounding. These, robustness and pruning are never missed in `absent`.
     """
 
@@ -92,6 +94,7 @@ class Report:
     cost: Cost | None = None
     exit_cost: ExitCost | None = None
     verification: Verification | None = None
+    expected: tuple[Expectation, ...] = ()
     agreement: Agreement | None = None
     loss: LossSplit | None = None
     robustness: Robustness | None = None

@@ -32,6 +32,7 @@ from spikeport.export.model.schedule import hardware_depths
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Op, Pool, Shape
 
 __all__ = [
+    "NOMINAL_DT",
     "Connection",
     "Conv",
     "Dense",
@@ -55,6 +56,8 @@ Neuron = TypeVar("Neuron", bound="FloatNeuron | IntegerNeuron")
 Self = TypeVar("Self", bound="Network[Any]")
 ReadoutKind: TypeAlias = Literal["spike_count", "accumulated_current", "membrane_potential"]
 READOUTS = ("spike_count", "accumulated_current", "membrane_potential")
+NOMINAL_DT = 1e-3
+"""Seconds that a timestep stands for in files, of networks that know no seconds: their decays are per timestep."""
 Integrator: TypeAlias = Literal["euler", "exponential", "impulse", "per timestep"]
 INTEGRATORS = ("euler", "exponential", "impulse", "per timestep")
 

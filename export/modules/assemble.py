@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,17 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.model.network import FloatNetwork, FloatNeuron, Input, Population, ReadoutKind
+from spikeport.export.model.network import NOMINAL_DT, FloatNetwork, FloatNeuron, Input, Population, ReadoutKind
 from spikeport.export.model.synapse import Connection, Elementwise, Op, Shape
 from spikeport.export.modules.reading import ONE, ZERO, Reading
 from spikeport.export.modules.trace import INPUT, Group, Trace
 from spikeport.export.modules.value import HELD, Derived, Term, Value, starting
-from spikeport.export.nir.foreign.assemble import with_bias
+from spikeport.export.nir.foreign.assemble import ONE_TO_ONE, unique_names, with_bias
 from spikeport.export.nir.foreign.compose import scaled_op
 
 ADDER = Reading(beta=ONE, threshold=ZERO)
 OR = Reading(beta=ZERO, threshold=ZERO)
-ONE_TO_ONE = Elementwise(np.ones(()))
 
 
 class Assembly:
@@ -143,7 +141,16 @@ def assemble(trace: Trace, returned: Any, read: Callable[[nn.Module, Shape], Rea
     output, kind = _output(assembly, trace, returned, readout)
     shape = _input_shape(trace)
     steps = max(len(g.spikes) for g in trace.groups.values())
-    return FloatNetwork(Input(INPUT, shape), tuple(assembly.populations.values()), _unique(assembly.connections), output, kind, steps)
+    return FloatNetwork(
+        input=Input(INPUT, shape),
+        populations=tuple(assembly.populations.values()),
+        connections=unique_names(assembly.connections),
+        output=output,
+        readout=kind,
+        timesteps=steps,
+        dt=NOMINAL_DT,
+        integrator="per timestep",
+    )
 
 
 def _output(assembly: Assembly, trace: Trace, returned: Any, readout: str) -> tuple[str, ReadoutKind]:
@@ -227,15 +234,3 @@ def _free(name: str, taken: Any) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def _unique(connections: list[Connection]) -> tuple[Connection, ...]:
-    """Where one layer serves several connections, name them after both ends too."""
-    count = Counter(c.name for c in connections)
-    named = [replace(c, name=f"{c.name}:{c.source}->{c.target}") if count[c.name] > 1 else c for c in connections]
-    seen: Counter[str] = Counter()
-    for i, c in enumerate(named):
-        seen[c.name] += 1
-        if seen[c.name] > 1:
-            named[i] = replace(c, name=f"{c.name}#{seen[c.name]}")
-    return tuple(named)

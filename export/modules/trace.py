@@ -125,7 +125,9 @@ class Trace(TorchFunctionMode):
         try:
             self._signals(name, func, args, kwargs, out, read[-1])
         except InputError as error:
-            raise InputError(f"layer {self.here}: {getattr(error, 'reason', error)}") from None
+            whole = any(isinstance(self.tracked[a], RawInput) for a in read)
+            remedy = "; if the sample has a time axis and the forward takes one timestep, say time_axis" if whole else ""
+            raise InputError(f"layer {self.here}: {getattr(error, 'reason', error)}{remedy}") from None
 
     def _raw(self, name: str, x: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> bool:
         parts = raw_result(name, self.tracked[x], args, kwargs, out)

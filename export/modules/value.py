@@ -11,8 +11,8 @@ from torch import Tensor
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.synapse import Shape
+from spikeport.export.nir.contents import Node
 from spikeport.export.nir.foreign.compose import Chain, extend
-from spikeport.export.nir.graph import Node
 
 HELD = -1
 """Step of an input without a time axis: the same values at every timestep."""

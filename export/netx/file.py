@@ -6,6 +6,7 @@ and its `netx.hdf5.Network` reads them; `simulation/tSample` over `simulation/Ts
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ import h5py
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import parse_json, written_whole
+from spikeport.export.common.files import parse_json, write_bytes
 from spikeport.export.common.guard import reading
 from spikeport.export.common.hdf5 import UntrustedFile, opened_hdf5
 from spikeport.export.model.network import QuantizedNetwork
@@ -41,12 +42,14 @@ def write_netx(network: QuantizedNetwork, path: Path) -> Changes:
     fit, changes = fitted(network)
     layers = layers_of(fit)
     text = json.dumps(_plan(fit), allow_nan=False)
-    with written_whole(path) as beside, h5py.File(beside, "w") as file:
+    held = io.BytesIO()  # on a full disk, HDF5 itself would crash
+    with h5py.File(held, "w") as file:
         for number, layer in enumerate(layers):
             for key, value in layer.items():
                 _put(file, f"layer/{number}/{key}", value)
         file["simulation/Ts"], file["simulation/tSample"] = 1, network.timesteps
         file[KEY] = text
+    write_bytes(path, held.getbuffer())
     return changes
 
 
@@ -96,6 +99,15 @@ def read_netx(path: Path, *, timesteps: int | None = None) -> QuantizedNetwork:
             return network_of(layers, plan, steps)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+
+
+def is_our_netx(path: Path) -> bool:
+    """Whether `write_netx` wrote a file."""
+    try:
+        with reading(path, "a .net file", "export it again"), opened_hdf5(path) as file:
+            return (KEY,) in file.entries
+    except InputError:
+        return False
 
 
 def _contents(file: UntrustedFile) -> tuple[list[Layer], dict[str, Any]]:

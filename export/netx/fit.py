@@ -45,7 +45,9 @@ def fitted(network: QuantizedNetwork) -> tuple[QuantizedNetwork, Changes]:
     Raises:
         InputError: neurons that lava-dl has not.
     """
-    populations, connections, changes = [], {}, {}
+    populations: list[Population[IntegerNeuron]] = []
+    connections: dict[str, Connection] = {}
+    changes: dict[str, Change] = {}
     for p in network.populations:
         check_neuron(p)
         incoming = network.incoming(p.name)

@@ -17,7 +17,7 @@ from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_matrix
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
@@ -63,7 +63,7 @@ def _in_a_row(network: QuantizedNetwork, p: Population[IntegerNeuron], before: s
     forward, loops = [c for c in incoming if c.source == before], [c for c in incoming if c.source == p.name]
     if not forward or len(loops) > 1 or any(not isinstance(c.op, Dense) or c.pool or c.delay != 1 for c in loops):
         raise InputError(f"population {p.name}: a .net layer has one input and at most one dense loop of one timestep")
-    return forward, (loops or [None])[0]
+    return forward, loops[0] if loops else None
 
 
 def _layer(
@@ -109,7 +109,7 @@ def _folded(c: Connection, shape: Shape, written: Shape) -> Any:
         raise InputError(
             f"connection {c.name}: its pooling does not go into 8-bit weights exactly, and netx has no pooling layer; use a stride of the kernel's size"
         )
-    if issparse(folded):
+    if isinstance(folded, csr_matrix):
         if prod(folded.shape) > MAX_MATRIX:
             raise InputError(f"connection {c.name} would be a matrix of {prod(folded.shape)} weights; at most {MAX_MATRIX} are written")
         folded = folded.toarray()

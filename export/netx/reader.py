@@ -50,7 +50,9 @@ class _Reader:
         self, layer: Layer, number: int, shape: Shape, ops: list[tuple[Op, int, int]], loop: np.ndarray | None = None, **changes: Any
     ) -> None:
         """A population behind connections (op, exponent, delay)."""
-        named = self.named[len(self.populations)] if self.named else {"name": f"layer{number}", "shape": shape, "scale": 1.0}
+        named: dict[str, Any] = (
+            self.named[len(self.populations)] if self.named else {"name": f"layer{number}", "shape": shape, "scale": 1.0}
+        )
         name, own = str(named["name"]), tuple(map(int, named["shape"]))
         if prod(own) != prod(shape) or prod(own) > MAX_NEURONS:
             raise InputError(f"layer {number} has shape {shape}, its description says {own}; at most {MAX_NEURONS} neurons are read")
@@ -84,7 +86,7 @@ def network_of(layers: list[Layer], plan: Mapping[str, Any] | None, timesteps: i
         populations=tuple(made.populations),
         connections=tuple(made.connections),
         output=last.name,
-        readout=readout,
+        readout=readout,  # type: ignore[arg-type]
         timesteps=timesteps,
         **told,
     )
@@ -156,7 +158,7 @@ def _conv(made: _Reader, layer: Layer, number: int) -> None:
     flat = len(made.shape) == 2  # over one axis the file has a height of 1
     if flat:
         weight, sizes = weight[:, :, 0], [s[1:] for s in sizes]
-    ops: list[tuple[Op, int, int]] = [(Conv(w, *sizes, groups), e, 0) for w, e in split(weight, number)]
+    ops: list[tuple[Op, int, int]] = [(Conv(w, sizes[0], sizes[1], sizes[2], groups), e, 0) for w, e in split(weight, number)]
     output = ops[0][0].output_shape(made.shape)
     if prod(output) != prod(shape):
         raise InputError(f"layer {number} says shape {shape}; its convolution makes {output}")
@@ -196,7 +198,7 @@ def split(weight: np.ndarray, number: int) -> list[tuple[np.ndarray, int]]:
 
 
 def _neuron(layer: Layer, number: int, shape: Shape, own: Shape, highest: int, **changes: Any) -> IntegerNeuron:
-    values = {key[7:]: value for key, value in layer.items() if key.startswith("neuron/")} or DEFAULT_NEURON
+    values: dict[str, Any] = {key[7:]: value for key, value in layer.items() if key.startswith("neuron/")} or dict(DEFAULT_NEURON)
     kind = _text(values["type"])
     if kind not in ("CUBA", "LOIHI"):
         raise InputError(f"layer {number} has {kind} neurons; CUBA and LOIHI are read")
@@ -228,7 +230,7 @@ def _parameter(value: Any, shape: Shape, own: Shape, what: str) -> np.ndarray:
 
 def _input(plan: Mapping[str, Any]) -> Input:
     tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in plan.items()}
-    return Input(**tuples)
+    return Input(**tuples)  # type: ignore[arg-type]
 
 
 def _whole(value: Any, what: str, floor: bool = False) -> np.ndarray:

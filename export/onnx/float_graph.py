@@ -19,7 +19,7 @@ import onnx
 from onnx import GraphProto, ValueInfoProto, helper
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import written_whole
+from spikeport.export.common.files import write_bytes
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population
 from spikeport.export.model.synapse import Connection, Conv, Dense, Pool, Shape
 from spikeport.export.onnx.graph import IR_VERSION, OPSET
@@ -34,9 +34,7 @@ def write_float_onnx(network: FloatNetwork, path: Path) -> None:
     Raises:
         InputError: neurons with noise, or a path that cannot be written.
     """
-    model = float_onnx(network)
-    with written_whole(path) as beside:
-        onnx.save(model, str(beside))
+    write_bytes(path, float_onnx(network).SerializeToString())
 
 
 def float_onnx(network: FloatNetwork) -> onnx.ModelProto:

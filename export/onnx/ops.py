@@ -27,7 +27,7 @@ class Ops:
     constants: dict[tuple[str, tuple[int, ...], bytes], TensorProto]
     nodes: list[NodeProto] = field(default_factory=list)
 
-    def __call__(self, kind: str, *inputs: str | np.ndarray | np.integer | int, **attributes: Any) -> str:
+    def __call__(self, kind: str, *inputs: str | np.ndarray | np.number | int, **attributes: Any) -> str:
         """Append a node and name its output. Arrays become constants, Python integers int64 ones."""
         name = f"{self.prefix}{kind}_{len(self.nodes)}"
         names = [i if isinstance(i, str) else self.constant(np.asarray(i)) for i in inputs]

@@ -10,6 +10,7 @@ import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -87,10 +88,10 @@ def _defaults_made_anew() -> Iterator[None]:
         for name in inspect.get_annotations(cls):
             default = cls.__dict__.get(name)
             if dataclasses.is_dataclass(default) and not isinstance(default, type) and type(default).__hash__ is None:
-                setattr(cls, name, dataclasses.field(default_factory=lambda default=default: copy.copy(default)))
+                setattr(cls, name, dataclasses.field(default_factory=partial(copy.copy, default)))
         return original(cls, **options)
 
-    dataclasses.dataclass = dataclass  # type: ignore[assignment]
+    dataclasses.dataclass = dataclass
     try:
         yield
     finally:

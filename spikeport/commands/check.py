@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spikeport.analysis.cost.devices import device_named
 from spikeport.commands.options import add_device, add_json, emit, table
+from spikeport.commands.sources import is_netx, load_quantized
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.importer import describe
 from spikeport.export.nir.graph import load_graph
@@ -24,16 +25,17 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport check`."""
-    parser.add_argument("network", type=Path, metavar="NET.nir")
+    parser.add_argument("network", type=Path, metavar="NET", help="a .nir file of any framework, or a .net file of lava-dl")
     add_device(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Print one row per node."""
-    graph = load_graph(arguments.network)
-    if is_quantized(graph):
-        rows = check_network(read_nir(graph), device_named(arguments.device).chip)
+    graph = None if is_netx(arguments.network) else load_graph(arguments.network)
+    if graph is None or is_quantized(graph):
+        network = load_quantized(arguments.network) if graph is None else read_nir(graph)
+        rows = check_network(network, device_named(arguments.device).chip)
     else:
         rows = [Row(n.node, n.kind, "ok" if n.supported else "refused", n.reason) for n in describe(graph)]
     cells = [(row.node, row.kind, row.status, row.reason) for row in rows]

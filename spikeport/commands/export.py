@@ -1,43 +1,142 @@
-"""Write a quantized network in another format: an integer ONNX graph, with state in and out, that runs wherever ONNX runs."""
+"""Write a network in another format: ONNX, lava-dl's .net, or NIR again.
+
+onnx: a quantized network in integers; another framework's .nir, or any with --float, in float32. State in and out, any number of
+timesteps. netx: the HDF5 file that lava-dl's netx runs on Lava and Loihi; what its 8-bit weights cannot hold is rounded, and told:
+by parameters, and with --input by spikes. nir: a quantized network for other frameworks to read; with --dt for one of a fixed
+timestep (snnTorch 1.0 reads every file at 1e-4 s).
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from spikeport.commands.options import add_force, add_json, emit, output_file
-from spikeport.commands.sources import load_quantized
+import numpy as np
+
+from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file
+from spikeport.commands.sources import is_integer, load_any, load_quantized
 from spikeport.export.common.digest import short
+from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
+from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.netx.file import write_netx
+from spikeport.export.netx.fit import Change, fitted
+from spikeport.export.nir.file import write_nir
+from spikeport.export.onnx.float_graph import write_float_onnx
 from spikeport.export.onnx.graph import write_onnx
-from spikeport.stages.claims import check_output, held, onnx_origin
+from spikeport.hw.backends.simulate import backend
+from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.stages.claims import Origin, check_output, held, network_origin, netx_origin, onnx_origin
 
 EXAMPLES = """examples:
   spikeport export network.nir --to onnx --out network.onnx
+  spikeport export anyone.nir --from norse --to onnx --out float.onnx
+  spikeport export network.nir --to netx --input x.npy --out network.net
+  spikeport export network.nir --to nir --dt 1e-4 --out for_snntorch.nir
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport export`."""
-    parser.add_argument("network", type=Path, metavar="NET.nir")
-    parser.add_argument("--to", choices=["onnx"], required=True)
-    parser.add_argument("--out", type=output_file, required=True, metavar="NET.onnx")
+    parser.add_argument("network", type=Path, metavar="NET", help="a .nir file of any framework, or a .net file of lava-dl")
+    parser.add_argument("--to", choices=list(FORMATS), required=True)
+    parser.add_argument("--out", type=output_file, required=True, metavar="FILE")
+    parser.add_argument("--float", action="store_true", help="onnx: the float meaning of a quantized network, in place of its integers")
+    parser.add_argument("--input", type=Path, metavar="X.npy", help="netx: say how many output spikes change on this input")
+    add_meaning(parser)
     add_force(parser, "what another network or program left at --out")
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Convert and say what was written."""
-    network = load_quantized(arguments.network)
-    digest = network_digest(network)
+    if arguments.out.exists() and arguments.out.samefile(arguments.network):
+        raise InputError(f"--out {arguments.out} is the network itself; name another file")
+    if arguments.to != "netx" and arguments.input:
+        raise InputError("--input compares a .net file with the network; it goes with --to netx")
     with held(arguments.out.parent):
-        check_output(arguments.out, onnx_origin, {"network": digest}, force=arguments.force, home=arguments.network.parent)
-        write_onnx(network, arguments.out)
-    result = {"network": digest, "file": str(arguments.out), "bytes": arguments.out.stat().st_size, "timesteps": network.timesteps}
-    emit(
-        arguments,
-        result,
-        f"{arguments.out}: {result['bytes']} bytes, integer arithmetic with state in and out for any number of steps, T = {network.timesteps}, "
-        f"network {short(digest)}",
-    )
+        result, text = FORMATS[arguments.to](arguments)
+    size = arguments.out.stat().st_size
+    emit(arguments, {"file": str(arguments.out), "bytes": size, **result}, f"{arguments.out}: {size} bytes, {text}")
     return 0
+
+
+def _claim(arguments: argparse.Namespace, network: QuantizedNetwork | None, origin: Origin) -> str:
+    """The network's digest, "" for one in float; refuses to replace what is not ours, or of another network in a training directory."""
+    digest = network_digest(network) if network else ""
+    check_output(arguments.out, origin, {"network": digest}, force=arguments.force, home=arguments.network.parent)
+    return digest
+
+
+def _named(digest: str) -> str:
+    return f", network {short(digest)}" if digest else ""
+
+
+def _to_onnx(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    if is_integer(arguments.network) and not arguments.float:
+        network = load_quantized(arguments.network)
+        digest = _claim(arguments, network, onnx_origin)
+        write_onnx(network, arguments.out)
+        arithmetic, timesteps = "integer", network.timesteps
+    else:
+        floating = load_any(arguments)
+        digest = _claim(arguments, None, onnx_origin)
+        write_float_onnx(floating, arguments.out)
+        arithmetic, timesteps = "float32", floating.timesteps
+    text = f"{arithmetic} arithmetic with state in and out for any number of steps, T = {timesteps}"
+    return {"network": digest, "timesteps": timesteps, "arithmetic": arithmetic}, f"{text}{_named(digest)}"
+
+
+def _to_nir(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    network = load_quantized(arguments.network)
+    dt = network.dt if arguments.dt is None else arguments.dt
+    network = replace(network, dt=dt)
+    digest = _claim(arguments, network, network_origin)
+    write_nir(network, arguments.out)
+    return {
+        "network": digest,
+        "timesteps": network.timesteps,
+        "dt": dt,
+    }, f"time constants for steps of {dt:g} s, the same integers, T = {network.timesteps}"
+
+
+def _to_netx(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
+    network = load_quantized(arguments.network)
+    array = load_input(arguments.input) if arguments.input else None
+    compared = _compared(network, array) if array is not None else {}
+    digest = _claim(arguments, network, netx_origin)
+    changes = write_netx(network, arguments.out)
+    exact = all(change.exact for change in changes.values())
+    lines = ["the same network, spike for spike" if exact else "rounded to what lava-dl's file holds, so spikes may differ:"]
+    lines += [_told(name, change) for name, change in changes.items() if not change.exact]
+    if compared:
+        lines.append("on {samples} samples {differing} of {bins} output bins and {answers} answers differ".format(**compared))
+    elif not exact:
+        lines.append("  give --input X.npy to see how many output spikes that changes")
+    result = {"network": digest, "timesteps": network.timesteps, "exact": exact, "populations": {k: asdict(v) for k, v in changes.items()}}
+    return result | ({"compared": compared} if compared else {}), "\n".join(lines)
+
+
+def _told(name: str, change: Change) -> str:
+    rounding = ", ".join(f"{what} by up to {size:.2f}" for what, size in list(asdict(change).items())[1:] if size)
+    return f"  {name}: counted in units of 2^{change.shift}" + (f"; rounded there: {rounding}" if rounding else "")
+
+
+def _compared(network: QuantizedNetwork, array: np.ndarray) -> dict[str, int]:
+    """Output bins, and answers, in which what the file holds differs from the network, on the engine."""
+    stimulus = encode(network.input, array, network.timesteps)
+    a, b = (backend("engine")(each, stimulus, "counts").output for each in (network, fitted(network)[0]))
+    final = (lambda y: y[:, -1]) if network.readout == "membrane_potential" else (lambda y: y.sum(1))
+    answers = [final(output.reshape(*output.shape[:2], -1)).argmax(-1) for output in (a, b)]
+    return {
+        "samples": len(a),
+        "bins": int(a.size),
+        "differing": int((a != b).sum()),
+        "answers": int((answers[0] != answers[1]).sum()),
+    }
+
+
+FORMATS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] = {"onnx": _to_onnx, "netx": _to_netx, "nir": _to_nir}

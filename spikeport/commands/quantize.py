@@ -1,7 +1,7 @@
 """Turn a trained network, or a .nir file of any framework, into Loihi's integers and write them as .nir.
 
 From a training DIR, calibration uses training images unless --calibration is given. From a .nir file, --calibration, and the meaning
-the file cannot state (--dt --integrator --reset, or --from), are required.
+the file cannot state (--dt --integrator --reset, or --from), are required. A .net file of lava-dl holds integers already, which are written as they are, for --timesteps steps.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from spikeport.commands.options import (
     silent_notes,
     table,
 )
-from spikeport.commands.sources import load_foreign, natural_timesteps, one_spike_a_step
+from spikeport.commands.sources import is_netx, load_foreign, natural_timesteps, one_spike_a_step
 from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
+from spikeport.export.netx.file import read_netx
 from spikeport.export.nir.file import is_quantized, write_nir
 from spikeport.export.nir.graph import load_graph
 from spikeport.export.quantization.quantize import quantize
@@ -54,7 +55,7 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport quantize`."""
-    parser.add_argument("source", type=Path, metavar="SRC", help="a training DIR, or a .nir file")
+    parser.add_argument("source", type=Path, metavar="SRC", help="a training DIR, a .nir file, or a .net file of lava-dl")
     parser.add_argument("--out", type=output_file, required=True, metavar="NET.nir")
     parser.add_argument("--weight-bits", type=int, default=8, metavar="B", help="2 to 8 (default 8)")
     parser.add_argument("--per-channel", action="store_true", help="thresholds and scales per channel, where the target allows it")
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration", type=Path, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
     )
-    parser.add_argument("--timesteps", type=int, metavar="T", help="T of a .nir file (default: the calibration data's)")
+    parser.add_argument("--timesteps", type=int, metavar="T", help="T of a .nir file (default: the calibration data's) or of a .net file")
     add_force(parser, "a network of another make that lies at --out")
     add_data(parser)
     add_meaning(parser)
@@ -72,6 +73,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Quantize, write, and show what was chosen and what it does to every layer."""
+    if is_netx(arguments.source):
+        return _from_netx(arguments)
     config = QuantizationConfig(weight_bits=arguments.weight_bits, per_channel=arguments.per_channel, finetune_epochs=arguments.finetune)
     with held(arguments.out.parent):
         made = (_from_training if arguments.source.is_dir() else _from_nir)(arguments, config)
@@ -109,6 +112,21 @@ def _from_training(arguments: argparse.Namespace, config: QuantizationConfig) ->
         return Made(network, quantized, calibration, notes=session.notes)
     part = session.data.train[:COMPARED_SAMPLES]
     return Made(network, quantized, part.array, part.labels, session.notes)
+
+
+def _from_netx(arguments: argparse.Namespace) -> int:
+    """lava-dl's integers as they are."""
+    network = read_netx(arguments.source, timesteps=arguments.timesteps)
+    with held(arguments.out.parent):
+        check_network(arguments.out, {}, force=arguments.force)
+        write_nir(network, arguments.out)
+    result = {"network": network_digest(network), "timesteps": network.timesteps, "populations": [p.name for p in network.populations]}
+    emit(
+        arguments,
+        result,
+        f"{arguments.out}: lava-dl's integers as they are, {len(network.populations)} populations, T = {network.timesteps}",
+    )
+    return 0
 
 
 def _from_nir(arguments: argparse.Namespace, config: QuantizationConfig) -> Made:

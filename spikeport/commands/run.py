@@ -14,6 +14,7 @@ from typing import Any
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import counted, si
 from spikeport.analysis.results.report import Report
+from spikeport.commands.foreign import add_foreign, execute_foreign
 from spikeport.commands.options import (
     add_device,
     add_force,
@@ -48,6 +49,7 @@ EXAMPLES = """examples:
   spikeport run --data mnist --data-dir data --arch 15C5-P2-40C5-P2-300 --timesteps 5 --out runs/mnist
   spikeport run --config run.toml --out runs/mine
   spikeport run --data mnist --print-config > run.toml
+  spikeport run --nir anyone.nir --from snntorch --reset subtract --input x.npy --targets y.npy --expect theirs.npz --out runs/mine
 """
 
 
@@ -55,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport run`."""
     add_training(parser)
     add_accelerator(parser)
+    add_foreign(parser)
     parser.add_argument("--config", type=Path, metavar="C.toml", help="settings of every stage; the command line overrules it")
     parser.add_argument("--out", type=output_folder, default=Path("runs/run"), metavar="DIR", help="default runs/run")
     parser.add_argument("--weight-bits", type=int, metavar="B", help="2 to 8")
@@ -76,6 +79,8 @@ def execute(arguments: argparse.Namespace) -> int:
         return 0
     for name in backends:
         backend(name)  # what cannot be imported is told now, not after training
+    if arguments.nir:
+        return execute_foreign(arguments, config, backends)
     torch_device(arguments.accelerator)
     keep_freed_memory()
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None

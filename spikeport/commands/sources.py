@@ -13,6 +13,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.floating.activity import Activity
 from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
+from spikeport.export.netx.file import read_netx
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.coarse import coarse_steps, shortest_tau
 from spikeport.export.nir.foreign.frameworks import FRAMEWORKS, Framework
@@ -21,8 +22,20 @@ from spikeport.export.nir.graph import RawGraph, load_graph
 from spikeport.export.quantization.dequantize import dequantize
 
 
+def is_netx(path: Path) -> bool:
+    """Whether a file is lava-dl's, by its name."""
+    return path.suffix == ".net"
+
+
+def is_integer(path: Path) -> bool:
+    """Whether a file holds a network in integers: lava-dl's, or a quantized `.nir`."""
+    return is_netx(path) or is_quantized(path)
+
+
 def load_quantized(path: Path) -> QuantizedNetwork:
-    """A quantized `.nir`; any other is refused with the remedy."""
+    """A quantized `.nir` or lava-dl's `.net`; any other is refused with the remedy."""
+    if is_netx(path):
+        return read_netx(path)
     graph = load_graph(path)
     if not is_quantized(graph):
         raise InputError(
@@ -101,6 +114,8 @@ def natural_timesteps(network: FloatNetwork, array: np.ndarray) -> int:
 
 
 def load_any(arguments: argparse.Namespace) -> FloatNetwork:
-    """The float meaning of a `.nir` file, quantized or not."""
+    """The float meaning of a `.nir` file, quantized or not, or of a `.net` file."""
+    if is_netx(arguments.network):
+        return dequantize(read_netx(arguments.network))
     graph = load_graph(arguments.network)
     return dequantize(read_nir(graph)) if is_quantized(graph) else load_foreign(arguments, graph)

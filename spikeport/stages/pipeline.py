@@ -45,7 +45,7 @@ from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_network, network_origin
-from spikeport.stages.session import SPLITS, Bar, Session
+from spikeport.stages.session import SPLITS, Bar, Session, SplitName
 from spikeport.stages.tic import kept_tic
 from spikeport.train.data.registry import Split
 from spikeport.train.loop.qat import FinetuneConfig, finetune
@@ -73,14 +73,6 @@ class QuantizationConfig:
 @dataclass(frozen=True)
 class Verified:
     """A comparison of backends, and the accuracy of each on the same samples where their labels are known."""
-
-    verification: Verification
-    accuracy: tuple[AccuracyCurve, ...] = ()
-
-
-@dataclass(frozen=True)
-class KeptVerification:
-    """A comparison of backends, and what each reached on the same samples."""
 
     verification: Verification
     accuracy: tuple[AccuracyCurve, ...] = ()
@@ -173,14 +165,14 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
         semantics=semantics_of(network),
         accuracy=(*_float_curves(session), *_quantized_curves(session), *(verified.accuracy if verified else ())),
         cost=estimate_cost(network, session.records["test"], chip, loads=loads, seed=seed),
-        exit_cost=_exit_cost(network, session.records["test"], chip, truncation, loads, seed),
+        exit_cost=exit_cost_of(network, session.records["test"], chip, truncation, loads=loads, seed=seed),
         agreement=agreement,
         loss=loss,
         samples=_rasters(session),
         seeds={"seed": seed},
         versions=installed_versions(),
         configuration=configuration or {"train": to_json(trained.config)},
-        warnings=(*session.notes, *_warnings(session)),
+        warnings=(*session.notes, *warnings_of(network, session.records)),
         made_of=session.made_of(*CUT_FROM),
         **results,
     )
@@ -220,12 +212,13 @@ def _quantized_curves(session: Session) -> list[AccuracyCurve]:
     ]
 
 
-def _exit_cost(
+def exit_cost_of(
     network: QuantizedNetwork,
     record: SpikeRecord,
     device: Device,
     truncation: Truncation | None,
-    loads: Mapping[str, CoreLoads],
+    *,
+    loads: Mapping[str, CoreLoads] | None = None,
     seed: int,
 ) -> ExitCost | None:
     """What the exit that was chosen costs on the record's samples."""
@@ -241,8 +234,8 @@ def _rasters(session: Session, count: int = 3) -> tuple[SampleRaster, ...]:
     return sample_rasters(network, stimulus, backend("engine")(network, stimulus, "spikes"), part.labels, count)
 
 
-def _warnings(session: Session) -> tuple[str, ...]:
-    network, records = session.network, session.records
+def warnings_of(network: QuantizedNetwork, records: Mapping[SplitName, SpikeRecord]) -> tuple[str, ...]:
+    """What a run's records and the network itself give reason to doubt."""
     lost = {name: count for r in records.values() for name, count in r.overflows.items() if count}
     overflow = tuple(f"{name}: {count} neuron-steps left the range of their registers" for name, count in lost.items())
     return (*overflow, *_idle(network, records["test"]), *network.provenance.get("notes", ()))

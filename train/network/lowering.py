@@ -9,15 +9,12 @@ from importlib.metadata import version
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.model.network import Connection, Elementwise, FloatNetwork, FloatNeuron, Pool, Population
+from spikeport.export.model.network import NOMINAL_DT, Connection, Elementwise, FloatNetwork, FloatNeuron, Pool, Population
 from spikeport.train.network.architecture import MaxPool
 from spikeport.train.network.layers import Synapses
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage
 from spikeport.train.neurons.base import LoweredNeuron
-
-NOMINAL_DT = 1e-3
-"""Seconds that a timestep stands for in files. Training knows no seconds: decays are per timestep."""
 
 
 def lower(network: SpikingNetwork, timesteps: int | None = None) -> FloatNetwork:

@@ -34,7 +34,7 @@ class Assembly:
             if name != self.found.output:
                 self._add(name, self.found.shapes[name], self._dynamics(name))
         output, readout = self._output()
-        connections = _unique_names(close_loops(self.connections, source.name))
+        connections = unique_names(close_loops(self.connections, source.name))
         return FloatNetwork(
             input=source,
             populations=tuple(self.populations.values()),
@@ -179,7 +179,7 @@ def _label(flat: FlatGraph, arrival: Arrival, target: str) -> str:
     return weighted[-1] if weighted else f"{arrival.path[0]}->{target}"
 
 
-def _unique_names(connections: list[Connection]) -> tuple[Connection, ...]:
+def unique_names(connections: list[Connection]) -> tuple[Connection, ...]:
     """Where one linear node serves several connections, name them after both ends too."""
     count = Counter(c.name for c in connections)
     named = [replace(c, name=f"{c.name}:{c.source}->{c.target}") if count[c.name] > 1 else c for c in connections]

@@ -245,6 +245,11 @@ def test_what_cannot_be_equal_is_refused_by_name(reason):
     assert "\n" not in str(raised.value)
 
 
+def test_a_time_axis_that_was_not_said_is_asked_for():
+    with pytest.raises(sp.InputError, match=r"layer 0: .*say time_axis"):
+        sp.from_snntorch(sequential("Leaky", "scalar"), spikes_in(0, IN))
+
+
 def test_a_forward_that_does_something_unseen_is_caught_by_its_spikes():
     def halve_by_numpy(self, x):
         with torch.no_grad():

@@ -1,0 +1,86 @@
+"""`spikeport run --nir`: a network of another framework through the whole path but for training."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.common.numbers import counted, si
+from spikeport.analysis.results.report import Report
+from spikeport.commands.options import add_meaning, emit, progress_bar, table
+from spikeport.commands.sources import load_foreign, natural_timesteps, one_spike_a_step
+from spikeport.export.common.digest import short
+from spikeport.export.common.errors import InputError
+from spikeport.export.nir.file import is_quantized
+from spikeport.export.nir.graph import load_graph
+from spikeport.hw.backends.expect import read_expected
+from spikeport.hw.records.stimulus import load_input
+from spikeport.stages.claims import claimed
+from spikeport.stages.config import RunConfig
+from spikeport.stages.foreign import Foreign, foreign_run
+from spikeport.stages.workspace import Workspace
+
+TRAINING = ("data", "data_dir", "method", "arch", "loss", "epochs", "recipe")
+"""What `--nir` leaves nothing to do for."""
+
+
+def add_foreign(parser: argparse.ArgumentParser) -> None:
+    """`--nir` and what belongs to it."""
+    group = parser.add_argument_group("a network of another framework in place of training")
+    group.add_argument("--nir", type=Path, metavar="NET.nir", help="skip training; --input and --targets are its data")
+    group.add_argument("--input", type=Path, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time")
+    group.add_argument("--targets", type=Path, metavar="Y.npy", help="class of each sample; half choose T', half confirm it")
+    group.add_argument(
+        "--expect", type=Path, metavar="THEIRS.npz", help="spikes recorded in the network's own framework: must be ours in float"
+    )
+    add_meaning(parser)
+
+
+def execute_foreign(arguments: argparse.Namespace, config: RunConfig, backends: list[str]) -> int:
+    """Run every stage but training and print the result; exit status 1 if spikes differ where they must be equal."""
+    if said := [name for name in TRAINING if getattr(arguments, name, None) is not None]:
+        raise InputError(f"--{said[0].replace('_', '-')} is about training, and --nir brings a trained network; leave one of them out")
+    if not arguments.input or not arguments.targets:
+        raise InputError(f"{arguments.nir} brings no data; give samples with --input X.npy and their classes with --targets Y.npy")
+    foreign, work = _foreign(arguments), Workspace(arguments.out)
+    with claimed(work, force=arguments.force):
+        report = foreign_run(work, foreign, config, backends, progress_bar)
+    emit(arguments, to_json(report), _describe(report, work), report.all_warnings)
+    proven = report.verification is not None and report.verification.equal
+    return 0 if proven and all(link.equal for link in report.expected if link.kind == "float") else 1
+
+
+def _foreign(arguments: argparse.Namespace) -> Foreign:
+    graph = load_graph(arguments.nir)
+    if is_quantized(graph):
+        raise InputError(f"{arguments.nir} is quantized already; `run` starts from another framework's file, see check, verify and cost")
+    samples, labels = load_input(arguments.input), load_input(arguments.targets)
+    network = load_foreign(arguments, graph)
+    network = one_spike_a_step(network.with_timesteps(arguments.timesteps or natural_timesteps(network, samples)), samples)
+    expected = read_expected(arguments.expect) if arguments.expect else None
+    return Foreign(arguments.nir.name, arguments.note.splitlines()[0], network, samples, labels, expected)
+
+
+def _describe(report: Report, work: Workspace) -> str:
+    full, cut = report.network.timesteps, report.chosen
+    rows = [
+        (f"{c.stage} accuracy", f"{c.at(full):.2%}", f"{c.at(cut):.2%}", counted(c.samples, "test sample"))
+        for c in report.accuracy
+        if c.split == "test"
+    ]
+    if report.cost:
+        for name, band, unit in (("energy", report.cost.total, "J"), ("latency", report.cost.latency, "s")):
+            rows.append((f"{name} per sample", si(band.mean[full - 1], unit), si(band.mean[cut - 1], unit), report.cost.device.title))
+    stamp = report.verification
+    assert stamp
+    verdict = "equal, spike for spike" if stamp.equal else f"DIFFERENT: {stamp.first}"
+    links = [
+        f"your spikes against {'ours in float' if link.kind == 'float' else 'the integers'}: "
+        f"{'equal in every bin' if link.equal else f'{link.output.different:,} of {link.output.bins:,} output bins differ'}, "
+        f"the same class for {link.same_classes:,} of {link.samples:,} samples"
+        for link in report.expected
+    ]
+    proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({counted(stamp.compared, 'neuron-step')})"
+    place = f"report: {work.report.with_suffix('.html')} of network {short(report.made_of['network'])}"
+    return "\n".join([table(rows, ("", f"T = {full}", f"T' = {cut}", "")), *links, proof, place])

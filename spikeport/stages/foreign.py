@@ -1,0 +1,219 @@
+"""The whole path for a network of another framework: data of the user's own in place of training, the same report at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.cost.devices import device_named
+from spikeport.analysis.cost.estimate import estimate_cost
+from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
+from spikeport.analysis.decision.early_exit import choose_threshold, exit_confirmed, margins_over_time
+from spikeport.analysis.decision.timestep_cut import Truncation, confirmed, truncate, with_proposal
+from spikeport.analysis.information.fisher import FisherResult
+from spikeport.analysis.pages.render import write_page
+from spikeport.analysis.results.layer_agreement import layer_agreement
+from spikeport.analysis.results.loss_split import loss_split
+from spikeport.analysis.results.rasters import sample_rasters
+from spikeport.analysis.results.report import (
+    AccuracyCurve,
+    Report,
+    accuracy_curve,
+    installed_versions,
+    network_facts,
+    semantics_of,
+    write_report,
+)
+from spikeport.export.common.digest import content_digest
+from spikeport.export.common.errors import InputError
+from spikeport.export.floating.simulate import simulate_float
+from spikeport.export.model.digest import network_digest
+from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
+from spikeport.export.nir.file import write_nir
+from spikeport.export.quantization.quantize import quantize
+from spikeport.hw.backends.expect import Expectation, expect_float, expect_integers
+from spikeport.hw.backends.simulate import backend
+from spikeport.hw.backends.verify import Verification, verify
+from spikeport.hw.records.record import SpikeRecord, correct_over_time
+from spikeport.hw.records.record_file import save_record
+from spikeport.hw.records.stimulus import encode
+from spikeport.stages.bound import write_bound
+from spikeport.stages.config import RunConfig
+from spikeport.stages.pipeline import CALIBRATION_SAMPLES, COMPARED_SAMPLES, Verified, exit_cost_of, saying, warnings_of
+from spikeport.stages.session import SPLITS, Bar, SplitName, engine_record
+from spikeport.stages.tic import TicConfig, of_float_network, write_tic
+from spikeport.stages.workspace import Workspace
+from spikeport.train.data.dataset import Split, cut
+
+SHOWN_SAMPLES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Foreign:
+    """What came from elsewhere. name: of the file. meaning: how it is read, in words.
+
+    expected: spikes recorded in the user's own framework (`hw.backends.expect.read_expected`), or None.
+    """
+
+    name: str
+    meaning: str
+    network: FloatNetwork
+    samples: np.ndarray
+    labels: np.ndarray
+    expected: Mapping[str, np.ndarray] | None = None
+
+    def __post_init__(self) -> None:
+        classes = int(np.prod(self.network[self.network.output].shape))
+        labels, count = self.labels, len(self.samples)
+        if labels.shape != (count,) or labels.dtype.kind not in "iu":
+            raise InputError(f"targets have shape {labels.shape} and type {labels.dtype}; expected one integer for each of {count} samples")
+        if count < 2 or labels.min() < 0 or labels.max() >= classes:
+            raise InputError(f"{count} targets in {labels.min()}..{labels.max()}; give 2 samples or more, with classes 0..{classes - 1}")
+
+
+def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: list[str], bar: Bar) -> Report:
+    """Quantize, verify, measure information, cut timesteps, price, report. The first half of the samples, classes in proportion, chooses
+    (calibration, T', exit); the other half confirms and is what accuracies are reported of."""
+    network, seed = foreign.network, config.train.seed
+    everything = Split(foreign.samples, foreign.labels.astype(np.int64))
+    splits = dict(zip(SPLITS, cut(everything, len(everything) // 2, seed)))
+    expected = _theirs(foreign)
+    quantized = _quantized(work, foreign, splits["validation"], config, bar)
+    links = (*expected, *((expect_integers(quantized, foreign.samples, foreign.expected),) if foreign.expected is not None else ()))
+    made_of = {"network": network_digest(quantized), "input": content_digest("input", foreign.samples, foreign.labels)}
+    records = {name: _recorded(work, name, quantized, part, made_of, bar) for name, part in splits.items()}
+    floating = {name: _float_correct(network, part, bar) for name, part in splits.items()}
+    fisher = _information(work, foreign, splits["validation"], seed, made_of, bar)
+    truncation = _cut(work, quantized, splits, records, floating, fisher, config, made_of)
+    verified = _verified(quantized, splits["test"][: config.verify_samples], backends, bar)
+    write_bound(work.verification, verified, made_of)
+    report = _report(foreign, quantized, splits, records, config, bar)
+    report = replace(
+        report,
+        accuracy=(*_float_curves(floating), *report.accuracy, *verified.accuracy),
+        fisher=fisher,
+        truncation=truncation,
+        exit_cost=exit_cost_of(quantized, records["test"], device_named(config.device), truncation, seed=seed),
+        verification=verified.verification,
+        expected=links,
+        made_of=made_of,
+    )
+    write_report(report, work.report)
+    write_page(report, work.report.with_suffix(".html"))
+    return report
+
+
+def _theirs(foreign: Foreign) -> tuple[Expectation, ...]:
+    return (expect_float(foreign.network, foreign.samples, foreign.expected),) if foreign.expected is not None else ()
+
+
+def _quantized(work: Workspace, foreign: Foreign, part: Split, config: RunConfig, bar: Bar) -> QuantizedNetwork:
+    images = part.array[:CALIBRATION_SAMPLES]
+    with bar(len(images), "quantize") as progress:
+        quantized = quantize(foreign.network, images, weight_bits=config.weight_bits, per_channel=config.per_channel)
+        progress(len(images))
+    write_nir(quantized, work.network)
+    return quantized
+
+
+def _recorded(
+    work: Workspace, name: SplitName, network: QuantizedNetwork, part: Split, made_of: Mapping[str, str], bar: Bar
+) -> SpikeRecord:
+    with bar(len(part), f"engine, {name}") as progress:
+        record = engine_record(network, part, progress)
+    save_record(work.record(name), record, made_of)
+    return record
+
+
+def _float_correct(network: FloatNetwork, part: Split, bar: Bar) -> np.ndarray:
+    """Whether the float network is right after 1..T timesteps, bool `(samples, T)`; ties go to the lowest class."""
+    with bar(len(part), "float reference") as progress:
+        output = simulate_float(network, part.array, network.timesteps, progress=progress)["output"]
+    flat = output.reshape(*output.shape[:2], -1).astype(np.float64)
+    scores = flat if network.readout == "membrane_potential" else flat.cumsum(axis=1)
+    return scores.argmax(axis=2) == part.labels[:, None]
+
+
+def _information(work: Workspace, foreign: Foreign, part: Split, seed: int, made_of: Mapping[str, str], bar: Bar) -> FisherResult:
+    config = TicConfig(seed=seed)
+    with bar(min(len(part), config.samples), "Fisher information") as progress:
+        result = of_float_network(foreign.network, part.array, part.labels, config, progress)
+    write_tic(result, None, foreign.name, work.tic, made_of)
+    return result
+
+
+def _cut(
+    work: Workspace,
+    network: QuantizedNetwork,
+    splits: Mapping[SplitName, Split],
+    records: Mapping[SplitName, SpikeRecord],
+    floating: Mapping[SplitName, np.ndarray],
+    fisher: FisherResult,
+    config: RunConfig,
+    made_of: Mapping[str, str],
+) -> Truncation:
+    """T' and exit, chosen on the first half and confirmed on the second; the cut network is written."""
+    correct = {name: correct_over_time(records[name].output, splits[name].labels, network.readout) for name in SPLITS}
+    margins = {name: margins_over_time(records[name].output, network.readout) for name in SPLITS}
+    last = {name: floating[name][:, -1] for name in SPLITS}
+    result = with_proposal(truncate(correct["validation"], last["validation"], config.tolerance), fisher)
+    result = confirmed(result, correct["test"], last["test"])
+    exits = choose_threshold(correct["validation"], margins["validation"], last["validation"], config.tolerance)
+    result = replace(result, exit=exit_confirmed(exits, correct["test"], margins["test"], last["test"]))
+    write_nir(saying(network.with_timesteps(result.chosen), made_of), work.deployed)
+    write_bound(work.truncation, result, made_of)
+    return result
+
+
+def _verified(network: QuantizedNetwork, part: Split, backends: list[str], bar: Bar) -> Verified:
+    with bar(len(part), "verify on " + ", ".join(backends)) as progress:
+        stimulus = encode(network.input, part.array, network.timesteps)
+        result: Verification = verify(network, stimulus, {name: backend(name) for name in backends}, progress=progress)
+    return Verified(result)
+
+
+def _float_curves(floating: Mapping[SplitName, np.ndarray]) -> list[AccuracyCurve]:
+    return [accuracy_curve("float", name, correct) for name, correct in floating.items()]
+
+
+def _report(
+    foreign: Foreign,
+    network: QuantizedNetwork,
+    splits: Mapping[SplitName, Split],
+    records: Mapping[SplitName, SpikeRecord],
+    config: RunConfig,
+    bar: Bar,
+) -> Report:
+    """What needs no decision: sizes, meaning, accuracy in fixed point, cost, samples."""
+    device, test = device_named(config.device), splits["test"]
+    compared = test[:COMPARED_SAMPLES]
+    loads = profile_cores(network, encode(network.input, test[:PROFILE_SAMPLES].array, network.timesteps), device)
+    with bar(2 * len(compared), "float against integers") as progress:
+        agreement = layer_agreement(foreign.network, network, compared.array, progress=progress)
+        loss = loss_split(foreign.network, network, compared.array, compared.labels, progress=progress)
+    shown = test[:SHOWN_SAMPLES]
+    stimulus = encode(network.input, shown.array, network.timesteps)
+    settings: dict[str, Any] = {name: value for name, value in to_json(config).items() if name not in ("train", "data_dir")}
+    return Report(
+        title=foreign.name,
+        subtitle=f"imported, {len(foreign.samples):,} samples, reported {time.strftime('%Y-%m-%d')}",
+        network=network_facts(network),
+        semantics={**semantics_of(network), "read as": foreign.meaning},
+        accuracy=tuple(
+            accuracy_curve("quantized", name, correct_over_time(records[name].output, splits[name].labels, network.readout))
+            for name in SPLITS
+        ),
+        cost=estimate_cost(network, records["test"], device, loads=loads, seed=config.train.seed),
+        agreement=agreement,
+        loss=loss,
+        samples=sample_rasters(network, stimulus, backend("engine")(network, stimulus, "spikes"), shown.labels, len(shown)),
+        seeds={"seed": config.train.seed},
+        versions=installed_versions(),
+        configuration=settings,
+        warnings=warnings_of(network, records),
+    )
