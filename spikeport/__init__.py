@@ -18,14 +18,18 @@ if TYPE_CHECKING:  # what `_HOME` loads, for editors and type checkers
     from spikeport.export.model.network import QuantizedNetwork as QuantizedNetwork
     from spikeport.export.modules.snntorch import from_snntorch as from_snntorch
     from spikeport.export.modules.spikingjelly import from_spikingjelly as from_spikingjelly
+    from spikeport.export.netx.file import read_netx as read_netx
+    from spikeport.export.netx.file import write_netx as write_netx
     from spikeport.export.nir.file import read_nir as read_nir
     from spikeport.export.nir.file import write_nir as write_nir
     from spikeport.export.nir.foreign.importer import import_nir as import_nir
+    from spikeport.export.onnx.float_graph import write_float_onnx as write_float_onnx
     from spikeport.export.onnx.graph import write_onnx as write_onnx
     from spikeport.export.quantization.quantize import quantize as quantize
     from spikeport.hw.backends.simulate import backend as backend
     from spikeport.hw.backends.verify import Verification as Verification
     from spikeport.hw.backends.verify import verify as verify
+    from spikeport.hw.lava.program import lava_processes as lava_processes
     from spikeport.hw.records.record import SpikeRecord as SpikeRecord
     from spikeport.hw.records.stimulus import encode as encode
     from spikeport.hw.semantics.limits import check_network as check_network

@@ -19,6 +19,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import parse_json, write_bytes
 from spikeport.export.common.guard import reading
 from spikeport.export.common.hdf5 import UntrustedFile, opened_hdf5
+from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.netx.fit import Changes, fitted
 from spikeport.export.netx.layers import Layer, layers_of
@@ -41,15 +42,15 @@ def write_netx(network: QuantizedNetwork, path: Path) -> Changes:
     """
     fit, changes = fitted(network)
     layers = layers_of(fit)
-    text = json.dumps(_plan(fit), allow_nan=False)
-    held = io.BytesIO()  # on a full disk, HDF5 itself would crash
-    with h5py.File(held, "w") as file:
+    text = json.dumps({**_plan(fit), "network": network_digest(network)}, allow_nan=False)
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
         for number, layer in enumerate(layers):
             for key, value in layer.items():
                 _put(file, f"layer/{number}/{key}", value)
         file["simulation/Ts"], file["simulation/tSample"] = 1, network.timesteps
         file[KEY] = text
-    write_bytes(path, held.getbuffer())
+    write_bytes(path, memory.getbuffer())
     return changes
 
 
@@ -79,6 +80,15 @@ def _plan(network: QuantizedNetwork) -> dict[str, Any]:
     }
 
 
+def exported_from(path: Path) -> str | None:
+    """Digest of the network that `write_netx` was given; None for a file of lava-dl's own. Raises InputError as `read_netx`."""
+    with reading(path, "a .net file of lava-dl", "export it again with lava-dl or spikeport export --to netx"), opened_hdf5(path) as file:
+        if (KEY,) not in file.entries or file.entries[KEY,].kind != "text":
+            return None
+        plan = parse_json(str(file.read([(KEY,)])[KEY,]), f"{path}: {KEY}")
+    return str(plan.get("network", "")) if isinstance(plan, dict) else None
+
+
 def read_netx(path: Path, *, timesteps: int | None = None) -> QuantizedNetwork:
     """Read a network that lava-dl or `write_netx` wrote, as Lava runs it through netx in fixed point.
 
@@ -99,15 +109,6 @@ def read_netx(path: Path, *, timesteps: int | None = None) -> QuantizedNetwork:
             return network_of(layers, plan, steps)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-
-
-def is_our_netx(path: Path) -> bool:
-    """Whether `write_netx` wrote a file."""
-    try:
-        with reading(path, "a .net file", "export it again"), opened_hdf5(path) as file:
-            return (KEY,) in file.entries
-    except InputError:
-        return False
 
 
 def _contents(file: UntrustedFile) -> tuple[list[Layer], dict[str, Any]]:

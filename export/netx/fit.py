@@ -47,7 +47,7 @@ def fitted(network: QuantizedNetwork) -> tuple[QuantizedNetwork, Changes]:
     """
     populations: list[Population[IntegerNeuron]] = []
     connections: dict[str, Connection] = {}
-    changes: dict[str, Change] = {}
+    changes: Changes = {}
     for p in network.populations:
         check_neuron(p)
         incoming = network.incoming(p.name)

@@ -104,7 +104,7 @@ def _folded(c: Connection, shape: Shape, written: Shape) -> Any:
         op = Conv(np.broadcast_to(op.weight.reshape(-1, 1, 1, 1), (shape[0], 1, 1, 1)).copy(), (1, 1), (0, 0), (1, 1), shape[0])
     if isinstance(op, Conv) and shape != written:
         raise InputError(f"connection {c.name} reads a map that was reshaped, which a .net file cannot say")
-    folded = folded_synapses(op, c.pool, shape)
+    folded: Any = folded_synapses(op, c.pool, shape)
     if folded is None:
         raise InputError(
             f"connection {c.name}: its pooling does not go into 8-bit weights exactly, and netx has no pooling layer; use a stride of the kernel's size"

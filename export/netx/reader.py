@@ -79,14 +79,14 @@ def network_of(layers: list[Layer], plan: Mapping[str, Any] | None, timesteps: i
     if not made.populations or made.input is None:
         raise InputError("it has no layer of neurons")
     last = made.populations[-1]
-    readout = plan["readout"] if plan else "spike_count" if last.neuron.spiking else "membrane_potential"
+    readout: Any = plan["readout"] if plan else "spike_count" if last.neuron.spiking else "membrane_potential"
     told = {key: plan[key] for key in ("dt", "integrator", "weight_bits", "provenance")} if plan else UNTOLD
     return QuantizedNetwork(
         input=made.input,
         populations=tuple(made.populations),
         connections=tuple(made.connections),
         output=last.name,
-        readout=readout,  # type: ignore[arg-type]
+        readout=readout,
         timesteps=timesteps,
         **told,
     )
@@ -158,7 +158,8 @@ def _conv(made: _Reader, layer: Layer, number: int) -> None:
     flat = len(made.shape) == 2  # over one axis the file has a height of 1
     if flat:
         weight, sizes = weight[:, :, 0], [s[1:] for s in sizes]
-    ops: list[tuple[Op, int, int]] = [(Conv(w, sizes[0], sizes[1], sizes[2], groups), e, 0) for w, e in split(weight, number)]
+    stride, padding, dilation = sizes
+    ops: list[tuple[Op, int, int]] = [(Conv(w, stride, padding, dilation, groups), e, 0) for w, e in split(weight, number)]
     output = ops[0][0].output_shape(made.shape)
     if prod(output) != prod(shape):
         raise InputError(f"layer {number} says shape {shape}; its convolution makes {output}")
@@ -198,7 +199,7 @@ def split(weight: np.ndarray, number: int) -> list[tuple[np.ndarray, int]]:
 
 
 def _neuron(layer: Layer, number: int, shape: Shape, own: Shape, highest: int, **changes: Any) -> IntegerNeuron:
-    values: dict[str, Any] = {key[7:]: value for key, value in layer.items() if key.startswith("neuron/")} or dict(DEFAULT_NEURON)
+    values: dict[str, Any] = {key[7:]: value for key, value in layer.items() if key.startswith("neuron/")} or DEFAULT_NEURON
     kind = _text(values["type"])
     if kind not in ("CUBA", "LOIHI"):
         raise InputError(f"layer {number} has {kind} neurons; CUBA and LOIHI are read")
@@ -229,8 +230,8 @@ def _parameter(value: Any, shape: Shape, own: Shape, what: str) -> np.ndarray:
 
 
 def _input(plan: Mapping[str, Any]) -> Input:
-    tuples = {key: tuple(value) if isinstance(value, list) else value for key, value in plan.items()}
-    return Input(**tuples)  # type: ignore[arg-type]
+    tuples: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in plan.items()}
+    return Input(**tuples)
 
 
 def _whole(value: Any, what: str, floor: bool = False) -> np.ndarray:

@@ -20,6 +20,7 @@ from onnx import GraphProto, ValueInfoProto, helper
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_bytes
+from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population
 from spikeport.export.model.synapse import Connection, Conv, Dense, Pool, Shape
 from spikeport.export.onnx.graph import IR_VERSION, OPSET
@@ -32,7 +33,7 @@ def write_float_onnx(network: FloatNetwork, path: Path) -> None:
     """Write the model; a reader never sees half a file.
 
     Raises:
-        InputError: neurons with noise, or a path that cannot be written.
+        InputError: neurons with noise or another firing rule than "single", or a path that cannot be written.
     """
     write_bytes(path, float_onnx(network).SerializeToString())
 
@@ -42,6 +43,11 @@ def float_onnx(network: FloatNetwork) -> onnx.ModelProto:
     noisy = [p.name for p in network.populations if p.neuron.noise]
     if noisy:
         raise InputError(f"population {noisy[0]} has noise, drawn in integers; quantize the network and export that")
+    rules = [(p.name, p.neuron.firing) for p in network.populations if p.neuron.firing != "single"]
+    if rules:
+        raise InputError(
+            f"population {rules[0][0]} fires by the rule {rules[0][1]!r}; the ONNX model has single spikes only, so run it in torch"
+        )
     graph = _Model(network).graph()
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="spikeport")
     helper.set_model_props(model, _metadata(network))
@@ -108,7 +114,7 @@ class _Model:
         """One timestep: `u = alpha u + a`, `v = beta v + u + bias`, then spikes and reset."""
         ops, n = self.step, p.neuron
         before = f"step/v/{p.name}"
-        a = ops("Mul", before, REAL(0))
+        a = ops("Mul", before, np.zeros((), REAL))
         for c in self.network.incoming(p.name):
             a = ops("Add", a, self._current(c, self._delayed(c, signals), p.shape))
         if n.current_bias.any():
@@ -165,7 +171,7 @@ class _Model:
 def _pooled(ops: Ops, pool: Pool, x: str) -> str:
     """Sum over windows: the average with padding counted, times their size."""
     average = ops("AveragePool", x, kernel_shape=pool.kernel, strides=pool.stride, pads=(*pool.padding, *pool.padding), count_include_pad=1)
-    return ops("Mul", average, REAL(pool.area))
+    return ops("Mul", average, np.array(pool.area, REAL))
 
 
 def _info(name: str, dtype: type, shape: tuple[int | str, ...]) -> ValueInfoProto:
@@ -178,6 +184,7 @@ def _axes(name: str, shape: Shape, samples: int | str = "N") -> tuple:
 
 def _metadata(network: FloatNetwork) -> dict[str, str]:
     values = {
+        "network": network_digest(network),
         "arithmetic": "float32",
         "timesteps": network.timesteps,
         "readout": network.readout,

@@ -16,6 +16,8 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from spikeport.export.common.errors import InputError
 
 REMEDY = "install it with `pip install lava-nc==0.10.0 'numpy<2'`, or choose the engine backend"
@@ -26,14 +28,30 @@ NEWER_REMEDY = (
 """Lava's package says Python below 3.11 and numpy below 2, so the index refuses it there; it runs on both all the same."""
 SHARED_DEFAULTS = "lava.magma.compiler.var_model"
 """The module that stops Lava's import from Python 3.11 on: fields of dataclasses whose default is an instance, made once and shared."""
+RESHAPED = "lava.magma.core.process.ports.ports"
+"""The module that calls `np.reshape` with `newshape`, which numpy 2.1 to 2.4 warn of and 2.5 no longer takes."""
 
 
-class MendedDefaults(MetaPathFinder):
-    """Finds that one module of Lava and has it executed with defaults that are made anew for each object; leaves all others alone."""
+class NumpyWithNewshape:
+    """numpy as Lava's ports know it: `reshape` still takes its shape as `newshape`."""
+
+    def __init__(self, numpy: ModuleType) -> None:
+        self._numpy = numpy
+
+    def __getattr__(self, name: str) -> Any:
+        return _reshape if name == "reshape" else getattr(self.__dict__["_numpy"], name)
+
+
+def _reshape(array: np.ndarray, newshape: Any) -> np.ndarray:
+    return np.reshape(array, newshape)
+
+
+class MendedImports(MetaPathFinder):
+    """Finds those two modules of Lava and puts right what stops them; leaves all others alone."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """The module's own spec, with a loader that mends."""
-        spec = PathFinder.find_spec(fullname, path, target) if fullname == SHARED_DEFAULTS else None
+        spec = PathFinder.find_spec(fullname, path, target) if fullname in (SHARED_DEFAULTS, RESHAPED) else None
         if spec is None or spec.loader is None:
             return None
         execute = spec.loader.exec_module
@@ -41,6 +59,8 @@ class MendedDefaults(MetaPathFinder):
         def mended(module: ModuleType) -> None:
             with _defaults_made_anew():
                 execute(module)
+            if fullname == RESHAPED:
+                module.np = NumpyWithNewshape(np)  # type: ignore[attr-defined]
 
         spec.loader.exec_module = mended  # type: ignore[method-assign]
         return spec
@@ -48,8 +68,8 @@ class MendedDefaults(MetaPathFinder):
 
 def mend_imports() -> None:
     """From now on `import lava...` works on Python 3.11 and newer too; does nothing more when called again."""
-    if sys.version_info >= (3, 11) and not any(isinstance(finder, MendedDefaults) for finder in sys.meta_path):
-        sys.meta_path.insert(0, MendedDefaults())
+    if sys.version_info >= (3, 11) and not any(isinstance(finder, MendedImports) for finder in sys.meta_path):
+        sys.meta_path.insert(0, MendedImports())
 
 
 def require_lava() -> None:
@@ -84,7 +104,7 @@ def _defaults_made_anew() -> Iterator[None]:
 
     def dataclass(cls: Any = None, /, **options: Any) -> Any:
         if cls is None:
-            return lambda decorated: dataclass(decorated, **options)
+            return partial(dataclass, **options)
         for name in inspect.get_annotations(cls):
             default = cls.__dict__.get(name)
             if dataclasses.is_dataclass(default) and not isinstance(default, type) and type(default).__hash__ is None:

@@ -21,7 +21,7 @@ from spikeport.commands.sources import is_integer, load_any, load_quantized
 from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
-from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.model.network import Network, QuantizedNetwork
 from spikeport.export.netx.file import write_netx
 from spikeport.export.netx.fit import Change, fitted
 from spikeport.export.nir.file import write_nir
@@ -29,6 +29,7 @@ from spikeport.export.onnx.float_graph import write_float_onnx
 from spikeport.export.onnx.graph import write_onnx
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.stages.bound import network_made_of
 from spikeport.stages.claims import Origin, check_output, held, network_origin, netx_origin, onnx_origin
 
 EXAMPLES = """examples:
@@ -64,50 +65,41 @@ def execute(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _claim(arguments: argparse.Namespace, network: QuantizedNetwork | None, origin: Origin) -> str:
-    """The network's digest, "" for one in float; refuses to replace what is not ours, or of another network in a training directory."""
-    digest = network_digest(network) if network else ""
+def _may_be_written(arguments: argparse.Namespace, origin: Origin, network: Network[Any]) -> str:
+    """The network's digest, once it is sure that nothing of another is replaced."""
+    digest = network_digest(network)
     check_output(arguments.out, origin, {"network": digest}, force=arguments.force, home=arguments.network.parent)
     return digest
 
 
-def _named(digest: str) -> str:
-    return f", network {short(digest)}" if digest else ""
-
-
 def _to_onnx(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     if is_integer(arguments.network) and not arguments.float:
-        network = load_quantized(arguments.network)
-        digest = _claim(arguments, network, onnx_origin)
-        write_onnx(network, arguments.out)
-        arithmetic, timesteps = "integer", network.timesteps
+        quantized = load_quantized(arguments.network)
+        digest, timesteps, arithmetic = _may_be_written(arguments, onnx_origin, quantized), quantized.timesteps, "integer"
+        write_onnx(quantized, arguments.out)
     else:
-        floating = load_any(arguments)
-        digest = _claim(arguments, None, onnx_origin)
-        write_float_onnx(floating, arguments.out)
-        arithmetic, timesteps = "float32", floating.timesteps
-    text = f"{arithmetic} arithmetic with state in and out for any number of steps, T = {timesteps}"
-    return {"network": digest, "timesteps": timesteps, "arithmetic": arithmetic}, f"{text}{_named(digest)}"
+        network = load_any(arguments)
+        digest, timesteps, arithmetic = _may_be_written(arguments, onnx_origin, network), network.timesteps, "float32"
+        write_float_onnx(network, arguments.out)
+    text = f"{arithmetic} arithmetic with state in and out for any number of steps, T = {timesteps}, network {short(digest)}"
+    return {"network": digest, "timesteps": timesteps, "arithmetic": arithmetic}, text
 
 
 def _to_nir(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     network = load_quantized(arguments.network)
     dt = network.dt if arguments.dt is None else arguments.dt
-    network = replace(network, dt=dt)
-    digest = _claim(arguments, network, network_origin)
-    write_nir(network, arguments.out)
-    return {
-        "network": digest,
-        "timesteps": network.timesteps,
-        "dt": dt,
-    }, f"time constants for steps of {dt:g} s, the same integers, T = {network.timesteps}"
+    made = replace(network, dt=dt)
+    check_output(arguments.out, network_origin, network_made_of(made), force=arguments.force)
+    write_nir(made, arguments.out)
+    result = {"network": network_digest(made), "timesteps": made.timesteps, "dt": dt}
+    return result, f"time constants for steps of {dt:g} s, the same integers, T = {made.timesteps}"
 
 
 def _to_netx(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     network = load_quantized(arguments.network)
+    digest = _may_be_written(arguments, netx_origin, network)
     array = load_input(arguments.input) if arguments.input else None
     compared = _compared(network, array) if array is not None else {}
-    digest = _claim(arguments, network, netx_origin)
     changes = write_netx(network, arguments.out)
     exact = all(change.exact for change in changes.values())
     lines = ["the same network, spike for spike" if exact else "rounded to what lava-dl's file holds, so spikes may differ:"]

@@ -38,6 +38,7 @@ from spikeport.export.nir.file import is_quantized, write_nir
 from spikeport.export.nir.graph import load_graph
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import load_input
+from spikeport.stages.bound import network_made_of
 from spikeport.stages.claims import check_network, held
 from spikeport.stages.pipeline import COMPARED_SAMPLES, QuantizationConfig, quantization_digest, quantize_stage, saying
 from spikeport.stages.session import Session
@@ -101,6 +102,21 @@ class Made(NamedTuple):
     notes: Sequence[str] = ()
 
 
+def _from_netx(arguments: argparse.Namespace) -> int:
+    """lava-dl's integers as they are."""
+    network = read_netx(arguments.source, timesteps=arguments.timesteps)
+    with held(arguments.out.parent):
+        check_network(arguments.out, network_made_of(network), force=arguments.force)
+        write_nir(network, arguments.out)
+    result = {"network": network_digest(network), "timesteps": network.timesteps, "populations": [p.name for p in network.populations]}
+    emit(
+        arguments,
+        result,
+        f"{arguments.out}: lava-dl's integers as they are, {len(network.populations)} populations, T = {network.timesteps}",
+    )
+    return 0
+
+
 def _from_training(arguments: argparse.Namespace, config: QuantizationConfig) -> Made:
     if config.finetune_epochs:
         keep_freed_memory()
@@ -112,21 +128,6 @@ def _from_training(arguments: argparse.Namespace, config: QuantizationConfig) ->
         return Made(network, quantized, calibration, notes=session.notes)
     part = session.data.train[:COMPARED_SAMPLES]
     return Made(network, quantized, part.array, part.labels, session.notes)
-
-
-def _from_netx(arguments: argparse.Namespace) -> int:
-    """lava-dl's integers as they are."""
-    network = read_netx(arguments.source, timesteps=arguments.timesteps)
-    with held(arguments.out.parent):
-        check_network(arguments.out, {}, force=arguments.force)
-        write_nir(network, arguments.out)
-    result = {"network": network_digest(network), "timesteps": network.timesteps, "populations": [p.name for p in network.populations]}
-    emit(
-        arguments,
-        result,
-        f"{arguments.out}: lava-dl's integers as they are, {len(network.populations)} populations, T = {network.timesteps}",
-    )
-    return 0
 
 
 def _from_nir(arguments: argparse.Namespace, config: QuantizationConfig) -> Made:

@@ -15,7 +15,7 @@ from spikeport.analysis.pages.page import is_page
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json
 from spikeport.export.common.lock import locked
-from spikeport.export.netx.file import is_our_netx
+from spikeport.export.netx.file import exported_from
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.hw.records.record_file import read_made_of
 from spikeport.stages.bound import KIND, MADE_OF, Digests, json_digests, network_made_of
@@ -46,8 +46,12 @@ def onnx_origin(path: Path) -> Digests | None:
 
 
 def netx_origin(path: Path) -> Digests | None:
-    """Of a file of lava-dl that spikeport wrote."""
-    return {} if is_our_netx(path) else None
+    """Of a `.net` file that spikeport exported."""
+    try:
+        digest = exported_from(path)
+    except InputError:
+        return None
+    return None if digest is None else {"network": digest}
 
 
 def json_origin(kind: type) -> Origin:

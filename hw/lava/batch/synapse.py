@@ -99,7 +99,7 @@ def _convolution(conv: Conv, source: Shape, largest: int) -> Sums:
     outputs, per_group, *kernel = conv.weight.shape
     kx, ky = (*kernel, 1)[:2]
     grouped = conv.weight.reshape(conv.groups, outputs // conv.groups, per_group, kx, ky)
-    taps = np.ascontiguousarray(grouped.transpose(3, 4, 0, 2, 1).reshape(kx, ky, conv.groups * per_group, -1), dtype)
+    taps = np.array(grouped.transpose(3, 4, 0, 2, 1).reshape(kx, ky, conv.groups * per_group, -1), dtype, order="C")
     stride, padding, dilation = (
         np.array((*values, missing)[:2]) for values, missing in ((conv.stride, 1), (conv.padding, 0), (conv.dilation, 1))
     )

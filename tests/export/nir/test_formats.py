@@ -16,7 +16,7 @@ from spikeport.export.nir.file import read_nir
 def of_format_2(plan, **provenance) -> None:
     """The plan as format 2 has it: no digests; integrator and weight bits, if told at all, in the provenance."""
     for name in ("integrator", "weight_bits", "digests", "digest"):
-        del plan[name]
+        plan.pop(name, None)
     plan.update(format=2, provenance={**plan["provenance"], "dt": 2e-3, **provenance})
 
 
