@@ -14,7 +14,7 @@ from spikeport.hw.records.stimulus import Stimulus
 
 BACKENDS = {
     "engine": "spikeport.hw.engine",
-    "lava": "spikeport.hw.lava.backend",
+    "lava": "spikeport.hw.lava.batch.backend",
     "onnx": "spikeport.hw.backends.onnx_backend",
     "reference": "spikeport.hw.semantics.reference",
 }

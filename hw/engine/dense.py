@@ -16,7 +16,7 @@ from spikeport.hw.engine.int8 import Int8Product, fits, trustworthy
 from spikeport.hw.engine.layout import to_engine
 from spikeport.hw.semantics.bounds import SumBound
 
-TIMED_IMAGES, TRIES = 32, 3
+TIMED_IMAGES, TRIES = 32, 7
 
 
 class Product(Protocol):

@@ -21,7 +21,7 @@ INT16_MAX = (1 << 15) - 1
 MESSAGE_MAX = 16
 """Larger messages would be sent as too many unit events."""
 LIST_NS, FLUSH_NS, ADD_NS = 1.8, 0.14, 0.031
-"""Measured on one core: per input listed, per output flushed, per weight added (`benchmarks/engine_break_even.py`)."""
+"""Measured on one core: per input listed, per output flushed, per weight added, of nine layers from 784-512 to 128 -> 128 channels at rates of 0 to 20 %."""
 
 
 def event_budget(weight: np.ndarray) -> int:

@@ -34,7 +34,9 @@ class Trace:
 
 
 class Neurons(ABC):
-    """Common to both: makes traces. fan_out: int64 `(connections, *shape)` of the outgoing connections."""
+    """Common to both: makes traces. fan_out: int64 `(connections, *shape)` of the outgoing connections. kind: what computes them."""
+
+    kind: str
 
     def __init__(self, population: Population, fan_out: np.ndarray, device: torch.device) -> None:
         self.population, self.neuron, self.device = population, population.neuron, device
@@ -72,6 +74,8 @@ class Neurons(ABC):
 
 class CompiledNeurons(Neurons):
     """32-bit arithmetic in one compiled pass, on the CPU."""
+
+    kind = "compiled int32"
 
     def __init__(self, population: Population, fan_out: np.ndarray, bound: StateBound) -> None:
         super().__init__(population, fan_out, torch.device("cpu"))
@@ -141,6 +145,8 @@ class CompiledNeurons(Neurons):
 
 class TorchNeurons(Neurons):
     """The definition, `spikeport.hw.semantics.reference`, in 64-bit PyTorch: any device, any overflow."""
+
+    kind = "PyTorch int64"
 
     def __init__(self, population: Population, fan_out: np.ndarray, device: torch.device) -> None:
         super().__init__(population, fan_out, device)

@@ -13,6 +13,7 @@ from spikeport.hw.engine.dense import dense_product, nanoseconds
 from spikeport.hw.engine.events import EventSynapse
 from spikeport.hw.engine.layout import order
 from spikeport.hw.engine.pooling import SumPool
+from spikeport.hw.engine.profile import Profile, timed
 from spikeport.hw.semantics.bounds import SumBound, message_interval
 
 
@@ -31,12 +32,15 @@ class Synapse:
         self.break_even = self.events.break_even(nanoseconds(self.dense, prod(shape))) if self.events else -1.0
         self.rearranged = _rearrangement(connection.op.output_shape(shape), network.shape(connection.target))
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+    def __call__(self, x: torch.Tensor, profile: Profile | None = None) -> torch.Tensor:
         """`(n, T, size)` messages to `(n, T, outputs)` sums of any number type."""
+        name = self.connection.name
         if self.pool:
-            x = self.pool(x)
+            with timed(profile, name, "pooling"):
+                x = self.pool(x)
         sparse = self.events if self.break_even > 0 and mean_message(x) < self.break_even else None
-        total = sparse(x) if sparse else self.dense(x)
+        with timed(profile, name, "sums", "events" if sparse else self.dense.kind):
+            total = sparse(x) if sparse else self.dense(x)
         return total if self.rearranged is None else total[..., self.rearranged]
 
 

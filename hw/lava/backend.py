@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava.available import require_lava
@@ -23,14 +23,13 @@ def run(
     record: RecordLevel = "counts",
     *,
     progress: Callable[[int], None] | None = None,
-    process_models: ProcessModels | Literal["batch"] = "batch",
+    process_models: ProcessModels = "fast",
     run_config: RunConfigFactory | None = None,
     timeout: float = 120.0,
 ) -> SpikeRecord:
     """Run all samples from rest as Lava processes. See `SpikeRecord` for what comes back; overflows are invisible here.
 
-    process_models: "batch" carries many samples side by side in processes of ours, "fast" one after another in Lava's own with our
-    model of `Conv`, "stock" without it; all give equal bits. run_config: makes Lava's run
+    process_models: "fast" runs `Conv` with our process model (equal bits), "stock" with Lava's own. run_config: makes Lava's run
     configuration from the processes that need a process model of ours; `Loihi2SimCfg` in fixed point if not given, and the place
     to pass `Loihi2HwCfg` where the vendor's package is installed. timeout: seconds without a finished timestep before giving up.
 
@@ -41,11 +40,6 @@ def run(
     require_lava()
     from spikeport.hw.lava.lower import lower  # noqa: PLC0415
     from spikeport.hw.lava.runtime import LavaRuntime, simulation  # noqa: PLC0415
-
-    if process_models == "batch":
-        from spikeport.hw.lava.batch.stream import stream_lanes  # noqa: PLC0415
-
-        return stream_lanes(network, stimulus, record, run_config or simulation, timeout, progress)
 
     def start(tape: Tape) -> LavaRuntime:
         graph = lower(network, tape, stimulus.first, process_models, tapped=tape.potentials)

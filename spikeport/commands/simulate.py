@@ -9,13 +9,15 @@ response to input step t.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
-from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file, progress_bar, silent_notes
+from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file, progress_bar, silent_notes, table
 from spikeport.commands.sources import load_any, load_quantized
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
@@ -23,11 +25,14 @@ from spikeport.export.floating.activity import Activity
 from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import FloatNetwork, Network, QuantizedNetwork
-from spikeport.hw.backends.simulate import BACKENDS, backend
+from spikeport.hw.backends.simulate import BACKENDS, Backend, backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord, answers_over_time
 from spikeport.hw.records.record_file import read_made_of, save_arrays, save_record
 from spikeport.hw.records.stimulus import encode, load_input
 from spikeport.stages.claims import check_output, held
+
+if TYPE_CHECKING:
+    from spikeport.hw.engine import Profile
 
 EXAMPLES = """examples:
   spikeport simulate network.nir --input x.npy --timesteps 8 --out out.npz
@@ -47,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's, or the input's")
     parser.add_argument("--exit-margin", type=int, metavar="M", help="say when each sample could stop (from spikeport truncate)")
     parser.add_argument("--record", choices=["output", "all"], default="output", help="all: every spike of every neuron node too")
+    parser.add_argument("--profile", action="store_true", help="say where the engine's time went, layer by layer")
     add_force(parser, "what another network or program left at --out")
     add_meaning(parser)
     add_json(parser)
@@ -58,6 +64,8 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--exit-margin is {arguments.exit_margin} on {arguments.backend}; give a margin of 1 or more and a backend in integers"
         )
+    if arguments.profile and arguments.backend != "engine":
+        raise InputError(f"--profile is of the engine, not of {arguments.backend}; leave --backend out")
     with held(arguments.out.parent):
         summary = (_run_float if arguments.backend == "torch" else _run_integer)(arguments)
     of = f"network {short(summary['network'])}"
@@ -68,8 +76,21 @@ def execute(arguments: argparse.Namespace) -> int:
     if lost:
         lines.append(f"warning: registers left their range, neuron-steps by node: {lost}")
     lines += [f"note: {name}: {note}" for name, note in summary.get("notes", {}).items()]
+    if "profile" in summary:
+        lines.append(_profile_table(summary))
     emit(arguments, summary, "\n".join(lines), silent_notes(summary["spikes_by_node"]))
     return 0
+
+
+def _profile_table(summary: dict) -> str:
+    """Processor time by layer and work, in microseconds per sample and timestep."""
+    samples, steps = summary["shape"][:2]
+    whole = sum(share["seconds"] for share in summary["profile"]) or 1.0
+    rows = [
+        (s["name"], s["work"], s["how"], f"{1e6 * s['seconds'] / samples / steps:.2f}", f"{s['seconds'] / whole:.0%}")
+        for s in summary["profile"]
+    ]
+    return table(rows, ("layer", "work", "how", "us a sample and step", "share"))
 
 
 def _spikes_in_words(summary: dict) -> str:
@@ -84,8 +105,9 @@ def _run_integer(arguments: argparse.Namespace) -> dict:
     made_of = _made_of(arguments, network, array)
     stimulus = encode(network.input, array, _timesteps(arguments.timesteps, network, array))
     level: RecordLevel = "spikes" if arguments.record == "all" else "counts"
+    run, profile = _backend(arguments)
     with progress_bar(len(stimulus), arguments.backend) as progress:
-        record = backend(arguments.backend)(network, stimulus, level, progress=progress)
+        record = run(network, stimulus, level, progress=progress)
     save_record(arguments.out, record, made_of)
     spikes = {p.name: int(record.spike_counts[p.name].sum()) for p in network.populations if p.neuron.spiking}
     return {
@@ -93,8 +115,19 @@ def _run_integer(arguments: argparse.Namespace) -> dict:
         **_summary(network, record.output, spikes),
         "overflows": dict(record.overflows),
         **({"notes": dict(record.notes)} if record.notes else {}),
+        **({"profile": profile.to_json()} if profile else {}),
         **({"exit": _exit(network, record, arguments.exit_margin)} if arguments.exit_margin else {}),
     }
+
+
+def _backend(arguments: argparse.Namespace) -> tuple[Backend, Profile | None]:
+    """The backend, and the profile that it fills where one is asked for."""
+    if not arguments.profile:
+        return backend(arguments.backend), None
+    from spikeport.hw import engine  # noqa: PLC0415
+
+    profile = engine.Profile()
+    return partial(engine.run, profile=profile), profile
 
 
 def _made_of(arguments: argparse.Namespace, network: Network, array: np.ndarray) -> dict[str, str]:

@@ -24,7 +24,8 @@ def lower_lanes(network: QuantizedNetwork, tape: LaneTape, first_sample: int, ta
     for population in network.populations:
         graph.nodes[population.name] = ProcessNode(StreamingLIF, _registers(network, population, tape, first_sample), PyStreamingLif)
     for c in network.connections:
-        params = {"lanes": tape.lanes, "source": network.shape(c.source), "target": network[c.target].shape}
+        low, high = network.messages(c.source)
+        params = {"lanes": tape.lanes, "largest": max(-low, high), "source": network.shape(c.source), "target": network[c.target].shape}
         name = f"synapse {c.name}"
         graph.nodes[name] = ProcessNode(LaneSynapses, params | {"connection": c, "delay": extra_delay(network, c)}, PyLaneSynapses)
         graph.wires.append(Wire(HOST if c.source == network.input.name else c.source, "s_out", name, "s_in"))

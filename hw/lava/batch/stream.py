@@ -14,8 +14,8 @@ from spikeport.hw.lava.timeline import Timeline
 from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records, record_from_rasters
 from spikeport.hw.records.stimulus import Stimulus
 
-LANE_BYTES = 2 << 20
-"""One timestep of a group: what Lava's ports copy at a time; each port holds a few."""
+LANE_BYTES = 256 << 10
+"""One timestep of a group on the tape; its potentials and sums then about fit a second-level cache."""
 MAX_LANES = 256
 
 

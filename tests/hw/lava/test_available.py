@@ -11,9 +11,8 @@ from support.random_networks import random_network, random_stimulus
 
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
-from spikeport.hw.lava import backend
 from spikeport.hw.backends import simulate
-from spikeport.hw.lava import available
+from spikeport.hw.lava import available, backend
 from spikeport.hw.semantics import reference
 
 

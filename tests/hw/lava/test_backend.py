@@ -12,8 +12,8 @@ from support.stated import INT8
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Elementwise, Pool
-from spikeport.hw.lava import backend
 from spikeport.hw.lava import stream
+from spikeport.hw.lava.batch import backend
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 

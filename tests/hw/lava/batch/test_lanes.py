@@ -8,7 +8,7 @@ from support.lava_compare import differences
 from support.stated import INT8
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Pool, Population, QuantizedNetwork
-from spikeport.hw.lava import backend
+from spikeport.hw.lava.batch import backend
 from spikeport.hw.records.stimulus import Stimulus, encode
 from spikeport.hw.semantics import reference
 

@@ -1,0 +1,45 @@
+"""Run a quantized network on Intel's Lava: real Lava processes, fixed point, many samples side by side unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.lava import backend
+from spikeport.hw.lava.available import require_lava
+from spikeport.hw.records.record import RecordLevel, SpikeRecord
+from spikeport.hw.records.stimulus import Stimulus
+
+if TYPE_CHECKING:
+    from spikeport.hw.lava.runtime import RunConfigFactory
+
+
+def run(
+    network: QuantizedNetwork,
+    stimulus: Stimulus,
+    record: RecordLevel = "counts",
+    *,
+    progress: Callable[[int], None] | None = None,
+    process_models: Literal["batch", "fast", "stock"] = "batch",
+    run_config: RunConfigFactory | None = None,
+    timeout: float = 120.0,
+) -> SpikeRecord:
+    """Run all samples from rest as Lava processes. See `SpikeRecord` for what comes back; overflows are invisible here.
+
+    process_models: "batch" carries many samples side by side in process models of ours with the bits of the stock ones; "fast" and
+    "stock", run_config and timeout as in `spikeport.hw.lava.backend.run`, which runs those.
+
+    Raises:
+        InputError: Lava is missing, or the network does not lower to it.
+        BackendError: a process failed or stood still.
+    """
+    if process_models != "batch":
+        return backend.run(
+            network, stimulus, record, progress=progress, process_models=process_models, run_config=run_config, timeout=timeout
+        )
+    require_lava()
+    from spikeport.hw.lava.batch.stream import stream_lanes  # noqa: PLC0415
+    from spikeport.hw.lava.runtime import simulation  # noqa: PLC0415
+
+    return stream_lanes(network, stimulus, record, run_config or simulation, timeout, progress)
