@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.hw.engine.counting import count_messages
+from spikeport.hw.engine.compiled.counting import count_messages
 from spikeport.hw.engine.layout import from_engine
 from spikeport.hw.engine.neurons import Trace
 from spikeport.hw.records.record import RecordLevel, SpikeRecord

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from spikeport.export.model.network import Connection, Conv, Dense, Shape
-from spikeport.hw.engine.compiling import compiled, widest_vectors
+from spikeport.hw.engine.compiled.jit import compiled, widest_vectors
 from spikeport.hw.engine.layout import grid, order, two_axes
 
 INT16_MAX = (1 << 15) - 1

@@ -13,7 +13,7 @@ from spikeport.export.model import registers as reg
 from spikeport.export.model.network import Population
 from spikeport.export.model.noise import MASK, integer_noise, mix
 from spikeport.hw.engine.channel import Channel
-from spikeport.hw.engine.kernels import BIAS, KEEP_U, KEEP_V, NEURON, RESET, THRESHOLD, Switches, add_channel, neuron_steps
+from spikeport.hw.engine.compiled.kernels import BIAS, KEEP_U, KEEP_V, NEURON, RESET, THRESHOLD, Switches, add_channel, neuron_steps
 from spikeport.hw.engine.layout import order, per_neuron
 from spikeport.hw.semantics.bounds import StateBound
 

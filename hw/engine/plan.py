@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from spikeport.export.model.network import Connection, Population, QuantizedNetwork
-from spikeport.hw.engine.kernels import COUNT_LIMIT
+from spikeport.hw.engine.compiled.kernels import COUNT_LIMIT
 from spikeport.hw.engine.layout import to_engine
 from spikeport.hw.engine.neurons import CompiledNeurons, Neurons, TorchNeurons
 from spikeport.hw.engine.synapse import Synapse

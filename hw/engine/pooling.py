@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from spikeport.export.model.network import Pool, Shape
-from spikeport.hw.engine.compiling import compiled, widest_vectors
+from spikeport.hw.engine.compiled.jit import compiled, widest_vectors
 from spikeport.hw.engine.layout import grid, two_axes
 
 WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}

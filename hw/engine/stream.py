@@ -11,8 +11,8 @@ import torch
 from spikeport.export.model.network import Connection, Conv, QuantizedNetwork
 from spikeport.hw.engine.channel import Channel
 from spikeport.hw.engine.collect import Collector
+from spikeport.hw.engine.compiled.messages import input_messages
 from spikeport.hw.engine.dense import plain_sums
-from spikeport.hw.engine.messages import input_messages
 from spikeport.hw.engine.neurons import Trace
 from spikeport.hw.engine.plan import Group, Plan, plan_for
 from spikeport.hw.engine.profile import Profile, timed

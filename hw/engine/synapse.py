@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from spikeport.export.model.network import Connection, QuantizedNetwork, Shape
-from spikeport.hw.engine.counting import mean_message
+from spikeport.hw.engine.compiled.counting import mean_message
 from spikeport.hw.engine.dense import dense_product, nanoseconds
 from spikeport.hw.engine.events import EventSynapse
 from spikeport.hw.engine.layout import order

@@ -206,7 +206,7 @@ def simulate(network: str, x: str = "ok.npy", *more: str) -> list[str]:
         (simulate("nan.nir"), "NaN"),
         (simulate("lif.nir", "bad_nan.npy"), "NaN"),
         (simulate("lif.nir", "bad_shape.npy"), "shape"),
-        (simulate("lif.nir", "bad_object.npy"), "plain .npy"),
+        (simulate("lif.nir", "bad_object.npy"), "holds Python objects"),
         (simulate("lif.nir", "none.npy"), "none.npy does not exist"),
         (simulate("lif.nir", "ok.npy", "--timesteps", "0"), "timesteps is 0"),
         (simulate("lif.nir", "ok.npy", "--timesteps", "9"), "5 timesteps"),

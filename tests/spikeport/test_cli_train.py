@@ -53,7 +53,7 @@ def test_what_a_file_is_taken_to_mean_is_told(capsys, tmp_path):
     np.save(tmp_path / "x.npy", np.ones((2, 1)))
     words = ["--calibration", str(tmp_path / "x.npy"), "--from", "norse", "--timesteps", "4", "--out", str(tmp_path / "q.nir")]
     main(["quantize", str(CASES / "lif_norse.nir"), *words])
-    assert "read with dt 0.001 s, euler integrator, reset zero, fires on v > threshold" in capsys.readouterr().err
+    assert "read with dt 0.001, euler integrator, reset zero, fires on v > threshold" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_enough_is_no_error():

@@ -10,7 +10,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json
 from spikeport.hw import engine
 from spikeport.hw.records.stimulus import encode
-from spikeport.stages import pipeline
+from spikeport.stages import session
 from spikeport.train.data import on_demand
 from spikeport.train.data.events import CIFAR10
 from spikeport.train.data.registry import EventBins, Split, load
@@ -159,9 +159,9 @@ def test_a_split_in_parts_is_recorded_as_a_whole(monkeypatch):
     network = next(n for n in map(random_network, range(100)) if any(p.neuron.noise for p in n.populations))
     images = random_stimulus(1, network, samples=9).values
     part = Split(images, np.zeros(9, np.int64))
-    monkeypatch.setattr(pipeline, "ENGINE_SAMPLES", 4)
+    monkeypatch.setattr(session, "ENGINE_SAMPLES", 4)
     counted = []
-    found = pipeline._engine_record(network, part, counted.append)
+    found = session.engine_record(network, part, counted.append)
     expected = engine.run(network, encode(network.input, images, network.timesteps))
     assert np.array_equal(found.output, expected.output) and found.overflows == expected.overflows and sum(counted) == 9
     assert all(np.array_equal(found.spike_counts[name], counts) for name, counts in expected.spike_counts.items())

@@ -13,7 +13,7 @@ import numpy as np
 
 from spikeport.export.model import registers as reg
 from spikeport.export.model.noise import MULTIPLIERS, SHIFTS
-from spikeport.hw.engine.compiling import compiled, widest_vectors
+from spikeport.hw.engine.compiled.jit import compiled, widest_vectors
 
 BLOCK = 1024
 """Neurons per block: potentials, currents and seven registers of 4 bytes each fit a first-level cache of 32 KiB or nearly so."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from spikeport.hw.engine.compiling import compiled, widest_vectors
-from spikeport.hw.engine.kernels import BLOCK, COUNT_LIMIT
+from spikeport.hw.engine.compiled.jit import compiled, widest_vectors
+from spikeport.hw.engine.compiled.kernels import BLOCK, COUNT_LIMIT
 
 SAMPLED = 1 << 12
 """Neighbouring messages that are looked at in each part of a chunk, to tell how active a source is."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from spikeport.export.model.network import Input
-from spikeport.hw.engine.compiling import compiled, widest_vectors
+from spikeport.hw.engine.compiled.jit import compiled, widest_vectors
 from spikeport.hw.records.stimulus import Stimulus
 
 
