@@ -11,8 +11,10 @@ from spikeport.analysis.figures.labels import Labels
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.results.comparison import ComparedRun
 
-LONGEST = 20
-"""Letters of a name that have room beside any point."""
+KEY = "Large: each run at its chosen T'; small: at every other T'."
+FRONT_KEY = " Dashed: through the runs that no other one beats."
+ROOM = 0.12
+"""Share of the height that is left above all curves, for what stands beside a point."""
 
 
 def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element | None:
@@ -26,21 +28,23 @@ def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element
     factor, prefix = si_scale(max(energy for run in drawn for energy, _ in run.points))
     scaled = {run.name: [(energy / factor, 100 * accuracy) for energy, accuracy in run.points] for run in drawn}
     xs, ys = zip(*(point for points in scaled.values() for point in points))
-    frame = Frame(0, max(xs) * 1.08 or 1.0, *padded(ys, 0.16, ceiling=100.5))
+    low, high = padded(ys, 0.16, ceiling=100.5)
+    frame = Frame(0, max(xs) * 1.08 or 1.0, low, high + ROOM * (high - low))
     chosen = {run.name: scaled[run.name][run.chosen - 1] for run in drawn}
-    marks = axes(frame, f"total energy per sample, {prefix}J", "accuracy, %")
-    marks += _front(frame, sorted(chosen[run.name] for run in drawn if run.name not in beaten))
+    marks = axes(frame, f"total energy per sample, {prefix}J", "accuracy, %", y_most=high)
+    front = _front(frame, sorted(chosen[run.name] for run in drawn if run.name not in beaten))
+    marks += front
     labels = Labels(frame)
     for i, run in enumerate(drawn):
         energies, accuracies = zip(*scaled[run.name])
         (x, y), kind = chosen[run.name], f"s{i % SERIES}"
         marks += [*series(frame, i, energies, accuracies, _notes(run)), *dots(frame, [x], [y], [_notes(run)[run.chosen - 1]], kind, 7)]
         labels.avoid(energies, accuracies)
-    marks += [labels.beside(*chosen[run.name], f"{_short(run.name)}, T' = {run.chosen}", "faint") for run in drawn]
+    marks += [labels.beside(*chosen[run.name], f"T' = {run.chosen}", "faint") for run in drawn]
     summary = "Accuracy against total energy: " + "; ".join(f"{run.name}, {_note(run, run.chosen)}" for run in drawn)
     caption: list[Child] = [
         series_key([run.name for run in drawn]),
-        el("span", "Large: the chosen T'; small: every T'. Dashed: no run beats these."),
+        el("div", KEY),
     ]
     return chart("Accuracy and total energy", summary, marks, caption=caption)
 
@@ -76,7 +80,3 @@ def _notes(run: ComparedRun) -> list[str]:
 def _note(run: ComparedRun, steps: int) -> str:
     energy, accuracy = run.points[steps - 1]
     return f"T' = {steps}: {percent(accuracy)}, {si(energy, 'J')}"
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

@@ -15,8 +15,8 @@ from spikeport.analysis.results.report import AccuracyCurve
 from spikeport.export.common.digest import short
 
 NOTE = (
-    "In brackets: where the number comes from, or its 95 % interval. Loss: percentage points on the same test samples, with limits that hold "
-    "at 95 % each. A run is beaten by one that is at least as accurate for no more total energy, each at its T', and better in one of them; "
+    "In brackets: where the number comes from, or its 95 % interval. Loss: percentage points on the same test samples, negative where accuracy "
+    "is gained, with limits that hold at 95 % each. A run is beaten by one that is at least as accurate for no more total energy, each at its T', and better in one of them; "
     "this compares means only. Prices are shared, so that their errors move all runs together."
 )
 
@@ -52,14 +52,14 @@ def _properties(comparison: Comparison, run: ComparedRun) -> Iterator[tuple[str,
     yield "weight bits", str(run.weight_bits or DASH)
     yield "T", str(run.timesteps)
     yield "T' (deployed)", str(run.chosen)
-    yield "accuracy in float, T", _accuracy(run.floating, run.timesteps)
-    yield "accuracy quantized, T", _accuracy(run.quantized, run.timesteps)
-    yield "accuracy deployed, T'", _accuracy(run.quantized, run.chosen)
-    yield "loss, T'", f"{limits(run.loss)[:-1]}, against {run.against})" if run.loss else DASH
+    yield "float accuracy at T", _accuracy(run.floating, run.timesteps)
+    yield "quantized at T", _accuracy(run.quantized, run.timesteps)
+    yield "deployed at T'", _accuracy(run.quantized, run.chosen)
+    yield "loss at T'", f"{limits(run.loss)[:-1]}, against {run.against})" if run.loss else DASH
     yield "spike for spike", _verdict(run)
-    yield "dynamic energy, T'", _band(run, "dynamic", at)
-    yield "total energy, T'", _band(run, "total", at)
-    yield "latency, T'", _band(run, "latency", at)
+    yield "dynamic energy at T'", _band(run, "dynamic", at)
+    yield "total energy at T'", _band(run, "total", at)
+    yield "latency at T'", _band(run, "latency", at)
     yield "cores", str(run.cost.cores) if run.cost else DASH
     yield "device", run.cost.device if run.cost else DASH
     yield "beaten by", _beaten(comparison, run)
