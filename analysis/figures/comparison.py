@@ -42,10 +42,7 @@ def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element
         labels.avoid(energies, accuracies)
     marks += [labels.beside(*chosen[run.name], f"T' = {run.chosen}", "faint") for run in drawn]
     summary = "Accuracy against total energy: " + "; ".join(f"{run.name}, {_note(run, run.chosen)}" for run in drawn)
-    caption: list[Child] = [
-        series_key([run.name for run in drawn]),
-        el("div", KEY),
-    ]
+    caption: list[Child] = [series_key([run.name for run in drawn]), el("div", KEY + (FRONT_KEY if front else ""))]
     return chart("Accuracy and total energy", summary, marks, caption=caption)
 
 

@@ -17,6 +17,7 @@ def front(figure) -> list[tuple[float, float]]:
 
 def test_the_front_rises_in_stairs_through_the_runs_that_nobody_beats():
     figure = pareto_figure([run_at("a", 4, 0.9), run_at("b", 1, 0.5), run_at("c", 3, 0.4)], beaten=["c"])
+    assert "Dashed" in "".join(figure.itertext())
     (x0, y0), corner, (x1, y1) = front(figure)
     assert x0 < x1 and y0 > y1 and corner == (x1, y0)
     large = [dot for dot in figure.iter("circle") if dot.get("r") == "7"]
@@ -25,7 +26,8 @@ def test_the_front_rises_in_stairs_through_the_runs_that_nobody_beats():
 
 
 def test_one_run_has_no_front_and_none_no_picture():
-    assert front(pareto_figure([run_at("a", 1, 0.5)], [])) == []
+    one = pareto_figure([run_at("a", 1, 0.5)], [])
+    assert front(one) == [] and "Dashed" not in "".join(one.itertext())
     assert pareto_figure([], []) is None
 
 
