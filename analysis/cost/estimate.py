@@ -251,9 +251,9 @@ def _layer_cost(layer: LayerCounts, device: Device, bottleneck: float) -> LayerC
 
 def _unpriced(counts: dict[str, np.ndarray], device: Device) -> tuple[str, ...]:
     """Terms that occur and have no price, by name."""
-    found = [term for term, n in counts.items() if n.any()]
-    energy = [f"energy of {term}" for term in found if term not in device.energy and term != AXON_IN]
-    time = [f"time of {term}" for term in found if term not in device.time]
+    occurring = [term for term, n in counts.items() if n.any()]
+    energy = [f"energy of {term}" for term in occurring if term not in device.energy and term != AXON_IN]
+    time = [f"time of {term}" for term in occurring if term not in device.time]
     return (*energy, *time, *NEVER_PRICED)
 
 

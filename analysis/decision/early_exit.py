@@ -115,13 +115,13 @@ def judge(correct: np.ndarray, margins: np.ndarray, references: References, tole
 
 
 def exit_confirmed(
-    found: EarlyExit, correct: np.ndarray, margins: np.ndarray, floating: np.ndarray, *, confidence: float = 0.95
+    chosen: EarlyExit, correct: np.ndarray, margins: np.ndarray, floating: np.ndarray, *, confidence: float = 0.95
 ) -> EarlyExit:
     """Add the accuracy and the steps of the chosen threshold on test data; arguments as in `choose_threshold`."""
-    steps = exit_steps(margins, found.threshold)
+    steps = exit_steps(margins, chosen.threshold)
     exits = np.bincount(steps, minlength=correct.shape[1] + 1)[1:] / len(steps)
     test = confirmation(_at(correct, steps), References(correct[:, -1], floating), 1 - confidence)
-    return replace(found, test=test, exits=tuple(exits.tolist()))
+    return replace(chosen, test=test, exits=tuple(exits.tolist()))
 
 
 def _policies(margins: np.ndarray) -> list[tuple[int, np.ndarray]]:

@@ -10,9 +10,9 @@ from spikeport.analysis.figures.labels import uprights
 from spikeport.analysis.figures.markup import Element, el
 
 
-def exit_figure(truncation: Truncation, found: EarlyExit) -> Element:
+def exit_figure(truncation: Truncation, early_exit: EarlyExit) -> Element:
     """Validation accuracy over the mean number of timesteps: a line over thresholds (early exit), a dot for each T' (cut)."""
-    exits = found.points
+    exits = early_exit.points
     cuts, heights = [s.timesteps for s in truncation.steps], [100 * s.accuracy for s in truncation.steps]
     xs, ys = [p.mean_steps for p in exits], [100 * p.accuracy for p in exits]
     least = 100 * max(truncation.steps[-1].accuracy, truncation.accuracy_floating) - truncation.tolerance
@@ -27,7 +27,7 @@ def exit_figure(truncation: Truncation, found: EarlyExit) -> Element:
     marks += [
         el("circle", cx=frame.x(p.mean_steps), cy=frame.y(100 * p.accuracy), r=7, class_="ring cut")
         for p in exits
-        if p.threshold == found.threshold
+        if p.threshold == early_exit.threshold
     ]
     caption = (
         "validation data; line: early exit, threshold by threshold (ring: chosen); dots: the same number of timesteps for all samples; "
@@ -36,12 +36,12 @@ def exit_figure(truncation: Truncation, found: EarlyExit) -> Element:
     return chart("Early exit and cut", "Accuracy against mean timesteps", marks, caption=caption)
 
 
-def exit_histogram(found: EarlyExit) -> Element:
+def exit_histogram(early_exit: EarlyExit) -> Element:
     """Share of test samples that stop after each number of timesteps."""
-    steps = len(found.exits)
-    xs, heights = list(range(1, steps + 1)), [100 * share for share in found.exits]
+    steps = len(early_exit.exits)
+    xs, heights = list(range(1, steps + 1)), [100 * share for share in early_exit.exits]
     frame = Frame(0.4, steps + 0.6, 0, 1.25 * max(heights))
     marks = axes(frame, "timesteps", "samples that stop, %", steps=steps, y_most=max(heights))
-    marks += bars(frame, xs, heights, [f"{percent(share)} after {t}" for t, share in zip(xs, found.exits)], "second", 0.62)
-    marks += uprights(frame, (found.mean_steps, f"mean {found.mean_steps:.2f}", "cut"))
-    return chart("When samples stop", f"Samples stop after {found.mean_steps:.2f} timesteps on average", marks, caption="test data")
+    marks += bars(frame, xs, heights, [f"{percent(share)} after {t}" for t, share in zip(xs, early_exit.exits)], "second", 0.62)
+    marks += uprights(frame, (early_exit.mean_steps, f"mean {early_exit.mean_steps:.2f}", "cut"))
+    return chart("When samples stop", f"Samples stop after {early_exit.mean_steps:.2f} timesteps on average", marks, caption="test data")

@@ -17,7 +17,7 @@ scores are martingales. The share of information still to come after T' is the s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -27,8 +27,8 @@ import torch
 from torch import Tensor, nn
 
 from spikeport.analysis.common.bootstrap import METHOD, bca_intervals
-from spikeport.analysis.information.per_sample import tapped, untapped_parameters
-from spikeport.analysis.information.scores import Estimator, Found, Labels, Question, SoftmaxOf, batch_norms, sample_norms
+from spikeport.analysis.information.per_sample import Tap, tapped, untapped_parameters
+from spikeport.analysis.information.scores import Estimator, GradientNorms, Labels, Question, SoftmaxOf, batch_norms, sample_norms
 from spikeport.export.common.errors import InputError
 
 CONFIDENCE = 0.95
@@ -159,48 +159,72 @@ def fisher_information(
         InputError: no data, batches of several sizes for estimator "batch", or nothing trainable.
     """
     question = Question(timesteps, labels, readout, fresh)
-    generator = torch.Generator().manual_seed(seed)
-    device = next((p.device for p in model.parameters()), None)
-    found: list[Found] = []
-    sizes: list[int] = []
-    with in_evaluation(model), torch.random.fork_rng(), tapped(model) if estimator == "sample" else _untapped(model) as taps:
+    with in_evaluation(model), torch.random.fork_rng(), tapped(model) if estimator == "sample" else nullcontext() as taps:
         torch.manual_seed(seed)
-        if taps is not None and not taps:
-            raise InputError(f"{type(model).__name__} has no linear, convolution or batch-norm layer to take Fisher information of")
-        for x, y in batches:
-            measure = batch_norms if taps is None else partial(sample_norms, taps=taps)
-            found.append(measure(model, x=x.to(device), y=y.to(device), question=question, generator=generator))
-            sizes.append(len(y))
-            if progress:
-                progress(len(y))
-    if not found:
-        raise InputError("Fisher information needs at least one sample")
-    if taps is None and len(set(sizes)) > 1:
-        raise InputError(f"the batch estimator needs batches of one size, got {sorted(set(sizes))}")
+        _check_trainable(model, taps)
+        measure = batch_norms if taps is None else partial(sample_norms, taps=taps)
+        generator = torch.Generator().manual_seed(seed)
+        norms, sizes = _measure_batches(model, batches, partial(measure, question=question, generator=generator), progress)
+    _check_batches(sizes, estimator)
     return FisherResult(
-        **_curves(found, block, seed),
+        **_averages(norms, block, seed),
         samples=sum(sizes),
         labels=labels,
         readout=readout,
         seed=seed,
-        left_out=untapped_parameters(model, {layer for layer, _ in found[0].parts}) if taps is not None else (),
+        left_out=untapped_parameters(model, {layer for layer, _ in norms[0].parts}) if estimator == "sample" else (),
         estimator=estimator,
-        batch=sizes[0] if taps is None else 1,
+        batch=sizes[0] if estimator == "batch" else 1,
     )
 
 
-def _curves(found: Sequence[Found], block: Callable[[str], str], seed: int) -> dict[str, Any]:
+def _check_trainable(model: nn.Module, taps: Sequence[Tap] | None) -> None:
+    """Refuse a model without anything to differentiate by: taps of estimator "sample", None for "batch"."""
+    name = type(model).__name__
+    if taps is None and not any(p.requires_grad for p in model.parameters()):
+        raise InputError(f"{name} has no trainable parameter to take Fisher information of")
+    if taps is not None and not taps:
+        raise InputError(f"{name} has no linear, convolution or batch-norm layer to take Fisher information of")
+
+
+def _measure_batches(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    measure: Callable[..., GradientNorms],
+    progress: Callable[[int], None] | None,
+) -> tuple[list[GradientNorms], list[int]]:
+    """Norms and number of samples of every batch, moved to where the model is."""
+    device = next((p.device for p in model.parameters()), None)
+    norms: list[GradientNorms] = []
+    sizes: list[int] = []
+    for x, y in batches:
+        norms.append(measure(model, x=x.to(device), y=y.to(device)))
+        sizes.append(len(y))
+        if progress:
+            progress(len(y))
+    return norms, sizes
+
+
+def _check_batches(sizes: Sequence[int], estimator: Estimator) -> None:
+    """Refuse what no average can be taken of: no batch, or with estimator "batch" units of unlike size."""
+    if not sizes:
+        raise InputError("Fisher information needs at least one sample")
+    if estimator == "batch" and len(set(sizes)) > 1:
+        raise InputError(f"the batch estimator needs batches of one size, got {sorted(set(sizes))}")
+
+
+def _averages(norms: Sequence[GradientNorms], block: Callable[[str], str], seed: int) -> dict[str, Any]:
     """The fields of a result that are averages over units."""
-    parts = {part: np.concatenate([f.parts[part] for f in found], axis=1) for part in found[0].parts}
+    parts = {part: np.concatenate([each.parts[part] for each in norms], axis=1) for part in norms[0].parts}
     totals = np.sum(list(parts.values()), axis=0)
-    innovation = np.concatenate([f.innovation for f in found], axis=1)
+    innovation = np.concatenate([each.innovation for each in norms], axis=1)
     return {
         "per_step": tuple(totals.mean(axis=1).tolist()),
         "standard_error": tuple((totals.std(axis=1) / np.sqrt(totals.shape[1])).tolist()),
         "innovation": tuple(innovation.mean(axis=1).tolist()),
-        "per_layer": _summed((layer, norms) for (layer, _), norms in parts.items()),
-        "per_block": _summed((block(layer), norms) for (layer, _), norms in parts.items()),
-        "per_group": _summed((group, norms) for (_, group), norms in parts.items()),
+        "per_layer": _summed((layer, values) for (layer, _), values in parts.items()),
+        "per_block": _summed((block(layer), values) for (layer, _), values in parts.items()),
+        "per_group": _summed((group, values) for (_, group), values in parts.items()),
         "intervals": _intervals(totals, innovation, seed) if totals.shape[1] > 1 and totals.any() else None,
     }
 
@@ -223,13 +247,6 @@ def _intervals(totals: np.ndarray, innovation: np.ndarray, seed: int) -> Interva
         tuple(pair) for pair in bca_intervals(np.concatenate([totals, innovation]).T, statistic, confidence=CONFIDENCE, seed=seed).tolist()
     ]
     return Intervals(per_step=tuple(limits[:steps]), to_come=tuple(limits[steps : 2 * steps]), centroid=limits[-1])
-
-
-@contextmanager
-def _untapped(model: nn.Module) -> Iterator[None]:
-    if not any(p.requires_grad for p in model.parameters()):
-        raise InputError(f"{type(model).__name__} has no trainable parameter to take Fisher information of")
-    yield None
 
 
 @contextmanager

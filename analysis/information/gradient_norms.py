@@ -74,8 +74,8 @@ def _conv_part(geometry: tuple, x: Tensor, g: Tensor) -> Squares:
     *window, groups = geometry
     (losses, steps, samples), positions = g.shape[:3], g[0, 0, 0, 0].numel()
     columns = unfolded(x.flatten(0, 1), *window).reshape(steps, samples * groups, -1, positions)
-    found = outer_squares(columns, g.reshape(losses, steps, samples * groups, -1, positions))
-    return Squares(*(part.reshape(losses, samples, groups).sum(2) for part in found))
+    per_conv_group = outer_squares(columns, g.reshape(losses, steps, samples * groups, -1, positions))
+    return Squares(*(part.reshape(losses, samples, groups).sum(2) for part in per_conv_group))
 
 
 def unfolded(x: Tensor, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple) -> Tensor:

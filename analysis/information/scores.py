@@ -39,22 +39,28 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Found:
-    """Squared gradient norms, float64 `(T, units)`, a unit being a sample or a batch: of log p, and of its change by each step over all parts."""
+class GradientNorms:
+    """Squared gradient norms, float64 `(T, units)`; a unit is a sample or a batch.
+
+    parts: of log p, for each layer's parameters of one kind. innovation: of what each step changes
+    in log p, over all parameters together.
+    """
 
     parts: dict[Part, np.ndarray]
     innovation: np.ndarray
 
 
-def sample_norms(model: nn.Module, taps: Sequence[Tap], x: Tensor, y: Tensor, question: Question, generator: torch.Generator) -> Found:
+def sample_norms(
+    model: nn.Module, taps: Sequence[Tap], x: Tensor, y: Tensor, question: Question, generator: torch.Generator
+) -> GradientNorms:
     """Every sample's own gradient, all from the same passes; parameters that no tap covers are left out."""
     parts: dict[Part, list[Tensor]] = {}
     innovation: list[Tensor] = []
     carried: list[list[Tensor]] = []
     for t, score in _scores(model, x, y, question, generator, taps):
         used = [tap for tap in taps if tap.outputs]
-        found = iter(_gradients(score, [output for tap in used for output in tap.outputs], keep=t < question.timesteps))
-        carried.append([tap.joined([next(found) for _ in tap.outputs], len(y)) for tap in used])
+        output_gradients = iter(_gradients(score, [output for tap in used for output in tap.outputs], keep=t < question.timesteps))
+        carried.append([tap.joined([next(output_gradients) for _ in tap.outputs], len(y)) for tap in used])
         full = sum(g.numel() * g.element_size() for g in carried[-1]) * (len(carried) + 1) > GRADIENT_BYTES
         if t < question.timesteps and not full:
             continue
@@ -67,10 +73,10 @@ def sample_norms(model: nn.Module, taps: Sequence[Tap], x: Tensor, y: Tensor, qu
         assert isinstance(change, Tensor)
         innovation.append(change)
         carried = carried[-1:]
-    return Found({part: _numpy(norms) for part, norms in parts.items()}, _numpy(innovation))
+    return GradientNorms({part: _numpy(norms) for part, norms in parts.items()}, _numpy(innovation))
 
 
-def batch_norms(model: nn.Module, x: Tensor, y: Tensor, question: Question, generator: torch.Generator) -> Found:
+def batch_norms(model: nn.Module, x: Tensor, y: Tensor, question: Question, generator: torch.Generator) -> GradientNorms:
     """The gradient of the batch's mean, as the authors' script has it; one unit, all trainable parameters."""
     names = {name: p for name, p in model.named_parameters() if p.requires_grad}
     parts = {name: _part(model, name) for name in names}
@@ -84,7 +90,7 @@ def batch_norms(model: nn.Module, x: Tensor, y: Tensor, question: Question, gene
         norms = squares(torch.stack(gradients)[:, None])
         own[parts[name]] = own.get(parts[name], torch.zeros_like(innovation)) + norms.own.double().cpu()
         innovation += norms.change.double().cpu()
-    return Found({part: norms.numpy() for part, norms in own.items()}, innovation.numpy())
+    return GradientNorms({part: norms.numpy() for part, norms in own.items()}, innovation.numpy())
 
 
 def log_probabilities(outputs: Tensor, readout: SoftmaxOf) -> Tensor:

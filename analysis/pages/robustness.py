@@ -53,11 +53,11 @@ def conditions_figure(result: Robustness) -> Element:
     marks = axes(frame, "", "accuracy at T, %", y_most=100, names=[c.name for c in result.conditions])
     for i, network in enumerate(networks):
         xs = [c + 1 + (i - (len(networks) - 1) / 2) * width for c in range(count)]
-        found = [c.outcomes[network] for c in result.conditions]
-        clean = 100 * found[0].accuracy[-1]
-        notes = [f"{network}, {c.name}: {percent(o.accuracy[-1])}" for c, o in zip(result.conditions, found)]
-        marks += bars(frame, xs, [100 * o.accuracy[-1] for o in found], notes, f"s{i}", width * 0.92)
-        marks += whiskers(frame, xs, [clean - o.high for o in found], [clean - o.low for o in found], "faint")
+        outcomes = [c.outcomes[network] for c in result.conditions]
+        clean = 100 * outcomes[0].accuracy[-1]
+        notes = [f"{network}, {c.name}: {percent(o.accuracy[-1])}" for c, o in zip(result.conditions, outcomes)]
+        marks += bars(frame, xs, [100 * o.accuracy[-1] for o in outcomes], notes, f"s{i}", width * 0.92)
+        marks += whiskers(frame, xs, [clean - o.high for o in outcomes], [clean - o.low for o in outcomes], "faint")
     summary = f"Accuracy on clean images and under {count - 1} perturbations"
     caption = [series_key(networks), "whiskers: 95 % limits of the loss against clean images, paired"]
     return chart("Accuracy under perturbations", summary, marks, caption=caption)

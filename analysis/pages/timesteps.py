@@ -88,29 +88,29 @@ def confirmed(test: Confirmation, tolerance: float) -> str:
 
 
 def _lava(truncation: Truncation) -> str:
-    found = truncation.lava
-    if found is None:
+    lava = truncation.lava
+    if lava is None:
         return f"Not confirmed in Lava: {truncation.lava_absent}."
-    outcome = "equal spike for spike" if found.equal else f"DIFFERENT: {found.first}"
+    outcome = "equal spike for spike" if lava.equal else f"DIFFERENT: {lava.first}"
     return (
-        f"In real Lava at T' = {found.timesteps}: {outcome} in {found.compared:,} neuron-steps ({counted(found.spikes, 'spike')}) and "
-        f"{found.outputs:,} readout values of {counted(found.samples, 'test sample')}."
+        f"In real Lava at T' = {lava.timesteps}: {outcome} in {lava.compared:,} neuron-steps ({counted(lava.spikes, 'spike')}) and "
+        f"{lava.outputs:,} readout values of {counted(lava.samples, 'test sample')}."
     )
 
 
 def _early_exit(truncation: Truncation) -> Element | None:
-    found = truncation.exit
-    if found is None:
+    early_exit = truncation.exit
+    if early_exit is None:
         return None
-    if found.threshold is None or found.losses is None or found.test is None:
+    if early_exit.threshold is None or early_exit.losses is None or early_exit.test is None:
         return el("p", "Early exit: no margin was shown to be safe, so every sample runs for all timesteps.")
     text = (
-        f"Early exit: a sample stops once its largest score leads by {found.threshold:,} (accumulated readout, integers of the chip). With "
+        f"Early exit: a sample stops once its largest score leads by {early_exit.threshold:,} (accumulated readout, integers of the chip). With "
         f"{100 * truncation.confidence:g} % confidence this loses less than {points(truncation.tolerance)} against both (validation: "
-        f"{limits(found.losses.full)} and {limits(found.losses.floating)} points). {confirmed(found.test, truncation.tolerance)} "
+        f"{limits(early_exit.losses.full)} and {limits(early_exit.losses.floating)} points). {confirmed(early_exit.test, truncation.tolerance)} "
         "Cut and exit are two statements, to be used one or the other."
     )
-    figures = el("div", exit_figure(truncation, found), exit_histogram(found), class_="pair")
+    figures = el("div", exit_figure(truncation, early_exit), exit_histogram(early_exit), class_="pair")
     return el("div", el("p", text), figures, class_="below")
 
 

@@ -137,8 +137,8 @@ class Report:
 
     def curve(self, *stages: str) -> AccuracyCurve | None:
         """Accuracy of the first of these stages that was measured, on test data where there is some."""
-        found = [c for stage in stages for c in self.accuracy if c.stage == stage]
-        return next((c for c in found if c.split == "test"), found[0] if found else None)
+        curves = [c for stage in stages for c in self.accuracy if c.stage == stage]
+        return next((c for c in curves if c.split == "test"), curves[0] if curves else None)
 
 
 def accuracy_curve(stage: str, split: str, correct: np.ndarray) -> AccuracyCurve:
@@ -189,13 +189,13 @@ def _input_meaning(source: Input) -> str:
 
 def installed_versions() -> dict[str, str]:
     """Python and the packages that results depend on."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -210,7 +210,7 @@ def read_report(path: Path) -> Report:
         InputError: no such file, no report, or one of another version.
     """
     value = read_json(path)
-    found = value.get("version") if isinstance(value, dict) else None
-    if found != VERSION:
-        raise InputError(f"{path} is a report of version {found}, this spikeport reads version {VERSION}; run spikeport again")
+    version = value.get("version") if isinstance(value, dict) else None
+    if version != VERSION:
+        raise InputError(f"{path} is a report of version {version}, this spikeport reads version {VERSION}; run spikeport again")
     return read_as(Report, path)

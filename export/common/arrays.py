@@ -79,13 +79,13 @@ def read_npz(path: Path, limit: int = NPZ_MAX, checks: Mapping[str, Check] | Non
             sizes = {entry.filename.removesuffix(".npy"): entry.file_size for entry in archive.infolist()}
             if (total := sum(sizes.values())) > limit:
                 raise InputError(f"{path} unpacks to {total:,} bytes; at most {limit:,} are read")
-            found = {}
+            arrays = {}
             for name in sizes if checks is None else checks:
                 with archive.open(f"{name}.npy") as file:
                     check = (checks or {}).get(name, lambda claim: None)
-                    found[name] = read_array(file, f"{path}: {name}", _both(sizes[name], f"{path}: {name}", check))
+                    arrays[name] = read_array(file, f"{path}: {name}", _both(sizes[name], f"{path}: {name}", check))
                     file.read(1)  # the end, where the checksum is compared
-            return found
+            return arrays
 
 
 def _both(size: int, where: str, check: Check) -> Check:

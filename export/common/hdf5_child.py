@@ -44,20 +44,20 @@ def walk(file: Any) -> "list[tuple[list[str], Any]]":
     """
     import h5py  # noqa: PLC0415
 
-    found: list[tuple[list[str], Any]] = []
+    objects: list[tuple[list[str], Any]] = []
     pending: list[tuple[list[str], Any]] = [([], file)]
     while pending:
         way, group = pending.pop()
         for name in group:
-            if len(found) >= MAX_OBJECTS or len(way) > MAX_DEPTH:
+            if len(objects) >= MAX_OBJECTS or len(way) > MAX_DEPTH:
                 raise RefusedError(f"holds more than {MAX_OBJECTS} objects or nests deeper than {MAX_DEPTH} groups")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise RefusedError(f"holds a link ({name}) instead of data; store the data itself there")
             item = group[name]
-            found.append(([*way, name], item))
+            objects.append(([*way, name], item))
             if isinstance(item, h5py.Group):
-                pending.append(found[-1])
-    return found
+                pending.append(objects[-1])
+    return objects
 
 
 def entry(way: "list[str]", item: Any) -> "dict[str, Any]":

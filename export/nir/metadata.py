@@ -176,20 +176,20 @@ def _registers(node: Node, plan: Mapping[str, Any], scale: np.ndarray, bias: np.
     """All registers of a population in its full shape, from the physical parameters (the inverse of `nir_nodes.neuron_node`)."""
     name, shape = plan["name"], scale.shape
     tau = node.get("tau_mem", node.get("tau"))
-    found = {"dv": _decay(tau, dt, shape), "du": np.full(shape, reg.DU_NO_MEMORY)}
+    registers = {"dv": _decay(tau, dt, shape), "du": np.full(shape, reg.DU_NO_MEMORY)}
     if "tau_syn" in node:
-        found["du"] = _decay(node["tau_syn"], dt, shape) - 1
+        registers["du"] = _decay(node["tau_syn"], dt, shape) - 1
     per_step = np.zeros(shape)
     if bias is not None:
-        per_step = np.repeat(bias, prod(shape) // len(bias)).reshape(shape) / _gain(plan, found["dv"])
+        per_step = np.repeat(bias, prod(shape) // len(bias)).reshape(shape) / _gain(plan, registers["dv"])
     elif "v_leak" in node:
         per_step = node["v_leak"] * dt / tau
-    found["bias_mantissa"] = integers(per_step, scale * 2.0 ** (int(plan["bias_exponent"]) - reg.STATE_SHIFT), f"bias of node {name}")
+    registers["bias_mantissa"] = integers(per_step, scale * 2.0 ** (int(plan["bias_exponent"]) - reg.STATE_SHIFT), f"bias of node {name}")
     if plan["spiking"]:
-        found["threshold"] = integers(node["v_threshold"], scale, f"v_threshold of node {name}")
+        registers["threshold"] = integers(node["v_threshold"], scale, f"v_threshold of node {name}")
         reset_value = integers(node.get("v_reset", np.zeros(shape)), scale, f"v_reset of node {name}")
-        found["reset_value"] = found["threshold"] - reset_value if plan["reset"] == "subtract" else reset_value
-    return found
+        registers["reset_value"] = registers["threshold"] - reset_value if plan["reset"] == "subtract" else reset_value
+    return registers
 
 
 def _decay(tau: np.ndarray | None, dt: float, shape: Shape) -> np.ndarray:

@@ -73,11 +73,11 @@ def read_jpeg_tar(path: Path) -> Split:
     Raises:
         InputError: no tar file, or an image in it that cannot be decoded or has another size.
     """
-    found = [(Path(name).parent.name, _pixels(raw, f"{path}: {name}")) for name, raw in members(path, (".jpg",))]
-    if not found:
+    labelled = [(Path(name).parent.name, _pixels(raw, f"{path}: {name}")) for name, raw in members(path, (".jpg",))]
+    if not labelled:
         raise InputError(f"{path} holds no .jpg files; expected SPLIT/CLASS/NUMBER.jpg")
-    classes = {name: label for label, name in enumerate(sorted({name for name, _ in found}))}
-    return scaled(np.stack([pixels for _, pixels in found]), np.array([classes[name] for name, _ in found]))
+    classes = {name: label for label, name in enumerate(sorted({name for name, _ in labelled}))}
+    return scaled(np.stack([pixels for _, pixels in labelled]), np.array([classes[name] for name, _ in labelled]))
 
 
 def _pixels(raw: bytes, where: str) -> np.ndarray:
@@ -106,8 +106,8 @@ def read_svhn(path: Path) -> Split:
         claimed = {name: shape for name, shape, _ in whosmat(path, appendmat=False)}
         if sum(prod(claimed[name]) for name in ("X", "y")) > MAT_MAX:
             raise InputError(f"{path} claims {claimed}; at most {MAT_MAX:,} numbers are read; get a fresh copy")
-        found = loadmat(path, variable_names=("X", "y"), appendmat=False)
-        images, labels = found["X"].transpose(3, 2, 0, 1), found["y"].reshape(-1) % 10
+        arrays = loadmat(path, variable_names=("X", "y"), appendmat=False)
+        images, labels = arrays["X"].transpose(3, 2, 0, 1), arrays["y"].reshape(-1) % 10
     if images.shape[1:] != SHAPE or len(labels) != len(images):
         raise InputError(f"{path} holds images of shape {images.shape[1:]} and {len(labels)} labels for {len(images)}; get a fresh copy")
     return scaled(images, labels)

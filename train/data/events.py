@@ -115,10 +115,10 @@ def event_folder(name: str, data_dir: Path | None, seed: int, timesteps: int, bi
         )
     roots = [data_dir / part for part in ("train", "test") if (data_dir / part).is_dir()]
     roots = roots if len(roots) == 2 else [data_dir]
-    classes, found = labelled_files(roots, tuple(READERS))
-    recordings = [[root / file for file in files] for root, (files, _) in zip(roots, found)]
+    classes, labelled = labelled_files(roots, tuple(READERS))
+    recordings = [[root / file for file in files] for root, (files, _) in zip(roots, labelled)]
     counts = _Counts(timesteps, bins, _sensor(chain(*recordings), bins))
-    splits = [_split(paths, labels, counts) for paths, (_, labels) in zip(recordings, found)]
+    splits = [_split(paths, labels, counts) for paths, (_, labels) in zip(recordings, labelled)]
     official, test = splits if len(splits) == 2 else cut(splits[0], max(1, len(splits[0]) // 6), seed)
     return _dataset(name, official, test, seed, len(official) // 12, classes, "folder of event recordings")
 

@@ -22,16 +22,16 @@ def labelled_files(folders: Sequence[Path], suffixes: tuple[str, ...]) -> tuple[
     Raises:
         InputError: fewer than two classes, or not the same ones in all folders.
     """
-    found = [_by_class(folder, suffixes) for folder in folders]
-    classes = found[0].keys()
-    for folder, here in zip(folders, found):
+    splits = [_by_class(folder, suffixes) for folder in folders]
+    classes = splits[0].keys()
+    for folder, here in zip(folders, splits):
         if here.keys() != classes:
             name = min(here.keys() ^ classes)
             has, lacks = (folder, folders[0]) if name in here else (folders[0], folder)
             raise InputError(f"{lacks} has no folder {name} with files, which {has} has; sort both into the same classes")
     if len(classes) < 2:
         raise InputError(f"{folders[0]}: no files ({', '.join(suffixes)}) in two sub-folders or more, one per class; put them there")
-    return len(classes), [_labelled(here) for here in found]
+    return len(classes), [_labelled(here) for here in splits]
 
 
 def _labelled(files: dict[str, list[str]]) -> Labelled:
@@ -41,14 +41,14 @@ def _labelled(files: dict[str, list[str]]) -> Labelled:
 def _by_class(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[str]]:
     """Files by class, both in order. What is hidden is no sample: macOS leaves `._NAME` beside what it packs."""
     classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-    found = {name: sorted(_below(folder, name, suffixes), key=lambda file: file.split("/")) for name in classes}
-    return {name: files for name, files in found.items() if files}
+    files_of = {name: sorted(_below(folder, name, suffixes), key=lambda file: file.split("/")) for name in classes}
+    return {name: files for name, files in files_of.items() if files}
 
 
 def _below(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[str]:
-    found = []
+    paths = []
     for at, inner, files in os.walk(folder / name):
         inner[:] = [each for each in inner if not each.startswith(".")]
         place = Path(at).relative_to(folder).as_posix()
-        found += [f"{place}/{file}" for file in files if file.lower().endswith(suffixes) and not file.startswith(".")]
-    return found
+        paths += [f"{place}/{file}" for file in files if file.lower().endswith(suffixes) and not file.startswith(".")]
+    return paths

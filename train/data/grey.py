@@ -41,9 +41,9 @@ def _idx_folder(name: str, data_dir: Path | None) -> dict[str, Path]:
     root = data_dir if data_dir is not None else download(name)
     folders = (root / name / "raw", root / name, root)
     for folder in folders:
-        found = {stem: path for stem in IDX_STEMS if (path := find_idx(folder, stem))}
-        if len(found) == len(IDX_STEMS):
-            return found
+        paths = {stem: path for stem in IDX_STEMS if (path := find_idx(folder, stem))}
+        if len(paths) == len(IDX_STEMS):
+            return paths
     looked = ", ".join(map(str, folders))
     raise InputError(
         f"{name} files ({IDX_STEMS[0]} and its kin, plain or .gz) are in none of {looked}; put them there, or leave out --data-dir to download them"

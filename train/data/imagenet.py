@@ -38,8 +38,8 @@ def imagenet(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: 
         reason = f"no folder {missing} in {root}" if missing else "it cannot be downloaded"
         raise InputError(f"{name}: {reason}; pass --data-dir with the folder that holds train/CLASS/*.JPEG and val/CLASS/*.JPEG")
     folders = [root / part for part in ("train", "val")]
-    classes, found = labelled_files(folders, SUFFIXES)
-    official, test = (_split(folder, *files) for folder, files in zip(folders, found))
+    classes, labelled = labelled_files(folders, SUFFIXES)
+    official, test = (_split(folder, *files) for folder, files in zip(folders, labelled))
     train, validation = cut(official, max(1, len(official) // 25), seed)
     return Dataset(Task(name, (3, SIDE, SIDE), classes, 255), train, validation, test, "ImageNet folders")
 

@@ -92,8 +92,8 @@ def load_weights(module: torch.nn.Module, path: Path, *, sealed: bool = False) -
     """
     with reading(path, "weights", "train again"):
         tensors, metadata = load_tensors(path)
-    if found := misfit(tensors, module.state_dict()):
-        raise InputError(f"{path} does not fit its {CONFIG}: {found}; put back the {CONFIG} it was trained with, or train again")
+    if mismatch := misfit(tensors, module.state_dict()):
+        raise InputError(f"{path} does not fit its {CONFIG}: {mismatch}; put back the {CONFIG} it was trained with, or train again")
     if reason := broken_seal(tensors, metadata, required=sealed):
         raise InputError(f"{path} is damaged: {reason}; put back the file that training wrote, or train again")
     with reading(path, "weights", "train again"):

@@ -68,8 +68,8 @@ def load_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
         if reason := broken_seal(tensors, metadata, required=SEALED in progress):
             raise InputError(f"{path} is damaged: {reason}; {AGAIN}")
         weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model/")}
-        if found := misfit(weights, module.state_dict()):
-            raise InputError(f"{path} does not fit its network: {found}; {AGAIN}")
+        if mismatch := misfit(weights, module.state_dict()):
+            raise InputError(f"{path} does not fit its network: {mismatch}; {AGAIN}")
         module.load_state_dict(weights)
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, tensor in tensors.items():

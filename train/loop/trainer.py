@@ -124,8 +124,8 @@ def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: 
 
 def _finished(config: TrainConfig, out: Path) -> Trained | None:
     """The finished run of this configuration, if `out` holds it; refuses one of another."""
-    if (out / CONFIG).is_file() and (found := difference(read_config(out / CONFIG), config)):
-        raise InputError(f"{out} holds a run of another configuration ({found}); choose another folder, or replace it with --force")
+    if (out / CONFIG).is_file() and (mismatch := difference(read_config(out / CONFIG), config)):
+        raise InputError(f"{out} holds a run of another configuration ({mismatch}); choose another folder, or replace it with --force")
     if not (out / METRICS).is_file() or (out / STATE).is_file():
         return None
     trained = load(out)

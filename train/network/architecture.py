@@ -132,10 +132,10 @@ def _layer(token: str, text: str) -> Layer:
     if match is None:
         names = ", ".join((*ARCHITECTURES, *RESIDUAL))
         raise InputError(f"architecture {text!r}: {token!r} is neither like 15C5, P2, MP2 or 300, nor the whole one of {names}")
-    found = {key: int(value) for key, value in match.groupdict().items() if value and key != "pool"}
-    if "channels" in found:
-        kernel = found["kernel"]
-        return ConvLayer(found["channels"], kernel, found.get("stride", 1), found.get("padding", paper_padding(kernel)))
-    if "features" in found:
-        return DenseLayer(found["features"])
-    return MaxPool(found["size"]) if match["pool"] == "MP" else AveragePool(found["size"])
+    numbers = {key: int(value) for key, value in match.groupdict().items() if value and key != "pool"}
+    if "channels" in numbers:
+        kernel = numbers["kernel"]
+        return ConvLayer(numbers["channels"], kernel, numbers.get("stride", 1), numbers.get("padding", paper_padding(kernel)))
+    if "features" in numbers:
+        return DenseLayer(numbers["features"])
+    return MaxPool(numbers["size"]) if match["pool"] == "MP" else AveragePool(numbers["size"])

@@ -84,8 +84,8 @@ def _gathered(
     connections: list[Connection] = []
     bias = np.zeros(())
     for synapses in network.synapses_of(stage):
-        found, left = _followed(network, synapses, target, gain, heights)
-        connections, bias = connections + found, bias + left
+        followed, left = _followed(network, synapses, target, gain, heights)
+        connections, bias = connections + followed, bias + left
     return connections, bias
 
 

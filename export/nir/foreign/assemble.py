@@ -23,16 +23,16 @@ ONE_TO_ONE = Elementwise(np.ones(()))
 class Assembly:
     """Collects populations, then connections; `network` makes the whole."""
 
-    def __init__(self, flat: FlatGraph, found: Arrivals, meaning: Meaning) -> None:
-        self.flat, self.found, self.meaning = flat, found, meaning
+    def __init__(self, flat: FlatGraph, arrivals: Arrivals, meaning: Meaning) -> None:
+        self.flat, self.arrivals, self.meaning = flat, arrivals, meaning
         self.populations: dict[str, Population] = {}
         self.connections: list[Connection] = []
 
     def network(self, source: Input, timesteps: int, provenance: dict[str, Any]) -> FloatNetwork:
         """The float network; raises NodeError where a node has no counterpart."""
-        for name in self.found.into:
-            if name != self.found.output:
-                self._add(name, self.found.shapes[name], self._dynamics(name))
+        for name in self.arrivals.into:
+            if name != self.arrivals.output:
+                self._add(name, self.arrivals.shapes[name], self._dynamics(name))
         output, readout = self._output()
         connections = unique_names(close_loops(self.connections, source.name))
         return FloatNetwork(
@@ -55,26 +55,26 @@ class Assembly:
 
     def _output(self) -> tuple[str, ReadoutKind]:
         """Population and kind of the readout: the neuron ahead of the Output, or a new one that adds up."""
-        incoming = self.found.into[self.found.output]
+        incoming = self.arrivals.into[self.arrivals.output]
         if not incoming:
-            raise NodeError(self.found.output, "nothing flows into the output")
+            raise NodeError(self.arrivals.output, "nothing flows into the output")
         path = incoming[0].path
         if len(incoming) == 1 and path[0] in self.populations and all(self.flat.kind(n) in PASSING for n in path[1:]):
             spiking = self.populations[path[0]].neuron.spiking
             return path[0], "spike_count" if spiking else "membrane_potential"
         adder = FloatNeuron(ZERO, ONE, ZERO, ZERO, spiking=False)
-        self._add(self.found.output, incoming[0].chain.shape, Dynamics(adder, ONE))
-        return self.found.output, "accumulated_current"
+        self._add(self.arrivals.output, incoming[0].chain.shape, Dynamics(adder, ONE))
+        return self.arrivals.output, "accumulated_current"
 
     def _add(self, name: str, shape: Shape, step: Dynamics) -> None:
         """One population with all that arrives at it; the input gain goes into the weights, or out of the neuron where it cannot."""
-        incoming = self.found.into[name]
+        incoming = self.arrivals.into[name]
         neuron, gain = step.neuron, step.gain
-        if not all(_with_gain(a, self.found.shapes[a.path[0]], shape, gain) for a in incoming):
+        if not all(_with_gain(a, self.arrivals.shapes[a.path[0]], shape, gain) for a in incoming):
             neuron, gain = _per_gain(name, neuron, gain), ONE
         self.populations[name] = Population(name, shape, with_bias(neuron, gain * _bias(incoming, shape), shape))
         for arrival in incoming:
-            op = _with_gain(arrival, self.found.shapes[arrival.path[0]], shape, gain)
+            op = _with_gain(arrival, self.arrivals.shapes[arrival.path[0]], shape, gain)
             assert op, "a gain of one fits every op"
             label = _label(self.flat, arrival, name)
             self.connections.append(Connection(label, arrival.path[0], name, op, arrival.chain.pool, arrival.chain.delay))
@@ -159,19 +159,19 @@ def close_loops(connections: list[Connection], start: str) -> list[Connection]:
     return [replace(c, delay=1) if i in closed else c for i, c in enumerate(connections)]
 
 
-def check_loops(flat: FlatGraph, found: Arrivals) -> None:
+def check_loops(flat: FlatGraph, arrivals: Arrivals) -> None:
     """Refuse loops that no hardware can run, whatever dt will be: those without any Delay node and with several connections.
 
     Raises:
         LoopError: names the loop and the Delay it needs.
     """
-    ways = [(target, arrival) for target, arrivals in found.into.items() for arrival in arrivals]
+    ways = [(target, arrival) for target, each in arrivals.into.items() for arrival in each]
     unknown = len(flat.nodes)
     connections = [
         Connection(_label(flat, a, target), a.path[0], target, ONE_TO_ONE, delay=unknown * any(flat.kind(n) == "Delay" for n in a.path))
         for target, a in ways
     ]
-    hardware_depths([*found.into, found.input], close_loops(connections, found.input))
+    hardware_depths([*arrivals.into, arrivals.input], close_loops(connections, arrivals.input))
 
 
 def _label(flat: FlatGraph, arrival: Arrival, target: str) -> str:

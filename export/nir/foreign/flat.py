@@ -63,10 +63,12 @@ class FlatGraph:
 
     def terminal(self, kind: str) -> str:
         """The one Input or Output of the outermost graph; its name is free."""
-        found = [name for name in self.nodes if self.kind(name) == kind and not (self.sources if kind == "Input" else self.targets)[name]]
-        if len(found) != 1:
-            raise InputError(f"the graph has {len(found)} {kind} nodes {found}; spikeport takes networks with exactly one")
-        return found[0]
+        terminals = [
+            name for name in self.nodes if self.kind(name) == kind and not (self.sources if kind == "Input" else self.targets)[name]
+        ]
+        if len(terminals) != 1:
+            raise InputError(f"the graph has {len(terminals)} {kind} nodes {terminals}; spikeport takes networks with exactly one")
+        return terminals[0]
 
 
 def flatten(graph: RawGraph) -> FlatGraph:

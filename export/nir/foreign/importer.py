@@ -29,7 +29,7 @@ TIMESTEPS_DEFAULT = 32
 
 
 def import_nir(
-    source: Path | RawGraph,
+    source: Path | str | RawGraph,
     *,
     dt: float,
     integrator: Integrator,
@@ -66,10 +66,10 @@ def import_nir(
     with nir_errors(raw.path), np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
         try:
             flat = without_batch_axis(flatten(raw)) if batch_axis else flatten(raw)
-            found = arrivals(flat, dt, _raise)
-            _check_size(found.shapes.values())
-            entry = Input(found.input, found.shapes[found.input], input_scale, *input_range, code=input_code)
-            return Assembly(flat, found, meaning).network(entry, timesteps, provenance)
+            arriving = arrivals(flat, dt, _raise)
+            _check_size(arriving.shapes.values())
+            entry = Input(arriving.input, arriving.shapes[arriving.input], input_scale, *input_range, code=input_code)
+            return Assembly(flat, arriving, meaning).network(entry, timesteps, provenance)
         except InputError as error:
             raise InputError(f"{raw.path}: {error}") from None
 
@@ -146,9 +146,9 @@ def _rows(raw: RawGraph) -> list[NodeRow]:
     whole: list[NodeRow] = []
     try:
         _note_neurons(flat, note)
-        found = arrivals(flat, None, note)
+        arriving = arrivals(flat, None, note)
         if not problems:
-            check_loops(flat, found)
+            check_loops(flat, arriving)
     except InputError as error:
         whole = [NodeRow("graph", "NIRGraph", False, str(error))]
     return [_row(flat, name, problems.get(name)) for name in flat.nodes] + whole

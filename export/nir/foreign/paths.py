@@ -60,29 +60,29 @@ def arrivals(flat: FlatGraph, dt: float | None, on_error: OnError) -> Arrivals:
         reached = (chain.shape for p in paths[name] if p[0] in shapes for chain in chains(p))
         shapes[name] = _population_shape(flat, name, next(reached, None), on_error)
     into = {target: [Arrival(p, chain) for p in paths[target] if p[0] in shapes for chain in chains(p)] for target in paths}
-    for target, found in into.items():
-        for arrival in found:
+    for target, arriving in into.items():
+        for arrival in arriving:
             _check_spikes(flat, arrival.path, target == sink, on_error)
     return Arrivals(source, sink, shapes, into)
 
 
 def _paths(flat: FlatGraph, target: str, on_error: OnError) -> list[NodePath]:
     """All ways into a target, walking back through linear nodes."""
-    found: list[NodePath] = []
+    paths: list[NodePath] = []
     pending: list[NodePath] = [(source,) for source in flat.sources[target]]
     while pending:
         path = pending.pop()
         kind = flat.kind(path[0])
         if kind in NEURONS or (kind == "Input" and not flat.sources[path[0]]):
-            found.append(path)
+            paths.append(path)
         elif reason := _dead_end(flat, path):
             on_error(NodeError(path[0], reason))
         else:
             pending += [(source, *path) for source in flat.sources[path[0]]]
-        if len(found) + len(pending) > MAX_PATHS:
+        if len(paths) + len(pending) > MAX_PATHS:
             on_error(NodeError(target, f"more than {MAX_PATHS} ways lead into it through linear nodes"))
             return []
-    return found[::-1]
+    return paths[::-1]
 
 
 def _dead_end(flat: FlatGraph, path: NodePath) -> str | None:

@@ -100,8 +100,8 @@ def _read_3(raw: bytes, where: str) -> Events:
     parts = [np.empty((0, 3), np.int64)]
     at = start + len(marker)
     while at < len(raw):
-        at, found = _packet(raw, at, where)
-        parts.append(found)
+        at, packet = _packet(raw, at, where)
+        parts.append(packet)
     data, time, overflows = np.concatenate(parts).T
     valid = data & 1 == 1
     data = data[valid]
