@@ -112,7 +112,14 @@ def main() -> np.ndarray:
     parser.add_argument("network", nargs="?", type=Path, metavar="NET.nir")
     parser.add_argument("--steps", type=int, default=60)
     arguments = parser.parse_args()
-    network = sp.read_nir(arguments.network) if arguments.network else left_or_right()
+    if arguments.steps < 1:
+        parser.error(f"--steps is {arguments.steps}; give at least 1")
+    try:
+        network = sp.read_nir(arguments.network) if arguments.network else left_or_right()
+    except sp.InputError as error:
+        parser.error(str(error))
+    if network.readout != "spike_count":
+        parser.error(f"{network.output} is read by its potential and never spikes; connect v_out in place of s_out for such a network")
 
     processes = sp.lava_processes(network)
     source, sink = Wanderer(network.input.shape), Decision(processes.s_out.shape, arguments.steps)
@@ -123,7 +130,7 @@ def main() -> np.ndarray:
         history = sink.history.get().astype(int)
     finally:
         source.stop()
-    print(f"an input is answered {processes.latency} steps later; leading output at each step:")
+    print(f"an input is answered {processes.latency} step(s) later; leading output at each step:")
     print("".join("." if k < 0 else str(k) for k in history))
     return history
 

@@ -1,15 +1,14 @@
-"""Train a small snnTorch network, import it alive, prove it equal, quantize it, prove the integers on Lava, and price it.
+"""Train a small snnTorch network, import it alive, prove it equal, and take it to Lava: integers, fewer timesteps, price, report.
 
     python examples/snntorch_to_report.py                                   scikit-learn's digits, under a minute
     python examples/snntorch_to_report.py --fashion-mnist DIR --epochs 2    Fashion-MNIST, its four idx files in DIR
 
-Needs snnTorch: pip install 'spikeport[snntorch]'. Writes network.nir and result.json into --out.
+Needs snnTorch: pip install 'spikeport[snntorch]'. Writes report.html, network.nir and the rest into --out.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import spikeport as sp
-from spikeport.analysis.cost.devices import device_named
 from spikeport.train.data.registry import load
 
 TEST_IMAGES = 1000
@@ -98,6 +96,7 @@ def main() -> None:
     parser.add_argument("--timesteps", type=int, default=6)
     parser.add_argument("--train-images", type=int, default=8000)
     parser.add_argument("--out", type=Path, default=Path("runs/snntorch"))
+    parser.add_argument("--force", action="store_true", help="replace what an earlier run left in --out")
     arguments = parser.parse_args()
     torch.manual_seed(0)
     x_train, y_train, x_test, y_test = images(arguments.fashion_mnist)
@@ -111,32 +110,31 @@ def main() -> None:
     # Alive into a float network: every spike on the sample is compared in float64 while it is imported.
     network = sp.from_snntorch(net, x_train[:8])
     print("imported:", network.provenance["compared"])
-    ours = sp.simulate_float(network, x_test, network.timesteps)["output"]
 
-    # Integers for Loihi, and the same spikes on the engine and on Intel's Lava.
-    integers = sp.quantize(network, x_train[:200])
-    record = sp.backend("engine")(integers, sp.encode(integers.input, x_test, integers.timesteps), "counts")
-    few = sp.encode(integers.input, x_test[:LAVA_IMAGES], integers.timesteps)
-    proof = sp.verify(integers, few, {name: sp.backend(name) for name in ("engine", "lava")})
-    cost = sp.estimate_cost(integers, record, device_named("loihi2"))
-
-    classes = record.output.sum(1).argmax(1)
-    result = {
-        "test images": len(x_test),
-        "float: bins that differ from snnTorch": int((ours != theirs).sum()),
-        "float: bins compared": int(theirs.size),
-        "accuracy of snnTorch in %": accuracy(theirs, y_test),
-        "accuracy in float in %": accuracy(ours, y_test),
-        "accuracy in 8 bits in %": float(100 * (classes == y_test).mean()),
-        "classes equal to snnTorch's in 8 bits in %": float(100 * (classes == theirs.sum(1).argmax(1)).mean()),
-        "engine and Lava equal to the reference": proof.equal,
-        "neuron-steps compared there": proof.compared,
-        "dynamic energy per image in J, Loihi 2": cost.dynamic.mean[-1],
-    }
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    sp.write_nir(integers, arguments.out / "network.nir")
-    (arguments.out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(f"{name}: {value}" for name, value in result.items()))
+    # Integers for Loihi, the same spikes on the engine and on Intel's Lava, fewer timesteps, a price, and a page for people.
+    report = sp.deploy(
+        network,
+        x_test,
+        y_test,
+        arguments.out,
+        expected={"output": theirs},
+        name="snnTorch network",
+        tolerance=5.0,
+        verify_samples=LAVA_IMAGES,
+        force=arguments.force,
+    )
+    theirs_in_float, theirs_in_integers = report.expected
+    print(f"accuracy of snnTorch on all {len(x_test)} test images: {accuracy(theirs, y_test):.2f} %")
+    for curve in (c for c in report.accuracy if c.split == "test"):
+        print(f"accuracy of {curve.stage}, {curve.samples} of them: {100 * curve.accuracy[-1]:.2f} %")
+    print(f"float: {theirs_in_float.output.different} of {theirs_in_float.output.bins} bins differ from snnTorch")
+    print(f"8 bits: the same class for {theirs_in_integers.same_classes} of {theirs_in_integers.samples} images")
+    proof, cost = report.verification, report.cost
+    assert proof and cost
+    print(f"engine and Lava equal to the reference: {proof.equal}, {proof.compared:,} neuron-steps")
+    print(f"timesteps: {report.network.timesteps}, of which {report.chosen} are needed")
+    print(f"energy per image on {cost.device.title}, uncalibrated: {cost.total.mean[report.chosen - 1]:.3g} J")
+    print(f"report: {arguments.out / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # what `_HOME` loads, for editors and type checkers
     from spikeport.hw.records.record import SpikeRecord as SpikeRecord
     from spikeport.hw.records.stimulus import encode as encode
     from spikeport.hw.semantics.limits import check_network as check_network
+    from spikeport.stages.foreign import deploy as deploy
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ _HOME = {
     "Verification": "spikeport.hw.backends.verify",
     "backend": "spikeport.hw.backends.simulate",
     "check_network": "spikeport.hw.semantics.limits",
+    "deploy": "spikeport.stages.foreign",
     "encode": "spikeport.hw.records.stimulus",
     "estimate_cost": "spikeport.analysis.cost.estimate",
     "fisher_information": "spikeport.analysis.information.fisher",

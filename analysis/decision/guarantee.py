@@ -91,8 +91,8 @@ def losses(now: np.ndarray, references: References, alpha: float) -> Losses:
     """Losses of a candidate, bool `(samples,)`, with limits; nothing is lost against itself."""
     same = now is references.full
     return Losses(
-        full=LossLimits(0.0, 0.0, 0.0) if same else _loss(now, references.full, alpha),
-        floating=_loss(now, references.floating, alpha),
+        full=LossLimits(0.0, 0.0, 0.0) if same else loss_limits(now, references.full, alpha),
+        floating=loss_limits(now, references.floating, alpha),
     )
 
 
@@ -132,7 +132,8 @@ def _verdict(now: np.ndarray, references: References, tolerance: float, alpha: f
     return "shown" if shown else "not shown"
 
 
-def _loss(now: np.ndarray, reference: np.ndarray, alpha: float) -> LossLimits:
+def loss_limits(now: np.ndarray, reference: np.ndarray, alpha: float) -> LossLimits:
+    """Loss of `now` against `reference`, bool `(samples,)` of the same samples; each limit holds at level `1 - alpha`."""
     lost, gained = _changes(now, reference)
     n = len(now)
     return LossLimits(100 * (lost - gained) / n, -100 * largest_loss(gained, lost, n, alpha), 100 * largest_loss(lost, gained, n, alpha))

@@ -54,7 +54,7 @@ def data_table(head: Sequence[str], rows: Sequence[Sequence[Child]], numeric: Se
 
     def cell(tag: str, i: int, content: Child) -> Element:
         number = i in numeric
-        parts = _unbroken(content) if number and tag == "td" else content
+        parts = unbroken(content) if number and tag == "td" else content
         return el(tag, parts, class_="number" if number else None, scope="col" if tag == "th" else None)
 
     header = el("thead", el("tr", [cell("th", i, name) for i, name in enumerate(head)]))
@@ -67,7 +67,7 @@ def filled_bar(share: float, text: str) -> Element:
     return el("span", el("span", style=f"width:{100 * min(share, 1):.1f}%", class_="fill"), el("span", text, class_="over"), class_="inbar")
 
 
-def _unbroken(content: Child) -> Child:
+def unbroken(content: Child) -> Child:
     """A number, and limits or a change in brackets behind it: no line breaks in either."""
     if not isinstance(content, str):
         return el("span", content, class_="whole")

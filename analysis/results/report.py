@@ -62,7 +62,10 @@ class AccuracyCurve:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """Size of the quantized network. synapses: nonzero, weight sharing unrolled. layers: name and shape, in order."""
+    """Size of the quantized network. synapses: nonzero, weight sharing unrolled. layers: name and shape, in order.
+
+    weight_bits: that weights were rounded to; None in reports of before they said so.
+    """
 
     timesteps: int
     neurons: int
@@ -70,6 +73,7 @@ class NetworkFacts:
     depth: int
     input_shape: tuple[int, ...]
     layers: tuple[tuple[str, tuple[int, ...]], ...]
+    weight_bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,7 @@ def network_facts(network: QuantizedNetwork) -> NetworkFacts:
         depth=max(network.depths.values()),
         input_shape=network.input.shape,
         layers=tuple((p.name, p.shape) for p in network.populations),
+        weight_bits=network.weight_bits,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.export.common.errors import InputError, OutputError
-from spikeport.export.common.guard import read_bytes, reading
+from spikeport.export.common.guard import as_path, read_bytes, reading
 
 JSON_DEPTH = 64
 """Values inside values; our own files nest about ten deep."""
@@ -44,7 +44,7 @@ def check_folder(path: Path) -> None:
         raise OutputError(f"cannot write to {path}: no permission to write in {nearest}; choose another place")
 
 
-def write_bytes(path: Path, content: bytes | memoryview) -> None:
+def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
     """Write a file whole: beside first, then renamed, so that a reader sees the file before or the file after, never a part.
 
     Every file that spikeport writes goes through here, built in memory first: a library that writes by itself (HDF5, ONNX,
@@ -53,6 +53,7 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     Raises:
         OutputError: the disk is full, the place is read-only or gone, or `path` is a directory; what was there before stays.
     """
+    path = as_path(path)
     check_file(path)
     beside: Path | None = None
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,14 @@ from spikeport.export.common.errors import InputError
 
 TEXT_MAX = 1 << 28
 """Bytes of a text file that are read: 256 MB, some ten times the largest report."""
+
+
+def as_path(place: str | os.PathLike[str]) -> Path:
+    """Where a user says that a file is, as text or as a `Path`; raises InputError for anything else."""
+    try:
+        return Path(place)
+    except TypeError:
+        raise InputError(f"{place!r:.80} is no path of a file ({type(place).__name__}); give text or a pathlib.Path") from None
 
 
 @contextmanager

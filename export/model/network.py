@@ -59,6 +59,8 @@ READOUTS = ("spike_count", "accumulated_current", "membrane_potential")
 NOMINAL_DT = 1e-3
 """Seconds that a timestep stands for in files, of networks that know no seconds: their decays are per timestep."""
 Integrator: TypeAlias = Literal["euler", "exponential", "impulse", "per timestep"]
+SHOWN = 6
+"""Populations that a network's `repr` names."""
 INTEGRATORS = ("euler", "exponential", "impulse", "per timestep")
 
 
@@ -80,7 +82,7 @@ class Population(Generic[Neuron]):
         return prod(self.shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network(Generic[Neuron]):
     """Topology and meaning shared by float and quantized networks; validated when made.
 
@@ -139,6 +141,16 @@ class Network(Generic[Neuron]):
             raise InputError(
                 f"connection {connection.name} makes {size} currents for the {self[connection.target].size} neurons of {connection.target}"
             )
+
+    def __repr__(self) -> str:
+        """One line without the arrays: `QuantizedNetwork(input (64,) -> hidden (32,), ...; T = 10; 2 connections, 2,368 weights)`."""
+        names = ", ".join(f"{p.name} {p.shape}" for p in self.populations[:SHOWN])
+        more = f", ... {len(self.populations) - SHOWN} more" if len(self.populations) > SHOWN else ""
+        weights = sum(np.size(c.weight) for c in self.connections)
+        return (
+            f"{type(self).__name__}({self.input.name} {self.input.shape} -> {names}{more}; T = {self.timesteps}; readout "
+            f"{self.readout} of {self.output}; {len(self.connections)} connections, {weights:,} weights)"
+        )
 
     def __getitem__(self, name: str) -> Population[Neuron]:
         for population in self.populations:
@@ -200,7 +212,7 @@ class Network(Generic[Neuron]):
         return replace(self, timesteps=timesteps)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FloatNetwork(Network[FloatNeuron]):
     """A network in physical units: float64 weights, exponent 0, `FloatNeuron`s."""
 
@@ -209,7 +221,7 @@ class FloatNetwork(Network[FloatNeuron]):
         assert all(isinstance(p.neuron, FloatNeuron) for p in self.populations)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class QuantizedNetwork(Network[IntegerNeuron]):
     """A network in Loihi's integers: int8 weights with exponents, `IntegerNeuron`s. Written to `.nir` and read back exactly.
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import parse_json, write_bytes
-from spikeport.export.common.guard import reading
+from spikeport.export.common.guard import as_path, reading
 from spikeport.export.common.hdf5 import UntrustedFile, opened_hdf5
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
@@ -31,7 +31,7 @@ MAX_NUMBERS = 120_000_000
 MAX_LAYERS = 1000
 
 
-def write_netx(network: QuantizedNetwork, path: Path) -> Changes:
+def write_netx(network: QuantizedNetwork, path: Path | str) -> Changes:
     """Write a quantized network for lava-dl's netx; a reader never sees half a file.
 
     Returns:
@@ -89,7 +89,7 @@ def exported_from(path: Path) -> str | None:
     return str(plan.get("network", "")) if isinstance(plan, dict) else None
 
 
-def read_netx(path: Path, *, timesteps: int | None = None) -> QuantizedNetwork:
+def read_netx(path: Path | str, *, timesteps: int | None = None) -> QuantizedNetwork:
     """Read a network that lava-dl or `write_netx` wrote, as Lava runs it through netx in fixed point.
 
     Args:
@@ -98,6 +98,7 @@ def read_netx(path: Path, *, timesteps: int | None = None) -> QuantizedNetwork:
     Raises:
         InputError: no HDF5, damaged, larger than the limits, or a layer or neuron that netx or we have not.
     """
+    path = as_path(path)
     with reading(path, "a .net file of lava-dl", "export it again with lava-dl or spikeport export --to netx"):
         with opened_hdf5(path) as file:
             layers, others = _contents(file)

@@ -34,7 +34,7 @@ CHANGE_TOLERANCE = 1e-3
 """Relative change of a number in the file that still counts as rounding by another tool."""
 
 
-def write_nir(network: QuantizedNetwork, path: Path) -> None:
+def write_nir(network: QuantizedNetwork, path: Path | str) -> None:
     """Write a quantized network; a reader never sees half a file.
 
     Raises:
@@ -62,7 +62,7 @@ def _leave_out_resets_to_zero(held: io.BytesIO) -> None:
                 del node["v_reset"]
 
 
-def read_nir(source: Path | RawGraph) -> QuantizedNetwork:
+def read_nir(source: Path | str | RawGraph) -> QuantizedNetwork:
     """Read a network that `write_nir` wrote: equal to it in every array, type and field. source: the file, or its graph as read.
 
     Raises:
@@ -87,7 +87,7 @@ def read_nir(source: Path | RawGraph) -> QuantizedNetwork:
         return network
 
 
-def is_quantized(source: Path | RawGraph) -> bool:
+def is_quantized(source: Path | str | RawGraph) -> bool:
     """Whether a NIR file holds a network that `write_nir` wrote; raises InputError if it is no NIR file."""
     return KEY in load_graph(source).metadata
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.guard import reading
+from spikeport.export.common.guard import as_path, reading
 from spikeport.export.common.hdf5 import opened_hdf5
 from spikeport.export.nir.contents import Node, contents
 
@@ -34,7 +34,7 @@ class RawGraph:
     path: Path = Path()
 
 
-def load_graph(source: Path | RawGraph) -> RawGraph:
+def load_graph(source: Path | str | RawGraph) -> RawGraph:
     """Read the graph of a `.nir` file; one that has been read stays as it is.
 
     Raises:
@@ -43,10 +43,11 @@ def load_graph(source: Path | RawGraph) -> RawGraph:
     """
     if isinstance(source, RawGraph):
         return source
-    with nir_errors(source), opened_hdf5(source) as file:
+    path = as_path(source)
+    with nir_errors(path), opened_hdf5(path) as file:
         kind = file.entries.get(("version",))
         version = file.read([("version",)])[("version",)] if kind and kind.kind == "text" else "unknown"
-        return replace(as_graph(contents(file), str(version)), path=source)
+        return replace(as_graph(contents(file), str(version)), path=path)
 
 
 def nir_errors(path: Path) -> AbstractContextManager[None]:

@@ -29,7 +29,7 @@ from spikeport.export.onnx.ops import Ops
 REAL = np.float32
 
 
-def write_float_onnx(network: FloatNetwork, path: Path) -> None:
+def write_float_onnx(network: FloatNetwork, path: Path | str) -> None:
     """Write the model; a reader never sees half a file.
 
     Raises:

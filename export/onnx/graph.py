@@ -46,7 +46,7 @@ def to_onnx(network: QuantizedNetwork, *, potentials: Collection[str] = ()) -> o
     return model
 
 
-def write_onnx(network: QuantizedNetwork, path: Path) -> None:
+def write_onnx(network: QuantizedNetwork, path: Path | str) -> None:
     """Write the model; a reader never sees half a file.
 
     Raises:

@@ -57,8 +57,11 @@ def _foreign(arguments: argparse.Namespace) -> Foreign:
         raise InputError(f"{arguments.nir} is quantized already; `run` starts from another framework's file, see check, verify and cost")
     samples, labels = load_input(arguments.input), load_input(arguments.targets)
     network = load_foreign(arguments, graph)
-    network = one_spike_a_step(network.with_timesteps(arguments.timesteps or natural_timesteps(network, samples)), samples)
     expected = read_expected(arguments.expect) if arguments.expect else None
+    held = samples.ndim == len(network.input.shape) + 1
+    recorded = expected["output"].shape[1] if expected is not None and held else None
+    timesteps = arguments.timesteps or recorded or natural_timesteps(network, samples)
+    network = one_spike_a_step(network.with_timesteps(timesteps), samples)
     return Foreign(arguments.nir.name, arguments.note.splitlines()[0], network, samples, labels, expected)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,12 +45,15 @@ from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.record_file import save_record
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import write_bound
+from spikeport.stages.claims import claimed
 from spikeport.stages.config import RunConfig
 from spikeport.stages.pipeline import CALIBRATION_SAMPLES, COMPARED_SAMPLES, Verified, exit_cost_of, saying, warnings_of
 from spikeport.stages.session import SPLITS, Bar, SplitName, engine_record
 from spikeport.stages.tic import TicConfig, of_float_network, write_tic
+from spikeport.stages.truncation import LAVA_SAMPLES, confirmed_in_lava
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.dataset import Split, cut
+from spikeport.train.settings.config import TrainConfig
 
 SHOWN_SAMPLES = 3
 
@@ -76,6 +81,50 @@ class Foreign:
             raise InputError(f"{count} targets in {labels.min()}..{labels.max()}; give 2 samples or more, with classes 0..{classes - 1}")
 
 
+def deploy(
+    network: FloatNetwork,
+    samples: np.ndarray,
+    labels: np.ndarray,
+    out: Path | str,
+    *,
+    expected: Mapping[str, np.ndarray] | None = None,
+    name: str = "network",
+    weight_bits: int = 8,
+    tolerance: float = 1.0,
+    device: str = "loihi2",
+    backends: Sequence[str] = ("engine", "lava"),
+    verify_samples: int = 50,
+    seed: int = 0,
+    force: bool = False,
+) -> Report:
+    """Quantize a network of another framework, prove it, cut its timesteps, price it; `report.html` and the rest land in `out`.
+
+    Args:
+        network: from `from_snntorch`, `import_nir` and the like.
+        samples, labels: `(samples, *shape)` held over time or `(samples, timesteps, *shape)`, and a class for each. Half of them
+            choose (calibration, T', exit), half confirm.
+        expected: `output` `(samples, timesteps, classes)` and, if you like, `spikes/<population>`, recorded in the network's own framework.
+        tolerance: accuracy loss in percentage points that T' may cost. seed: of the halves, the intervals and sampled labels.
+        force: replace what another run left in `out`.
+
+    Raises:
+        InputError: arrays that do not fit, parameters that no register holds, or another run in `out`.
+    """
+    config = RunConfig(
+        train=TrainConfig(seed=seed), weight_bits=weight_bits, tolerance=tolerance, device=device, verify_samples=verify_samples
+    )
+    foreign = Foreign(name, "as imported", network, np.asarray(samples), np.asarray(labels), expected)
+    work = Workspace(Path(out))
+    with claimed(work, force=force):
+        return foreign_run(work, foreign, config, list(backends), _no_bar)
+
+
+@contextmanager
+def _no_bar(total: int, name: str) -> Iterator[Callable[[int], None]]:
+    """Shows nothing: a notebook's cell ends in the report."""
+    yield lambda count: None
+
+
 def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: list[str], bar: Bar) -> Report:
     """Quantize, verify, measure information, cut timesteps, price, report. The first half of the samples, classes in proportion, chooses
     (calibration, T', exit); the other half confirms and is what accuracies are reported of."""
@@ -89,7 +138,8 @@ def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: 
     records = {name: _recorded(work, name, quantized, part, made_of, bar) for name, part in splits.items()}
     floating = {name: _float_correct(network, part, bar) for name, part in splits.items()}
     fisher = _information(work, foreign, splits["validation"], seed, made_of, bar)
-    truncation = _cut(work, quantized, splits, records, floating, fisher, config, made_of)
+    lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
+    truncation = _cut(work, quantized, splits, records, floating, fisher, config, made_of, lava_samples, bar)
     verified = _verified(quantized, splits["test"][: config.verify_samples], backends, bar)
     write_bound(work.verification, verified, made_of)
     report = _report(foreign, quantized, splits, records, config, bar)
@@ -156,6 +206,8 @@ def _cut(
     fisher: FisherResult,
     config: RunConfig,
     made_of: Mapping[str, str],
+    lava_samples: int,
+    bar: Bar,
 ) -> Truncation:
     """T' and exit, chosen on the first half and confirmed on the second; the cut network is written."""
     correct = {name: correct_over_time(records[name].output, splits[name].labels, network.readout) for name in SPLITS}
@@ -165,7 +217,9 @@ def _cut(
     result = confirmed(result, correct["test"], last["test"])
     exits = choose_threshold(correct["validation"], margins["validation"], last["validation"], config.tolerance)
     result = replace(result, exit=exit_confirmed(exits, correct["test"], margins["test"], last["test"]))
-    write_nir(saying(network.with_timesteps(result.chosen), made_of), work.deployed)
+    deployed = saying(network.with_timesteps(result.chosen), made_of)
+    result = confirmed_in_lava(result, deployed, splits["test"][:lava_samples], bar)
+    write_nir(deployed, work.deployed)
     write_bound(work.truncation, result, made_of)
     return result
 

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from spikeport.export.common.digest import short
-from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.export.nir.file import read_nir
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.record import SpikeRecord, join_records
 from spikeport.hw.records.record_file import load_record, read_made_of, save_record
@@ -67,9 +65,7 @@ class Session:
             InputError: there is none yet, or a damaged one.
         """
         work = self.work
-        if not work.network.exists():
-            raise InputError(f"{work.network} does not exist; make it with: spikeport quantize {work.root} --out {work.network}")
-        network = read_nir(work.network)
+        network = work.quantized()
         kept = network_made_of(network).get("trained")
         if kept and kept != self.trained_digest:
             self.note(

@@ -59,7 +59,7 @@ def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_sample
     exits = choose_threshold(validation.correct, validation.margins, validation.floating, tolerance)
     result = replace(result, exit=exit_confirmed(exits, test.correct, test.margins, test.floating))
     deployed = saying(network.with_timesteps(result.chosen), made_of)
-    result = _confirmed_in_lava(result, deployed, session.data.test[:lava_samples], session.bar)
+    result = confirmed_in_lava(result, deployed, session.data.test[:lava_samples], session.bar)
     write_nir(deployed, work.deployed)
     session.keep(out, result, *CUT_FROM)
     return result
@@ -85,7 +85,7 @@ def _answers(session: Session, name: SplitName) -> Answers:
     )
 
 
-def _confirmed_in_lava(result: Truncation, deployed: QuantizedNetwork, part: Split, bar: Bar) -> Truncation:
+def confirmed_in_lava(result: Truncation, deployed: QuantizedNetwork, part: Split, bar: Bar) -> Truncation:
     """Compare T' timesteps in real Lava with the reference, or say why that was not done."""
     if not len(part):
         return replace(result, lava_absent="no samples were asked for")

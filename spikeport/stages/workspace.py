@@ -9,6 +9,8 @@ from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json
 from spikeport.export.common.guard import reading
+from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.nir.file import read_nir
 from spikeport.train.data.registry import Dataset
 from spikeport.train.data.registry import load as load_data
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load
@@ -88,6 +90,16 @@ class Workspace:
         if not self.root.is_dir():
             raise InputError(f"{self.root} is no directory; make one with: spikeport train --out {self.root}")
         return load(self.root)
+
+    def quantized(self) -> QuantizedNetwork:
+        """The quantized network.
+
+        Raises:
+            InputError: there is none yet, or a damaged one.
+        """
+        if not self.network.exists():
+            raise InputError(f"{self.network} does not exist; make it with: spikeport quantize {self.root} --out {self.network}")
+        return read_nir(self.network)
 
     def notes(self) -> tuple[str, ...]:
         """What to know before believing what follows from the network: that its training has not ended."""

@@ -93,3 +93,9 @@ def test_what_does_not_belong_is_one_line(theirs, tmp_path, capsys, more, told):
     assert run(theirs, tmp_path / "run", *(word.format(**places) for word in more)) == 2
     error = capsys.readouterr().err.strip()
     assert told in error.splitlines()[-1] and not (tmp_path / "run" / "report.json").exists()
+
+
+def test_a_held_input_runs_as_long_as_their_record(theirs, tmp_path):
+    np.save(tmp_path / "held.npy", np.load(theirs / "x.npy")[:, 0])
+    run(theirs, tmp_path / "run", "--input", str(tmp_path / "held.npy"), "--expect", str(theirs / "theirs.npz"))
+    assert json.loads((tmp_path / "run" / "report.json").read_text())["network"]["timesteps"] == T

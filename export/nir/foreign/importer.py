@@ -29,7 +29,7 @@ TIMESTEPS_DEFAULT = 32
 
 
 def import_nir(
-    source: Path | RawGraph,
+    source: Path | str | RawGraph,
     *,
     dt: float,
     integrator: Integrator,

@@ -201,3 +201,11 @@ def test_one_neuron_by_hand():
     assert record.potentials["n"].ravel().tolist() == [512, 0, 512, 0]
     assert record.output.ravel().tolist() == [0, 1, 0, 1]
     assert record.synaptic_events["w"].ravel().tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_repr_is_one_short_line_without_arrays(seed):
+    network = random_network(seed)
+    text = repr(network)
+    assert len(text) < 1000 and "\n" not in text and "array" not in text
+    assert text.startswith("QuantizedNetwork(") and f"T = {network.timesteps}" in text and network.output in text

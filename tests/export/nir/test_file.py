@@ -261,3 +261,15 @@ def test_damaged_bytes_end_in_a_network_or_one_clear_error(tmp_path):
             assert "\n" not in str(error)
             refused += 1
     assert refused > 10
+
+
+def test_a_path_may_be_text_and_anything_else_is_one_line(tmp_path):
+    network, place = conv_network(), str(tmp_path / "net.nir")
+    write_nir(network, place)
+    assert is_quantized(place)
+    assert_equal(read_nir(place), network)
+    with pytest.raises(InputError, match=r"missing\.nir does not exist"):
+        read_nir(str(tmp_path / "missing.nir"))
+    for use in (read_nir, is_quantized, lambda p: write_nir(network, p)):
+        with pytest.raises(InputError, match="no path of a file"):
+            use(7)

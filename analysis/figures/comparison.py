@@ -1,0 +1,79 @@
+"""Runs side by side as pictures: accuracy against energy, and over timesteps, a curve for every run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from spikeport.analysis.common.numbers import percent, si, si_scale
+from spikeport.analysis.figures.charts import SERIES, Frame, axes, chart, dots, line, padded, series, series_key
+from spikeport.analysis.figures.labels import Labels
+from spikeport.analysis.figures.markup import Child, Element, el
+from spikeport.analysis.results.comparison import ComparedRun
+
+KEY = "Large: each run at its chosen T'; small: at every other T'."
+FRONT_KEY = " Dashed: through the runs that no other one beats."
+ROOM = 0.12
+"""Share of the height that is left above all curves, for what stands beside a point."""
+
+
+def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element | None:
+    """Accuracy against total energy: a curve over T' for each run, its chosen T' a large dot, and the front through those.
+
+    beaten: names of runs that another one beats, which the front leaves out. None where no run has both numbers.
+    """
+    drawn = [run for run in runs if run.deployed]
+    if not drawn:
+        return None
+    factor, prefix = si_scale(max(energy for run in drawn for energy, _ in run.points))
+    scaled = {run.name: [(energy / factor, 100 * accuracy) for energy, accuracy in run.points] for run in drawn}
+    xs, ys = zip(*(point for points in scaled.values() for point in points))
+    low, high = padded(ys, 0.16, ceiling=100.5)
+    frame = Frame(0, max(xs) * 1.08 or 1.0, low, high + ROOM * (high - low))
+    chosen = {run.name: scaled[run.name][run.chosen - 1] for run in drawn}
+    marks = axes(frame, f"total energy per sample, {prefix}J", "accuracy, %", y_most=high)
+    front = _front(frame, sorted(chosen[run.name] for run in drawn if run.name not in beaten))
+    marks += front
+    labels = Labels(frame)
+    for i, run in enumerate(drawn):
+        energies, accuracies = zip(*scaled[run.name])
+        (x, y), kind = chosen[run.name], f"s{i % SERIES}"
+        marks += [*series(frame, i, energies, accuracies, _notes(run)), *dots(frame, [x], [y], [_notes(run)[run.chosen - 1]], kind, 7)]
+        labels.avoid(energies, accuracies)
+    marks += [labels.beside(*chosen[run.name], f"T' = {run.chosen}", "faint") for run in drawn]
+    summary = "Accuracy against total energy: " + "; ".join(f"{run.name}, {_note(run, run.chosen)}" for run in drawn)
+    caption: list[Child] = [series_key([run.name for run in drawn]), el("div", KEY + (FRONT_KEY if front else ""))]
+    return chart("Accuracy and total energy", summary, marks, caption=caption)
+
+
+def accuracy_figure(runs: Sequence[ComparedRun]) -> Element | None:
+    """Accuracy of the quantized networks after every T', the chosen one a large dot; None where none was measured."""
+    drawn = [(run, run.quantized) for run in runs if run.quantized and run.chosen <= len(run.quantized.accuracy)]
+    if not drawn:
+        return None
+    steps = max(len(curve.accuracy) for _, curve in drawn)
+    frame = Frame(0.5, steps + 0.5, *padded([100 * a for _, curve in drawn for a in curve.accuracy], 0.14, floor=0, ceiling=100.5))
+    marks = axes(frame, "timesteps T'", "accuracy, %", steps=steps)
+    for i, (run, curve) in enumerate(drawn):
+        xs, ys = list(range(1, len(curve.accuracy) + 1)), [100 * a for a in curve.accuracy]
+        notes = [f"{run.name}, T' = {x}: {y:.2f} %" for x, y in zip(xs, ys)]
+        marks += series(frame, i, xs, ys, notes)
+        marks += dots(frame, [run.chosen], [ys[run.chosen - 1]], [notes[run.chosen - 1]], f"s{i % SERIES}", 7)
+    summary = f"Accuracy over 1 to {steps} timesteps of {len(drawn)} runs"
+    return chart("Accuracy over timesteps", summary, marks, caption=series_key([run.name for run, _ in drawn]))
+
+
+def _front(frame: Frame, points: Sequence[tuple[float, float]]) -> list[Element]:
+    """The front as stairs: between two of its points no run has the accuracy of the next for less."""
+    stairs = [corner for (_, y), (x, top) in pairwise(points) for corner in ((x, y), (x, top))]
+    path = [*points[:1], *stairs]
+    return [line(frame, [x for x, _ in path], [y for _, y in path], "front")] if stairs else []
+
+
+def _notes(run: ComparedRun) -> list[str]:
+    return [f"{run.name}, {_note(run, steps)}" for steps in range(1, len(run.points) + 1)]
+
+
+def _note(run: ComparedRun, steps: int) -> str:
+    energy, accuracy = run.points[steps - 1]
+    return f"T' = {steps}: {percent(accuracy)}, {si(energy, 'J')}"

@@ -1,0 +1,42 @@
+"""The front of a picture of several runs, and names that are too long for it."""
+
+from __future__ import annotations
+
+import pytest
+from support.compared import run_at
+
+from spikeport.analysis.figures.charts import WIDTH
+from spikeport.analysis.figures.comparison import pareto_figure
+
+
+def front(figure) -> list[tuple[float, float]]:
+    """Positions along the dashed line."""
+    lines = [mark.get("points") for mark in figure.iter("polyline") if "front" in mark.get("class")]
+    return [tuple(map(float, pair.split(","))) for text in lines for pair in text.split()]
+
+
+def test_the_front_rises_in_stairs_through_the_runs_that_nobody_beats():
+    figure = pareto_figure([run_at("a", 4, 0.9), run_at("b", 1, 0.5), run_at("c", 3, 0.4)], beaten=["c"])
+    assert "Dashed" in "".join(figure.itertext())
+    (x0, y0), corner, (x1, y1) = front(figure)
+    assert x0 < x1 and y0 > y1 and corner == (x1, y0)
+    large = [dot for dot in figure.iter("circle") if dot.get("r") == "7"]
+    centres = {(round(float(d.get("cx")), 1), round(float(d.get("cy")), 1)) for d in large}
+    assert len(large) == 3 and {(x0, y0), (x1, y1)} < centres
+
+
+def test_one_run_has_no_front_and_none_no_picture():
+    one = pareto_figure([run_at("a", 1, 0.5)], [])
+    assert front(one) == [] and "Dashed" not in "".join(one.itertext())
+    assert pareto_figure([], []) is None
+
+
+@pytest.mark.parametrize("place", [(1, 0.1), (50, 0.5), (100, 0.9)])
+def test_the_chosen_timesteps_stand_beside_the_point_and_the_name_in_the_key(place):
+    name = "some/very/long/folder/of/runs"
+    figure = pareto_figure([run_at(name, *place), run_at("b", 100, 0.2), run_at("c", 1, 0.95)], [])
+    labels = [text for text in figure.iter("text") if text.text == "T' = 1"]
+    for label in labels:
+        left = float(label.get("x")) - (36 if "end" in label.get("class") else 0)
+        assert left >= 0 and left + 36 <= WIDTH
+    assert len(labels) == 3 and name in "".join(figure.find("figcaption").itertext())
