@@ -27,11 +27,12 @@ def neuron_step(ops: Ops, neuron: IntegerNeuron, u: str, v: str, a: Value, eta: 
 def _current(ops: Ops, neuron: IntegerNeuron, u: str, a: Value) -> str:
     """Decay, add the input, wrap to 32 bits, then Lava's one correction towards 24 bits."""
     raw = ops.wrap(ops.shift(ops.wrap(a, 32), reg.STATE_SHIFT), 32)
+    span = 2 * reg.STATE_LIMIT
     if neuron.remembers_current:
-        raw = ops.wrap(Value(ops("Add", _decayed(ops, u, neuron.keep_current), raw.name), raw.bound + reg.STATE_LIMIT), 32)
+        kept = reg.STATE_LIMIT if raw.bound <= span else 1 << 31  # one correction a step brings back no more than a span
+        raw = ops.wrap(Value(ops("Add", _decayed(ops, u, neuron.keep_current), raw.name), raw.bound + kept), 32)
     if raw.bound < reg.STATE_LIMIT:
         return raw.name
-    span = 2 * reg.STATE_LIMIT
     high = ops("Where", ops("Greater", raw.name, reg.STATE_LIMIT), ops("Sub", raw.name, span), raw.name)
     return ops("Where", ops("LessOrEqual", high, -reg.STATE_LIMIT), ops("Add", raw.name, span), high)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.analysis.common.jsonable import to_json
+from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.cost.devices import device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
@@ -77,8 +78,10 @@ class Foreign:
         labels, count = self.labels, len(self.samples)
         if labels.shape != (count,) or labels.dtype.kind not in "iu":
             raise InputError(f"targets have shape {labels.shape} and type {labels.dtype}; expected one integer for each of {count} samples")
-        if count < 2 or labels.min() < 0 or labels.max() >= classes:
-            raise InputError(f"{count} targets in {labels.min()}..{labels.max()}; give 2 samples or more, with classes 0..{classes - 1}")
+        if count < 2:
+            raise InputError(f"the input has {counted(count, 'sample')}; give 2 or more, one half chooses and the other confirms")
+        if labels.min() < 0 or labels.max() >= classes:
+            raise InputError(f"targets lie in {labels.min()}..{labels.max()}; this network's classes are 0..{classes - 1}")
 
 
 def deploy(

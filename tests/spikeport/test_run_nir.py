@@ -99,3 +99,10 @@ def test_a_held_input_runs_as_long_as_their_record(theirs, tmp_path):
     np.save(tmp_path / "held.npy", np.load(theirs / "x.npy")[:, 0])
     run(theirs, tmp_path / "run", "--input", str(tmp_path / "held.npy"), "--expect", str(theirs / "theirs.npz"))
     assert json.loads((tmp_path / "run" / "report.json").read_text())["network"]["timesteps"] == T
+
+
+def test_no_samples_are_one_line(theirs, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", np.zeros((0, T, CLASSES), np.int8))
+    np.save(tmp_path / "y.npy", np.zeros(0, int))
+    assert run(theirs, tmp_path / "run", "--input", str(tmp_path / "x.npy"), "--targets", str(tmp_path / "y.npy")) == 2
+    assert "0 samples; give 2 or more" in capsys.readouterr().err

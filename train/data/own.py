@@ -64,14 +64,14 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 def _shaped(x: np.ndarray, path: Path, timesteps: int) -> np.ndarray:
     """`(samples, channels, height, width)`, or with a time axis behind the first."""
+    if not x.size or x.ndim not in (2, 3, 4, 5):
+        raise InputError(f"{path}: x has shape {x.shape}; expected samples of a vector, an image, or counts over time")
     if x.ndim == 2:
         return x[:, :, None, None]
     if x.ndim == 3:
         return x[:, None]
     if x.ndim == 5 and x.shape[1] < timesteps:
         raise InputError(f"{path}: x has {x.shape[1]} timesteps, training takes {timesteps}; train with --timesteps {x.shape[1]}")
-    if x.ndim not in (4, 5) or not x.size:
-        raise InputError(f"{path}: x has shape {x.shape}; expected samples of a vector, an image, or counts over time")
     return x[:, :timesteps] if x.ndim == 5 else x
 
 

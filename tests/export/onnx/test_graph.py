@@ -18,6 +18,7 @@ from spikeport.export.model.synapse import Connection, Dense
 from spikeport.export.onnx.graph import rest, to_onnx, write_onnx
 from spikeport.export.onnx.ops import Ops, Value, planes
 from spikeport.hw.backends import onnx_backend
+from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 
 
@@ -33,6 +34,20 @@ def test_onnx_equals_the_reference(seed):
         assert (expected.spikes[name] == found.spikes[name]).all() and found.spikes[name].dtype == bool
     for name in expected.synaptic_events:
         assert (expected.synaptic_events[name] == found.synaptic_events[name]).all()
+
+
+def test_currents_that_outrun_their_correction_wrap_as_the_reference():
+    """Above a span a step, one correction does not bring u back to 24 bits; it grows to 32 bits and wraps there."""
+    neuron = IntegerNeuron(np.int32(-1), np.int32(2000), np.int32(131071), np.int32(0), 0, "zero", np.int32(0), spiking=False)
+    source = Input("input", (2,), scale=1.0, low=-128, high=127)
+    loud = Connection("w", "input", "out", Dense(np.array([[127, 127], [-128, -128], [127, 1]], np.int8)), exponent=7)
+    network = QuantizedNetwork(
+        source, (Population("out", (3,), neuron, np.array(1.0)),), (loud,), "out", "membrane_potential", 30, {}, **INT8
+    )
+    stimulus = encode(source, np.array([[127, 127], [-128, -128], [127, -128]]), 30)
+    expected, found = (backend.run(network, stimulus, "potentials") for backend in (reference, onnx_backend))
+    np.testing.assert_array_equal(found.potentials["out"], expected.potentials["out"])
+    assert expected.potentials["out"].min() < 0 < expected.potentials["out"].max() and sum(expected.overflows.values()) > 50
 
 
 def test_the_random_networks_reach_what_is_to_be_shown():
