@@ -1,10 +1,12 @@
 """Early exit per sample: stop at the first timestep where the answer is safe enough.
 
-Safe: the margin, largest minus second largest score of the readout, is at least a threshold; both are the integers that the chip has
-(accumulated readout in state units, or spikes). One threshold holds for all timesteps; at T every sample stops.
+Safe: the margin, largest minus second largest score of the readout, is at least a threshold; both
+are the integers that the chip has (accumulated readout in state units, or spikes). One threshold
+holds for all timesteps; at T every sample stops.
 
-The threshold is chosen on validation data by `spikeport.analysis.decision.guarantee`: candidates are a fixed ladder of integers, eight to a
-factor of two, which no data has a part in, from one that no margin reaches (every sample runs for all T) downwards.
+The threshold is chosen on validation data by `spikeport.analysis.decision.guarantee`: candidates
+are a fixed ladder of integers, eight to a factor of two, which no data has a part in, from one that
+no margin reaches (every sample runs for all T) downwards.
 """
 
 from __future__ import annotations
@@ -45,8 +47,9 @@ class ExitPoint:
 class EarlyExit:
     """The smallest margin that was shown to be safe, and why.
 
-    threshold: None where none was shown, then every sample runs for all T. points: the ladder, most conservative first. losses: of the
-    threshold on validation data. test: confirmation on test data; exits: share of test samples that stop after 1 .. T timesteps.
+    threshold: None where none was shown, then every sample runs for all T. points: the ladder, most
+    conservative first. losses: of the threshold on validation data. test: confirmation on test
+    data; exits: share of test samples that stop after 1 .. T timesteps.
     """
 
     threshold: int | None

@@ -2,16 +2,19 @@
 
     I_t = mean over samples of || d/d(theta) log p(y | x, steps i <= t) ||^2        IC = sum(t I_t) / sum(I_t)
 
-The gradient is each sample's own, as equation 6 has it. The authors' script squares the gradient of a batch's mean instead; for a
-batch of B independent samples that estimates I_t / B + (1 - 1/B) ||mean gradient||^2, offered as estimator "batch". (It also draws
-new augmented data for every t and runs the model anew for every t; here every t sees the same data.)
+The gradient is each sample's own, as equation 6 has it. The authors' script squares the gradient of
+a batch's mean instead; for a batch of B independent samples that estimates I_t / B + (1 - 1/B)
+||mean gradient||^2, offered as estimator "batch". (It also draws new augmented data for every t and
+runs the model anew for every t; here every t sees the same data.)
 
-I_t accumulates, so a step that adds nothing leaves I_t as it was. What step t adds is its innovation,
+I_t accumulates, so a step that adds nothing leaves I_t as it was. What step t adds is its
+innovation,
 
     D_t = mean over samples of || d/d(theta) [log p(y | x, i <= t) - log p(y | x, i <= t-1)] ||^2,
 
-zero exactly where step t changes nothing, never negative. For a model that is true to its data, I_t is the sum of D_1 .. D_t:
-scores are martingales. The share of information still to come after T' is the sum of D_t beyond T' over the sum of all.
+zero exactly where step t changes nothing, never negative. For a model that is true to its data, I_t
+is the sum of D_1 .. D_t: scores are martingales. The share of information still to come after T' is
+the sum of D_t beyond T' over the sum of all.
 """
 
 from __future__ import annotations
@@ -37,7 +40,10 @@ Curves = Mapping[str, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Intervals:
-    """Limits, low and high, over samples (or batches): of I_t and of the share still to come after t, for every t, and of the centroid."""
+    """Confidence limits (low, high) over samples, or over batches with estimator "batch".
+
+    per_step: of I_t. to_come: of the share still to come after t. centroid: of the centroid.
+    """
 
     per_step: tuple[tuple[float, float], ...]
     to_come: tuple[tuple[float, float], ...]
@@ -50,12 +56,14 @@ class Intervals:
 class FisherResult:
     """Fisher information of a model on a data set; index t - 1 of every tuple belongs to timestep t.
 
-    per_step: I_t. standard_error: of I_t over samples. innovation: D_t. per_layer: I_t of each layer's own parameters, by
-    module name; they sum to I_t, as do per_block (layers taken together) and per_group (by kind of parameter). samples: how many.
-    labels: "true" (as published) or "sampled" from the model's p at each t. readout: what the softmax is taken of, see `SoftmaxOf`.
-    seed: of sampled labels, of noise in the model, of the intervals. left_out: trained parameters that are not in the sums (with
-    estimator "sample": thresholds, time constants). batch: samples whose mean gradient is squared, 1 for estimator "sample".
-    intervals: None where there are fewer than two samples or batches, or no information.
+    per_step: I_t. standard_error: of I_t over samples. innovation: D_t. per_layer: I_t of each
+    layer's own parameters, by module name; they sum to I_t, as do per_block (layers taken together)
+    and per_group (by kind of parameter). samples: how many. labels: "true" (as published) or
+    "sampled" from the model's p at each t. readout: what the softmax is taken of, see `SoftmaxOf`.
+    seed: of sampled labels, of noise in the model, of the intervals. left_out: trained parameters
+    that are not in the sums (with estimator "sample": thresholds, time constants). batch: samples
+    whose mean gradient is squared, 1 for estimator "sample". intervals: None where there are fewer
+    than two samples or batches, or no information.
     """
 
     per_step: tuple[float, ...]
@@ -80,7 +88,10 @@ class FisherResult:
 
     @property
     def informative(self) -> bool:
-        """Whether there is any information. There is none where no weight moves the answer: with one output, or without a spike."""
+        """Whether there is any information.
+
+        There is none where no weight moves the answer: with one output, or without a spike.
+        """
         return any(self.per_step)
 
     @property
@@ -94,14 +105,17 @@ class FisherResult:
         return tuple(share_to_come(np.array(self.innovation)).tolist())
 
     def proposal(self, share: float = 0.05) -> int | None:
-        """Smallest T' after which at most `share` of the information is still to come; None without information."""
+        """Smallest T' with at most `share` of the information still to come; None without any."""
         if not self.informative:
             return None
         return 1 + next(i for i, rest in enumerate(self.to_come) if rest <= share)
 
 
 def centroid(per_step: np.ndarray) -> np.ndarray:
-    """Equation 7 of I_t `(..., T)`; the middle where all are 0, as in a resampling of samples without information."""
+    """Equation 7 of I_t `(..., T)`; the middle where all are 0.
+
+    That happens where a resampling draws only samples without information.
+    """
     steps, total = np.arange(1, per_step.shape[-1] + 1), per_step.sum(-1)
     return np.where(total > 0, per_step @ steps / np.where(total > 0, total, 1), steps.mean())
 
@@ -115,9 +129,10 @@ def share_to_come(innovation: np.ndarray) -> np.ndarray:
 
 
 def normalised(curves: Curves, by: Literal["peak", "sum"] = "peak") -> dict[str, tuple[float, ...]]:
-    """Each layer's curve over its own largest value or sum, so that layers of any size can be compared over time (figure 3).
+    """Each layer's curve divided by its own largest value or sum.
 
-    The paper says that figure 3 is normalised, not how.
+    So layers of any size can be compared over time (figure 3). The paper says that figure 3 is
+    normalised, not how.
     """
     scale = {name: (max if by == "peak" else sum)(values) or 1.0 for name, values in curves.items()}
     return {name: tuple(value / scale[name] for value in values) for name, values in curves.items()}
@@ -179,7 +194,7 @@ def fisher_information(
 
 
 def _check_trainable(model: nn.Module, taps: Sequence[Tap] | None) -> None:
-    """Refuse a model without anything to differentiate by: taps of estimator "sample", None for "batch"."""
+    """Refuse a model without anything to differentiate by. taps: None for estimator "batch"."""
     name = type(model).__name__
     if taps is None and not any(p.requires_grad for p in model.parameters()):
         raise InputError(f"{name} has no trainable parameter to take Fisher information of")
@@ -206,7 +221,7 @@ def _measure_batches(
 
 
 def _check_batches(sizes: Sequence[int], estimator: Estimator) -> None:
-    """Refuse what no average can be taken of: no batch, or with estimator "batch" units of unlike size."""
+    """Refuse what has no average: no batch, or for estimator "batch" batches of unlike size."""
     if not sizes:
         raise InputError("Fisher information needs at least one sample")
     if estimator == "batch" and len(set(sizes)) > 1:

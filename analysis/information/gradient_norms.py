@@ -1,15 +1,18 @@
 """Squared norms of per-sample gradients, layer by layer, from a layer's inputs and output gradients.
 
-A layer's gradient for sample n is a sum over its rows r (timesteps, and positions of a convolution) of output gradient times
-input, so no loop over samples is needed. For few rows the norm comes from Gram matrices,
+A layer's gradient for sample n is a sum over its rows r (timesteps, and positions of a convolution)
+of output gradient times input, so no loop over samples is needed. For few rows the norm comes from
+Gram matrices,
 ||sum_r g_r x_r^T||^2 = sum_rs (g_r . g_s)(x_r . x_s) (Goodfellow 2015, arXiv 1510.01799), else from the gradient itself.
 Exact either way.
 
-Several losses are taken together, because what depends on the inputs alone (unfolding, the inputs' Gram matrix) is then done once,
-because one product serves all losses, and because the change from each loss to the next is wanted as well as the loss itself.
+Several losses are taken together, because what depends on the inputs alone (unfolding, the inputs'
+Gram matrix) is then done once, because one product serves all losses, and because the change from
+each loss to the next is wanted as well as the loss itself.
 
-Shapes: K losses, S calls or timesteps, N samples, P positions, I and O features. Every function takes inputs `(S, N, *in)` and output
-gradients `(K, S, N, *out)`, and gives `Squares` for each group of the layer's parameters.
+Shapes: K losses, S calls or timesteps, N samples, P positions, I and O features. Every function
+takes inputs `(S, N, *in)` and output gradients `(K, S, N, *out)`, and gives `Squares` for each
+group of the layer's parameters.
 """
 
 from __future__ import annotations

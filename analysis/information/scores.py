@@ -1,4 +1,7 @@
-"""Squared norms of score gradients after every timestep, from one batch: of every sample's own, or of the batch's mean as published."""
+"""Squared norms of score gradients after every timestep, from one batch.
+
+Either of every sample's own gradient, or of the batch's mean gradient as published.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,11 @@ Part: TypeAlias = "tuple[str, Group]"
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a network. fresh: whether every t has a run of its own, of t timesteps, instead of all sharing one of T.
+    """What is asked of a network.
 
-    The two agree where the gradient of an answer at t ends at t. DSR's does not: its backward pass sees the mean of all T timesteps.
+    fresh: whether every t has a run of its own, of t timesteps, instead of all sharing one of T.
+    The two agree where the gradient of an answer at t ends at t. DSR's does not: its backward pass
+    sees the mean of all T timesteps.
     """
 
     timesteps: int
@@ -53,7 +58,7 @@ class GradientNorms:
 def sample_norms(
     model: nn.Module, taps: Sequence[Tap], x: Tensor, y: Tensor, question: Question, generator: torch.Generator
 ) -> GradientNorms:
-    """Every sample's own gradient, all from the same passes; parameters that no tap covers are left out."""
+    """Every sample's own gradient, from shared passes; parameters without a tap are left out."""
     parts: dict[Part, list[Tensor]] = {}
     innovation: list[Tensor] = []
     carried: list[list[Tensor]] = []
@@ -77,7 +82,7 @@ def sample_norms(
 
 
 def batch_norms(model: nn.Module, x: Tensor, y: Tensor, question: Question, generator: torch.Generator) -> GradientNorms:
-    """The gradient of the batch's mean, as the authors' script has it; one unit, all trainable parameters."""
+    """The batch's mean gradient, as in the authors' script: one unit, all trainable parameters."""
     names = {name: p for name, p in model.named_parameters() if p.requires_grad}
     parts = {name: _part(model, name) for name in names}
     over_time = [
@@ -106,7 +111,10 @@ def log_probabilities(outputs: Tensor, readout: SoftmaxOf) -> Tensor:
 def _scores(
     model: nn.Module, x: Tensor, y: Tensor, question: Question, generator: torch.Generator, taps: Sequence[Tap] = ()
 ) -> Iterator[tuple[int, Tensor]]:
-    """t and the sum over samples of log p(y | x, i <= t), for t = 1 .. T; taps hold the run that it is from."""
+    """t and the sum over samples of log p(y | x, i <= t), for t = 1 .. T.
+
+    Meanwhile the taps hold the run that the sum is from.
+    """
     for t in range(1, question.timesteps + 1):
         if t == 1 or question.fresh:
             for tap in taps:

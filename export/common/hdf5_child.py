@@ -1,10 +1,13 @@
 """The process that opens an HDF5 file of unknown origin for `spikeport.export.common.hdf5`: h5py and NumPy, limits, nothing else.
 
-Run as `python -I -S hdf5_child.py FILE MEMORY SECONDS FOLDER ...`, the folders those of NumPy and h5py. Everything it says is a line of JSON on standard output; numbers follow
-their line as raw bytes. First comes one line per object of the file, then an empty one; then, for every line on standard
-input, a list of numbers of objects in that order, the values of those. A line with `error` is the last one.
+Run as `python -I -S hdf5_child.py FILE MEMORY SECONDS FOLDER ...`, the folders those of NumPy and
+h5py. Everything it says is a line of JSON on standard output; numbers follow their line as raw
+bytes. First comes one line per object of the file, then an empty one; then, for every line on
+standard input, a list of numbers of objects in that order, the values of those. A line with `error`
+is the last one.
 
-It is started as a file without site packages and imports nothing of ours: that is what makes it start within a seventh of a second.
+It is started as a file without site packages and imports nothing of ours: that is what makes it
+start within a seventh of a second.
 """
 
 import contextlib

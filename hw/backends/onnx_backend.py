@@ -46,10 +46,10 @@ def _run_chunk(network: QuantizedNetwork, session: onnxruntime.InferenceSession,
     if any(p.neuron.noise for p in network.populations):
         feeds |= {"samples": stimulus.samples, "first_step": np.array(0, np.int64)}
     names = [o.name for o in session.get_outputs() if not o.name.endswith("/next")]
-    found = {name: np.swapaxes(value, 0, 1) for name, value in zip(names, session.run(names, feeds))}
-    rasters = {network.input.name: messages, **_named(found, "spikes/")}
-    return record_from_rasters(network, rasters, _named(found, "potentials/"), {}, record)
+    outputs = {name: np.swapaxes(value, 0, 1) for name, value in zip(names, session.run(names, feeds))}
+    rasters = {network.input.name: messages, **_named(outputs, "spikes/")}
+    return record_from_rasters(network, rasters, _named(outputs, "potentials/"), {}, record)
 
 
-def _named(found: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): value for name, value in found.items() if name.startswith(prefix)}
+def _named(outputs: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): value for name, value in outputs.items() if name.startswith(prefix)}

@@ -22,8 +22,8 @@ RASTER_BUDGET = 1 << 28
 class Difference:
     """The first place where a backend left the reference; 0-based sample, timestep and neuron index.
 
-    Spikes and potentials (after reset, state units) are the reference's and the backend's; for a readout the spike fields
-    hold its output value.
+    Spikes and potentials (after reset, state units) are the reference's and the backend's; for a
+    readout the spike fields hold its output value.
     """
 
     backend: str
@@ -88,8 +88,9 @@ def verify(
 ) -> Verification:
     """Run the reference and every backend on the same stimulus and compare.
 
-    candidate: the network the backends run, if it is to differ from the reference's (to compare two files, or to show that
-    verification can fail). It must have the same populations. progress: samples finished.
+    candidate: the network the backends run, if it is to differ from the reference's (to compare two
+    files, or to show that verification can fail). It must have the same populations. progress:
+    samples finished.
     """
     tested = candidate or network
     size = sum(p.size for p in network.populations) * stimulus.timesteps
@@ -125,11 +126,11 @@ def verify(
     )
 
 
-def _different(network: QuantizedNetwork, expected: SpikeRecord, found: SpikeRecord) -> dict[str, np.ndarray]:
+def _different(network: QuantizedNetwork, expected: SpikeRecord, actual: SpikeRecord) -> dict[str, np.ndarray]:
     """Indices `(count, axes)` of unequal spikes per population, and of the output under the output population's name."""
-    places = {name: np.argwhere(raster != found.spikes[name]) for name, raster in expected.spikes.items()}
+    places = {name: np.argwhere(raster != actual.spikes[name]) for name, raster in expected.spikes.items()}
     if network.output not in places:
-        places[network.output] = np.argwhere(expected.output != found.output)
+        places[network.output] = np.argwhere(expected.output != actual.output)
     return {name: where for name, where in places.items() if len(where)}
 
 
@@ -141,7 +142,7 @@ def _first_difference(
     population = min(places, key=lambda key: (*places[key][0][:2], order[key]))
     sample, step, *neuron = (int(i) for i in places[population][0])
     one = part[sample : sample + 1]
-    expected, found = reference.run(network, one, "potentials"), run(tested, one, "potentials")
+    expected, actual = reference.run(network, one, "potentials"), run(tested, one, "potentials")
     at = (0, step, *neuron)
 
     def value(record: SpikeRecord) -> int:
@@ -154,7 +155,7 @@ def _first_difference(
         timestep=step,
         neuron=tuple(neuron),
         expected=value(expected),
-        found=value(found),
+        found=value(actual),
         expected_potential=int(expected.potentials[population][at]),
-        found_potential=int(found.potentials[population][at]),
+        found_potential=int(actual.potentials[population][at]),
     )

@@ -12,8 +12,8 @@ import torch
 from spikeport.export.model import registers as reg
 from spikeport.export.model.network import Population
 from spikeport.export.model.noise import MASK, integer_noise, mix
-from spikeport.hw.engine.channel import Channel
-from spikeport.hw.engine.compiled.kernels import BIAS, KEEP_U, KEEP_V, NEURON, RESET, THRESHOLD, Switches, add_channel, neuron_steps
+from spikeport.hw.engine.compiled.kernels import BIAS, KEEP_U, KEEP_V, NEURON, RESET, THRESHOLD, Switches, add_delivery, neuron_steps
+from spikeport.hw.engine.delivery import Delivery
 from spikeport.hw.engine.layout import order, per_neuron
 from spikeport.hw.semantics.bounds import StateBound
 
@@ -68,8 +68,8 @@ class Neurons(ABC):
         """State of n samples, `(n, size)`."""
 
     @abstractmethod
-    def advance(self, trace: Trace, channels: Sequence[Channel], first: int, last: int) -> None:
-        """Timesteps first..last-1 with the given incoming channels."""
+    def advance(self, trace: Trace, deliveries: Sequence[Delivery], first: int, last: int) -> None:
+        """Timesteps first..last-1 with the given incoming deliveries."""
 
 
 class CompiledNeurons(Neurons):
@@ -105,11 +105,11 @@ class CompiledNeurons(Neurons):
         # memory only: the kernel clears it at timestep 0, block by block
         return torch.empty(n, self.population.size, dtype=torch.int32)
 
-    def advance(self, trace: Trace, channels: Sequence[Channel], first: int, last: int) -> None:
-        if len(channels) == 1 and channels[0].start <= first:
-            total, start, exponent = channels[0].total.numpy(), channels[0].start, channels[0].exponent
+    def advance(self, trace: Trace, deliveries: Sequence[Delivery], first: int, last: int) -> None:
+        if len(deliveries) == 1 and deliveries[0].start <= first:
+            total, start, exponent = deliveries[0].total.numpy(), deliveries[0].start, deliveries[0].exponent
         else:
-            total, start, exponent = self._summed(trace, channels, first, last), first, 0
+            total, start, exponent = self._summed(trace, deliveries, first, last), first, 0
         potentials = np.empty((0, 0, 0), np.int32) if trace.potentials is None else trace.potentials.numpy()
         trace.overflows += neuron_steps(
             np.ascontiguousarray(total),
@@ -129,10 +129,10 @@ class CompiledNeurons(Neurons):
             trace.events.numpy(),
         )
 
-    def _summed(self, trace: Trace, channels: Sequence[Channel], first: int, last: int) -> np.ndarray:
+    def _summed(self, trace: Trace, deliveries: Sequence[Delivery], first: int, last: int) -> np.ndarray:
         current = np.zeros((len(trace.samples), last - first, self.population.size), np.int32)
-        for c in channels:
-            add_channel(np.ascontiguousarray(c.total.numpy()), c.start, c.exponent, first, current)
+        for delivery in deliveries:
+            add_delivery(np.ascontiguousarray(delivery.total.numpy()), delivery.start, delivery.exponent, first, current)
         return current
 
     def _noise_keys(self, samples: np.ndarray, steps: int) -> np.ndarray:
@@ -163,9 +163,9 @@ class TorchNeurons(Neurons):
     def _at_rest(self, n: int) -> torch.Tensor:
         return torch.zeros(n, self.population.size, dtype=torch.int64, device=self.device)
 
-    def advance(self, trace: Trace, channels: Sequence[Channel], first: int, last: int) -> None:
+    def advance(self, trace: Trace, deliveries: Sequence[Delivery], first: int, last: int) -> None:
         for t in range(first, last):
-            a, lost = self._received(trace.v, channels, t)
+            a, lost = self._received(trace.v, deliveries, t)
             lost |= self._step(trace, a, self._noise(trace.samples, t), t)
             trace.overflows += int(lost.sum())
             if trace.potentials is not None:
@@ -173,14 +173,14 @@ class TorchNeurons(Neurons):
             trace.counts[:, t] = trace.spikes[:, t].sum(1, dtype=torch.int64)
             trace.events[:, :, t] = (trace.spikes[:, t].to(torch.float64) @ self.reach).T
 
-    def _received(self, like: torch.Tensor, channels: Sequence[Channel], t: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Wrapped sum of the channels, and where one of them left its width."""
+    def _received(self, like: torch.Tensor, deliveries: Sequence[Delivery], t: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Wrapped sum of the deliveries, and where one of them left its width."""
         a, lost = torch.zeros_like(like), torch.zeros_like(like, dtype=torch.bool)
-        for c in channels:
-            if t >= c.start:
-                value = c.at(t) << c.exponent if c.exponent >= 0 else c.at(t) >> -c.exponent
+        for delivery in deliveries:
+            if t >= delivery.start:
+                value = delivery.at(t) << delivery.exponent if delivery.exponent >= 0 else delivery.at(t) >> -delivery.exponent
                 lost |= value.abs() >= reg.STATE_LIMIT
-                a += wrap(value, c.bits)
+                a += wrap(value, delivery.bits)
         return wrap(a, 32), lost
 
     def _step(self, trace: Trace, a: torch.Tensor, noise: torch.Tensor | int, t: int) -> torch.Tensor:

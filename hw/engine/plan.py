@@ -66,9 +66,9 @@ class Plan:
         for middle in range(len(names)):  # Warshall's transitive closure
             reaches |= reaches[:, [middle]] & reaches[[middle], :]
         together = reaches & reaches.T
-        found = {tuple(np.flatnonzero(row)): int(reaches[:, row].any(1).sum()) for row in together}
+        upstream = {tuple(np.flatnonzero(row)): int(reaches[:, row].any(1).sum()) for row in together}
         loops = {c.source for c in self.network.connections if c.source == c.target}
-        members = [tuple(names[i] for i in group) for group in sorted(found, key=lambda g: found[g])]
+        members = [tuple(names[i] for i in group) for group in sorted(upstream, key=lambda g: upstream[g])]
         return tuple(Group(m, len(m) > 1 or m[0] in loops) for m in members)
 
     @property

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import torch
 
 from spikeport.export.model.network import Connection, Conv, QuantizedNetwork
-from spikeport.hw.engine.channel import Channel
 from spikeport.hw.engine.collect import Collector
 from spikeport.hw.engine.compiled.messages import input_messages
+from spikeport.hw.engine.delivery import Delivery
 from spikeport.hw.engine.dense import plain_sums
 from spikeport.hw.engine.neurons import Trace
 from spikeport.hw.engine.plan import Group, Plan, plan_for
@@ -110,18 +110,18 @@ def _advance(plan: Plan, group: Group, messages: dict[str, torch.Tensor], traces
                 plan.neurons[name].advance(traces[name], [*outside[name], *inside], t, t + 1)
 
 
-def _over_time(plan: Plan, connection: Connection, messages: dict[str, torch.Tensor], profile: Profile | None) -> Channel:
+def _over_time(plan: Plan, connection: Connection, messages: dict[str, torch.Tensor], profile: Profile | None) -> Delivery:
     """What a connection delivers at every timestep, from a source whose messages are all known."""
     x = messages[connection.source][:, : plan.timesteps - connection.delay]
-    return _channel(plan, connection, x, connection.delay, profile)
+    return _delivery(plan, connection, x, connection.delay, profile)
 
 
-def _at_step(plan: Plan, connection: Connection, messages: dict[str, torch.Tensor], t: int, profile: Profile | None) -> Channel:
+def _at_step(plan: Plan, connection: Connection, messages: dict[str, torch.Tensor], t: int, profile: Profile | None) -> Delivery:
     """What a connection delivers at timestep t alone."""
     sent = t - connection.delay
-    return _channel(plan, connection, messages[connection.source][:, sent : sent + 1], t, profile)
+    return _delivery(plan, connection, messages[connection.source][:, sent : sent + 1], t, profile)
 
 
-def _channel(plan: Plan, connection: Connection, x: torch.Tensor, start: int, profile: Profile | None) -> Channel:
+def _delivery(plan: Plan, connection: Connection, x: torch.Tensor, start: int, profile: Profile | None) -> Delivery:
     total = plan.synapses[connection.name](x.contiguous(), profile)
-    return Channel(total, connection.exponent, start, bits=24 if isinstance(connection.op, Conv) else 32)
+    return Delivery(total, connection.exponent, start, bits=24 if isinstance(connection.op, Conv) else 32)

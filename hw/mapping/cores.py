@@ -77,19 +77,19 @@ class NetworkMap:
     @property
     def obstacles(self) -> tuple[str, ...]:
         """Why it does not fit, one line each; empty where it does."""
-        found = []
+        reasons = []
         for p in self.placements:
             resource, share = p.fullest(self.chip)
             if share > 1:
                 cores = "1 core" if len(p.cores) == 1 else f"one of {len(p.cores)} cores"
-                found.append(f"{p.name}: {cores}, {share:.0%} of the {resource} that a core has")
+                reasons.append(f"{p.name}: {cores}, {share:.0%} of the {resource} that a core has")
         if self.cores > self.chip.cores:
             largest = max(self.placements, key=lambda p: len(p.cores))
-            found.append(
+            reasons.append(
                 f"{self.cores} cores needed, {self.chip.name} has {self.chip.cores}; {largest.name} takes {len(largest.cores)}, "
                 f"limited by {largest.fullest(self.chip)[0]}"
             )
-        return tuple(found)
+        return tuple(reasons)
 
 
 def map_network(network: QuantizedNetwork, chip: Chip) -> NetworkMap:

@@ -26,7 +26,7 @@ class SpikeRecord:
     spike_counts: per population (input included: nonzero messages), int64 `(samples, timesteps)`.
     synaptic_events: per connection, int64 `(samples, timesteps)`: nonzero weights reached by each spike at the step it was
     sent, counted by fan-out (borders, stride, zero weights). From a graded input each event is a multiply-accumulate.
-    overflows: per population, number of (sample, step, neuron) where u wrapped, v saturated, a channel left 24 bits, or a
+    overflows: per population, number of (sample, step, neuron) where u wrapped, v saturated, a connection's sum left 24 bits, or a
     non-spiking readout reached its threshold. Zero means the integers are the arithmetic that was meant. Empty where the
     backend cannot see it.
     spikes: bool `(samples, timesteps, *shape)` per spiking population, at level "spikes" and above.

@@ -28,18 +28,18 @@ class SumBound:
 
     low, high: int64, broadcast against the connection's output shape; the sum before the exponent's shift lies within.
     partial: largest magnitude of any partial sum in any order, of any output.
-    channel: largest magnitude after the shift, in weight units.
+    delivered: largest magnitude after the shift, in weight units.
     """
 
     low: np.ndarray
     high: np.ndarray
     partial: int
-    channel: int
+    delivered: int
 
     @property
     def excluded(self) -> bool:
-        """Whether the channel can never leave its 24 bits."""
-        return self.channel < reg.STATE_LIMIT
+        """Whether what is delivered can never leave its 24 bits."""
+        return self.delivered < reg.STATE_LIMIT
 
     @property
     def float32_exact(self) -> bool:
@@ -52,7 +52,7 @@ class StateBound:
     """Bounds of one population over T timesteps, in state units, had no register wrapped or saturated.
 
     u_low..u_high: synaptic current; v_low..v_high: membrane potential before reset. drive: largest magnitude of current plus
-    bias plus noise of one step when u is anything that wrapping may leave. channels_excluded: no incoming channel overflows.
+    bias plus noise of one step when u is anything that wrapping may leave. deliveries_excluded: no connection's sum overflows.
     """
 
     u_low: int
@@ -60,12 +60,12 @@ class StateBound:
     v_low: int
     v_high: int
     drive: int
-    channels_excluded: bool
+    deliveries_excluded: bool
 
     @property
     def u_excluded(self) -> bool:
         """Whether the synaptic current can never leave its 24 bits."""
-        return self.channels_excluded and max(-self.u_low, self.u_high) < reg.STATE_LIMIT
+        return self.deliveries_excluded and max(-self.u_low, self.u_high) < reg.STATE_LIMIT
 
     @property
     def v_excluded(self) -> bool:
@@ -75,7 +75,7 @@ class StateBound:
     @property
     def int32_exact(self) -> bool:
         """Whether 32-bit arithmetic holds every intermediate value, also where u wraps at 24 bits and v saturates."""
-        return self.channels_excluded and self.drive + 2 * reg.STATE_LIMIT < INT32_EXACT
+        return self.deliveries_excluded and self.drive + 2 * reg.STATE_LIMIT < INT32_EXACT
 
 
 class Bounds:
@@ -101,7 +101,7 @@ class Bounds:
 
     @property
     def overflow_excluded(self) -> bool:
-        """Whether no channel, current or potential can overflow, whatever the input."""
+        """Whether no connection's sum, current or potential can overflow, whatever the input."""
         return all(s.v_excluded for s in self.states.values())
 
     def _state(self, population: Population) -> StateBound:
@@ -133,12 +133,12 @@ def sum_bound(connection: Connection, low: int, high: int) -> SumBound:
         bottom, top = (end.reshape(-1, *(1,) * len(connection.op.kernel)) for end in (bottom, top))
     partial = int((excitation - inhibition).max(initial=0)) * max(-low, high)
     assert partial < FLOAT64_EXACT
-    channel = max(_magnitude(shift(end, connection.exponent)) for end in (bottom, top))
-    return SumBound(bottom, top, partial, channel)
+    delivered = max(_magnitude(shift(end, connection.exponent)) for end in (bottom, top))
+    return SumBound(bottom, top, partial, delivered)
 
 
-def state_bound(neuron: IntegerNeuron, low: np.ndarray, high: np.ndarray, steps: int, channels_excluded: bool) -> StateBound:
-    """Bound a population whose summed channels lie in `low..high` weight units, from rest, for a number of steps."""
+def state_bound(neuron: IntegerNeuron, low: np.ndarray, high: np.ndarray, steps: int, deliveries_excluded: bool) -> StateBound:
+    """Bound a population whose summed deliveries lie in `low..high` weight units, from rest, for a number of steps."""
     low, high = low << reg.STATE_SHIFT, high << reg.STATE_SHIFT
     keep_u = reg.DECAY_UNITY - (neuron.du.astype(np.int64) + 1)
     keep_v = reg.DECAY_UNITY - neuron.dv.astype(np.int64)
@@ -154,7 +154,7 @@ def state_bound(neuron: IntegerNeuron, low: np.ndarray, high: np.ndarray, steps:
         v_low, v_high = min(v_low, int(v[0].min())), max(v_high, int(v[1].max()))
         v = _interval_after_reset(neuron, *v)
     drive = max(_magnitude(wrapped), reg.STATE_LIMIT) + _magnitude(neuron.bias) + amplitude
-    return StateBound(u_low, u_high, v_low, v_high, drive, channels_excluded)
+    return StateBound(u_low, u_high, v_low, v_high, drive, deliveries_excluded)
 
 
 def _interval_after_reset(neuron: IntegerNeuron, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -158,6 +158,6 @@ def _totals(network: QuantizedNetwork, chip: Chip) -> list[Row]:
 
 def _worst(node: str, kind: str, findings: Iterator[tuple[Status, str]]) -> Row:
     """Join a node's findings into one row with the gravest status."""
-    found = list(findings)
+    graded = list(findings)
     rank = {"ok": 0, "note": 1, "refused": 2}
-    return Row(node, kind, max((s for s, _ in found), key=rank.__getitem__), "; ".join(reason for _, reason in found))
+    return Row(node, kind, max((s for s, _ in graded), key=rank.__getitem__), "; ".join(reason for _, reason in graded))

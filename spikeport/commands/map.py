@@ -35,21 +35,21 @@ def execute(arguments: argparse.Namespace) -> int:
     return 1 if placed.obstacles else 0
 
 
-def _as_json(found: NetworkMap, fewest: int) -> dict:
+def _as_json(placed: NetworkMap, fewest: int) -> dict:
     return {
-        "device": found.chip.name,
-        "fits": not found.obstacles,
-        "obstacles": list(found.obstacles),
-        "cores": found.cores,
+        "device": placed.chip.name,
+        "fits": not placed.obstacles,
+        "obstacles": list(placed.obstacles),
+        "cores": placed.cores,
         "cores_at_least": fewest,
-        "cores_available": found.chip.cores,
-        "source": found.chip.core.source,
-        "populations": [_population(p, found) for p in found.placements],
+        "cores_available": placed.chip.cores,
+        "source": placed.chip.core.source,
+        "populations": [_population(p, placed) for p in placed.placements],
     }
 
 
-def _population(p: Placement, found: NetworkMap) -> dict:
-    resource, share = p.fullest(found.chip)
+def _population(p: Placement, placed: NetworkMap) -> dict:
+    resource, share = p.fullest(placed.chip)
     return {
         "name": p.name,
         "neurons": p.neurons,
@@ -63,14 +63,14 @@ def _population(p: Placement, found: NetworkMap) -> dict:
                 "synapse_bits": c.synapse_bits,
                 "axons_in": c.axons_in,
                 "axons_out": c.axons_out,
-                "shares": c.shares(found.chip),
+                "shares": c.shares(placed.chip),
             }
             for c in p.cores
         ],
     }
 
 
-def _describe(found: NetworkMap, fewest: int) -> str:
+def _describe(placed: NetworkMap, fewest: int) -> str:
     rows = [
         (
             p.name,
@@ -80,14 +80,14 @@ def _describe(found: NetworkMap, fewest: int) -> str:
             f"{max(c.synapse_bits for c in p.cores) / 8192:.1f} KiB",
             f"{max(c.axons_in for c in p.cores):,}",
             f"{max(c.axons_out for c in p.cores):,}",
-            "{1:.0%} of {0}".format(*p.fullest(found.chip)),
+            "{1:.0%} of {0}".format(*p.fullest(placed.chip)),
             ", ".join(f"{name} {encoding}" for name, encoding in p.encodings.items()),
         )
-        for p in found.placements
+        for p in placed.placements
     ]
     head = ("population", "neurons", "cores", "a core: neurons", "synapses", "axons in", "axons out", "fullest", "encoding")
-    chip = found.chip
-    verdict = [f"does not fit: {line}" for line in found.obstacles] or [
-        f"fits: {found.cores} of {chip.cores} cores of {chip.name} (no placement needs fewer than {fewest})"
+    chip = placed.chip
+    verdict = [f"does not fit: {line}" for line in placed.obstacles] or [
+        f"fits: {placed.cores} of {chip.cores} cores of {chip.name} (no placement needs fewer than {fewest})"
     ]
     return "\n".join([table(rows, head), *verdict, f"limits of a core: {chip.core.source}"])

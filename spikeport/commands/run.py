@@ -139,8 +139,10 @@ def describe(report: Report, work: Workspace) -> str:
 
 
 def _describe_exit(report: Report) -> list[str]:
-    found, cost = report.truncation.exit if report.truncation else None, report.exit_cost
-    if not (found and found.test and cost):
+    early_exit, cost = report.truncation.exit if report.truncation else None, report.exit_cost
+    if not (early_exit and early_exit.test and cost):
         return []
     price = f"{si(cost.dynamic.mean[0], 'J')}, {si(cost.latency.mean[0], 's')}"
-    return [f"early exit at a margin of {found.threshold}: {found.test.accuracy_chosen:.2%} in {found.mean_steps:.2f} timesteps, {price}"]
+    return [
+        f"early exit at a margin of {early_exit.threshold}: {early_exit.test.accuracy_chosen:.2%} in {early_exit.mean_steps:.2f} timesteps, {price}"
+    ]

@@ -78,13 +78,13 @@ def describe(result: Truncation) -> str:
     return "\n".join([*lines, *([f"note: {result.warning}"] if result.warning else [])])
 
 
-def _describe_exit(found: EarlyExit, result: Truncation) -> list[str]:
-    if found.threshold is None or found.test is None:
+def _describe_exit(early_exit: EarlyExit, result: Truncation) -> list[str]:
+    if early_exit.threshold is None or early_exit.test is None:
         return ["early exit: no margin was shown to be safe"]
-    shares = ", ".join(f"{share:.1%}" for share in found.exits)
+    shares = ", ".join(f"{share:.1%}" for share in early_exit.exits)
     return [
-        f"early exit at a margin of {found.threshold}: {found.mean_steps:.2f} timesteps on average ({shares} after 1 to {result.timesteps})",
-        _confirmed("early exit", found.test, result),
+        f"early exit at a margin of {early_exit.threshold}: {early_exit.mean_steps:.2f} timesteps on average ({shares} after 1 to {result.timesteps})",
+        _confirmed("early exit", early_exit.test, result),
     ]
 
 

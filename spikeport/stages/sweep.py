@@ -62,14 +62,14 @@ def plan(config: SweepConfig, where: str) -> list[Planned]:
     """
     fields = _choices(config.vary, where)
     names = list(dict.fromkeys(name for choices in fields.values() for choice in choices for name in choice))
-    found: dict[TrainConfig, Planned] = {}
+    trainings: dict[TrainConfig, Planned] = {}
     for figure, choice in _combinations(fields, config.grid):
         label = ", ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in choice.items())
         trained = training_config(config.train, _nested(choice), f"{where}: {label}", config.recipe or None)
         values = dict(flat(asdict(trained)))
-        same = found.get(trained, Planned(_folder(label), {}, {name: values.get(name) for name in names}, trained))
-        found[trained] = replace(same, labels={**same.labels, figure: label})
-    return list(found.values())
+        same = trainings.get(trained, Planned(_folder(label), {}, {name: values.get(name) for name in names}, trained))
+        trainings[trained] = replace(same, labels={**same.labels, figure: label})
+    return list(trainings.values())
 
 
 def _choices(vary: Mapping[str, Any], where: str) -> dict[str, list[Choice]]:
@@ -131,8 +131,8 @@ def run_sweep(
     former = _former(points, out)
     for point in points:
         kept = out / point.name
-        if (kept / CONFIG).is_file() and (found := difference(read_config(kept / CONFIG), point.config)):
-            raise InputError(f"{kept} holds a training with other settings ({found}); choose another --out")
+        if (kept / CONFIG).is_file() and (mismatch := difference(read_config(kept / CONFIG), point.config)):
+            raise InputError(f"{kept} holds a training with other settings ({mismatch}); choose another --out")
         ended = (kept / METRICS).is_file() and "test_accuracy" in checked_metrics(read_json(kept / METRICS), kept / METRICS)
         _history(Workspace(kept), point.config, point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)

@@ -123,8 +123,8 @@ class Workspace:
     def results(self) -> tuple[Path, ...]:
         """What stages make of the trained network, but for pages and pictures."""
         networks, records = (self.network, self.deployed), (self.record("validation"), self.record("test"))
-        found = (self.tic, self.tic_history, self.truncation, self.robustness, self.pruning, self.verification, self.report)
-        return (*networks, *records, *found)
+        measurements = (self.tic, self.tic_history, self.truncation, self.robustness, self.pruning, self.verification, self.report)
+        return (*networks, *records, *measurements)
 
     @property
     def pages(self) -> tuple[Path, ...]:

@@ -200,7 +200,7 @@ def neuron_steps(total, start, scale, first, last, u, v, registers, fan_out, swi
 
 
 @compiled
-def add_channel(total, start, exponent, first, current):
+def add_delivery(total, start, exponent, first, current):
     """current[:, t - first] += total at t, shifted; total is indexed as in `neuron_steps`, silent before start and after its end."""
     widest_vectors()
     held = total.shape[1] == 1

@@ -44,7 +44,7 @@ class LaneSynapses(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt")
 class PyLaneSynapses(PyLoihiProcessModel):
-    """Integers in, integers out; a convolution's channel wraps at 24 bits, as Lava's does."""
+    """Integers in, integers out; a convolution's sum wraps at 24 bits, as Lava's does."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32)
     a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)

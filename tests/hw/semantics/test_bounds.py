@@ -72,7 +72,7 @@ def test_no_message_exceeds_the_bounds_of_sums():
             assert (bound.low <= total).all() and (total <= bound.high).all()
             absolute = replace(plain, op=replace(c.op, weight=np.asarray(np.abs(c.weight.astype(np.int64)))))
             assert reference.synaptic_current(absolute, np.abs(x)).max() <= bound.partial
-            assert np.abs(reference.shift(total, c.exponent)).max() <= bound.channel
+            assert np.abs(reference.shift(total, c.exponent)).max() <= bound.delivered
 
 
 def test_bounds_of_sums_are_reached():
@@ -80,7 +80,7 @@ def test_bounds_of_sums_are_reached():
     bound = sum_bound(Connection("c", "a", "b", Dense(weight), exponent=-1), -2, 10)
     assert bound.high.tolist() == [3 * 10 + 5 * 2 + 7 * 10, 256 * 2]
     assert bound.low.tolist() == [-3 * 2 - 5 * 10 - 7 * 2, -256 * 10]
-    assert bound.partial == 256 * 10 and bound.channel == 256 * 10 // 2
+    assert bound.partial == 256 * 10 and bound.delivered == 256 * 10 // 2
     conv = Conv(np.full((2, 3, 5, 5), 127, np.int8), (1, 1), (0, 0), (1, 1))
     assert sum_bound(Connection("c", "a", "b", conv), 0, 1).high.tolist() == [[[127 * 75]]] * 2
     each = Elementwise(np.array([[[-3]], [[4]]], np.int8))
@@ -124,7 +124,7 @@ def test_a_reset_bounds_from_above_but_inhibition_still_adds_up():
 
 def test_channel_overflow_is_seen():
     network = single([[127] * 1000], steps=1, exponent=7)
-    assert Bounds(network).sums["c"].channel == 127 * 1000 << 7
+    assert Bounds(network).sums["c"].delivered == 127 * 1000 << 7
     assert not Bounds(network).sums["c"].excluded and not Bounds(network).overflow_excluded
     assert not Bounds(network).states["p"].int32_exact
     small = single([[127] * 10], steps=1)

@@ -8,11 +8,11 @@ import torch
 
 
 @dataclass(frozen=True, eq=False)
-class Channel:
+class Delivery:
     """Sums of one connection, `(n, steps, size)` before the exponent's shift.
 
-    start: timestep of index 0; silence before it. A single step holds for every later timestep (input held over time).
-    bits: width at which the channel wraps.
+    start: timestep of index 0; silence before it. A single step holds for every later timestep
+    (input held over time). bits: width at which the sum wraps.
     """
 
     total: torch.Tensor
