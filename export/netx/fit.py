@@ -110,7 +110,7 @@ def _neuron(p: Population[IntegerNeuron], threshold: np.ndarray, bias: np.ndarra
     whole = np.rint(bias).astype(np.int64)
     if whole.size and np.abs(whole).max() > reg.BIAS_MANTISSA_MAX:
         raise InputError(
-            f"population {p.name} has a bias of {np.abs(whole).max()} units in a .net file; its limit is {reg.BIAS_MANTISSA_MAX}"
+            f"population {p.name} has a bias of {np.abs(whole).max()} units in a .net file; its limit is {reg.BIAS_MANTISSA_MAX}; train without biases, or export to onnx or nir"
         )
     kept = np.rint(threshold).astype(np.int32) if p.neuron.spiking else np.full_like(p.neuron.threshold, reg.THRESHOLD_MAX)
     return replace(p.neuron, threshold=kept, bias_mantissa=whole.astype(np.int32), bias_exponent=reg.STATE_SHIFT)

@@ -203,8 +203,10 @@ def _neuron(layer: Layer, number: int, shape: Shape, own: Shape, highest: int, *
     kind = _text(values["type"])
     if kind not in ("CUBA", "LOIHI"):
         raise InputError(f"layer {number} has {kind} neurons; CUBA and LOIHI are read")
-    if np.any(np.ravel(values.get("refDelay", 1)) > 1):
+    if not np.all(np.ravel(values.get("refDelay", 1)) == 1):
         raise InputError(f"layer {number} has a refractory delay, which netx passes over; set refDelay to 1")
+    if np.any(np.ravel(values.get("gradedSpike", 0)) != 0):
+        raise InputError(f"layer {number} sends graded spikes; neurons here send single ones")
     threshold = _parameter(values["vThMant"], shape, own, f"vThMant of layer {number}")
     bias = _parameter(layer.get("bias", 0), shape, own, f"bias of layer {number}")
     registers = {

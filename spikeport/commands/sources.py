@@ -39,7 +39,7 @@ def load_quantized(path: Path) -> QuantizedNetwork:
     graph = load_graph(path)
     if not is_quantized(graph):
         raise InputError(
-            f"{path} is not quantized, and integer backends run integers only; quantize it first: spikeport quantize {path} --out q.nir ..."
+            f"{path} is not quantized, and integer backends run integers only; quantize it first: spikeport quantize {path} --from FRAMEWORK --calibration X.npy --out q.nir"
         )
     return read_nir(graph)
 

@@ -48,7 +48,16 @@ from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import write_bound
 from spikeport.stages.claims import claimed
 from spikeport.stages.config import RunConfig
-from spikeport.stages.pipeline import CALIBRATION_SAMPLES, COMPARED_SAMPLES, Verified, exit_cost_of, saying, warnings_of
+from spikeport.stages.pipeline import (
+    CALIBRATION_SAMPLES,
+    COMPARED_SAMPLES,
+    QuantizationConfig,
+    Verified,
+    exit_cost_of,
+    quantization_digest,
+    saying,
+    warnings_of,
+)
 from spikeport.stages.session import SPLITS, Bar, SplitName, engine_record
 from spikeport.stages.tic import TicConfig, of_float_network, write_tic
 from spikeport.stages.truncation import LAVA_SAMPLES, confirmed_in_lava
@@ -167,8 +176,10 @@ def _theirs(foreign: Foreign) -> tuple[Expectation, ...]:
 
 def _quantized(work: Workspace, foreign: Foreign, part: Split, config: RunConfig, bar: Bar) -> QuantizedNetwork:
     images = part.array[:CALIBRATION_SAMPLES]
+    settings = QuantizationConfig(weight_bits=config.weight_bits, per_channel=config.per_channel)
+    made_of = {"source": network_digest(foreign.network), "quantization": quantization_digest(settings, images)}
     with bar(len(images), "quantize") as progress:
-        quantized = quantize(foreign.network, images, weight_bits=config.weight_bits, per_channel=config.per_channel)
+        quantized = saying(quantize(foreign.network, images, weight_bits=config.weight_bits, per_channel=config.per_channel), made_of)
         progress(len(images))
     write_nir(quantized, work.network)
     return quantized

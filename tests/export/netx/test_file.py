@@ -151,3 +151,46 @@ def test_what_lava_dl_has_not_is_refused_by_name(tmp_path, reason):
     with pytest.raises(InputError, match=reason):
         write_netx(REFUSED[reason](), tmp_path / "a.net")
     assert not list(tmp_path.iterdir())
+
+
+def _set(way: str, value):
+    def change(file: h5py.File) -> None:
+        if way in file:
+            del file[way]
+        if value is not None:
+            file[way] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_set("layer/1/neuron/gradedSpike", 1), "sends graded spikes"),
+        (_set("layer/1/neuron/refDelay", 2), "refractory delay"),
+        (_set("layer/1/neuron/refDelay", np.nan), "refractory delay"),
+        (_set("layer/1/neuron/type", np.bytes_("SDNN")), "has SDNN neurons"),
+        (_set("layer/1/neuron/vThMant", np.float32(1.5)), "vThMant"),
+        (_set("layer/1/neuron/vThMant", None), "cannot be read|vThMant"),
+        (_set("layer/1/weight", np.full((30, 20), 999.0, np.float32)), "999"),
+        (_set("layer/1/weight", np.full((30, 20), np.nan, np.float32)), "weight|cannot be read"),
+        (_set("layer/7/weight", np.zeros(3)), "layers are"),
+        (_set("spikeport", "{"), "spikeport|JSON"),
+    ],
+)
+def test_a_damaged_file_is_one_line(tmp_path, change, told):
+    write_netx(mlp(), tmp_path / "a.net")
+    with h5py.File(tmp_path / "a.net", "a") as file:
+        change(file)
+    with pytest.raises(InputError, match=told) as caught:
+        read_netx(tmp_path / "a.net")
+    assert "\n" not in str(caught.value) and "a.net" in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_cut_file_is_one_line(tmp_path, share):
+    write_netx(mlp(), tmp_path / "a.net")
+    whole = (tmp_path / "a.net").read_bytes()
+    (tmp_path / "a.net").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match=r"a\.net"):
+        read_netx(tmp_path / "a.net")
