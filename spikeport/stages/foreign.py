@@ -16,8 +16,7 @@ from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.cost.devices import device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
-from spikeport.analysis.decision.early_exit import choose_threshold, exit_confirmed, margins_over_time
-from spikeport.analysis.decision.timestep_cut import Truncation, confirmed, truncate, with_proposal
+from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.pages.render import write_page
 from spikeport.analysis.results.layer_agreement import layer_agreement
@@ -60,7 +59,7 @@ from spikeport.stages.pipeline import (
 )
 from spikeport.stages.session import SPLITS, Bar, SplitName, engine_record
 from spikeport.stages.tic import TicConfig, of_float_network, write_tic
-from spikeport.stages.truncation import LAVA_SAMPLES, confirmed_in_lava
+from spikeport.stages.truncation import LAVA_SAMPLES, answers, confirmed_in_lava, decided
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.dataset import Split, cut
 from spikeport.train.settings.config import TrainConfig
@@ -224,13 +223,8 @@ def _cut(
     bar: Bar,
 ) -> Truncation:
     """T' and exit, chosen on the first half and confirmed on the second; the cut network is written."""
-    correct = {name: correct_over_time(records[name].output, splits[name].labels, network.readout) for name in SPLITS}
-    margins = {name: margins_over_time(records[name].output, network.readout) for name in SPLITS}
-    last = {name: floating[name][:, -1] for name in SPLITS}
-    result = with_proposal(truncate(correct["validation"], last["validation"], config.tolerance), fisher)
-    result = confirmed(result, correct["test"], last["test"])
-    exits = choose_threshold(correct["validation"], margins["validation"], last["validation"], config.tolerance)
-    result = replace(result, exit=exit_confirmed(exits, correct["test"], margins["test"], last["test"]))
+    validation, test = (answers(network, splits[name], records[name], floating[name][:, -1]) for name in SPLITS)
+    result = decided(validation, test, fisher, config.tolerance)
     deployed = saying(network.with_timesteps(result.chosen), made_of)
     result = confirmed_in_lava(result, deployed, splits["test"][:lava_samples], bar)
     write_nir(deployed, work.deployed)

@@ -9,12 +9,13 @@ import numpy as np
 
 from spikeport.analysis.decision.early_exit import choose_threshold, exit_confirmed, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation, confirmed, truncate, with_proposal
+from spikeport.analysis.information.fisher import FisherResult
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import write_nir
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import verify
-from spikeport.hw.records.record import correct_over_time
+from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import Digests
 from spikeport.stages.claims import check_output, json_origin, network_origin
@@ -52,17 +53,31 @@ def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_sample
     check_output(out, json_origin(Truncation), session.made_of(*CUT_FROM), force=force, home=work.root)
     check_output(work.deployed, cut_origin, made_of, force=force, home=work.root)
     validation, test = (_answers(session, name) for name in SPLITS)
-    result = truncate(validation.correct, validation.floating, tolerance)
-    if fisher := kept_tic(session, work.tic, network.timesteps):
-        result = with_proposal(result, fisher)
-    result = confirmed(result, test.correct, test.floating)
-    exits = choose_threshold(validation.correct, validation.margins, validation.floating, tolerance)
-    result = replace(result, exit=exit_confirmed(exits, test.correct, test.margins, test.floating))
+    result = decided(validation, test, kept_tic(session, work.tic, network.timesteps), tolerance)
     deployed = saying(network.with_timesteps(result.chosen), made_of)
     result = confirmed_in_lava(result, deployed, session.data.test[:lava_samples], session.bar)
     write_nir(deployed, work.deployed)
     session.keep(out, result, *CUT_FROM)
     return result
+
+
+def decided(validation: Answers, test: Answers, fisher: FisherResult | None, tolerance: float) -> Truncation:
+    """T' and the exit threshold, chosen on validation data and confirmed once on test data."""
+    result = truncate(validation.correct, validation.floating, tolerance)
+    if fisher:
+        result = with_proposal(result, fisher)
+    result = confirmed(result, test.correct, test.floating)
+    exits = choose_threshold(validation.correct, validation.margins, validation.floating, tolerance)
+    return replace(result, exit=exit_confirmed(exits, test.correct, test.margins, test.floating))
+
+
+def answers(network: QuantizedNetwork, part: Split, record: SpikeRecord, floating: np.ndarray) -> Answers:
+    """Of a split that was recorded in fixed point. floating: whether the float network is right after T, bool `(samples,)`."""
+    return Answers(
+        correct=correct_over_time(record.output, part.labels, network.readout),
+        margins=margins_over_time(record.output, network.readout),
+        floating=floating,
+    )
 
 
 def cut_origin(path: Path) -> Digests | None:
@@ -72,17 +87,13 @@ def cut_origin(path: Path) -> Digests | None:
 
 
 def _answers(session: Session, name: SplitName) -> Answers:
-    trained, part, record, readout = session.trained, session.split(name), session.records[name], session.network.readout
+    trained, part, record = session.trained, session.split(name), session.records[name]
     floating = []
     with session.bar(len(part), "float reference") as progress:
         for right in right_over_time(trained.module, part.images, part.labels, trained.config.timesteps):
             floating.append(right[:, -1])
             progress(len(right))
-    return Answers(
-        correct=correct_over_time(record.output, part.labels, readout),
-        margins=margins_over_time(record.output, readout),
-        floating=np.concatenate(floating),
-    )
+    return answers(session.network, part, record, np.concatenate(floating))
 
 
 def confirmed_in_lava(result: Truncation, deployed: QuantizedNetwork, part: Split, bar: Bar) -> Truncation:
