@@ -19,9 +19,6 @@ from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.pages.render import write_page
-from spikeport.analysis.results.layer_agreement import layer_agreement
-from spikeport.analysis.results.loss_split import loss_split
-from spikeport.analysis.results.rasters import sample_rasters
 from spikeport.analysis.results.report import (
     AccuracyCurve,
     Report,
@@ -41,7 +38,7 @@ from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.backends.expect import Expectation, expect_float, expect_integers
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import Verification, verify
-from spikeport.hw.records.record import SpikeRecord, correct_over_time
+from spikeport.hw.records.record import SpikeRecord
 from spikeport.hw.records.record_file import save_record
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import write_bound
@@ -52,8 +49,11 @@ from spikeport.stages.pipeline import (
     COMPARED_SAMPLES,
     QuantizationConfig,
     Verified,
+    against_float,
     exit_cost_of,
     quantization_digest,
+    quantized_curves,
+    rasters_of,
     saying,
     warnings_of,
 )
@@ -63,8 +63,6 @@ from spikeport.stages.truncation import LAVA_SAMPLES, answers, confirmed_in_lava
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.dataset import Split, cut
 from spikeport.train.settings.config import TrainConfig
-
-SHOWN_SAMPLES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,13 +151,16 @@ def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: 
     truncation = _cut(work, quantized, splits, records, floating, fisher, config, made_of, lava_samples, bar)
     verified = _verified(quantized, splits["test"][: config.verify_samples], backends, bar)
     write_bound(work.verification, verified, made_of)
+    device = device_named(config.device)
+    loads = profile_cores(quantized, encode(quantized.input, splits["test"][:PROFILE_SAMPLES].array, quantized.timesteps), device)
     report = _report(foreign, quantized, splits, records, config, bar)
     report = replace(
         report,
         accuracy=(*_float_curves(floating), *report.accuracy, *verified.accuracy),
         fisher=fisher,
         truncation=truncation,
-        exit_cost=exit_cost_of(quantized, records["test"], device_named(config.device), truncation, seed=seed),
+        cost=estimate_cost(quantized, records["test"], device, loads=loads, seed=seed),
+        exit_cost=exit_cost_of(quantized, records["test"], device, truncation, loads=loads, seed=seed),
         verification=verified.verification,
         expected=links,
         made_of=made_of,
@@ -251,29 +252,18 @@ def _report(
     config: RunConfig,
     bar: Bar,
 ) -> Report:
-    """What needs no decision: sizes, meaning, accuracy in fixed point, cost, samples."""
-    device, test = device_named(config.device), splits["test"]
-    compared = test[:COMPARED_SAMPLES]
-    loads = profile_cores(network, encode(network.input, test[:PROFILE_SAMPLES].array, network.timesteps), device)
-    with bar(2 * len(compared), "float against integers") as progress:
-        agreement = layer_agreement(foreign.network, network, compared.array, progress=progress)
-        loss = loss_split(foreign.network, network, compared.array, compared.labels, progress=progress)
-    shown = test[:SHOWN_SAMPLES]
-    stimulus = encode(network.input, shown.array, network.timesteps)
+    """What needs no decision and no price: sizes, meaning, accuracy in fixed point, samples."""
+    agreement, loss = against_float(foreign.network, network, splits["test"][:COMPARED_SAMPLES], bar)
     settings: dict[str, Any] = {name: value for name, value in to_json(config).items() if name not in ("train", "data_dir")}
     return Report(
         title=foreign.name,
         subtitle=f"imported, {len(foreign.samples):,} samples, reported {time.strftime('%Y-%m-%d')}",
         network=network_facts(network),
         semantics={**semantics_of(network), "read as": foreign.meaning},
-        accuracy=tuple(
-            accuracy_curve("quantized", name, correct_over_time(records[name].output, splits[name].labels, network.readout))
-            for name in SPLITS
-        ),
-        cost=estimate_cost(network, records["test"], device, loads=loads, seed=config.train.seed),
+        accuracy=tuple(quantized_curves(network, records, splits)),
         agreement=agreement,
         loss=loss,
-        samples=sample_rasters(network, stimulus, backend("engine")(network, stimulus, "spikes"), shown.labels, len(shown)),
+        samples=rasters_of(network, splits["test"]),
         seeds={"seed": config.train.seed},
         versions=installed_versions(),
         configuration=settings,

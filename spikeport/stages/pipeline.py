@@ -55,6 +55,7 @@ from spikeport.train.network.lowering import lower
 STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
 """What the report calls the accuracy that a backend reached."""
 CALIBRATION_SAMPLES = 256
+SHOWN_SAMPLES = 3
 COMPARED_SAMPLES = 64
 """Samples on which integers are compared with the float network, layer by layer."""
 CUT_FROM = ("trained", "network", "validation", "test")
@@ -163,12 +164,16 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
         subtitle=f"trained with {trained.config.method}, {session.data.source}, reported {time.strftime('%Y-%m-%d')}",
         network=network_facts(network),
         semantics=semantics_of(network),
-        accuracy=(*_float_curves(session), *_quantized_curves(session), *(verified.accuracy if verified else ())),
+        accuracy=(
+            *_float_curves(session),
+            *quantized_curves(network, session.records, {name: session.split(name) for name in SPLITS}),
+            *(verified.accuracy if verified else ()),
+        ),
         cost=estimate_cost(network, session.records["test"], chip, loads=loads, seed=seed),
         exit_cost=exit_cost_of(network, session.records["test"], chip, truncation, loads=loads, seed=seed),
         agreement=agreement,
         loss=loss,
-        samples=_rasters(session),
+        samples=rasters_of(network, session.data.test),
         seeds={"seed": seed},
         versions=installed_versions(),
         configuration=configuration or {"train": to_json(trained.config)},
@@ -204,11 +209,13 @@ def _float_curves(session: Session) -> list[AccuracyCurve]:
     return [AccuracyCurve("float", s, sizes[s], tuple(metrics[key])) for s in SPLITS if (key := f"{s}_accuracy") in metrics]
 
 
-def _quantized_curves(session: Session) -> list[AccuracyCurve]:
-    readout = session.network.readout
+def quantized_curves(
+    network: QuantizedNetwork, records: Mapping[SplitName, SpikeRecord], splits: Mapping[SplitName, Split]
+) -> list[AccuracyCurve]:
+    """Accuracy in fixed point on every split."""
     return [
-        accuracy_curve("quantized", split, correct_over_time(record.output, session.split(split).labels, readout))
-        for split, record in session.records.items()
+        accuracy_curve("quantized", name, correct_over_time(record.output, splits[name].labels, network.readout))
+        for name, record in records.items()
     ]
 
 
@@ -228,10 +235,11 @@ def exit_cost_of(
     return exit_cost(network, record, device, steps, loads=loads, seed=seed)
 
 
-def _rasters(session: Session, count: int = 3) -> tuple[SampleRaster, ...]:
-    network, part = session.network, session.data.test[:count]
-    stimulus = encode(network.input, part.array, network.timesteps)
-    return sample_rasters(network, stimulus, backend("engine")(network, stimulus, "spikes"), part.labels, count)
+def rasters_of(network: QuantizedNetwork, part: Split) -> tuple[SampleRaster, ...]:
+    """What the page shows spike for spike: the first samples of a split."""
+    shown = part[:SHOWN_SAMPLES]
+    stimulus = encode(network.input, shown.array, network.timesteps)
+    return sample_rasters(network, stimulus, backend("engine")(network, stimulus, "spikes"), shown.labels, len(shown))
 
 
 def warnings_of(network: QuantizedNetwork, records: Mapping[SplitName, SpikeRecord]) -> tuple[str, ...]:
