@@ -6,11 +6,9 @@ import argparse
 from pathlib import Path
 
 from spikeport.analysis.common.jsonable import to_json
-from spikeport.analysis.common.numbers import counted, si
-from spikeport.analysis.results.report import Report
-from spikeport.commands.options import add_meaning, emit, progress_bar, table
+from spikeport.commands.options import add_meaning, emit, progress_bar
+from spikeport.commands.run_result import describe
 from spikeport.commands.sources import load_foreign, natural_timesteps, one_spike_a_step
-from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import is_quantized
 from spikeport.export.nir.graph import load_graph
@@ -46,8 +44,9 @@ def execute_foreign(arguments: argparse.Namespace, config: RunConfig, backends: 
     foreign, work = _foreign(arguments), Workspace(arguments.out)
     with claimed(work, force=arguments.force):
         report = foreign_run(work, foreign, config, backends, progress_bar)
-    emit(arguments, to_json(report), _describe(report, work), report.all_warnings)
-    proven = report.verification is not None and report.verification.equal
+    emit(arguments, to_json(report), describe(report, work), report.all_warnings)
+    lava = report.truncation.lava if report.truncation else None
+    proven = report.verification is not None and report.verification.equal and (lava is None or lava.equal)
     return 0 if proven and all(link.equal for link in report.expected if link.kind == "float") else 1
 
 
@@ -63,27 +62,3 @@ def _foreign(arguments: argparse.Namespace) -> Foreign:
     timesteps = arguments.timesteps or recorded or natural_timesteps(network, samples)
     network = one_spike_a_step(network.with_timesteps(timesteps), samples)
     return Foreign(arguments.nir.name, arguments.note.splitlines()[0], network, samples, labels, expected)
-
-
-def _describe(report: Report, work: Workspace) -> str:
-    full, cut = report.network.timesteps, report.chosen
-    rows = [
-        (f"{c.stage} accuracy", f"{c.at(full):.2%}", f"{c.at(cut):.2%}", counted(c.samples, "test sample"))
-        for c in report.accuracy
-        if c.split == "test"
-    ]
-    if report.cost:
-        for name, band, unit in (("energy", report.cost.total, "J"), ("latency", report.cost.latency, "s")):
-            rows.append((f"{name} per sample", si(band.mean[full - 1], unit), si(band.mean[cut - 1], unit), report.cost.device.title))
-    stamp = report.verification
-    assert stamp
-    verdict = "equal, spike for spike" if stamp.equal else f"DIFFERENT: {stamp.first}"
-    links = [
-        f"your spikes against {'ours in float' if link.kind == 'float' else 'the integers'}: "
-        f"{'equal in every bin' if link.equal else f'{link.output.different:,} of {link.output.bins:,} output bins differ'}, "
-        f"the same class for {link.same_classes:,} of {link.samples:,} samples"
-        for link in report.expected
-    ]
-    proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({counted(stamp.compared, 'neuron-step')})"
-    place = f"report: {work.report.with_suffix('.html')} of network {short(report.made_of['network'])}"
-    return "\n".join([table(rows, ("", f"T = {full}", f"T' = {cut}", "")), *links, proof, place])

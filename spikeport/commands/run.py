@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.common.jsonable import to_json
-from spikeport.analysis.common.numbers import counted, si
-from spikeport.analysis.results.report import Report
 from spikeport.commands.foreign import add_foreign, execute_foreign
 from spikeport.commands.options import (
     add_device,
@@ -24,11 +22,10 @@ from spikeport.commands.options import (
     output_folder,
     parse_backends,
     progress_bar,
-    table,
 )
+from spikeport.commands.run_result import describe
 from spikeport.commands.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
-from spikeport.export.common.digest import short
 from spikeport.hw.backends.simulate import backend
 from spikeport.stages.claims import check_place, claimed
 from spikeport.stages.config import RunConfig, run_config, said
@@ -116,33 +113,3 @@ def go_on(arguments: argparse.Namespace) -> str:
 def _settings(config: RunConfig) -> dict[str, Any]:
     """The configuration as the report keeps it; where the data lay is nobody's business."""
     return {name: value for name, value in to_json(config).items() if name != "data_dir"}
-
-
-def describe(report: Report, work: Workspace) -> str:
-    """The result table, the stamp, and where the report lies."""
-    full, cut = report.network.timesteps, report.chosen
-    rows = []
-    for curve in (c for c in report.accuracy if c.split == "test"):
-        at_full, at_cut = curve.at(full), curve.at(cut)
-        assert at_full is not None and at_cut is not None
-        rows.append((f"{curve.stage} accuracy", f"{at_full:.2%}", f"{at_cut:.2%}", counted(curve.samples, "test sample")))
-    if report.cost:
-        for name, band, unit in (("energy", report.cost.dynamic, "J"), ("latency", report.cost.latency, "s")):
-            rows.append((f"{name} per sample", si(band.mean[full - 1], unit), si(band.mean[cut - 1], unit), report.cost.device.title))
-    stamp = report.verification
-    assert stamp
-    verdict = "equal, spike for spike" if stamp.equal else f"DIFFERENT: {stamp.first}"
-    what = ", ".join(counted(n, s) for n, s in ((stamp.compared, "neuron-step"), (stamp.spikes, "spike"), (stamp.samples, "sample")))
-    proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({what})"
-    place = f"report: {work.root / 'report.html'} of network {short(report.made_of['network'])}"
-    return "\n".join([table(rows, ("", f"T = {full}", f"T' = {cut}", "")), *_describe_exit(report), proof, place])
-
-
-def _describe_exit(report: Report) -> list[str]:
-    early_exit, cost = report.truncation.exit if report.truncation else None, report.exit_cost
-    if not (early_exit and early_exit.test and cost):
-        return []
-    price = f"{si(cost.dynamic.mean[0], 'J')}, {si(cost.latency.mean[0], 's')}"
-    return [
-        f"early exit at a margin of {early_exit.threshold}: {early_exit.test.accuracy_chosen:.2%} in {early_exit.mean_steps:.2f} timesteps, {price}"
-    ]
