@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spikeport.analysis.cost.devices import device_named
-from spikeport.commands.options import add_device, add_json, emit, table
-from spikeport.commands.sources import is_netx, load_quantized
+from spikeport.commands.parts.options import add_device, add_json, emit, table
+from spikeport.commands.parts.sources import is_netx, load_quantized
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.importer import describe
 from spikeport.export.nir.graph import load_graph

@@ -14,8 +14,8 @@ from spikeport.analysis.common.numbers import si
 from spikeport.analysis.cost.devices import Device, device_named
 from spikeport.analysis.cost.estimate import Band, Cost, estimate_cost
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
-from spikeport.commands.options import add_device, add_json, emit, progress_bar, table
-from spikeport.commands.sources import load_quantized
+from spikeport.commands.parts.options import add_device, add_json, emit, progress_bar, table
+from spikeport.commands.parts.sources import load_quantized
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.stimulus import encode, load_input
 

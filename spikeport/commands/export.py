@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file
-from spikeport.commands.sources import is_integer, load_any, load_quantized
+from spikeport.commands.parts.options import add_force, add_json, add_meaning, emit, output_file
+from spikeport.commands.parts.sources import is_integer, load_any, load_quantized
 from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest

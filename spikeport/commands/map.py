@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from spikeport.analysis.cost.devices import device_named
-from spikeport.commands.options import add_device, add_json, emit, table
-from spikeport.commands.sources import load_quantized
+from spikeport.commands.parts.options import add_device, add_json, emit, table
+from spikeport.commands.parts.sources import load_quantized
 from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
 from spikeport.hw.mapping.lower_bound import fewest_cores
 

@@ -12,8 +12,8 @@ from typing import get_args
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.pruning import lead, table_rows
-from spikeport.commands.options import add_data, add_json, emit, output_folder, progress_bar, table
-from spikeport.commands.training import add_accelerator
+from spikeport.commands.parts.options import add_data, add_json, emit, output_folder, progress_bar, table
+from spikeport.commands.parts.training import add_accelerator
 from spikeport.export.common.lock import locked
 from spikeport.stages.claims import check_ours
 from spikeport.stages.pruning import SHARE, SHORTER, PruningConfig, prune_stage

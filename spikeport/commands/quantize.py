@@ -16,8 +16,8 @@ import numpy as np
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.results.layer_agreement import layer_agreement
 from spikeport.analysis.results.loss_split import loss_split
-from spikeport.commands.fidelity import agreement_text, loss_text
-from spikeport.commands.options import (
+from spikeport.commands.parts.fidelity import agreement_text, loss_text
+from spikeport.commands.parts.options import (
     add_data,
     add_force,
     add_json,
@@ -28,7 +28,7 @@ from spikeport.commands.options import (
     silent_notes,
     table,
 )
-from spikeport.commands.sources import is_netx, load_foreign, natural_timesteps, one_spike_a_step
+from spikeport.commands.parts.sources import is_netx, load_foreign, natural_timesteps, one_spike_a_step
 from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest

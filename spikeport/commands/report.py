@@ -13,7 +13,7 @@ from pathlib import Path
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.comparison import table_rows
-from spikeport.commands.options import add_data, add_device, add_force, add_json, emit, output_file, progress_bar, table
+from spikeport.commands.parts.options import add_data, add_device, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
 from spikeport.stages.bound import bound

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spikeport.analysis.pages.robustness import lead, table_rows
 from spikeport.analysis.results.perturbations import Strengths
-from spikeport.commands.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
+from spikeport.commands.parts.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.export.common.digest import short
 from spikeport.stages.bound import bound
 from spikeport.stages.claims import held

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.common.jsonable import to_json
-from spikeport.commands.foreign import add_foreign, execute_foreign
-from spikeport.commands.options import (
+from spikeport.commands.parts.foreign import add_foreign, execute_foreign
+from spikeport.commands.parts.options import (
     add_device,
     add_force,
     add_json,
@@ -23,8 +23,8 @@ from spikeport.commands.options import (
     parse_backends,
     progress_bar,
 )
-from spikeport.commands.run_result import describe
-from spikeport.commands.training import add_accelerator, add_training
+from spikeport.commands.parts.result import describe
+from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
 from spikeport.hw.backends.simulate import backend
 from spikeport.stages.claims import check_place, claimed

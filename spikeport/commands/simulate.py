@@ -17,8 +17,8 @@ import numpy as np
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
-from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file, progress_bar, silent_notes, table
-from spikeport.commands.sources import load_any, load_quantized
+from spikeport.commands.parts.options import add_force, add_json, add_meaning, emit, output_file, progress_bar, silent_notes, table
+from spikeport.commands.parts.sources import load_any, load_quantized
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.activity import Activity

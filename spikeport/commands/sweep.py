@@ -16,8 +16,8 @@ from typing import Any
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.sweep import robustness_rows, table_rows
-from spikeport.commands.options import add_json, add_print_config, emit, output_folder, progress_bar, table
-from spikeport.commands.training import add_accelerator, add_training
+from spikeport.commands.parts.options import add_json, add_print_config, emit, output_folder, progress_bar, table
+from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.lock import locked
 from spikeport.export.common.toml import parse_toml

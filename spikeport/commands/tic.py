@@ -18,8 +18,8 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.information.fisher import FisherResult, normalised
 from spikeport.analysis.information.scores import Estimator, Labels
 from spikeport.analysis.pages.fisher import describe
-from spikeport.commands.options import add_data, add_force, add_json, add_meaning, emit, output_file, progress_bar, table
-from spikeport.commands.sources import load_any, natural_timesteps
+from spikeport.commands.parts.options import add_data, add_force, add_json, add_meaning, emit, output_file, progress_bar, table
+from spikeport.commands.parts.sources import load_any, natural_timesteps
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spikeport.analysis.common.numbers import counted
-from spikeport.commands.options import add_force, add_json, add_print_config, emit, output_folder
-from spikeport.commands.training import add_accelerator, add_training
+from spikeport.commands.parts.options import add_force, add_json, add_print_config, emit, output_folder
+from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.export.common.digest import short
 from spikeport.stages.claims import check_place, claimed
 from spikeport.stages.config import run_config, said

@@ -14,7 +14,7 @@ from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import EarlyExit
 from spikeport.analysis.decision.guarantee import Confirmation, LossLimits
 from spikeport.analysis.decision.timestep_cut import Truncation
-from spikeport.commands.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
+from spikeport.commands.parts.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.commands.verify import describe as describe_verification
 from spikeport.export.common.digest import short
 from spikeport.stages.bound import bound

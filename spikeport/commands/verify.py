@@ -12,9 +12,9 @@ import argparse
 from pathlib import Path
 
 from spikeport.analysis.common.numbers import counted
-from spikeport.commands.expect import execute_expect
-from spikeport.commands.options import add_force, add_json, add_meaning, emit, output_file, parse_backends, progress_bar
-from spikeport.commands.sources import load_quantized
+from spikeport.commands.parts.expect import execute_expect
+from spikeport.commands.parts.options import add_force, add_json, add_meaning, emit, output_file, parse_backends, progress_bar
+from spikeport.commands.parts.sources import load_quantized
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork

@@ -60,8 +60,7 @@ def test_folders_stay_small():
     for top in (*ALLOWED, "spikeport"):
         for folder in (ROOT / top, *(p for p in (ROOT / top).rglob("*") if p.is_dir())):
             files = [p.name for p in folder.glob("*.py") if p.name != "__init__.py"]
-            limit = len(files) if folder.name == "commands" else 16  # a file per command, as many as there are
-            assert len(files) <= limit, f"{folder.relative_to(ROOT)} holds {len(files)} files; it needs rooms"
+            assert len(files) <= 16, f"{folder.relative_to(ROOT)} holds {len(files)} files; it needs rooms"
 
 
 def room(module: str) -> str:

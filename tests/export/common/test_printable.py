@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeport.commands.options import table
+from spikeport.commands.parts.options import table
 from spikeport.export.common.errors import BackendError, InputError
 from spikeport.export.common.printable import CELL_MAX, LINE_MAX, brief, printable
 

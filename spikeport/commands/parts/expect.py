@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from spikeport.analysis.common.numbers import counted
-from spikeport.commands.options import emit, silent_notes
-from spikeport.commands.sources import load_foreign
+from spikeport.commands.parts.options import emit, silent_notes
+from spikeport.commands.parts.sources import load_foreign
 from spikeport.export.common.digest import content_digest
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from spikeport.analysis.common.jsonable import to_json
-from spikeport.commands.options import add_meaning, emit, progress_bar
-from spikeport.commands.run_result import describe
-from spikeport.commands.sources import load_foreign, natural_timesteps, one_spike_a_step
+from spikeport.commands.parts.options import add_meaning, emit, progress_bar
+from spikeport.commands.parts.result import describe
+from spikeport.commands.parts.sources import load_foreign, natural_timesteps, one_spike_a_step
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import is_quantized
 from spikeport.export.nir.graph import load_graph

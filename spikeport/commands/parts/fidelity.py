@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spikeport.analysis.results.layer_agreement import Agreement
 from spikeport.analysis.results.loss_split import LossSplit
-from spikeport.commands.options import table
+from spikeport.commands.parts.options import table
 
 
 def agreement_text(agreement: Agreement) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spikeport.analysis.common.numbers import counted, si
 from spikeport.analysis.results.report import Report
-from spikeport.commands.options import table
+from spikeport.commands.parts.options import table
 from spikeport.export.common.digest import short
 from spikeport.stages.workspace import Workspace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spikeport.commands.options import add_data
+from spikeport.commands.parts.options import add_data
 from spikeport.train.data.own import is_own
 from spikeport.train.loop.accelerator import ACCELERATORS
 from spikeport.train.settings.config import DATA_DEFAULTS

@@ -1,0 +1,1 @@
+"""What commands share: arguments, reading of networks, results in words."""
