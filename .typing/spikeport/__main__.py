@@ -1,7 +1,1 @@
-"""`python -m spikeport`."""
-
-import sys
-
-from spikeport.cli import main
-
-sys.exit(main())
+../../spikeport/__main__.py

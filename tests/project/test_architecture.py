@@ -82,3 +82,9 @@ def test_no_two_folders_import_each_other():
 def test_type_checkers_see_every_package():
     shown = {p.name for p in (ROOT / ".typing" / "spikeport").iterdir()}
     assert {p.name for p in (ROOT / "spikeport").iterdir() if p.name != "__pycache__"} | set(ALLOWED) == shown
+
+
+def test_type_checkers_see_the_files_themselves():
+    """A copy would be checked in the file's place, and go stale."""
+    for entry in (ROOT / ".typing" / "spikeport").iterdir():
+        assert entry.is_symlink() and entry.exists(), f"{entry.relative_to(ROOT)} is a copy; make it a link to the file"
