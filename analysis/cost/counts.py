@@ -8,7 +8,6 @@ in a shared kernel are not counted; `cost` names them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,7 +17,7 @@ from spikeport.analysis.cost.profile import peak, per_event
 from spikeport.export.model.network import Connection, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
 from spikeport.hw.mapping.encoding import Encoding
-from spikeport.hw.mapping.loads import CoreLoads
+from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.fanout import multiplications, synapse_count
 from spikeport.hw.records.record import SpikeRecord
 
@@ -59,10 +58,11 @@ class LayerCounts:
 
 
 def layer_counts(
-    network: QuantizedNetwork, record: SpikeRecord, device: Device, loads: Mapping[str, CoreLoads] | None = None
+    network: QuantizedNetwork, record: SpikeRecord, device: Device, loads: NetworkLoads | None = None
 ) -> tuple[LayerCounts, ...]:
-    """Counts of every population, in order of update. loads: of every core on some samples, from `profile_cores`."""
-    placed = map_network(network, device.chip)
+    """Counts of every population, in order of update. loads: of every core on some samples, from `profile_cores`,
+    which brings the placement along."""
+    placed = loads.placed if loads else map_network(network, device.chip)
     return tuple(
         LayerCounts(
             name=p.name,
@@ -114,7 +114,7 @@ def _events(
 
 
 def _by_core(
-    network: QuantizedNetwork, record: SpikeRecord, population: Population[IntegerNeuron], loads: Mapping[str, CoreLoads]
+    network: QuantizedNetwork, record: SpikeRecord, population: Population[IntegerNeuron], loads: NetworkLoads
 ) -> dict[str, np.ndarray]:
     """Events that depend on which core holds what, scaled from the samples whose cores were looked at."""
     own, steps = loads[population.name], record.timesteps

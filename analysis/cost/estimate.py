@@ -7,7 +7,6 @@ barrier; layer l works on input step t at hardware step t + depth of l. Units ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -16,7 +15,7 @@ import numpy as np
 from spikeport.analysis.cost.counts import LayerCounts, ann_multiplications, layer_counts
 from spikeport.analysis.cost.devices import ACCESS, ANN_MAC, AXON_IN, SPIKE, Device, Price
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.hw.mapping.loads import CoreLoads
+from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord
 
 DRAWS = 500
@@ -105,7 +104,7 @@ class Cost:
 
 
 def estimate_cost(
-    network: QuantizedNetwork, record: SpikeRecord, device: Device, *, loads: Mapping[str, CoreLoads] | None = None, seed: int = 0
+    network: QuantizedNetwork, record: SpikeRecord, device: Device, *, loads: NetworkLoads | None = None, seed: int = 0
 ) -> Cost:
     """Price a record.
 

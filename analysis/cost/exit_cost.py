@@ -8,7 +8,6 @@ Deciding (host or microcode) and clearing the state before the next sample have 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -28,7 +27,7 @@ from spikeport.analysis.cost.estimate import (
     time_factor,
 )
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.hw.mapping.loads import CoreLoads
+from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord
 
 
@@ -47,7 +46,7 @@ def exit_cost(
     device: Device,
     steps: np.ndarray,
     *,
-    loads: Mapping[str, CoreLoads] | None = None,
+    loads: NetworkLoads | None = None,
     seed: int = 0,
 ) -> ExitCost:
     """Price a record whose samples stop after `steps` timesteps, int `(samples,)`, each 1 .. T. loads, seed: as in `estimate_cost`."""

@@ -14,7 +14,7 @@ from spikeport.analysis.cost.devices import ACCESS, AXON_IN, AXON_OUT, SPIKE, UP
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.mapping.cores import map_network
-from spikeport.hw.mapping.loads import CoreLoads, core_loads
+from spikeport.hw.mapping.loads import CoreLoads, NetworkLoads, core_loads
 from spikeport.hw.records.stimulus import Stimulus
 
 PROFILE_SAMPLES = 64
@@ -24,7 +24,7 @@ STATE_BYTES = 16
 """Of one neuron at one timestep: spike, potential, and their products' copies."""
 
 
-def profile_cores(network: QuantizedNetwork, stimulus: Stimulus, device: Device) -> dict[str, CoreLoads]:
+def profile_cores(network: QuantizedNetwork, stimulus: Stimulus, device: Device) -> NetworkLoads:
     """Loads of every core on the first samples of a stimulus, as many as memory allows, at most `PROFILE_SAMPLES`."""
     neurons = sum(p.size for p in network.populations) + int(np.prod(network.input.shape))
     part = stimulus[: max(1, min(PROFILE_SAMPLES, PROFILE_BYTES // (neurons * stimulus.timesteps * STATE_BYTES)))]

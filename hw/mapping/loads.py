@@ -38,14 +38,25 @@ class CoreLoads:
     neurons: np.ndarray
 
 
-def core_loads(network: QuantizedNetwork, placed: NetworkMap, stimulus: Stimulus, record: SpikeRecord) -> dict[str, CoreLoads]:
+@dataclass(frozen=True, eq=False)
+class NetworkLoads:
+    """Loads of every population, by name, and the placement that they are of."""
+
+    placed: NetworkMap
+    populations: Mapping[str, CoreLoads]
+
+    def __getitem__(self, name: str) -> CoreLoads:
+        return self.populations[name]
+
+
+def core_loads(network: QuantizedNetwork, placed: NetworkMap, stimulus: Stimulus, record: SpikeRecord) -> NetworkLoads:
     """Loads of every population. record: of this stimulus, at level "potentials"."""
     sent = {network.input.name: _flat(stimulus.over_time() != 0)} | {
         p.name: _flat(record.spikes[p.name]) if p.neuron.spiking else np.zeros((*record.output.shape[:2], p.size), np.float32)
         for p in network.populations
     }
     reach = {c.name: _reach(network, c, placed[c.target]) for c in network.connections}
-    return {p.name: _loads(network, placed, p.name, sent, reach, record) for p in network.populations}
+    return NetworkLoads(placed, {p.name: _loads(network, placed, p.name, sent, reach, record) for p in network.populations})
 
 
 def _loads(network: QuantizedNetwork, placed: NetworkMap, name: str, sent: Mapping[str, np.ndarray], reach, record) -> CoreLoads:

@@ -40,7 +40,7 @@ from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
 from spikeport.hw.backends.simulate import Backend, backend
 from spikeport.hw.backends.verify import Verification, verify
-from spikeport.hw.mapping.loads import CoreLoads
+from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import MADE_OF, Digests
@@ -225,7 +225,7 @@ def exit_cost_of(
     device: Device,
     truncation: Truncation | None,
     *,
-    loads: Mapping[str, CoreLoads] | None = None,
+    loads: NetworkLoads | None = None,
     seed: int,
 ) -> ExitCost | None:
     """What the exit that was chosen costs on the record's samples."""
