@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from spikeport.export.floating.layers import SynapseLayer
-from spikeport.export.model.synapse import Conv, Dense
+from spikeport.export.model.synapse import Conv, Dense, windows_along
 
 CHUNK_BYTES = 1 << 22
 """Unfolded inputs, and gradients, of a convolution held at a time; about what a processor's cache holds."""
@@ -85,7 +85,7 @@ def unfolded(x: Tensor, kernel: tuple, dilation: tuple, padding: tuple, stride: 
     """`torch.nn.functional.unfold` by one strided copy, which is several times faster on a processor: `(B, C*kernel, positions)`."""
     x = torch.nn.functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
     (b, c, high, wide), (sb, sc, sh, sw) = x.shape, x.stride()
-    out = [(n - d * (k - 1) - 1) // s + 1 for n, d, k, s in zip((high, wide), dilation, kernel, stride)]
+    out = [windows_along(n, k, s, 0, d) for n, d, k, s in zip((high, wide), dilation, kernel, stride)]
     strides = (sb, sc, sh * dilation[0], sw * dilation[1], sh * stride[0], sw * stride[1])
     return x.as_strided((b, c, *kernel, *out), strides, x.storage_offset()).reshape(b, c * kernel[0] * kernel[1], out[0] * out[1])
 

@@ -18,8 +18,8 @@ from spikeport.export.model.frozen import frozen_array
 Shape: TypeAlias = "tuple[int, ...]"
 
 
-def _window(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Output size of a sliding window along one axis (PyTorch's floor rule)."""
+def windows_along(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """How many places a sliding window takes along one axis (PyTorch's floor rule)."""
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
@@ -49,7 +49,7 @@ class Pool:
         """Shape of the pooled map."""
         if len(source) != 1 + len(self.kernel):
             raise InputError(f"pooling over {len(self.kernel)} axes cannot read a population of shape {source}")
-        sizes = tuple(map(_window, source[1:], self.kernel, self.stride, self.padding))
+        sizes = tuple(map(windows_along, source[1:], self.kernel, self.stride, self.padding))
         if min(sizes) < 1:
             raise InputError(f"pooling window {self.kernel} is larger than its input of shape {source}")
         return (source[0], *sizes)
@@ -105,7 +105,7 @@ class Conv:
         channels = self.weight.shape[1] * self.groups
         if len(source) != 1 + len(self.kernel) or source[0] != channels:
             raise InputError(f"a convolution of {channels} channels and kernel {self.kernel} cannot read a population of shape {source}")
-        sizes = tuple(map(_window, source[1:], self.kernel, self.stride, self.padding, self.dilation))
+        sizes = tuple(map(windows_along, source[1:], self.kernel, self.stride, self.padding, self.dilation))
         if min(sizes) < 1:
             raise InputError(f"kernel {self.kernel} is larger than its padded input of shape {source}")
         return (self.weight.shape[0], *sizes)

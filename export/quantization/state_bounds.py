@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikeport.export.model.network import FloatNetwork, FloatNeuron, Network, Population
-from spikeport.export.model.synapse import Connection, Conv, Dense
+from spikeport.export.model.network import FloatNetwork, FloatNeuron, Population
+from spikeport.export.model.ranges import on_target, per_output
+from spikeport.export.model.synapse import Connection
 
 
 class Bound(NamedTuple):
@@ -34,21 +35,7 @@ def sum_range(connection: Connection, low: float, high: float) -> tuple[np.ndarr
     window = connection.pool.area if connection.pool else 1
     weight = connection.weight.astype(np.int64 if connection.weight.dtype.kind == "i" else np.float64)
     ends = weight * (low * window), weight * (high * window)
-    return _per_output(connection, np.minimum(*ends)), _per_output(connection, np.maximum(*ends))
-
-
-def _per_output(connection: Connection, terms: np.ndarray) -> np.ndarray:
-    if isinstance(connection.op, Dense):
-        return terms.sum(axis=1)
-    if isinstance(connection.op, Conv):
-        return terms.reshape(len(terms), -1).sum(axis=1).reshape(-1, *(1,) * len(connection.op.kernel))
-    return terms
-
-
-def on_target(network: Network, connection: Connection, values: np.ndarray) -> np.ndarray:
-    """What broadcasts against a connection's output, against its target; written out only where a flatten lies between."""
-    made, shape = connection.output_shape(network.shape(connection.source)), network.shape(connection.target)
-    return values if made == shape else np.broadcast_to(values, made).reshape(shape)
+    return per_output(connection, np.minimum(*ends)), per_output(connection, np.maximum(*ends))
 
 
 def _bound(network: FloatNetwork, population: Population[FloatNeuron], floored: np.ndarray) -> Bound:

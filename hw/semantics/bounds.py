@@ -14,7 +14,8 @@ from math import prod
 import numpy as np
 
 from spikeport.export.model import registers as reg
-from spikeport.export.model.network import Connection, Conv, Dense, IntegerNeuron, Population, QuantizedNetwork, Shape
+from spikeport.export.model.network import Connection, IntegerNeuron, Population, QuantizedNetwork
+from spikeport.export.model.ranges import on_target, per_output
 from spikeport.hw.semantics.reference import after_reset, decayed, shift
 
 FLOAT32_EXACT, FLOAT64_EXACT = 1 << 24, 1 << 53
@@ -108,9 +109,8 @@ class Bounds:
         incoming = self.network.incoming(population.name)
         low = high = np.zeros((1,) * len(population.shape), np.int64)
         for c in incoming:
-            made = c.output_shape(self.network.shape(c.source))
             ends = (shift(end, c.exponent) for end in (self.sums[c.name].low, self.sums[c.name].high))
-            a_low, a_high = (_reshaped(end, made, population.shape) for end in ends)
+            a_low, a_high = (on_target(self.network, c, end) for end in ends)
             low, high = low + a_low, high + a_high
         excluded = all(self.sums[c.name].excluded for c in incoming)
         return state_bound(population.neuron, low, high, self.timesteps, excluded)
@@ -125,12 +125,9 @@ def message_interval(network: QuantizedNetwork, connection: Connection) -> tuple
 
 def sum_bound(connection: Connection, low: int, high: int) -> SumBound:
     """Bound a connection's sums for messages in `low..high`, which holds 0."""
-    axes = _summed_axes(connection)
-    excitation = np.maximum(connection.weight, 0).sum(axes, dtype=np.int64)
-    inhibition = np.minimum(connection.weight, 0).sum(axes, dtype=np.int64)
+    excitation = per_output(connection, np.maximum(connection.weight, 0)).astype(np.int64)
+    inhibition = per_output(connection, np.minimum(connection.weight, 0)).astype(np.int64)
     bottom, top = inhibition * high + excitation * low, excitation * high + inhibition * low
-    if isinstance(connection.op, Conv):
-        bottom, top = (end.reshape(-1, *(1,) * len(connection.op.kernel)) for end in (bottom, top))
     partial = int((excitation - inhibition).max(initial=0)) * max(-low, high)
     assert partial < FLOAT64_EXACT
     delivered = max(_magnitude(shift(end, connection.exponent)) for end in (bottom, top))
@@ -164,17 +161,6 @@ def _interval_after_reset(neuron: IntegerNeuron, low: np.ndarray, high: np.ndarr
     reset_low, reset_high = after_reset(neuron, np.maximum(low, threshold + 1)), after_reset(neuron, high)
     fires = high > threshold
     return np.where(fires, np.minimum(quiet_low, reset_low), quiet_low), np.where(fires, np.maximum(quiet_high, reset_high), quiet_high)
-
-
-def _summed_axes(connection: Connection) -> tuple[int, ...]:
-    if isinstance(connection.op, Dense):
-        return (1,)
-    return tuple(range(1, connection.weight.ndim)) if isinstance(connection.op, Conv) else ()
-
-
-def _reshaped(end: np.ndarray, made: Shape, shape: Shape) -> np.ndarray:
-    """Bring a bound of a connection's output to its target's axes, unrolled only where a flatten lies between."""
-    return end if made == shape else np.broadcast_to(end, made).reshape(shape)
 
 
 def _magnitude(values: np.ndarray) -> int:
