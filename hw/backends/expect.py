@@ -98,8 +98,11 @@ def read_expected(path: Path) -> dict[str, np.ndarray]:
     for key, array in arrays.items():
         if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
             raise InputError(f"{path}: {key} holds {array.dtype} values that are not all finite numbers")
-    if arrays["output"].ndim < 3 or not all(arrays["output"].shape):
-        raise InputError(f"{path}: output has shape {arrays['output'].shape}; expected (samples, timesteps, classes), none of them 0")
+    shape = arrays["output"].shape
+    if len(shape) < 3:
+        raise InputError(f"{path}: output has shape {shape}; expected (samples, timesteps, classes)")
+    if not all(shape):
+        raise InputError(f"{path}: output has shape {shape}, so it holds nothing; record at least 1 sample, 1 timestep and 1 class")
     return arrays
 
 

@@ -82,7 +82,8 @@ def check_output(path: Path, origin: Origin, made_of: Digests, *, force: bool, h
         raise InputError(f"{path} is {reason}; choose another place, or --force to replace it")
     at_home = home is not None and home.resolve() == path.parent.resolve()
     if dict(kept) != dict(made_of) and not at_home and Workspace(path.parent).begun:
-        raise InputError(f"{path} is a result of {path.parent}, made of something else; choose another --out, or --force to replace it")
+        reason = stale(kept, made_of) or "it was made of something else"
+        raise InputError(f"{path} is a result of {path.parent}, and {reason}; choose another --out, or --force to replace it")
 
 
 def check_network(path: Path, made_of: Digests, *, force: bool, home: Path | None = None) -> None:

@@ -19,6 +19,7 @@ from spikeport.stages.bound import Digests
 from spikeport.stages.session import SPLITS, Bar, Session, SplitName
 from spikeport.stages.tic import TicConfig, of_trained
 from spikeport.stages.workspace import Workspace
+from spikeport.train.data.own import is_own
 from spikeport.train.data.registry import Dataset, Split
 from spikeport.train.loop.checkpoint import Trained, settings_digest, trained_digest
 from spikeport.train.loop.evaluation import readout_currents
@@ -27,9 +28,19 @@ from spikeport.train.network.lowering import lower
 
 
 class TrainedSession(Session):
-    """A training directory's network and the data set that it was trained on."""
+    """A training directory's network and the data set that it was trained on.
+
+    Raises:
+        InputError: data of the user's own that is not what training saw.
+    """
 
     def __init__(self, work: Workspace, trained: Trained, data: Dataset, bar: Bar, *, notes: Sequence[str] = ()) -> None:
+        config, known = trained.config, trained.metrics.get("source", data.source)
+        if is_own(config.data) and known != data.source:
+            raise InputError(
+                f"{config.data} does not hold what {work.root} was trained on: {known} there, {data.source} here; put that data back, or "
+                "train in another folder"
+            )
         super().__init__(work, {"validation": data.validation, "test": data.test}, bar, notes=[*notes])
         self.trained, self.data = trained, data
 
