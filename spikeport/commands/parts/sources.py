@@ -61,9 +61,11 @@ def load_foreign(arguments: argparse.Namespace, graph: RawGraph) -> FloatNetwork
     if missing:
         way = f"{arguments.framework} has no usual one" if arguments.framework else "or --from FRAMEWORK"
         raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} ({way})")
-    if habit.short_dt and arguments.dt is None and shortest_tau(graph) < meaning["dt"]:
-        meaning["dt"] = habit.short_dt
-    if meaning["seconds"] is None and meaning["dt"] in (habit.dt, habit.short_dt):
+    if arguments.dt is None and (habit.short_dt or habit.taufree_dt):
+        tau = shortest_tau(graph)
+        other = habit.short_dt if tau < meaning["dt"] else habit.taufree_dt if np.isinf(tau) else None
+        meaning["dt"] = other or meaning["dt"]
+    if meaning["seconds"] is None and meaning["dt"] in (habit.dt, habit.short_dt, habit.taufree_dt):
         meaning["seconds"] = habit.seconds
     network = import_nir(graph, **meaning, batch_axis=habit.batch_axis)
     coarse = [] if habit.dt_fixed and arguments.dt is None else coarse_steps(network, meaning["dt"])
