@@ -113,11 +113,8 @@ def compared_run(name: str, place: str, report: Report, against: str | None = No
 
 
 def test_data(report: Report) -> str:
-    """Which samples a report's accuracy is of. An imported network's are the half of its input that the seed leaves; "" where unknown."""
-    if digest := report.made_of.get("test"):
-        return digest
-    digest = report.made_of.get("input")
-    return content_digest("half of", digest, dict(report.seeds)) if digest else ""
+    """Which samples a report's accuracy is of; "" where unknown."""
+    return report.made_of.get("test", "")
 
 
 def compare(runs: Sequence[ComparedRun]) -> Comparison:

@@ -98,24 +98,30 @@ def read_expected(path: Path) -> dict[str, np.ndarray]:
     for key, array in arrays.items():
         if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
             raise InputError(f"{path}: {key} holds {array.dtype} values that are not all finite numbers")
-    if arrays["output"].ndim < 3:
-        raise InputError(f"{path}: output has shape {arrays['output'].shape}; expected (samples, timesteps, classes)")
+    shape = arrays["output"].shape
+    if len(shape) < 3:
+        raise InputError(f"{path}: output has shape {shape}; expected (samples, timesteps, classes)")
+    if not all(shape):
+        raise InputError(f"{path}: output has shape {shape}, so it holds nothing; record at least 1 sample, 1 timestep and 1 class")
     return arrays
 
 
-def expect_float(network: FloatNetwork, array: np.ndarray, expected: Mapping[str, np.ndarray]) -> Expectation:
+def expect_float(
+    network: FloatNetwork, array: np.ndarray, expected: Mapping[str, np.ndarray], *, ours: Mapping[str, np.ndarray] | None = None
+) -> Expectation:
     """Run the float meaning in float32, as frameworks do, and compare every bin.
 
     Args:
         array: input as `simulate_float` takes it, as many samples as `expected`.
         expected: from `read_expected`.
+        ours: what `simulate_float` gave for these samples, where it ran already; used if it holds the spikes and the timesteps of `expected`.
 
     Raises:
         InputError: shapes or node names do not fit the network.
     """
     nodes = _check(network, array, expected)
     timesteps = expected["output"].shape[1]
-    ours = simulate_float(network, array, timesteps, record=bool(nodes))
+    ours = _part(ours, nodes, timesteps) or simulate_float(network, array, timesteps, record=bool(nodes))
     places = {key: _different(network, key, expected[key], ours[key]) for key in ("output", *nodes)}
     made = _agreement("float", network, expected, ours, places)
     if made.equal:
@@ -123,16 +129,35 @@ def expect_float(network: FloatNetwork, array: np.ndarray, expected: Mapping[str
     return replace(made, first=_first(network, array, expected, ours, places))
 
 
-def expect_integers(network: QuantizedNetwork, array: np.ndarray, expected: Mapping[str, np.ndarray]) -> Expectation:
-    """Run the integers on the engine and say how far they agree, as `expect_float`; readouts are compared in physical units."""
+def expect_integers(
+    network: QuantizedNetwork, array: np.ndarray, expected: Mapping[str, np.ndarray], *, ours: Mapping[str, np.ndarray] | None = None
+) -> Expectation:
+    """Run the integers on the engine and say how far they agree, as `expect_float`; readouts are compared in physical units.
+
+    ours: `output` and `spikes/<population>` of an earlier run of the integers, as in `expect_float`.
+    """
     nodes = _check(network, array, expected)
-    stimulus = encode(network.input, array, expected["output"].shape[1])
-    record = backend("engine")(network, stimulus, "spikes" if nodes else "counts")
-    ours: dict[str, np.ndarray] = {"output": record.output, **{key: record.spikes[key.partition("/")[2]] for key in nodes}}
+    timesteps = expected["output"].shape[1]
+    ours = _part(ours, nodes, timesteps)
+    if ours is None:
+        record = backend("engine")(network, encode(network.input, array, timesteps), "spikes" if nodes else "counts")
+        ours = {"output": record.output, **{key: record.spikes[_node(network, key)] for key in nodes}}
     if network.readout != "spike_count":
-        ours["output"] = record.output * (network[network.output].scale / 64)
-    places = {key: _different(network, key, expected[key], ours[key]) for key in ours}
+        ours = {**ours, "output": ours["output"] * (network[network.output].scale / 64)}
+    places = {key: _different(network, key, expected[key], ours[key]) for key in ("output", *nodes)}
     return _agreement("integers", network, expected, ours, places)
+
+
+def spiking_nodes(expected: Mapping[str, np.ndarray]) -> list[str]:
+    """Keys of the nodes whose spikes a record holds, `spikes/<node>`."""
+    return [key for key in expected if key.startswith("spikes/")]
+
+
+def _part(ours: Mapping[str, np.ndarray] | None, nodes: list[str], timesteps: int) -> Mapping[str, np.ndarray] | None:
+    """The first timesteps of a run, which is the shorter run; None where it does not hold what is asked for."""
+    if ours is None or not {"output", *nodes} <= ours.keys() or ours["output"].shape[1] < timesteps:
+        return None
+    return {key: ours[key][:, :timesteps] for key in ("output", *nodes)}
 
 
 def _check(network: Network, array: np.ndarray, expected: Mapping[str, np.ndarray]) -> list[str]:
@@ -140,7 +165,7 @@ def _check(network: Network, array: np.ndarray, expected: Mapping[str, np.ndarra
     samples, timesteps = expected["output"].shape[:2]
     if len(array) != samples:
         raise InputError(f"the input has {len(array)} samples, the expected output {samples}; they must be the same samples")
-    nodes = [key for key in expected if key.startswith("spikes/")]
+    nodes = spiking_nodes(expected)
     spiking = {p.name for p in network.populations if p.neuron.spiking}
     if strange := [key for key in nodes if key.partition("/")[2] not in spiking]:
         raise InputError(f"{strange[0]} names no spiking node of the network; choose from {', '.join(sorted(spiking))}")

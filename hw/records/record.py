@@ -81,8 +81,12 @@ def _arrays(record: SpikeRecord) -> dict[tuple[str, str], np.ndarray]:
 
 
 def class_scores(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
-    """Scores after every number of timesteps: `(samples, timesteps, classes)`, index t using steps 0..t only."""
-    return output.astype(np.int64) if readout == "membrane_potential" else output.cumsum(axis=1, dtype=np.int64)
+    """Scores after every number of timesteps: `(samples, timesteps, classes)`, index t using steps 0..t only.
+
+    int64 of integers, float64 of a float network's outputs.
+    """
+    kind = np.float64 if output.dtype.kind == "f" else np.int64
+    return output.astype(kind) if readout == "membrane_potential" else output.cumsum(axis=1, dtype=kind)
 
 
 def answers_over_time(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Events, energy and latency of a quantized network, ours or imported, on an input of your own.
+"""Events, energy and latency of a quantized network, ours or imported, on an input of your own; or of a folder's, on its test data.
 
 Counts are exact integers from the engine; which core each falls on is looked at for the first samples. Every price has its source: see
 the device's profile. Energy on Loihi 2 is uncalibrated: no price of an operation is public.
@@ -9,18 +9,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import si
 from spikeport.analysis.cost.devices import Device, device_named
 from spikeport.analysis.cost.estimate import Band, Cost, estimate_cost
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
-from spikeport.commands.parts.options import add_device, add_json, emit, progress_bar, table
+from spikeport.commands.parts.options import add_data, add_device, add_json, emit, progress_bar, table
 from spikeport.commands.parts.sources import load_quantized
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.stages.imported import open_session
+from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport cost network.nir --input x.npy
+  spikeport cost runs/mine --device loihi1
   spikeport cost network.nir --input x.npy --device loihi1 --timesteps 4 --json
   spikeport cost network.nir --input x.npy --device my_chip.toml
 """
@@ -28,27 +35,46 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport cost`."""
-    parser.add_argument("network", type=Path, metavar="NET.nir")
     parser.add_argument(
-        "--input", type=Path, required=True, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
+        "network", type=Path, metavar="NET.nir|DIR", help="a quantized network, or the folder of a run with network.nir in it"
+    )
+    parser.add_argument(
+        "--input",
+        type=Path,
+        metavar="X.npy",
+        help="(samples, timesteps, *shape), or (samples, *shape) held over time; of a DIR: its test data unless given",
     )
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the intervals' bootstrap")
     add_device(parser)
+    add_data(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run on the engine, price, and print."""
     device = device_named(arguments.device)
-    network = load_quantized(arguments.network)
-    stimulus = encode(network.input, load_input(arguments.input), arguments.timesteps or network.timesteps)
+    network, array = _of_folder(arguments) if arguments.network.is_dir() else (load_quantized(arguments.network), _given(arguments))
+    stimulus = encode(network.input, array, arguments.timesteps or network.timesteps)
     with progress_bar(len(stimulus), "cost") as progress:
         record = backend("engine")(network, stimulus, progress=progress)
     loads = profile_cores(network, stimulus[:PROFILE_SAMPLES], device)
     cost = estimate_cost(network, record, device, loads=loads, seed=arguments.seed)
     emit(arguments, to_json(cost), _describe(cost, device), cost.warnings)
     return 0
+
+
+def _given(arguments: argparse.Namespace) -> np.ndarray:
+    if not arguments.input:
+        raise InputError(f"{arguments.network} brings no data; give samples with --input X.npy")
+    return load_input(arguments.input)
+
+
+def _of_folder(arguments: argparse.Namespace) -> tuple[QuantizedNetwork, np.ndarray]:
+    if arguments.input:
+        return Workspace(arguments.network).quantized(), load_input(arguments.input)
+    session = open_session(arguments.network, arguments.data_dir, progress_bar)
+    return session.network, session.split("test").array
 
 
 def _describe(cost: Cost, device: Device) -> str:

@@ -17,7 +17,7 @@ from spikeport.commands.parts.training import add_accelerator
 from spikeport.export.common.lock import locked
 from spikeport.stages.claims import check_ours
 from spikeport.stages.pruning import SHARE, SHORTER, PruningConfig, prune_stage
-from spikeport.stages.session import Session
+from spikeport.stages.trained import TrainedSession
 from spikeport.stages.workspace import Workspace
 from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.masks import Scope
@@ -70,7 +70,7 @@ def execute(arguments: argparse.Namespace) -> int:
         retraining_timesteps=arguments.t_retrain,
         share=arguments.share,
     )
-    session = Session.opened(arguments.directory, arguments.data_dir, progress_bar)
+    session = TrainedSession.opened(arguments.directory, arguments.data_dir, progress_bar)
     with locked(out.root):
         check_ours(out)
         result = prune_stage(session, out, config, beside=arguments.beside, accelerator=arguments.accelerator)

@@ -1,7 +1,8 @@
 """Turn a trained network, or a .nir file of any framework, into Loihi's integers and write them as .nir.
 
-From a training DIR, calibration uses training images unless --calibration is given. From a .nir file, --calibration, and the meaning
-the file cannot state (--dt --integrator --reset, or --from), are required. A .net file of lava-dl holds integers already, which are written as they are, for --timesteps steps.
+From the DIR of a training, calibration uses training images unless --calibration is given; from that of an imported network, the half
+of its samples that chooses. From a .nir file, --calibration, and the meaning the file cannot state (--dt --integrator --reset, or
+--from), are required. A .net file of lava-dl holds integers already, which are written as they are, for --timesteps steps.
 """
 
 from __future__ import annotations
@@ -40,10 +41,9 @@ from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import load_input
 from spikeport.stages.bound import network_made_of
 from spikeport.stages.claims import check_network, held
+from spikeport.stages.imported import open_session
 from spikeport.stages.pipeline import COMPARED_SAMPLES, QuantizationConfig, quantization_digest, quantize_stage, saying
-from spikeport.stages.session import Session
 from spikeport.train.loop.memory import keep_freed_memory
-from spikeport.train.network.lowering import lower
 
 EXAMPLES = """examples:
   spikeport quantize runs/digits --out runs/digits/network.nir
@@ -56,7 +56,7 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport quantize`."""
-    parser.add_argument("source", type=Path, metavar="SRC", help="a training DIR, a .nir file, or a .net file of lava-dl")
+    parser.add_argument("source", type=Path, metavar="SRC", help="the DIR of a run, a .nir file, or a .net file of lava-dl")
     parser.add_argument("--out", type=output_file, required=True, metavar="NET.nir")
     parser.add_argument("--weight-bits", type=int, default=8, metavar="B", help="2 to 8 (default 8)")
     parser.add_argument("--per-channel", action="store_true", help="thresholds and scales per channel, where the target allows it")
@@ -78,7 +78,7 @@ def execute(arguments: argparse.Namespace) -> int:
         return _from_netx(arguments)
     config = QuantizationConfig(weight_bits=arguments.weight_bits, per_channel=arguments.per_channel, finetune_epochs=arguments.finetune)
     with held(arguments.out.parent):
-        made = (_from_training if arguments.source.is_dir() else _from_nir)(arguments, config)
+        made = (_from_folder if arguments.source.is_dir() else _from_nir)(arguments, config)
     quantized, compared = made.quantized, made.samples[:COMPARED_SAMPLES]
     labels = None if made.labels is None else made.labels[:COMPARED_SAMPLES]
     report, digest = quantized.provenance["quantization"], network_digest(quantized)
@@ -117,16 +117,16 @@ def _from_netx(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _from_training(arguments: argparse.Namespace, config: QuantizationConfig) -> Made:
+def _from_folder(arguments: argparse.Namespace, config: QuantizationConfig) -> Made:
     if config.finetune_epochs:
         keep_freed_memory()
-    session = Session.opened(arguments.source, arguments.data_dir, progress_bar)
+    session = open_session(arguments.source, arguments.data_dir, progress_bar)
     calibration = load_input(arguments.calibration) if arguments.calibration else None
     quantized = quantize_stage(session, arguments.out, config, calibration=calibration, force=arguments.force)
-    network = lower(session.trained.module)
+    network = session.lowered()
     if calibration is not None:
         return Made(network, quantized, calibration, notes=session.notes)
-    part = session.data.train[:COMPARED_SAMPLES]
+    part = session.calibration[:COMPARED_SAMPLES]
     return Made(network, quantized, part.array, part.labels, session.notes)
 
 
@@ -142,7 +142,7 @@ def _from_nir(arguments: argparse.Namespace, config: QuantizationConfig) -> Made
     network = load_foreign(arguments, graph)
     timesteps = arguments.timesteps or natural_timesteps(network, array)
     network = one_spike_a_step(network.with_timesteps(timesteps), array)
-    made_of = {"source": network_digest(network), "quantization": quantization_digest(config, array)}
+    made_of = {"trained": network_digest(network), "quantization": quantization_digest(config, array)}
     check_network(arguments.out, made_of, force=arguments.force)
     quantized = saying(quantize(network, array, weight_bits=config.weight_bits, per_channel=config.per_channel), made_of)
     write_nir(quantized, arguments.out)

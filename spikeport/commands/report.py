@@ -1,8 +1,8 @@
 """Write report.html (one self-contained file) and report.json from what the stages left in DIR.
 
 A stage that was not run is absent from the report, and the report says so. Several directories are also set side by side on one page:
-accuracy, energy and latency of each, who is better at what on the same test data, and which settings differ. The report of an imported
-network (spikeport run --nir) is compared as it is.
+accuracy, energy and latency of each, who is better at what on the same test data, and which settings differ. A folder of spikeport run
+--nir is one like any other.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from spikeport.stages.comparison import (
     reported,
     run_names,
 )
+from spikeport.stages.imported import open_session
 from spikeport.stages.pipeline import report_stage
-from spikeport.stages.session import Session
 from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
@@ -42,7 +42,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport report`."""
     parser.add_argument(
-        "directories", type=Path, nargs="+", metavar="DIR", help="a training directory with network.nir in it; several are compared"
+        "directories", type=Path, nargs="+", metavar="DIR", help="the folder of a run with network.nir in it; several are compared"
     )
     parser.add_argument(
         "--out",
@@ -66,7 +66,7 @@ def _one(arguments: argparse.Namespace, directory: Path) -> int:
         raise InputError("--out is for a page of several runs; the report of one lies in its directory")
     work = Workspace(directory)
     with held(work.root):
-        session = Session.opened(work.root, arguments.data_dir, progress_bar)
+        session = open_session(work.root, arguments.data_dir, progress_bar)
         if not arguments.force:
             check_ours(work, work.report, work.report.with_suffix(".html"))
         report = report_stage(session, device=arguments.device)
@@ -80,7 +80,7 @@ def _several(arguments: argparse.Namespace) -> int:
     folders: list[Path] = arguments.directories
     names, page = run_names(folders), arguments.out or common_folder(folders) / PAGE
     check_comparison(page, force=arguments.force)
-    opened = partial(Session.opened, data_dir=arguments.data_dir, bar=progress_bar)
+    opened = partial(open_session, data_dir=arguments.data_dir, bar=progress_bar)
     with held(*folders):
         check_runs(folders, force=arguments.force)
         made = [reported(Workspace(folder), opened, arguments.device) for folder in folders]

@@ -16,8 +16,8 @@ from spikeport.commands.parts.options import add_data, add_force, add_json, emit
 from spikeport.export.common.digest import short
 from spikeport.stages.bound import bound
 from spikeport.stages.claims import held
+from spikeport.stages.imported import open_session
 from spikeport.stages.robustness import RobustnessConfig, robustness_stage
-from spikeport.stages.session import Session
 from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
@@ -30,7 +30,7 @@ USUAL = Strengths()
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport robustness`."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the folder of a run")
     parser.add_argument("--out", type=output_file, metavar="robustness.json", help="default DIR/robustness.json, which the report shows")
     parser.add_argument("--samples", type=int, default=1000, metavar="N", help="the first test samples (default 1000)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of noise, and of PGD's start (default 0)")
@@ -61,7 +61,7 @@ def execute(arguments: argparse.Namespace) -> int:
     )
     out = arguments.out or Workspace(arguments.directory).robustness
     with held(out.parent):
-        session = Session.opened(arguments.directory, arguments.data_dir, progress_bar)
+        session = open_session(arguments.directory, arguments.data_dir, progress_bar)
         result = robustness_stage(session, out, config, force=arguments.force)
     made_of = session.made_of(*session.with_network("trained", "test"))
     of = ", ".join(f"{name} {short(digest)}" for name, digest in made_of.items())

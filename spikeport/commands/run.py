@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.commands.parts.foreign import add_foreign, execute_foreign
@@ -23,16 +22,14 @@ from spikeport.commands.parts.options import (
     parse_backends,
     progress_bar,
 )
-from spikeport.commands.parts.result import describe
+from spikeport.commands.parts.result import describe, proven
 from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
 from spikeport.hw.backends.simulate import backend
 from spikeport.stages.claims import check_place, claimed
 from spikeport.stages.config import RunConfig, run_config, said
-from spikeport.stages.pipeline import QuantizationConfig, quantize_stage, report_stage, verify_stage
-from spikeport.stages.session import Session
-from spikeport.stages.tic import tic_stage
-from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
+from spikeport.stages.trained import TrainedSession
+from spikeport.stages.whole import all_stages
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
 from spikeport.train.loop.accelerator import torch_device
@@ -81,35 +78,17 @@ def execute(arguments: argparse.Namespace) -> int:
     torch_device(arguments.accelerator)
     keep_freed_memory()
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
-    check_place(work, force=arguments.force, resume=None)
+    check_place(work, force=arguments.force)
     data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps, config.train.events)
     with claimed(work, force=arguments.force):
         trained = train(config.train, data, work.root, resume=True, accelerator=arguments.accelerator)
         work.remember_data(data_dir)
-        return _stages(arguments, config, Session(work, trained, data, progress_bar), backends)
-
-
-def _stages(arguments: argparse.Namespace, config: RunConfig, session: Session, backends: list[str]) -> int:
-    """What follows training; every stage has what the ones before it made."""
-    work = session.work
-    quantization = QuantizationConfig(
-        weight_bits=config.weight_bits, per_channel=config.per_channel, finetune_epochs=config.finetune_epochs
-    )
-    quantize_stage(session, work.network, quantization)
-    tic_stage(session, work.tic)
-    lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
-    cut = truncate_stage(session, work.truncation, tolerance=config.tolerance, lava_samples=lava_samples)
-    verification = verify_stage(session, backends=backends, samples=config.verify_samples)
-    report = report_stage(session, device=config.device, configuration=_settings(config))
+        session = TrainedSession(work, trained, data, progress_bar)
+        report = all_stages(session, config, backends)
     emit(arguments, to_json(report), describe(report, work), session.notes)
-    return 0 if verification.equal and (cut.lava is None or cut.lava.equal) else 1
+    return 0 if proven(report) else 1
 
 
 def go_on(arguments: argparse.Namespace) -> str:
     """How an interrupted run is taken up."""
     return "the same command again"
-
-
-def _settings(config: RunConfig) -> dict[str, Any]:
-    """The configuration as the report keeps it; where the data lay is nobody's business."""
-    return {name: value for name, value in to_json(config).items() if name != "data_dir"}

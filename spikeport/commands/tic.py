@@ -27,7 +27,7 @@ from spikeport.export.nir.file import is_quantized
 from spikeport.hw.records.stimulus import load_input
 from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_output, held, json_origin, page_origin
-from spikeport.stages.session import Session
+from spikeport.stages.imported import open_session
 from spikeport.stages.tic import TicConfig, of_float_network, tic_stage, write_tic
 from spikeport.stages.workspace import Workspace
 
@@ -41,7 +41,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport tic`."""
     usual = TicConfig()
-    parser.add_argument("network", type=Path, metavar="DIR|NET.nir", help="a training directory, or a .nir file")
+    parser.add_argument("network", type=Path, metavar="DIR|NET.nir", help="the folder of a run, or a .nir file")
     parser.add_argument("--out", type=output_file, metavar="tic.json", help="default DIR/tic.json, which truncation and report read")
     parser.add_argument("--samples", type=int, default=usual.samples, metavar="N", help="the first N samples (default 256)")
     parser.add_argument(
@@ -85,10 +85,10 @@ Told = tuple[FisherResult, Digests, Sequence[str]]
 
 
 def _of_directory(arguments: argparse.Namespace, out: Path) -> Told:
-    session = Session.opened(arguments.network, arguments.data_dir, progress_bar)
+    session = open_session(arguments.network, arguments.data_dir, progress_bar)
     made_of = session.made_of("trained", "validation")
     _check(arguments, out, made_of, home=session.work.root)
-    return tic_stage(session, out, _config(arguments, session.trained.config.seed)), made_of, session.notes
+    return tic_stage(session, out, _config(arguments, session.seed)), made_of, session.notes
 
 
 def _check(arguments: argparse.Namespace, out: Path, made_of: Digests, home: Path | None) -> None:

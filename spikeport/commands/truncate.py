@@ -19,8 +19,8 @@ from spikeport.commands.verify import describe as describe_verification
 from spikeport.export.common.digest import short
 from spikeport.stages.bound import bound
 from spikeport.stages.claims import held
+from spikeport.stages.imported import open_session
 from spikeport.stages.pipeline import CUT_FROM
-from spikeport.stages.session import Session
 from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
 
 EXAMPLES = """examples:
@@ -31,7 +31,7 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `spikeport truncate`."""
-    parser.add_argument("directory", type=Path, metavar="DIR", help="a training directory with network.nir in it")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the folder of a run with network.nir in it")
     parser.add_argument("--tolerance", type=float, default=0.5, metavar="P", help="accuracy loss in percentage points (default 0.5)")
     parser.add_argument("--out", type=output_file, required=True, metavar="truncation.json")
     parser.add_argument(
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Choose, confirm and print."""
     with held(arguments.directory, arguments.out.parent):
-        session = Session.opened(arguments.directory, arguments.data_dir, progress_bar)
+        session = open_session(arguments.directory, arguments.data_dir, progress_bar)
         settings = {"tolerance": arguments.tolerance, "lava_samples": arguments.lava_samples}
         result = truncate_stage(session, arguments.out, **settings, force=arguments.force)
     made_of = session.made_of(*CUT_FROM)

@@ -21,7 +21,12 @@ T = TypeVar("T")
 Digests = Mapping[str, str]
 """Digests of what a result was made of, by name."""
 KIND, MADE_OF = "kind", "made_of"
-WHAT = {"trained": "trained network", "network": "quantized network", "settings": "training"}
+WHAT = {
+    "trained": "trained network",
+    "network": "quantized network",
+    "settings": "training",
+    "quantization": "quantization (its settings or calibration data)",
+}
 """What is not data."""
 
 

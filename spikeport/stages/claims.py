@@ -15,10 +15,11 @@ from spikeport.analysis.pages.page import is_page
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json
 from spikeport.export.common.lock import locked
+from spikeport.export.floating.file import is_float_file
 from spikeport.export.netx.file import exported_from
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.hw.records.record_file import read_made_of
-from spikeport.stages.bound import KIND, MADE_OF, Digests, json_digests, network_made_of
+from spikeport.stages.bound import KIND, MADE_OF, Digests, json_digests, network_made_of, stale
 from spikeport.stages.workspace import Workspace
 from spikeport.train.loop.checkpoint import CONFIG
 from spikeport.train.settings.config import read_config
@@ -81,7 +82,8 @@ def check_output(path: Path, origin: Origin, made_of: Digests, *, force: bool, h
         raise InputError(f"{path} is {reason}; choose another place, or --force to replace it")
     at_home = home is not None and home.resolve() == path.parent.resolve()
     if dict(kept) != dict(made_of) and not at_home and Workspace(path.parent).begun:
-        raise InputError(f"{path} is a result of {path.parent}, made of something else; choose another --out, or --force to replace it")
+        reason = stale(kept, made_of) or "it was made of something else"
+        raise InputError(f"{path} is a result of {path.parent}, and {reason}; choose another --out, or --force to replace it")
 
 
 def check_network(path: Path, made_of: Digests, *, force: bool, home: Path | None = None) -> None:
@@ -117,6 +119,9 @@ def _recognisers(work: Workspace) -> dict[Path, Callable[[Path], Any]]:
         metrics: _has("task"),
         work.place: _has("data_dir"),
         work.report: _has("semantics"),
+        work.source: _has(KIND, MADE_OF),
+        work.floating: is_float_file,
+        work.samples: _is_record,
     }
     for path in work.results:
         known.setdefault(path, {".nir": _is_network, ".npz": _is_record}.get(path.suffix, _has(KIND, MADE_OF)))
@@ -164,8 +169,11 @@ def _has(*names: str) -> Callable[[Path], bool]:
     return holds
 
 
-def check_place(work: Workspace, *, force: bool, resume: bool | None) -> None:
-    """Refuse to train where work would be lost. resume: whether a run must be there, or None where its own is gone on with.
+def check_place(work: Workspace, *, force: bool, resume: bool | None = None, brought: Digests | None = None) -> None:
+    """Refuse to begin where work would be lost.
+
+    resume: whether a training must be there, or None where its own is gone on with. brought: of a network that was brought along and
+    its data; a run of the same is gone on with.
 
     Raises:
         InputError: another run or a file that is not ours is there, or there is no run to resume.
@@ -178,22 +186,28 @@ def check_place(work: Workspace, *, force: bool, resume: bool | None) -> None:
     if resume and not settings.is_file():
         raise InputError(f"{work.root} holds no run to resume (no {CONFIG}); check --out, or begin one without --resume")
     check_ours(work)
-    if resume or (resume is None and settings.is_file()):
+    if brought is None and (resume or (resume is None and settings.is_file())):
         return
-    if there := next((path for path in (*work.trainings, *work.results) if path.exists()), None):
-        ways = "--resume goes on with it, --force replaces it" if settings.is_file() else "--force replaces it"
+    if brought is not None and (kept := json_digests(work.source, "Source")):
+        if other := stale(kept, brought):
+            raise InputError(
+                f"{work.root} holds a run already ({work.source.name}), but {other}; --force replaces it, or choose another --out"
+            )
+        return
+    if there := next((path for path in (*work.trainings, *work.imports, *work.results) if path.exists()), None):
+        ways = "--resume goes on with it, --force replaces it" if settings.is_file() and brought is None else "--force replaces it"
         raise InputError(f"{work.root} holds a run already ({there.name}); {ways}, or choose another --out")
 
 
 @contextmanager
-def claimed(work: Workspace, *, force: bool = False, resume: bool | None = None) -> Iterator[None]:
-    """Hold a folder alone while a training and its stages write into it. force: what it holds by our names goes first.
+def claimed(work: Workspace, *, force: bool = False, resume: bool | None = None, brought: Digests | None = None) -> Iterator[None]:
+    """Hold a folder alone while a run and its stages write into it. force: what it holds by our names goes first.
 
     Raises:
         InputError: another process is at work there, or see `check_place`.
     """
     with locked(work.root):
-        check_place(work, force=force, resume=resume)
+        check_place(work, force=force, resume=resume, brought=brought)
         if force:
             work.forget()
         yield

@@ -12,11 +12,9 @@ import numpy as np
 from spikeport.analysis.decision.guarantee import loss_limits
 from spikeport.analysis.pages.comparison import comparison_page
 from spikeport.analysis.results.comparison import Comparison, compare, compared_run, test_data
-from spikeport.analysis.results.report import Report, read_report
-from spikeport.export.common.digest import short
+from spikeport.analysis.results.report import Report
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import check_file, write_text
-from spikeport.export.model.digest import network_digest
 from spikeport.hw.records.record import correct_over_time
 from spikeport.stages.bound import Digests, write_bound
 from spikeport.stages.claims import check_ours, check_output, json_origin, page_origin
@@ -31,10 +29,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Reported:
-    """A run's report, and whether each test sample is right at T', bool `(samples,)`; None where its data is not at hand."""
+    """A run's report, and whether each test sample is right at T', bool `(samples,)`."""
 
     report: Report
-    right: np.ndarray | None
+    right: np.ndarray
     notes: tuple[str, ...] = ()
 
 
@@ -63,13 +61,11 @@ def check_runs(folders: Sequence[Path], *, force: bool) -> None:
         InputError: no run, one that is not quantized yet or is damaged, or a report there that is not ours.
     """
     for work in map(Workspace, folders):
-        if not is_imported(work):
+        if not work.source.exists():
             work.trained()
-            work.quantized()
-            if not force:
-                check_ours(work, work.report, work.report.with_suffix(".html"))
-        else:
-            imported_report(work)
+        work.quantized()
+        if not force:
+            check_ours(work, work.report, work.report.with_suffix(".html"))
 
 
 def check_comparison(page: Path, *, force: bool) -> None:
@@ -86,33 +82,11 @@ def check_comparison(page: Path, *, force: bool) -> None:
     check_output(page.with_suffix(".json"), json_origin(Comparison), {}, force=force, home=page.parent)
 
 
-def is_imported(work: Workspace) -> bool:
-    """Whether a folder holds the report of a network that was not trained here, made by `spikeport run --nir`."""
-    return not work.begun and work.report.is_file()
-
-
-def imported_report(work: Workspace) -> Report:
-    """The report that is there, since the samples it was made of are not.
-
-    Raises:
-        InputError: it speaks of another network than the folder's.
-    """
-    report, now = read_report(work.report), network_digest(work.quantized())
-    if (kept := report.made_of.get("network", "")) != now:
-        raise InputError(
-            f"{work.report} is of another quantized network ({short(kept)}, here is {short(now)}); make it again with spikeport run --nir"
-        )
-    return report
-
-
 def reported(work: Workspace, open_session: Callable[[Path], Session], device: str) -> Reported:
-    """Make a run's report anew, or read that of an imported network."""
-    if is_imported(work):
-        note = f"{work.report} is taken as it is, with the device it was made for: the samples of an imported network are not kept"
-        return Reported(imported_report(work), None, (note,))
+    """Make a run's report anew."""
     session = open_session(work.root)
     report = report_stage(session, device=device)
-    correct = correct_over_time(session.records["test"].output, session.data.test.labels, session.network.readout)
+    correct = correct_over_time(session.records["test"].output, session.split("test").labels, session.network.readout)
     return Reported(report, correct[:, report.chosen - 1], tuple(session.notes))
 
 
@@ -122,9 +96,7 @@ def comparison_stage(names: Sequence[str], folders: Sequence[Path], made: Sequen
     runs = []
     for name, folder, each in zip(names, folders, made):
         first, reference = firsts.setdefault(test_data(each.report), (name, each))
-        loss = (
-            None if each is reference or each.right is None or reference.right is None else loss_limits(each.right, reference.right, ALPHA)
-        )
+        loss = None if each is reference else loss_limits(each.right, reference.right, ALPHA)
         runs.append(compared_run(name, Workspace(folder).report.as_posix(), each.report, first if loss else None, loss))
     comparison = compare(runs)
     write_bound(page.with_suffix(".json"), comparison, made_of(comparison))

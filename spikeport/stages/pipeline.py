@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.cost.devices import Device, device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import ExitCost, exit_cost
@@ -34,7 +33,8 @@ from spikeport.analysis.results.report import (
     write_report,
 )
 from spikeport.export.common.digest import content_digest, short
-from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
+from spikeport.export.common.errors import InputError
+from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import write_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
@@ -45,12 +45,12 @@ from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_network, network_origin
-from spikeport.stages.session import SPLITS, Bar, Session, SplitName
+from spikeport.stages.imported import Expected
+from spikeport.stages.session import Session, SplitName
 from spikeport.stages.tic import kept_tic
+from spikeport.stages.trained import TrainedSession
 from spikeport.train.data.registry import Split
 from spikeport.train.loop.qat import FinetuneConfig, finetune
-from spikeport.train.network.architecture import ARCHITECTURES
-from spikeport.train.network.lowering import lower
 
 STAGES = {"lava": "Lava", "onnx": "ONNX Runtime"}
 """What the report calls the accuracy that a backend reached."""
@@ -82,23 +82,24 @@ class Verified:
 def quantize_stage(
     session: Session, out: Path, config: QuantizationConfig, *, calibration: np.ndarray | None = None, force: bool = False
 ) -> QuantizedNetwork:
-    """Lower the trained network, choose its integers on training images, and write the `.nir`, which says what it was made of.
+    """Choose the integers of the float network on calibration samples, and write the `.nir`, which says what it was made of.
 
     Raises:
         InputError: settings out of range, or `out` holds a network of its own (`stages.claims`), unless `force`.
     """
-    trained, data = session.trained, session.data
-    images = data.train.images[:CALIBRATION_SAMPLES] if calibration is None else calibration
+    if config.finetune_epochs and not isinstance(session, TrainedSession):
+        raise InputError(f"{session.title} was not trained here; quantization-aware fine-tuning needs training data and settings")
+    images = session.calibration.images[:CALIBRATION_SAMPLES] if calibration is None else calibration
     made_of = {**session.made_of("trained"), "quantization": quantization_digest(config, images)}
     check_network(out, made_of, force=force, home=session.work.root)
-    network = lower(trained.module)
+    network = session.lowered()
     with session.bar(len(images), "quantize") as progress:
         quantized = quantize(network, images, weight_bits=config.weight_bits, per_channel=config.per_channel)
         progress(len(images))
-    if config.finetune_epochs:
-        c = trained.config
+    if isinstance(session, TrainedSession) and config.finetune_epochs:
+        c = session.trained.config
         settings = FinetuneConfig(epochs=config.finetune_epochs, shift=c.shift, flip=c.flip, seed=c.seed, threads=c.threads)
-        quantized = requantize(finetune(network, quantized, data, settings), quantized)
+        quantized = requantize(finetune(network, quantized, session.data, settings), quantized)
     quantized = saying(quantized, made_of)
     write_nir(quantized, out)
     if out.resolve() == session.work.network.resolve():
@@ -118,7 +119,7 @@ def saying(network: QuantizedNetwork, made_of: Digests) -> QuantizedNetwork:
 
 def verify_stage(session: Session, *, backends: Sequence[str], samples: int) -> Verification:
     """Compare backends on the first test samples, and keep each backend's accuracy on them."""
-    network, part = session.network, session.data.test[:samples]
+    network, part = session.network, session.split("test")[:samples]
     outputs: dict[str, list[np.ndarray]] = {name: [] for name in backends}
 
     def kept(name: str) -> Backend:
@@ -144,40 +145,41 @@ def verify_stage(session: Session, *, backends: Sequence[str], samples: int) -> 
 
 def report_stage(session: Session, *, device: str, configuration: dict | None = None) -> Report:
     """Gather what is there of this network into `report.json` and `report.html`; what speaks of another is left out, in words."""
-    work, trained, network = session.work, session.trained, session.network
+    work, network, test = session.work, session.network, session.split("test")
     truncation = session.kept(Truncation, work.truncation, *CUT_FROM)
     verified = session.kept(Verified, work.verification, "network", "test")
-    chip, seed = device_named(device), trained.config.seed
-    agreement, loss = against_float(lower(trained.module), network, session.data.test[:COMPARED_SAMPLES], session.bar)
-    loads = profile_cores(network, encode(network.input, session.data.test[:PROFILE_SAMPLES].array, network.timesteps), chip)
+    chip, seed = device_named(device), session.seed
+    agreement, loss = _against_float(session, test[:COMPARED_SAMPLES])
+    loads = profile_cores(network, encode(network.input, test[:PROFILE_SAMPLES].array, network.timesteps), chip)
     results: dict[str, Any] = {
         "fisher": kept_tic(session, work.tic, network.timesteps),
         "fisher_history": session.kept(FisherHistory, work.tic_history, "settings"),
         "truncation": truncation,
         "verification": verified.verification if verified else None,
+        "expected": expected.links if (expected := session.kept(Expected, work.expected, *CUT_FROM)) else (),
         "robustness": session.kept(Robustness, work.robustness, "trained", "network", "test"),
         "pruning": session.kept(Pruning, work.pruning, "trained"),
     }
     _note_deployed(session)
     report = Report(
-        title=f"{ARCHITECTURES.get(trained.config.arch, trained.config.arch)} on {trained.config.data}",
-        subtitle=f"trained with {trained.config.method}, {session.data.source}, reported {time.strftime('%Y-%m-%d')}",
+        title=session.title,
+        subtitle=f"{session.origin}, reported {time.strftime('%Y-%m-%d')}",
         network=network_facts(network),
-        semantics=semantics_of(network),
+        semantics={**semantics_of(network), **session.meaning},
         accuracy=(
             *_float_curves(session),
-            *quantized_curves(network, session.records, {name: session.split(name) for name in SPLITS}),
+            *_quantized_curves(session),
             *(verified.accuracy if verified else ()),
         ),
         cost=estimate_cost(network, session.records["test"], chip, loads=loads, seed=seed),
-        exit_cost=exit_cost_of(network, session.records["test"], chip, truncation, loads=loads, seed=seed),
+        exit_cost=_exit_cost(network, session.records["test"], chip, truncation, loads, seed),
         agreement=agreement,
         loss=loss,
-        samples=rasters_of(network, session.data.test),
+        samples=_rasters(network, test),
         seeds={"seed": seed},
         versions=installed_versions(),
-        configuration=configuration or {"train": to_json(trained.config)},
-        warnings=(*session.notes, *warnings_of(network, session.records)),
+        configuration=session.settings if configuration is None else configuration,
+        warnings=(*session.notes, *_warnings(network, session.records)),
         made_of=session.made_of(*CUT_FROM),
         **results,
     )
@@ -196,37 +198,29 @@ def _note_deployed(session: Session) -> None:
         )
 
 
-def against_float(network: FloatNetwork, quantized: QuantizedNetwork, part: Split, bar: Bar) -> tuple[Agreement, LossSplit]:
+def _against_float(session: Session, part: Split) -> tuple[Agreement, LossSplit]:
     """How far each layer's integers are from the float network on these samples, and which rounding does it."""
-    with bar(2 * len(part), "float against integers") as progress:
-        agreement = layer_agreement(network, quantized, part.array, progress=progress)
-        return agreement, loss_split(network, quantized, part.array, part.labels, progress=progress)
+    floating, quantized = session.lowered(), session.network
+    with session.bar(2 * len(part), "float against integers") as progress:
+        agreement = layer_agreement(floating, quantized, part.array, progress=progress)
+        return agreement, loss_split(floating, quantized, part.array, part.labels, progress=progress)
 
 
 def _float_curves(session: Session) -> list[AccuracyCurve]:
-    """A training that has not ended has not looked at test data."""
-    metrics, sizes = session.trained.metrics, {name: len(session.split(name)) for name in SPLITS}
-    return [AccuracyCurve("float", s, sizes[s], tuple(metrics[key])) for s in SPLITS if (key := f"{s}_accuracy") in metrics]
+    return [AccuracyCurve("float", name, len(session.split(name)), tuple(right)) for name, right in session.float_accuracy().items()]
 
 
-def quantized_curves(
-    network: QuantizedNetwork, records: Mapping[SplitName, SpikeRecord], splits: Mapping[SplitName, Split]
-) -> list[AccuracyCurve]:
+def _quantized_curves(session: Session) -> list[AccuracyCurve]:
     """Accuracy in fixed point on every split."""
+    readout = session.network.readout
     return [
-        accuracy_curve("quantized", name, correct_over_time(record.output, splits[name].labels, network.readout))
-        for name, record in records.items()
+        accuracy_curve("quantized", name, correct_over_time(record.output, session.split(name).labels, readout))
+        for name, record in session.records.items()
     ]
 
 
-def exit_cost_of(
-    network: QuantizedNetwork,
-    record: SpikeRecord,
-    device: Device,
-    truncation: Truncation | None,
-    *,
-    loads: NetworkLoads | None = None,
-    seed: int,
+def _exit_cost(
+    network: QuantizedNetwork, record: SpikeRecord, device: Device, truncation: Truncation | None, loads: NetworkLoads, seed: int
 ) -> ExitCost | None:
     """What the exit that was chosen costs on the record's samples."""
     if not truncation or not truncation.exit or truncation.exit.threshold is None:
@@ -235,14 +229,14 @@ def exit_cost_of(
     return exit_cost(network, record, device, steps, loads=loads, seed=seed)
 
 
-def rasters_of(network: QuantizedNetwork, part: Split) -> tuple[SampleRaster, ...]:
+def _rasters(network: QuantizedNetwork, part: Split) -> tuple[SampleRaster, ...]:
     """What the page shows spike for spike: the first samples of a split."""
     shown = part[:SHOWN_SAMPLES]
     stimulus = encode(network.input, shown.array, network.timesteps)
     return sample_rasters(network, stimulus, backend("engine")(network, stimulus, "spikes"), shown.labels, len(shown))
 
 
-def warnings_of(network: QuantizedNetwork, records: Mapping[SplitName, SpikeRecord]) -> tuple[str, ...]:
+def _warnings(network: QuantizedNetwork, records: Mapping[SplitName, SpikeRecord]) -> tuple[str, ...]:
     """What a run's records and the network itself give reason to doubt."""
     lost = {name: count for r in records.values() for name, count in r.overflows.items() if count}
     overflow = tuple(f"{name}: {count} neuron-steps left the range of their registers" for name, count in lost.items())

@@ -13,8 +13,8 @@ from spikeport.analysis.results.pruning_cycles import Pruning, PruningCycle
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
 from spikeport.stages.bound import Digests, json_digests, read_result, write_bound
-from spikeport.stages.session import Session
 from spikeport.stages.tic import kept_tic, tic_stage
+from spikeport.stages.trained import TrainedSession
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.batches import batch_count
 from spikeport.train.data.registry import Dataset
@@ -54,7 +54,7 @@ class PruningConfig:
 
 
 def prune_stage(
-    session: Session, out: Workspace, config: PruningConfig, *, beside: Sequence[Path] = (), accelerator: str = "cpu"
+    session: TrainedSession, out: Workspace, config: PruningConfig, *, beside: Sequence[Path] = (), accelerator: str = "cpu"
 ) -> Pruning:
     """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network, `out/cycle-N` those on the way.
 
@@ -66,7 +66,7 @@ def prune_stage(
             with other settings or of another network.
     """
     _check(session, out, config)
-    source = {"source": session.trained_digest}
+    source = {"source": session.float_digests["trained"]}
     others = [read_result(Pruning, Workspace(path).pruning) for path in beside]
     trained = session.trained
     retrained = replace(trained.config, epochs=_epochs(trained, config))
@@ -84,7 +84,7 @@ def prune_stage(
     return result
 
 
-def _check(session: Session, out: Workspace, config: PruningConfig) -> None:
+def _check(session: TrainedSession, out: Workspace, config: PruningConfig) -> None:
     work, trained, timesteps = session.work, session.trained, config.retraining_timesteps
     method, full = trained.config.method, trained.config.timesteps
     if work.root.resolve() == out.root.resolve():
@@ -105,7 +105,7 @@ def _epochs(trained: Trained, config: PruningConfig) -> int:
     return max(1, round(trained.config.epochs / SHORTER)) if config.epochs is None else config.epochs
 
 
-def _planned(session: Session, out: Workspace, config: PruningConfig, epochs: int) -> Pruning:
+def _planned(session: TrainedSession, out: Workspace, config: PruningConfig, epochs: int) -> Pruning:
     """The run before its first cycle."""
     trained, train = session.trained.config, session.data.train
     size = min(trained.batch_size, len(train))
@@ -126,7 +126,7 @@ def _planned(session: Session, out: Workspace, config: PruningConfig, epochs: in
     )
 
 
-def _chosen(session: Session, out: Workspace, config: PruningConfig) -> dict[str, Any]:
+def _chosen(session: TrainedSession, out: Workspace, config: PruningConfig) -> dict[str, Any]:
     """T_retrain, who chose it, and from what."""
     if config.retraining_timesteps is not None:
         return {"retraining_timesteps": config.retraining_timesteps, "chosen_by": "given", "to_come": None}

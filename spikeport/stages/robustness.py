@@ -24,8 +24,7 @@ from spikeport.hw.records.stimulus import encode
 from spikeport.stages.claims import check_output, json_origin, page_origin
 from spikeport.stages.session import Session
 from spikeport.train.data.batches import epoch_seed
-from spikeport.train.data.registry import Dataset, Split
-from spikeport.train.loop.evaluation import readout_currents
+from spikeport.train.data.registry import Split
 
 Run = Callable[[np.ndarray], np.ndarray]
 """Images `(samples, *shape)` or `(samples, T, *shape)` to whether each is right after 1 .. T timesteps, bool `(samples, T)`."""
@@ -78,10 +77,10 @@ def robustness_stage(session: Session, out: Path, config: RobustnessConfig, *, f
     Raises:
         InputError: recordings of events, which have no pixels; a window longer than T; files of others where the results go.
     """
-    trained, part = session.trained, session.data.test[: config.samples]
-    timesteps = trained.config.timesteps
+    part, timesteps = session.split("test")[: config.samples], session.timesteps
     window = min(WINDOW, timesteps) if config.window is None else config.window
-    _check(session.data, window, timesteps)
+    session.check_pixels()
+    _check(window, timesteps)
     names = session.with_network("trained", "test")
     check_output(out, json_origin(Robustness), session.made_of(*names), force=force, home=session.work.root)
     check_output(out.with_suffix(".html"), page_origin, {}, force=force)
@@ -95,14 +94,14 @@ def robustness_stage(session: Session, out: Path, config: RobustnessConfig, *, f
         seed=config.seed,
         timesteps=timesteps,
         cut=cut.chosen if cut else None,
-        level=trained.module.encoder.source.resolution,
+        level=session.lowered().input.resolution,
         strengths=config.strengths,
         conditions=conditions,
         deficit=config.deficit,
         windows=windows,
     )
     session.keep(out, result, *names)
-    write_text(out.with_suffix(".html"), robustness_page(result, f"{trained.config.arch} on {trained.config.data}"))
+    write_text(out.with_suffix(".html"), robustness_page(result, session.title))
     return result
 
 
@@ -131,27 +130,23 @@ def in_window(images: np.ndarray, deficient: np.ndarray, timesteps: int, first: 
     return over_time
 
 
-def _check(data: Dataset, window: int, timesteps: int) -> None:
-    if data.task.code != "direct":
-        raise InputError(f"{data.task.name} holds recordings of events; noise, blur and attacks are of images with pixels in 0..1")
+def _check(window: int, timesteps: int) -> None:
     if not 0 <= window <= timesteps:
         raise InputError(f"the window of {window} timesteps must lie in 0..{timesteps}; 0 leaves deficits out")
 
 
 def _runs(session: Session, part: Split) -> dict[str, Run]:
-    """The networks that are there: the trained one, and the quantized one where it was made."""
-    trained, timesteps = session.trained, session.trained.config.timesteps
+    """The networks that are there: the float one, and the quantized one where it was made."""
 
     def in_float(images: np.ndarray) -> np.ndarray:
-        answers = [currents.cumsum(0).argmax(-1).T for currents in readout_currents(trained.module, images, timesteps)]
-        return torch.cat(answers).numpy() == part.labels[:, None]
+        return session.float_right(Split(images, part.labels), lambda count: None)
 
     if "network" not in session.with_network():
         return {"float": in_float}
     network = session.network
 
     def in_fixed_point(images: np.ndarray) -> np.ndarray:
-        record = backend("engine")(network, encode(network.input, images, timesteps))
+        record = backend("engine")(network, encode(network.input, images, network.timesteps))
         return correct_over_time(record.output, part.labels, network.readout)
 
     return {"float": in_float, "fixed point": in_fixed_point}
@@ -170,12 +165,12 @@ class _From(nn.Module):
 
 def _perturbed(name: str, session: Session, part: Split, config: RobustnessConfig) -> np.ndarray:
     """Every image perturbed, made on the float network; float32 in 0..1."""
-    trained, made = session.trained, []
+    attacked, made = session.attacked(), []
     with session.bar(len(part), f"making {name}") as progress:
         for start in range(0, len(part), BATCH):
             batch = part[start : start + BATCH]
             x, y = torch.from_numpy(batch.array), torch.from_numpy(batch.labels)
-            model, seed = _From(trained.module, start), epoch_seed(config.seed, start)
-            made.append(PERTURBATIONS[name](model, x, y, trained.config.timesteps, config.strengths, seed).numpy())
+            model, seed = _From(attacked, start), epoch_seed(config.seed, start)
+            made.append(PERTURBATIONS[name](model, x, y, session.timesteps, config.strengths, seed).numpy())
             progress(len(batch))
     return np.concatenate(made)

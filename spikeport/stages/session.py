@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
+import numpy as np
+from torch import nn
+
+from spikeport.analysis.information.fisher import FisherResult
 from spikeport.export.common.digest import short
 from spikeport.export.model.digest import network_digest
-from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.hw.backends.simulate import backend
-from spikeport.hw.records.record import SpikeRecord, join_records
+from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records
 from spikeport.hw.records.record_file import load_record, read_made_of, save_record
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import Digests, network_made_of, read_bound, write_bound
 from spikeport.stages.workspace import Workspace
-from spikeport.train.data.dataset import split_digest
+from spikeport.train.data.dataset import Split, split_digest
 from spikeport.train.data.on_demand import in_batches
-from spikeport.train.data.registry import Dataset, Split
-from spikeport.train.loop.checkpoint import Trained, settings_digest, trained_digest
+
+if TYPE_CHECKING:
+    from spikeport.stages.tic import TicConfig
 
 T = TypeVar("T")
 Bar = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
@@ -33,29 +39,89 @@ ENGINE_SAMPLES = 1024
 
 
 @dataclass(eq=False)
-class Session:
-    """A trained network with its data, and what stages make of them; each is loaded from the folder when first asked for.
+class Session(ABC):
+    """A float network of a folder with its data, and what stages make of them; each is loaded from the folder when first asked for.
 
-    A stage that makes the network sets `network`. notes: what was left out, and why, in words.
+    Trained here (`stages.trained`) or brought along (`stages.imported`). A stage that makes the quantized network sets `network`.
+    splits: validation chooses, test confirms. record_level: of the engine's records; their files hold counts. notes: what was left out, and why, in words.
     """
 
     work: Workspace
-    trained: Trained
-    data: Dataset
+    splits: Mapping[SplitName, Split]
     bar: Bar
-    notes: list[str] = field(default_factory=list)
-    _results: dict[Path, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list, kw_only=True)
+    record_level: RecordLevel = field(default="counts", kw_only=True)
+    _results: dict[Path, Any] = field(default_factory=dict, init=False)
 
-    @classmethod
-    def opened(cls, root: Path, data_dir: Path | None, bar: Bar) -> Session:
-        """Of a training directory.
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What the network is, for people."""
 
-        Raises:
-            InputError: no training, a damaged one, or data that is not there.
-        """
-        work = Workspace(root)
-        trained = work.trained()
-        return cls(work, trained, work.dataset(trained, data_dir), bar, [*work.notes()])
+    @property
+    @abstractmethod
+    def origin(self) -> str:
+        """Where network and data come from, for people."""
+
+    @property
+    @abstractmethod
+    def seed(self) -> int:
+        """Of splits, sampled labels and intervals."""
+
+    @property
+    @abstractmethod
+    def timesteps(self) -> int:
+        """T of the float network."""
+
+    @property
+    @abstractmethod
+    def float_digests(self) -> Digests:
+        """Of the float network, `trained`, and of what it was trained with where that is known, `settings`."""
+
+    @property
+    @abstractmethod
+    def calibration(self) -> Split:
+        """Samples that integers are chosen on unless others are given."""
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What the float network was made with, as JSON values, for the report."""
+
+    @property
+    def meaning(self) -> dict[str, str]:
+        """What the report says of the network's meaning beside that of its integers."""
+        return {}
+
+    @abstractmethod
+    def lowered(self) -> FloatNetwork:
+        """The float network in physical units."""
+
+    @abstractmethod
+    def attacked(self) -> nn.Module:
+        """The float network with gradients, called as `module(x, timesteps, first=number of the first sample)`; gives `(T, N, classes)`."""
+
+    @abstractmethod
+    def check_pixels(self) -> None:
+        """InputError where the data are no images in 0..1 that are held over time."""
+
+    @abstractmethod
+    def float_right(self, part: Split, progress: Callable[[int], None]) -> np.ndarray:
+        """Whether the float network is right after 1 .. T timesteps, bool `(samples, T)`; ties go to the lowest class."""
+
+    @abstractmethod
+    def float_accuracy(self) -> Mapping[SplitName, Sequence[float]]:
+        """Of the float network after 1 .. T timesteps, by split; without a split that is not known yet."""
+
+    @abstractmethod
+    def information(self, config: TicConfig, progress: Callable[[int], None]) -> FisherResult:
+        """Fisher information of the float network on validation samples."""
+
+    def float_answers(self, name: SplitName) -> np.ndarray:
+        """`float_right` of a whole split."""
+        part = self.split(name)
+        with self.bar(len(part), "float reference") as progress:
+            return self.float_right(part, progress)
 
     @cached_property
     def network(self) -> QuantizedNetwork:
@@ -66,17 +132,10 @@ class Session:
         """
         work = self.work
         network = work.quantized()
-        kept = network_made_of(network).get("trained")
-        if kept and kept != self.trained_digest:
-            self.note(
-                f"{work.network.name} was quantized from another trained network ({short(kept)}) than the one here ({short(self.trained_digest)})"
-            )
+        kept, here = network_made_of(network).get("trained"), self.float_digests["trained"]
+        if kept and kept != here:
+            self.note(f"{work.network.name} was quantized from another trained network ({short(kept)}) than the one here ({short(here)})")
         return network
-
-    @cached_property
-    def trained_digest(self) -> str:
-        """Of the trained network; must be asked for before a stage changes its weights."""
-        return trained_digest(self.trained.module, self.trained.config)
 
     @cached_property
     def data_digests(self) -> Digests:
@@ -90,7 +149,7 @@ class Session:
 
     def split(self, name: SplitName) -> Split:
         """A split by name."""
-        return self.data.validation if name == "validation" else self.data.test
+        return self.splits[name]
 
     def made_of(self, *names: str) -> dict[str, str]:
         """Digests of `trained`, `settings`, `network`, `validation` or `test`, as a result that was made of these carries them."""
@@ -121,10 +180,8 @@ class Session:
             self.notes.append(text)
 
     def _digest(self, name: str) -> str:
-        if name == "trained":
-            return self.trained_digest
-        if name == "settings":
-            return settings_digest(self.trained.config)
+        if name in ("trained", "settings"):
+            return self.float_digests[name]
         return network_digest(self.network) if name == "network" else self.data_digests[name]
 
     def _record(self, name: SplitName) -> SpikeRecord:
@@ -132,18 +189,18 @@ class Session:
         if path.exists() and read_made_of(path) == made_of:
             return load_record(path, self.network, len(self.split(name)))
         with self.bar(len(self.split(name)), f"engine, {name}") as progress:
-            record = engine_record(self.network, self.split(name), progress)
-        save_record(path, record, made_of)
+            record = engine_record(self.network, self.split(name), progress, self.record_level)
+        save_record(path, replace(record, spikes={}), made_of)
         return record
 
 
-def engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[int], None]) -> SpikeRecord:
+def engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[int], None], level: RecordLevel = "counts") -> SpikeRecord:
     """The engine's record of a whole split, some samples after the other: as integers, a large data set would not fit into memory."""
     starts = range(0, len(part), ENGINE_SAMPLES)
 
     def records() -> Iterator[SpikeRecord]:
         for start, images in zip(starts, in_batches(part.images, [slice(start, start + ENGINE_SAMPLES) for start in starts])):
             stimulus = encode(network.input, images, network.timesteps, first=start)
-            yield backend("engine")(network, stimulus, progress=progress)
+            yield backend("engine")(network, stimulus, level, progress=progress)
 
     return join_records(records(), len(part))

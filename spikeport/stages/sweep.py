@@ -24,8 +24,9 @@ from spikeport.stages.claims import claimed
 from spikeport.stages.config import SweepConfig, training_config
 from spikeport.stages.pipeline import QuantizationConfig, quantize_stage
 from spikeport.stages.robustness import RobustnessConfig, robustness_stage
-from spikeport.stages.session import Bar, Session
+from spikeport.stages.session import Bar
 from spikeport.stages.tic import TicConfig, kept_tic, recorder, tic_stage
+from spikeport.stages.trained import TrainedSession
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, checked_metrics, settings_digest
@@ -186,7 +187,7 @@ def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Pa
     with claimed(work, force=False):
         trained = train(c, data, work.root, resume=True, accelerator=accelerator, on_epoch=follow)
         work.remember_data(data_dir)
-        session = Session(work, trained, data, bar)
+        session = TrainedSession(work, trained, data, bar)
         return SweepPoint(
             name=point.name,
             labels=point.labels,
@@ -207,13 +208,13 @@ def _history(work: Workspace, config: TrainConfig, epochs: int, every: int) -> F
     return history
 
 
-def _fisher(session: Session, config: TicConfig) -> FisherResult:
+def _fisher(session: TrainedSession, config: TicConfig) -> FisherResult:
     asked = {"samples": min(config.samples, len(session.data.validation)), "estimator": config.estimator, "labels": config.labels}
     tic = session.work.tic
     return kept_tic(session, tic, session.trained.config.timesteps, **asked) or tic_stage(session, tic, config)
 
 
-def _robustness(session: Session, samples: int) -> Robustness:
+def _robustness(session: TrainedSession, samples: int) -> Robustness:
     """With the paper's strengths, without windows, which have a command of their own."""
     work, config = session.work, RobustnessConfig(samples=samples, seed=SEED, window=0)
     kept = session.kept(Robustness, work.robustness, *session.with_network("trained", "test"))

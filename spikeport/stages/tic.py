@@ -100,9 +100,7 @@ def of_float_network(
     values, held = physical_input(network.input, array[: config.samples], steps)
     classes = int(np.prod(network[network.output].shape))
     targets = _checked(labels, len(array), classes, config)[: config.samples]
-    module = FloatModule(network)
-    for neurons in module.neuron.values():
-        neurons.spike = with_surrogate(neurons.spike, float(neurons.threshold.abs().mean()))
+    module = differentiable(network)
     x = torch.as_tensor(np.ascontiguousarray(values), dtype=torch.float32)
     return fisher_information(
         module,
@@ -115,6 +113,14 @@ def of_float_network(
         seed=config.seed,
         progress=progress,
     )
+
+
+def differentiable(network: FloatNetwork) -> FloatModule:
+    """The network with its own spikes and a gradient: an arctan surrogate as wide as each population's threshold."""
+    module = FloatModule(network)
+    for neurons in module.neuron.values():
+        neurons.spike = with_surrogate(neurons.spike, float(neurons.threshold.abs().mean()))
+    return module
 
 
 def recorder(path: Path, data: Split, every: int, config: TicConfig, made_of: Digests) -> Callable[[int, SpikingNetwork], None]:
@@ -160,14 +166,12 @@ def kept_tic(session: Session, path: Path, timesteps: int, **asked: Any) -> Fish
 
 
 def tic_stage(session: Session, out: Path, config: TicConfig | None = None) -> FisherResult:
-    """Fisher information of the trained float network on validation samples, as configured or as usual."""
-    trained, data = session.trained, session.data.validation
-    config = config or TicConfig(seed=trained.config.seed)
-    with session.bar(min(len(data), config.samples), "Fisher information") as progress:
-        result = of_trained(trained.module, data, config, progress)
+    """Fisher information of the float network on validation samples, as configured or as usual."""
+    config = config or TicConfig(seed=session.seed)
+    with session.bar(min(len(session.split("validation")), config.samples), "Fisher information") as progress:
+        result = session.information(config, progress)
     history = session.kept(FisherHistory, session.work.tic_history, "settings")
-    title = f"{trained.config.arch} on {trained.config.data}"
-    write_tic(result, history, title, out, session.made_of("trained", "validation"))
+    write_tic(result, history, session.title, out, session.made_of("trained", "validation"))
     return result
 
 

@@ -15,7 +15,7 @@ from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import write_nir
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import verify
-from spikeport.hw.records.record import SpikeRecord, correct_over_time
+from spikeport.hw.records.record import correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import Digests
 from spikeport.stages.claims import check_output, json_origin, network_origin
@@ -23,7 +23,6 @@ from spikeport.stages.pipeline import CUT_FROM, saying
 from spikeport.stages.session import SPLITS, Bar, Session, SplitName
 from spikeport.stages.tic import kept_tic
 from spikeport.train.data.registry import Split
-from spikeport.train.loop.evaluation import right_over_time
 
 LAVA_SAMPLES = 20
 """Test samples that T' is confirmed on in real Lava, unless said otherwise."""
@@ -53,15 +52,15 @@ def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_sample
     check_output(out, json_origin(Truncation), session.made_of(*CUT_FROM), force=force, home=work.root)
     check_output(work.deployed, cut_origin, made_of, force=force, home=work.root)
     validation, test = (_answers(session, name) for name in SPLITS)
-    result = decided(validation, test, kept_tic(session, work.tic, network.timesteps), tolerance)
+    result = _decided(validation, test, kept_tic(session, work.tic, network.timesteps), tolerance)
     deployed = saying(network.with_timesteps(result.chosen), made_of)
-    result = confirmed_in_lava(result, deployed, session.data.test[:lava_samples], session.bar)
+    result = _confirmed_in_lava(result, deployed, session.split("test")[:lava_samples], session.bar)
     write_nir(deployed, work.deployed)
     session.keep(out, result, *CUT_FROM)
     return result
 
 
-def decided(validation: Answers, test: Answers, fisher: FisherResult | None, tolerance: float) -> Truncation:
+def _decided(validation: Answers, test: Answers, fisher: FisherResult | None, tolerance: float) -> Truncation:
     """T' and the exit threshold, chosen on validation data and confirmed once on test data."""
     result = truncate(validation.correct, validation.floating, tolerance)
     if fisher:
@@ -71,15 +70,6 @@ def decided(validation: Answers, test: Answers, fisher: FisherResult | None, tol
     return replace(result, exit=exit_confirmed(exits, test.correct, test.margins, test.floating))
 
 
-def answers(network: QuantizedNetwork, part: Split, record: SpikeRecord, floating: np.ndarray) -> Answers:
-    """Of a split that was recorded in fixed point. floating: whether the float network is right after T, bool `(samples,)`."""
-    return Answers(
-        correct=correct_over_time(record.output, part.labels, network.readout),
-        margins=margins_over_time(record.output, network.readout),
-        floating=floating,
-    )
-
-
 def cut_origin(path: Path) -> Digests | None:
     """Of a network whose timesteps were cut; None for any other file."""
     kept = network_origin(path)
@@ -87,16 +77,16 @@ def cut_origin(path: Path) -> Digests | None:
 
 
 def _answers(session: Session, name: SplitName) -> Answers:
-    trained, part, record = session.trained, session.split(name), session.records[name]
-    floating = []
-    with session.bar(len(part), "float reference") as progress:
-        for right in right_over_time(trained.module, part.images, part.labels, trained.config.timesteps):
-            floating.append(right[:, -1])
-            progress(len(right))
-    return answers(session.network, part, record, np.concatenate(floating))
+    """One split in fixed point and in float."""
+    part, record, readout = session.split(name), session.records[name], session.network.readout
+    return Answers(
+        correct=correct_over_time(record.output, part.labels, readout),
+        margins=margins_over_time(record.output, readout),
+        floating=session.float_answers(name)[:, -1],
+    )
 
 
-def confirmed_in_lava(result: Truncation, deployed: QuantizedNetwork, part: Split, bar: Bar) -> Truncation:
+def _confirmed_in_lava(result: Truncation, deployed: QuantizedNetwork, part: Split, bar: Bar) -> Truncation:
     """Compare T' timesteps in real Lava with the reference, or say why that was not done."""
     if not len(part):
         return replace(result, lava_absent="no samples were asked for")

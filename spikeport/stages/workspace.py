@@ -81,6 +81,26 @@ class Workspace:
         """Where the data set was read from."""
         return self.root / "data.json"
 
+    @property
+    def source(self) -> Path:
+        """What a network that was brought along is, and where its data lies."""
+        return self.root / "source.json"
+
+    @property
+    def floating(self) -> Path:
+        """The float network that was brought along."""
+        return self.root / "float.npz"
+
+    @property
+    def samples(self) -> Path:
+        """Samples and labels that came with it, where they had no files of their own."""
+        return self.root / "samples.npz"
+
+    @property
+    def expected(self) -> Path:
+        """Its own framework's spikes against ours."""
+        return self.root / "expect.json"
+
     def trained(self) -> Trained:
         """The trained network.
 
@@ -120,10 +140,24 @@ class Workspace:
         return tuple(self.root / name for name in (MODEL, CONFIG, METRICS, STATE))
 
     @property
+    def imports(self) -> tuple[Path, ...]:
+        """What stands in place of a training where a network was brought along."""
+        return (self.source, self.floating, self.samples)
+
+    @property
     def results(self) -> tuple[Path, ...]:
         """What stages make of the trained network, but for pages and pictures."""
         networks, records = (self.network, self.deployed), (self.record("validation"), self.record("test"))
-        measurements = (self.tic, self.tic_history, self.truncation, self.robustness, self.pruning, self.verification, self.report)
+        measurements = (
+            self.tic,
+            self.tic_history,
+            self.truncation,
+            self.robustness,
+            self.pruning,
+            self.verification,
+            self.expected,
+            self.report,
+        )
         return (*networks, *records, *measurements)
 
     @property
@@ -134,8 +168,8 @@ class Workspace:
 
     @property
     def begun(self) -> bool:
-        """Whether a training was begun here, or has ended."""
-        return any(path.exists() for path in self.trainings)
+        """Whether a training was begun here, or has ended, or a network was brought along."""
+        return any(path.exists() for path in (*self.trainings, *self.imports))
 
     def forget_stages(self) -> None:
         """Delete what later stages made of a network that is about to be replaced."""
@@ -145,7 +179,7 @@ class Workspace:
     def forget(self) -> None:
         """Delete the training too, and everything that was made of it; what lies beside it stays."""
         self.forget_stages()
-        for path in (*self.trainings, self.place, *(self.root / CURVES).parent.glob("events.out.tfevents.*")):
+        for path in (*self.trainings, *self.imports, self.place, *(self.root / CURVES).parent.glob("events.out.tfevents.*")):
             path.unlink(missing_ok=True)
 
     def remember_data(self, data_dir: Path | None) -> None:

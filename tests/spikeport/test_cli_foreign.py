@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spikeport.cli import main
+from spikeport.export.nir.file import read_nir
 
 STEPS, DT = 40, 1e-4
 STATED = ["--dt", "1e-4", "--integrator", "euler", "--reset", "zero"]
@@ -118,10 +119,34 @@ def test_layers_that_never_fire_are_told_everywhere(tmp_path, x, capsys):
 def test_norse_has_two_units_of_time_and_a_long_step_is_told(tmp_path, x, capsys):
     run = ["--from", "norse", "--backend", "torch", "--input", x, "--out", str(tmp_path / "o.npz")]
     assert main(["simulate", write(tmp_path / "new.nir", tau=1e-5), *run]) == 0
-    assert "read with dt 1e-06, euler" in capsys.readouterr().err
+    assert "read with dt 1e-06 of the file's unit (a timestep lasts 0.001 s), euler" in capsys.readouterr().err
     assert main(["simulate", write(tmp_path / "old.nir", tau=2.5e-3), *run]) == 0
     said = capsys.readouterr().err
     assert "read with dt 0.001, euler" in said and "a: dt 0.001 is 40% of a time constant" in said
+
+
+@pytest.mark.parametrize(
+    ("stated", "tau", "seconds"),
+    [
+        (["--from", "norse"], 1e-5, 1e-3),
+        (["--from", "norse"], 2.5e-2, 1e-3),
+        (["--from", "sinabs", "--no-multi-spike"], 10.0, 1e-3),
+        (["--from", "sinabs", "--no-multi-spike", "--dt", "1", "--dt-seconds", "5e-4"], 10.0, 5e-4),
+        (["--from", "snntorch"], 1e-3, 1e-4),
+        (["--dt", "2e-3", "--integrator", "euler", "--reset", "zero"], 2e-2, 2e-3),
+    ],
+)
+def test_a_network_says_its_timestep_in_seconds_whatever_unit_the_file_has(tmp_path, x, stated, tau, seconds):
+    """The spikes hang on dt / tau alone, and stay."""
+    q = tmp_path / "q.nir"
+    assert main(["quantize", write(tmp_path / "n.nir", tau=tau), *stated, "--calibration", x, "--out", str(q)]) == 0
+    assert read_nir(q).dt == pytest.approx(seconds)
+
+
+def test_a_timestep_that_lasts_nothing_is_refused(tmp_path, x, capsys):
+    given = ["--from", "norse", "--dt-seconds", "0", "--calibration", x, "--out", str(tmp_path / "q.nir")]
+    assert main(["quantize", write(tmp_path / "n.nir", tau=1e-2), *given]) == 2
+    assert "a timestep of 0.0 seconds" in capsys.readouterr().err
 
 
 def test_several_spikes_a_step_are_never_dropped_in_silence(tmp_path, x, capsys):

@@ -70,13 +70,37 @@ def test_one_changed_bin_is_told(theirs, tmp_path, capsys):
     assert "timestep 5, sample 7" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_nothing_is_replaced_unasked(theirs, tmp_path, capsys):
+def test_another_network_or_other_data_want_force(theirs, tmp_path, capsys):
     assert run(theirs, tmp_path / "run") == 0
     before = (tmp_path / "run" / "report.json").read_bytes()
-    assert run(theirs, tmp_path / "run", "--weight-bits", "4") == 2
-    assert "--force" in capsys.readouterr().err
+    assert run(theirs, tmp_path / "run", "--reset", "zero") == 2
+    assert "another trained network" in (said := capsys.readouterr().err) and "--force" in said
+    np.save(tmp_path / "other.npy", np.roll(np.load(theirs / "x.npy"), 1, axis=1))
+    assert run(theirs, tmp_path / "run", "--input", str(tmp_path / "other.npy")) == 2
+    assert "another input data" in capsys.readouterr().err
     assert (tmp_path / "run" / "report.json").read_bytes() == before
-    assert run(theirs, tmp_path / "run", "--weight-bits", "4", "--force") == 0
+    assert run(theirs, tmp_path / "run", "--reset", "zero", "--force") == 0
+
+
+def test_a_training_is_not_mixed_with_an_imported_network(theirs, tmp_path, capsys):
+    trained = tmp_path / "trained"
+    assert main(["train", "--arch", "4C3-P4", "--timesteps", "2", "--epochs", "1", "--out", str(trained)]) == 0
+    assert run(theirs, trained) == 2 and "holds a run already (model.safetensors)" in capsys.readouterr().err
+    assert run(theirs, tmp_path / "run") == 0
+    assert main(["train", "--arch", "4C3-P4", "--timesteps", "2", "--epochs", "1", "--out", str(tmp_path / "run")]) == 2
+    assert "holds a run already (source.json)" in capsys.readouterr().err
+
+
+def test_other_settings_go_on_with_the_same_network_and_data(theirs, tmp_path, capsys):
+    """What speaks of the former integers is made anew, or left out."""
+    assert run(theirs, tmp_path / "run", "--expect", str(theirs / "theirs.npz")) == 0
+    first = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert run(theirs, tmp_path / "run", "--weight-bits", "3", "--seed", "5") == 0
+    second = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (first["network"]["weight_bits"], second["network"]["weight_bits"], second["seeds"]) == (8, 3, {"seed": 5})
+    assert len(first["expected"]) == 2 and not second["expected"]
+    assert "expect.json is left out: it was made of another quantized network" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run" / "truncation.json").read_text())["made_of"] == second["made_of"]
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,15 @@ from scipy.io import savemat
 from spikeport.analysis.cost.devices import device_named
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
+from spikeport.export.floating.file import read_float, write_float
 from spikeport.export.floating.simulate import physical_input
-from spikeport.export.model.input import Input
+from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
+from spikeport.export.model.synapse import Connection, Conv, Dense
+from spikeport.export.netx.file import exported_from, read_netx, write_netx
 from spikeport.export.nir.file import is_quantized, read_nir, write_nir
 from spikeport.export.nir.foreign.importer import describe, import_nir
 from spikeport.export.nir.graph import load_graph
+from spikeport.export.quantization.dequantize import dequantize
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import encode, load_input
 from spikeport.hw.semantics.limits import check_network
@@ -43,6 +47,7 @@ from support import event_writers
 from support.mutations import mutations_for
 from support.places import ROOT
 from support.random_networks import random_network
+from support.stated import INT8
 
 DIRECTORY = "run"
 """A whole run's folder, in which one file is damaged before `spikeport report` reads it."""
@@ -59,6 +64,12 @@ def read_any_nir(path: Path) -> None:
         assert isinstance(row.reason, str)
     network = import_nir(graph, dt=1e-3, integrator="euler", reset="zero", timesteps=3)
     quantize(network, np.ones((2, *network.input.shape), np.float32))
+
+
+def read_any_net(path: Path) -> None:
+    """What check, quantize and verify do with lava-dl's file, and what tells who wrote it."""
+    check_network(read_netx(path), "loihi2")
+    exported_from(path)
 
 
 def read_any_input(path: Path) -> None:
@@ -78,6 +89,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "quantized.nir": read_any_nir,
     "foreign.nir": read_any_nir,
     "nested.nir": read_any_nir,
+    "network.net": read_any_net,
+    "float.npz": read_float,
     "x.npy": read_any_input,
     "device.toml": lambda path: device_named(str(path)),
     "c.toml": lambda path: run_config(path, {}, {}),
@@ -107,6 +120,8 @@ def prepare(folder: Path) -> None:
     """Write one file in order for each reader, and a whole run."""
     rng = np.random.default_rng(0)
     write_nir(random_network(4), folder / "quantized.nir")
+    write_netx(netx_network(rng), folder / "network.net")
+    write_float(dequantize(random_network(4)), folder / "float.npz")
     nir.write(folder / "foreign.nir", _foreign(rng))
     nir.write(folder / "nested.nir", _nested(rng))
     np.save(folder / "x.npy", rng.integers(0, 16, (4, 1, 8, 8)).astype(np.float32) / 16)
@@ -138,6 +153,21 @@ def prepare(folder: Path) -> None:
     shutil.copy(ROOT / "analysis" / "cost" / "loihi1.toml", folder / "device.toml")
     (folder / "c.toml").write_text(
         "verify_samples = 7\n[train]\n" + (folder / DIRECTORY / "config.toml").read_text().replace("[", "[train.")
+    )
+
+
+def netx_network(rng: np.random.Generator) -> QuantizedNetwork:
+    """A convolution and a dense layer, as lava-dl has them."""
+    leaky = lambda threshold: IntegerNeuron(np.int32(4095), np.int32(300), np.int32(threshold), np.int32(2))  # noqa: E731
+    drawn = lambda *shape: 2 * rng.integers(-20, 30, shape).astype(np.int8)  # noqa: E731
+    return QuantizedNetwork(
+        Input("input", (1, 8, 8)),
+        (Population("a", (3, 6, 6), leaky(50)), Population("b", (5,), leaky(90))),
+        (Connection("c", "input", "a", Conv(drawn(3, 1, 3, 3), (1, 1), (0, 0), (1, 1))), Connection("d", "a", "b", Dense(drawn(5, 108)))),
+        "b",
+        "spike_count",
+        3,
+        **INT8,
     )
 
 

@@ -220,6 +220,7 @@ def mutations_for(path: Path) -> tuple[Mutate, ...]:
     """What fits a file; damage to its bytes always does."""
     own: dict[str, tuple[Mutate, ...]] = {
         ".nir": (hdf5_changed, hdf5_changed, hdf5_changed),
+        ".net": (hdf5_changed, hdf5_changed, hdf5_changed),
         ".h5": (hdf5_changed, hdf5_changed),
         ".json": (json_changed, json_changed, json_changed),
         ".toml": (toml_changed, toml_changed),

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.export.common.arrays import read_npy, read_npz
+from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
-from spikeport.train.data.dataset import Dataset, Split, Task, cut
+from spikeport.train.data.dataset import Dataset, Split, Task, cut, split_digest
 from spikeport.train.data.formats.event_bins import EventBins
 
 PARTS = ("train", "validation", "test")
@@ -32,6 +33,8 @@ def own(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: Event
     lie in 0..1 and are rounded to 256 levels, since that is what is sent to a chip. y: class of each sample, from 0. split: 0, 1, 2 or
     "train", "validation", "test" for each; without it the classes are cut in proportion, 70, 15 and 15 of 100, by the seed.
 
+    The data set's `source` has a digest of the arrays: a path says nothing about what lies there tomorrow.
+
     Raises:
         InputError: missing or damaged files, or arrays that do not fit each other.
     """
@@ -42,12 +45,14 @@ def own(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: Event
     everything = Split(x, labels)
     task = Task(name, x.shape[-3:], int(labels.max()) + 1, levels, "events" if x.ndim == 5 else "direct")
     if "split" in arrays:
-        train, validation, test = (everything.subset(part) for part in _split(arrays["split"], len(x), path))
-        return Dataset(task, train, validation, test, f"{path.name}, split as given")
-    held_out = max(1, round(HELD_OUT * len(x)))
-    rest, test = cut(everything, held_out, seed)
-    train, validation = cut(rest, held_out, seed)
-    return Dataset(task, train, validation, test, f"{path.name}, split by seed {seed}")
+        parts, how = [everything.subset(part) for part in _split(arrays["split"], len(x), path)], "as given"
+    else:
+        held_out = max(1, round(HELD_OUT * len(x)))
+        rest, test = cut(everything, held_out, seed)
+        parts, how = [*cut(rest, held_out, seed), test], f"by seed {seed}"
+    digest = content_digest("own", *map(split_digest, parts))
+    train, validation, test = parts
+    return Dataset(task, train, validation, test, f"{path.name} ({short(digest)}), split {how}")
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -90,8 +95,10 @@ def _levels(x: np.ndarray, path: Path) -> tuple[np.ndarray, int]:
 
 
 def _labels(y: np.ndarray, samples: int, path: Path) -> np.ndarray:
-    if y.shape != (samples,) or y.dtype.kind not in "iu" or not samples or y.min() < 0 or y.max() >= CLASSES_MAX:
+    if y.shape != (samples,) or y.dtype.kind not in "iu" or not samples:
         raise InputError(f"{path}: y has shape {y.shape} and type {y.dtype}; expected one class from 0 for each of {samples} samples")
+    if y.min() < 0 or y.max() >= CLASSES_MAX:
+        raise InputError(f"{path}: y lies in {y.min()}..{y.max()}; classes are 0..{CLASSES_MAX - 1:,} at most, number them from 0")
     return y.astype(np.int64)
 
 

@@ -43,7 +43,7 @@ class Assembly:
             readout=readout,
             timesteps=timesteps,
             provenance=provenance,
-            dt=self.meaning.dt,
+            dt=self.meaning.seconds or self.meaning.dt,
             integrator=self.meaning.integrator,
         )
 

@@ -49,8 +49,9 @@ class Dynamics:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a NIR file does not say. dt: seconds per timestep, or whatever unit the file's time constants have.
+    """What a NIR file does not say. dt: length of a timestep in the unit of the file's time constants, which NIR means to be seconds.
 
+    seconds: what that is in seconds, where the file's unit is another; None where it is seconds. It changes no spike.
     strict: fires on v > v_threshold, as NIR has it; else on v >= v_threshold, as some frameworks that write NIR do.
     reset_delay: None for a reset at once. True and False are snnTorch's settings of that name. True: the threshold is subtracted a step
     later and undecayed; a reset to zero acts at once in its Leaky and a step later in its other neurons. False: at once, but a second
@@ -63,6 +64,7 @@ class Meaning:
     strict: bool = True
     reset_delay: bool | None = None
     multi_spike: bool = False
+    seconds: float | None = None
 
 
 def dynamics(node: Node, name: str, meaning: Meaning, *, recurrent: bool = False) -> Dynamics:

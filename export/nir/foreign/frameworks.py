@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from spikeport.export.model.network import Integrator
+from spikeport.export.model.network import NOMINAL_DT, Integrator
 
 FloatReset: TypeAlias = Literal["zero", "subtract"]
 
@@ -17,8 +17,8 @@ FloatReset: TypeAlias = Literal["zero", "subtract"]
 class Framework:
     """The habit of one framework; None: it has none, or loses it on export, so that the user must say it.
 
-    dt: the length of a timestep in the unit of the file's time constants. short_dt: the one to take instead where a time constant is
-    shorter than dt. dt_fixed: its exporter always computes with this dt, so that dt / tau is the network's own, however large.
+    dt: the length of a timestep in the unit of the file's time constants. seconds: what a timestep lasts, where that unit is not seconds. short_dt: the one to take instead where a time constant is
+    shorter than dt, and taufree_dt where no neuron has one. dt_fixed: its exporter always computes with this dt, so that dt / tau is the network's own, however large.
     strict: fires on v > threshold, else on v >= threshold. reset_delay: see `dynamics.Meaning`. multi_spike: fires several times in a
     step. batch_axis: the shapes it writes may start with a batch axis of 1. lost: what its files cannot carry, in words.
     """
@@ -27,11 +27,13 @@ class Framework:
     integrator: Integrator | None = None
     reset: FloatReset | None = None
     short_dt: float | None = None
+    taufree_dt: float | None = None
     dt_fixed: bool = False
     strict: bool = True
     reset_delay: bool | None = None
     multi_spike: bool = False
     batch_axis: bool = False
+    seconds: float | None = None
     lost: tuple[str, ...] = ()
 
 
@@ -53,18 +55,26 @@ FRAMEWORKS: dict[str, Framework] = {
         integrator="euler",
         reset="zero",
         short_dt=1e-6,
+        taufree_dt=1.0,
+        seconds=1e-3,
         batch_axis=True,
-        lost=("dt; Norse 1.1 divides its time constants by it (1e-3 by default), so that one step is 1e-6 of the file's unit",),
+        lost=(
+            "dt; Norse 1.1 divides its time constants by it (1e-3 by default), so that one step is 1e-6 of the file's unit",
+            "the factor tau_syn/dt of a LIFCell's input: Norse 1.1 writes w_in = 1 there, which is another network; set w_in to tau_syn/dt first",
+        ),
     ),
     "sinabs": Framework(
         dt=1.0,
+        seconds=NOMINAL_DT,
         integrator="exponential",
         reset="subtract",
         dt_fixed=True,
         strict=False,
         multi_spike=True,
+        batch_axis=True,
         lost=(
             "spike_fn: several spikes a step are its default; --no-multi-spike for SingleSpike",
+            "how long a timestep lasts: its time constants count timesteps; 1 ms is taken, --dt-seconds says otherwise",
             "reset_fn (subtraction by default), min_v_mem (a floor of the potential) and norm_input",
         ),
     ),
@@ -80,6 +90,7 @@ FRAMEWORKS: dict[str, Framework] = {
         reset="subtract",
         strict=False,
         multi_spike=True,
+        batch_axis=True,
         lost=("dt, max_spikes_per_dt (no limit by default; --no-multi-spike for 1) and noise_std",),
     ),
     "lava-dl": Framework(

@@ -37,6 +37,7 @@ def import_nir(
     strict: bool = True,
     reset_delay: bool | None = None,
     multi_spike: bool = False,
+    seconds: float | None = None,
     batch_axis: bool = False,
     timesteps: int = TIMESTEPS_DEFAULT,
     input_scale: float = 1.0,
@@ -47,7 +48,9 @@ def import_nir(
 
     Args:
         source: the file, or its graph as read; nothing in it is trusted.
-        dt: seconds per timestep, or whatever unit the file's time constants and delays have.
+        dt: length of a timestep in the unit of the file's time constants and delays, which NIR means to be seconds.
+        seconds: what a timestep lasts in seconds, `FloatNetwork.dt`, where the file's unit is another; None where it is seconds. It
+            changes no spike, but what files and latencies say.
         integrator: how a differential equation becomes a step.
         reset: "zero" sets a neuron that fired to the file's v_reset, "subtract" takes v_threshold - v_reset off.
         strict: NIR fires on v > v_threshold; False for files of frameworks that fire on v >= v_threshold.
@@ -59,7 +62,7 @@ def import_nir(
     Raises:
         InputError: not a NIR file, or a node that has no exact counterpart; names the node and the reason.
     """
-    meaning = _checked(Meaning(dt, integrator, reset, strict, reset_delay, multi_spike))
+    meaning = _checked(Meaning(dt, integrator, reset, strict, reset_delay, multi_spike, seconds))
     raw = load_graph(source)
     stated = {name: value for name, value in asdict(meaning).items() if name not in ("dt", "integrator")}  # fields of the network
     provenance = {"source": raw.path.name, "nir": raw.version, **stated}
@@ -77,6 +80,8 @@ def import_nir(
 def _checked(meaning: Meaning) -> Meaning:
     if not 0 < meaning.dt < float("inf"):
         raise InputError(f"dt is {meaning.dt}; it is the length of a timestep, a positive number")
+    if meaning.seconds is not None and not 0 < meaning.seconds < float("inf"):
+        raise InputError(f"a timestep of {meaning.seconds} seconds; it must be a positive number")
     for what, value, choices in (("integrator", meaning.integrator, INTEGRATORS), ("reset", meaning.reset, FLOAT_RESETS)):
         if value not in choices:
             raise InputError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.commands.parts.options import add_meaning, emit, progress_bar
-from spikeport.commands.parts.result import describe
+from spikeport.commands.parts.result import describe, proven
 from spikeport.commands.parts.sources import load_foreign, natural_timesteps, one_spike_a_step
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import is_quantized
 from spikeport.export.nir.graph import load_graph
 from spikeport.hw.backends.expect import read_expected
 from spikeport.hw.records.stimulus import load_input
-from spikeport.stages.claims import claimed
 from spikeport.stages.config import RunConfig
-from spikeport.stages.foreign import Foreign, foreign_run
+from spikeport.stages.foreign import foreign_run
+from spikeport.stages.imported import Foreign
 from spikeport.stages.workspace import Workspace
 
 TRAINING = ("data", "data_dir", "method", "arch", "loss", "epochs", "recipe")
@@ -41,16 +41,13 @@ def execute_foreign(arguments: argparse.Namespace, config: RunConfig, backends: 
         raise InputError(f"--{said[0].replace('_', '-')} is about training, and --nir brings a trained network; leave one of them out")
     if not arguments.input or not arguments.targets:
         raise InputError(f"{arguments.nir} brings no data; give samples with --input X.npy and their classes with --targets Y.npy")
-    foreign, work = _foreign(arguments), Workspace(arguments.out)
-    with claimed(work, force=arguments.force):
-        report = foreign_run(work, foreign, config, backends, progress_bar)
+    foreign, work = _foreign(arguments, config.train.seed), Workspace(arguments.out)
+    report = foreign_run(work, foreign, config, backends, progress_bar, force=arguments.force)
     emit(arguments, to_json(report), describe(report, work), report.all_warnings)
-    lava = report.truncation.lava if report.truncation else None
-    proven = report.verification is not None and report.verification.equal and (lava is None or lava.equal)
-    return 0 if proven and all(link.equal for link in report.expected if link.kind == "float") else 1
+    return 0 if proven(report) else 1
 
 
-def _foreign(arguments: argparse.Namespace) -> Foreign:
+def _foreign(arguments: argparse.Namespace, seed: int) -> Foreign:
     graph = load_graph(arguments.nir)
     if is_quantized(graph):
         raise InputError(f"{arguments.nir} is quantized already; `run` starts from another framework's file, see check, verify and cost")
@@ -61,4 +58,5 @@ def _foreign(arguments: argparse.Namespace) -> Foreign:
     recorded = expected["output"].shape[1] if expected is not None and held else None
     timesteps = arguments.timesteps or recorded or natural_timesteps(network, samples)
     network = one_spike_a_step(network.with_timesteps(timesteps), samples)
-    return Foreign(arguments.nir.name, arguments.note.splitlines()[0], network, samples, labels, expected)
+    files = (arguments.input, arguments.targets)
+    return Foreign(arguments.nir.name, arguments.note.splitlines()[0], network, samples, labels, seed, files, expected)

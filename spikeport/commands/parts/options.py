@@ -15,8 +15,6 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import check_file, check_folder
 from spikeport.export.common.printable import CELL_MAX, printable
 
-DT_HELP = "seconds per timestep; a NIR file does not say"
-
 
 def output_file(text: str) -> Path:
     """A file to write, as the `type` of an argument: what cannot be written is told before the work that it is for."""
@@ -58,7 +56,15 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_meaning(parser: argparse.ArgumentParser) -> None:
     """What a NIR file from another framework cannot say about itself."""
     group = parser.add_argument_group("meaning of a .nir file that is not quantized (it cannot say so itself)")
-    group.add_argument("--dt", type=float, metavar="S", help=DT_HELP)
+    group.add_argument(
+        "--dt", type=float, metavar="S", help="timestep in the unit of the file's time constants, seconds as a rule; the file does not say"
+    )
+    group.add_argument(
+        "--dt-seconds",
+        type=float,
+        metavar="S",
+        help="what that is in seconds, where the file has another unit (Norse, Sinabs); changes no spike, but written files and latencies",
+    )
     group.add_argument(
         "--integrator",
         choices=["euler", "exponential", "impulse"],

@@ -20,6 +20,13 @@ def describe(report: Report, work: Workspace) -> str:
     return "\n".join([_table(report), *_describe_links(report), *_describe_exit(report), proof, place])
 
 
+def proven(report: Report) -> bool:
+    """Whether every backend, Lava at T' too, and recorded spikes in float gave the same in every bin."""
+    stamp, lava = report.verification, report.truncation.lava if report.truncation else None
+    equal = stamp is not None and stamp.equal and (lava is None or lava.equal)
+    return equal and all(link.equal for link in report.expected if link.kind == "float")
+
+
 def _table(report: Report) -> str:
     full, cut = report.network.timesteps, report.chosen
     rows = []

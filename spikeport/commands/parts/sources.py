@@ -56,12 +56,17 @@ def load_foreign(arguments: argparse.Namespace, graph: RawGraph) -> FloatNetwork
         "multi_spike": arguments.multi_spike,
     }
     meaning: dict[str, Any] = {name: getattr(habit, name) if value is None else value for name, value in stated.items()}
+    meaning["seconds"] = arguments.dt_seconds
     missing = [f"--{name}" for name in ("dt", "integrator", "reset") if meaning[name] is None]
     if missing:
         way = f"{arguments.framework} has no usual one" if arguments.framework else "or --from FRAMEWORK"
         raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} ({way})")
-    if habit.short_dt and arguments.dt is None and shortest_tau(graph) < meaning["dt"]:
-        meaning["dt"] = habit.short_dt
+    if arguments.dt is None and (habit.short_dt or habit.taufree_dt):
+        tau = shortest_tau(graph)
+        other = habit.short_dt if tau < meaning["dt"] else habit.taufree_dt if np.isinf(tau) else None
+        meaning["dt"] = other or meaning["dt"]
+    if meaning["seconds"] is None and meaning["dt"] in (habit.dt, habit.short_dt, habit.taufree_dt):
+        meaning["seconds"] = habit.seconds
     network = import_nir(graph, **meaning, batch_axis=habit.batch_axis)
     coarse = [] if habit.dt_fixed and arguments.dt is None else coarse_steps(network, meaning["dt"])
     lost = [f"not in a file of {arguments.framework}: {what}" for what in habit.lost]
@@ -81,8 +86,10 @@ def _in_words(meaning: dict[str, Any]) -> str:
     """The meaning in one line."""
     several = "several spikes a step where v is several thresholds" if meaning["multi_spike"] else "one spike a step"
     late = {None: "", True: " one step late (reset_delay=True)", False: " at once, no second spike right after (reset_delay=False)"}
+    seconds, dt = meaning["seconds"], meaning["dt"]
+    lasts = "" if seconds in (None, dt) else f" of the file's unit (a timestep lasts {seconds:g} s)"
     return (
-        f"dt {meaning['dt']:g}, {meaning['integrator']} integrator, reset {meaning['reset']}{late[meaning['reset_delay']]}, "
+        f"dt {dt:g}{lasts}, {meaning['integrator']} integrator, reset {meaning['reset']}{late[meaning['reset_delay']]}, "
         f"fires on v {'>' if meaning['strict'] else '>='} threshold, {several}"
     )
 

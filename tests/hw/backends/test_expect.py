@@ -14,7 +14,10 @@ from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, Input, Population
 from spikeport.export.model.synapse import Connection, Dense
 from spikeport.export.quantization.quantize import quantize
+from spikeport.hw.backends import expect
 from spikeport.hw.backends.expect import expect_float, expect_integers, read_expected
+from spikeport.hw.backends.simulate import backend
+from spikeport.hw.records.stimulus import encode
 
 rng = np.random.default_rng(0)
 X = (rng.random((6, 30, 5)) < 0.4).astype(np.float32)
@@ -78,6 +81,32 @@ def test_a_readout_of_potentials_may_differ_by_rounding_only():
     assert result.output.different == 1 and result.first.timestep == 7
 
 
+def test_classes_of_potentials_are_told_apart_below_1():
+    """Potentials of a float network are no integers: cut to whole numbers, all that stay below 1 would tie."""
+    small = network(readout(beta=0.9))
+    scaled = replace(
+        small, connections=tuple(replace(c, op=Dense(c.op.weight * (0.01 if c.name == "v" else 1))) for c in small.connections)
+    )
+    record = {"output": theirs(scaled)["output"]}
+    assert np.abs(record["output"]).max() < 1 and expect_float(scaled, X, record).same_classes == 6
+    record["output"] = record["output"][..., ::-1]
+    middle = (record["output"][:, -1].argmax(axis=1) == 1).sum()
+    assert expect_float(scaled, X, record).same_classes == middle < 6
+
+
+def test_what_ran_already_runs_once(monkeypatch):
+    made, quantized = network(), quantize(network(), X)
+    ours, record = theirs(made), theirs(made)
+    whole = expect_float(made, X, record), expect_integers(quantized, X, record)
+    engine = backend("engine")(quantized, encode(quantized.input, X, 30), "spikes")
+    integers = {"output": engine.output, **{f"spikes/{name}": raster for name, raster in engine.spikes.items()}}
+    monkeypatch.setattr(expect, "simulate_float", None)
+    monkeypatch.setattr(expect, "backend", None)
+    assert (expect_float(made, X, record, ours=ours), expect_integers(quantized, X, record, ours=integers)) == whole
+    shorter = {key: array[:, :20] for key, array in record.items()}
+    assert expect_float(made, X, shorter, ours=ours).equal
+
+
 def test_integers_say_how_far_they_agree():
     made = network()
     result = expect_integers(quantize(made, X), X, theirs(made))
@@ -94,6 +123,7 @@ def test_integers_say_how_far_they_agree():
         ({"spikes/a": np.zeros((6, 30, 7))}, "no array `output`"),
         ({"output": np.zeros((5, 30, 3))}, "the input has 6 samples, the expected output 5"),
         ({"output": np.zeros((6, 30, 4))}, "expected 6 samples x 30 timesteps x 3 neurons of b"),
+        ({"output": np.zeros((6, 0, 3))}, "so it holds nothing; record at least 1 sample, 1 timestep"),
         ({"output": np.zeros((6, 3))}, "expected .samples, timesteps, classes."),
         ({"output": np.full((6, 30, 3), np.nan)}, "not all finite"),
         ({"output": np.zeros((6, 30, 3)), "spikes/zz": np.zeros(1)}, "spikes/zz names no spiking node .* choose from a, b"),

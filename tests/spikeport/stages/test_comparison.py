@@ -139,17 +139,18 @@ def imported(folder: Path) -> None:
     assert main(["run", *given, *meaning, "--out", str(folder / "imported")]) == 0
 
 
-def test_an_imported_run_is_compared_as_it_is(runs, tmp_path, capsys):
+def test_imported_runs_are_compared_like_any_other(runs, tmp_path, capsys):
     imported(tmp_path)
-    kept = (tmp_path / "imported" / "report.json").read_bytes()
-    capsys.readouterr()
-    assert report(runs / "a", tmp_path / "imported", "--out", tmp_path / "page.html") == 0
-    assert "is taken as it is" in capsys.readouterr().err and (tmp_path / "imported" / "report.json").read_bytes() == kept
+    shutil.copytree(tmp_path / "imported", tmp_path / "coarse")
+    assert (
+        main(["quantize", str(tmp_path / "coarse"), "--weight-bits", "2", "--out", str(tmp_path / "coarse" / "network.nir"), "--force"])
+        == 0
+    )
+    assert report(runs / "a", tmp_path / "imported", tmp_path / "coarse", "--out", tmp_path / "page.html") == 0
     comparison = read_result(Comparison, tmp_path / "page.json")
-    assert comparison.runs[1].method == "imported" and len(comparison.groups) == 2
-    shutil.copy(runs / "b" / "network.nir", tmp_path / "imported" / "network.nir")
-    assert report(runs / "a", tmp_path / "imported", "--out", tmp_path / "page.html") == 2
-    assert "is of another quantized network" in capsys.readouterr().err
+    assert [run.method for run in comparison.runs] == ["stbp", "imported", "imported"]
+    assert [len(group) for group in comparison.groups] == [1, 2] and comparison.runs[2].loss is not None
+    assert "truncation.json is left out" in capsys.readouterr().err
 
 
 def test_names_are_what_folders_do_not_share():

@@ -21,7 +21,7 @@ from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 from spikeport.stages.pruning import PruningConfig, prune_stage
-from spikeport.stages.session import Session
+from spikeport.stages.trained import TrainedSession
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data import registry as data
 from spikeport.train.loop import trainer
@@ -63,7 +63,7 @@ def no_bar(total, what):
 
 def pruned(source: Workspace, dataset, out: Workspace, **settings) -> Pruning:
     """The stage, on a network that was trained here."""
-    return prune_stage(Session(source, load(source.root), dataset, no_bar), out, PruningConfig(**settings))
+    return prune_stage(TrainedSession(source, load(source.root), dataset, no_bar), out, PruningConfig(**settings))
 
 
 def sizes(module) -> np.ndarray:

@@ -19,7 +19,7 @@ from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.stages.bound import read_result
 from spikeport.stages.robustness import RobustnessConfig, in_window, robustness_stage
-from spikeport.stages.session import Session
+from spikeport.stages.trained import TrainedSession
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data import registry as data
 from spikeport.train.loop.checkpoint import load
@@ -197,7 +197,7 @@ def test_recordings_of_events_are_refused(workspace, tmp_path):
     events = replace(digits, task=replace(digits.task, code="events"))
     with pytest.raises(InputError, match="events"):
         robustness_stage(
-            Session(Workspace(workspace), load(workspace), events, lambda total, what: nullcontext(lambda count: None)),
+            TrainedSession(Workspace(workspace), load(workspace), events, lambda total, what: nullcontext(lambda count: None)),
             tmp_path / "r.json",
             RobustnessConfig(samples=1),
         )

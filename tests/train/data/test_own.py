@@ -56,6 +56,8 @@ def test_a_split_of_ones_own_is_kept_and_folders_work(tmp_path):
         ({"x": np.zeros((120, 2, 1, 4, 4), np.uint8)}, "train with --timesteps 2"),
         ({"y": np.zeros(7, int)}, "one class from 0 for each of 120"),
         ({"y": np.zeros(120)}, "one class from 0 for each of 120"),
+        ({"y": np.full(120, 100_000)}, "classes are 0..99,999 at most"),
+        ({"y": np.full(120, -1)}, "y lies in -1..-1"),
         ({"split": np.full(120, 7)}, "split must say"),
         ({"split": np.zeros(120, int)}, "too few samples"),
     ],
@@ -85,3 +87,18 @@ def test_the_whole_path_on_ones_own_arrays(tmp_path):
     accuracy = {curve["stage"]: curve["accuracy"][-1] for curve in report["accuracy"] if curve["split"] == "test"}
     assert accuracy["quantized"] > 0.9
     assert "own.npz" in report["subtitle"]
+
+
+def test_data_that_was_replaced_in_place_is_named(tmp_path, capsys):
+    """Not the file that was made of it."""
+    x, y = two_bars()
+    np.savez(tmp_path / "own.npz", x=x, y=y)
+    command = ["run", "--data", str(tmp_path / "own.npz"), "--arch", "4", "--timesteps", "2", "--epochs", "1", "--tolerance", "60"]
+    command += ["--backends", "engine", "--out", str(tmp_path / "run")]
+    assert main(command) == 0
+    np.savez(tmp_path / "own.npz", x=x[::-1], y=y[::-1])
+    for again in (command, ["report", str(tmp_path / "run")]):
+        capsys.readouterr()
+        assert main(again) == 2
+        last = capsys.readouterr().err.strip().splitlines()[-1]
+        assert "own.npz does not hold what" in last and "was trained on" in last
