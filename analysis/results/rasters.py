@@ -49,7 +49,7 @@ def sample_rasters(
             number=stimulus.first + n,
             label=None if labels is None else int(labels[n]),
             answers=tuple(answers[n].tolist()),
-            image=_image(network.input, stimulus.over_time()[n]),
+            image=_image(network.input, stimulus[n : n + 1].over_time()[0]),
             layers=tuple(_layer(name, raster[n]) for name, raster in record.spikes.items()),
         )
         for n in range(min(count, len(record)))

@@ -20,10 +20,10 @@ DRAWN_AT_ONCE = 256
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """Integers sent into the input, int32.
+    """Integers sent into the input.
 
-    values: `(samples, *shape)` if held over time, else `(samples, timesteps, *shape)`. first: absolute number of the first
-    sample, which random generators count from.
+    values: uint8 or int32, `(samples, *shape)` if held over time, else `(samples, timesteps, *shape)`; what computes with them
+    takes `at` or `over_time`, which are int32. first: absolute number of the first sample, which random generators count from.
     """
 
     values: np.ndarray
@@ -44,17 +44,14 @@ class Stimulus:
         return np.arange(self.first, self.first + len(self), dtype=np.int64)
 
     def at(self, step: int) -> np.ndarray:
-        """`(samples, *shape)` at one timestep (0-based); silence before the start."""
-        if step < 0:
-            return np.zeros_like(self.values if self.held else self.values[:, 0])
-        return self.values if self.held else self.values[:, step]
+        """int32 `(samples, *shape)` at one timestep (0-based); silence before the start."""
+        now = self.values if self.held else self.values[:, max(step, 0)]
+        return np.zeros_like(now, np.int32) if step < 0 else now.astype(np.int32)
 
     def over_time(self) -> np.ndarray:
-        """`(samples, timesteps, *shape)`, without a copy where the input is held."""
-        if not self.held:
-            return self.values
-        shape = (len(self), self.timesteps, *self.values.shape[1:])
-        return np.broadcast_to(self.values[:, None], shape)
+        """int32 `(samples, timesteps, *shape)`; held input is not repeated in memory."""
+        values = self.values.astype(np.int32, copy=False)
+        return np.broadcast_to(values[:, None], (len(self), self.timesteps, *values.shape[1:])) if self.held else values
 
 
 def encode(target: Input, array: np.ndarray, timesteps: int, *, first: int = 0) -> Stimulus:
@@ -77,14 +74,20 @@ def encode(target: Input, array: np.ndarray, timesteps: int, *, first: int = 0) 
             raise InputError(
                 f"input holds integers {array.min()}..{array.max()}, the network takes {target.low}..{target.high}; send floats to have them scaled by {target.scale:g}"
             )
-        levels = array.astype(np.int32)
-    values = levels - target.offsets if target.offset else levels
-    return Stimulus(np.ascontiguousarray(values), timesteps, held, first)
+        levels = array
+    values = levels.astype(np.int32) - target.offsets if target.offset else levels
+    return Stimulus(np.array(values, sent_type(target), order="C"), timesteps, held, first)
+
+
+def sent_type(target: Input) -> type[np.uint8] | type[np.int32]:
+    """The narrower of two types that holds whatever a network's input may send."""
+    low, high = target.sent
+    return np.uint8 if low >= 0 and high < 1 << 8 else np.int32
 
 
 def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool, first: int) -> np.ndarray:
     """Spikes of a rate code `(samples, timesteps, *shape)`, 0 or 1; see `Input`."""
-    spikes = np.empty((len(intensities), timesteps, *target.shape), np.int32)
+    spikes = np.empty((len(intensities), timesteps, *target.shape), np.uint8)
     for start in range(0, len(intensities), DRAWN_AT_ONCE):
         part = slice(start, start + DRAWN_AT_ONCE)
         chances = intensities[part]
