@@ -34,7 +34,7 @@ def stream_lanes(
     groups = -(-len(stimulus) // lanes)
     at_once = max(1, min(groups, TAPE_BYTES // (row * lanes * timeline.period)))
     tape = LaneTape(network, timeline, at_once, tapped, lanes)
-    with LavaRuntime(lower_lanes(network, tape, stimulus.first, tape.potentials), tape, run_config, timeout) as executor:
+    with LavaRuntime(lower_lanes(network, tape, stimulus.first), tape, run_config, timeout) as executor:
         return join_records(_records(network, stimulus, level, tape, at_once, executor, progress), len(stimulus))
 
 

@@ -1,8 +1,9 @@
-"""A tape whose rows hold one timestep of many samples. Imports numpy only."""
+"""A tape whose rows hold one timestep of many samples, samples last. Imports numpy only."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 
 import numpy as np
 
@@ -13,26 +14,35 @@ from spikeport.hw.records.stimulus import Stimulus
 
 
 class LaneTape(Tape):
-    """As `Tape`, with a lane axis ahead of each shape: a group of `lanes` samples takes the place of one sample."""
+    """As `Tape`, rows `(neurons, lanes)`: a group of `lanes` samples takes the place of one sample."""
 
     def __init__(self, network: QuantizedNetwork, timeline: Timeline, groups: int, tapped: Iterable[str], lanes: int) -> None:
         self.timeline, self.lanes, self._depths = timeline, lanes, network.depths
         self.length = timeline.rows(groups)
-        self.messages = shared_array((self.length, lanes, *network.input.shape), np.int32)
-        self.spikes = {p.name: shared_array((self.length, lanes, *p.shape), np.bool_) for p in network.populations}
-        self.potentials = {name: shared_array((self.length, lanes, *network.shape(name)), np.int32) for name in tapped}
+        self.messages = shared_array((self.length, prod(network.input.shape), lanes), np.int32)
+        self.spikes = {p.name: shared_array((self.length, p.size, lanes), np.bool_) for p in network.populations}
+        self.potentials = {name: shared_array((self.length, network[name].size, lanes), np.int32) for name in tapped}
         self.done = shared_array((1,), np.int64)
+        self._shapes = {p.name: p.shape for p in network.populations}
+
+    def keep(self, name: str, row: int, spikes: np.ndarray, v: np.ndarray) -> None:
+        """What a population did at an absolute row."""
+        self.spikes[name][row % self.length] = spikes
+        if name in self.potentials:
+            self.potentials[name][row % self.length] = v
 
     def read(self, track: np.ndarray, name: str, first: int, last: int) -> np.ndarray:
         """A population's track for groups first..last: `(samples, timesteps, *shape)`, a copy."""
-        groups = np.swapaxes(super().read(track, name, first, last), 1, 2)
-        return groups.reshape(-1, *groups.shape[2:])
+        groups = super().read(track, name, first, last)  # (groups, timesteps, neurons, lanes)
+        samples = np.ascontiguousarray(groups.transpose(0, 3, 1, 2))
+        return samples.reshape(-1, groups.shape[1], *self._shapes[name])
 
 
 def in_lanes(stimulus: Stimulus, lanes: int) -> Stimulus:
-    """Groups of samples side by side, `(groups, lanes, *shape)` or with the timesteps between; silence fills the last group."""
+    """Groups of samples side by side, `(groups, size, lanes)` or with the timesteps ahead; silence fills the last group."""
     values, missing = stimulus.values, -len(stimulus) % lanes
     if missing:
         values = np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)])
-    groups = values.reshape(-1, lanes, *values.shape[1:])
-    return Stimulus(groups if stimulus.held else np.swapaxes(groups, 1, 2), stimulus.timesteps, stimulus.held, stimulus.first)
+    times = () if stimulus.held else (stimulus.values.shape[1],)
+    groups = np.moveaxis(values.reshape(-1, lanes, *times, prod(values.shape[1 + len(times) :])), 1, -1)
+    return Stimulus(np.ascontiguousarray(groups), stimulus.timesteps, stimulus.held, stimulus.first)
