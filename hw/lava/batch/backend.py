@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava import backend
 from spikeport.hw.lava.available import require_lava
-from spikeport.hw.records.record import RecordLevel, SpikeRecord
+from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records
 from spikeport.hw.records.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -38,8 +38,30 @@ def run(
         return backend.run(
             network, stimulus, record, progress=progress, process_models=process_models, run_config=run_config, timeout=timeout
         )
+
+    def told() -> Iterator[SpikeRecord]:
+        for made in records(network, [stimulus], record, run_config=run_config, timeout=timeout):
+            yield made
+            if progress:
+                progress(len(made))
+
+    return join_records(told(), len(stimulus))
+
+
+def records(
+    network: QuantizedNetwork,
+    parts: Iterable[Stimulus],
+    record: RecordLevel = "counts",
+    *,
+    run_config: RunConfigFactory | None = None,
+    timeout: float = 120.0,
+) -> Iterator[SpikeRecord]:
+    """Records of a few hundred samples each, in order, from one run of "batch"; to stop early, close it.
+
+    parts: stimuli that follow each other, each of which but the last holds a multiple of 256 samples. Otherwise as `run`.
+    """
     require_lava()
-    from spikeport.hw.lava.batch.stream import stream_lanes  # noqa: PLC0415
+    from spikeport.hw.lava.batch.stream import lane_records  # noqa: PLC0415
     from spikeport.hw.lava.runtime import simulation  # noqa: PLC0415
 
-    return stream_lanes(network, stimulus, record, run_config or simulation, timeout, progress)
+    return lane_records(network, parts, record, run_config or simulation, timeout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import prod
 
 import numpy as np
@@ -23,7 +23,7 @@ class LaneTape(Tape):
         self.spikes = {p.name: shared_array((self.length, p.size, lanes), np.bool_) for p in network.populations}
         self.potentials = {name: shared_array((self.length, network[name].size, lanes), np.int32) for name in tapped}
         self.done = shared_array((1,), np.int64)
-        self._shapes = {p.name: p.shape for p in network.populations}
+        self._shapes = {name: network.shape(name) for name in (network.input.name, *self.spikes)}
 
     def keep(self, name: str, row: int, spikes: np.ndarray, v: np.ndarray) -> None:
         """What a population did at an absolute row."""
@@ -38,11 +38,12 @@ class LaneTape(Tape):
         return samples.reshape(-1, groups.shape[1], *self._shapes[name])
 
 
-def in_lanes(stimulus: Stimulus, lanes: int) -> Stimulus:
-    """Groups of samples side by side, `(groups, size, lanes)` or with the timesteps ahead; silence fills the last group."""
-    values, missing = stimulus.values, -len(stimulus) % lanes
-    if missing:
-        values = np.concatenate([values, np.zeros((missing, *values.shape[1:]), values.dtype)])
-    times = () if stimulus.held else (stimulus.values.shape[1],)
-    groups = np.moveaxis(values.reshape(-1, lanes, *times, prod(values.shape[1 + len(times) :])), 1, -1)
-    return Stimulus(np.ascontiguousarray(groups), stimulus.timesteps, stimulus.held, stimulus.first)
+def group_rows(group: Stimulus, lanes: int, line: Timeline) -> Iterator[np.ndarray]:
+    """What a group sends in its period, row by row: int32 `(size, lanes)`; lanes without a sample and gaps are silent."""
+    silence = np.zeros((prod(group.at(0).shape[1:]), lanes), np.int32)
+    rows = [silence]
+    for step in range(1 if group.held else line.timesteps):
+        rows.append(silence.copy())
+        rows[-1][:, : len(group)] = group.at(step).reshape(len(group), -1).T
+    for step in range(line.period):
+        yield rows[0 if step >= line.timesteps else 1 if group.held else 1 + step]
