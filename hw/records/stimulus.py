@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -55,6 +56,12 @@ class Stimulus:
             return self.values
         shape = (len(self), self.timesteps, *self.values.shape[1:])
         return np.broadcast_to(self.values[:, None], shape)
+
+
+def join_stimuli(parts: Sequence[Stimulus]) -> Stimulus:
+    """One stimulus of parts that follow each other."""
+    first = parts[0]
+    return Stimulus(np.concatenate([part.values for part in parts]), first.timesteps, first.held, first.first)
 
 
 def encode(target: Input, array: np.ndarray, timesteps: int, *, first: int = 0) -> Stimulus:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 import numpy as np
@@ -16,7 +16,7 @@ from spikeport.hw.lava.stream import SLICE_ROWS, Executor, tapped_potentials
 from spikeport.hw.lava.tape import bytes_per_row
 from spikeport.hw.lava.timeline import Timeline
 from spikeport.hw.records.record import RecordLevel, SpikeRecord, record_from_rasters
-from spikeport.hw.records.stimulus import Stimulus
+from spikeport.hw.records.stimulus import Stimulus, join_stimuli
 
 LANE_BYTES, TAPE_BYTES = 512 << 10, 16 << 20
 """One timestep of a group on the tape, and the whole tape; measured on the networks of benchmarks/engine_networks.py."""
@@ -25,8 +25,8 @@ MAX_LANES = 256
 
 def lane_records(
     network: QuantizedNetwork, parts: Iterable[Stimulus], level: RecordLevel, run_config: RunConfigFactory, timeout: float
-) -> Iterator[SpikeRecord]:
-    """Run samples through one runtime, as many at a time as are worth it; yields records of a few groups each, in order.
+) -> Generator[tuple[Stimulus, SpikeRecord], None, None]:
+    """Run samples through one runtime, as many at a time as are worth it; yields a few groups' stimulus and record at a time, in order.
 
     parts: stimuli that follow each other, each of which but the last holds a multiple of `MAX_LANES` samples.
     """
@@ -50,19 +50,19 @@ def lanes_for(worthwhile: int, samples: int) -> int:
 
 def _records(
     network: QuantizedNetwork, level: RecordLevel, tape: LaneTape, groups: Iterator[Stimulus], at_once: int, executor: Executor
-) -> Iterator[SpikeRecord]:
+) -> Iterator[tuple[Stimulus, SpikeRecord]]:
     """Groups are fed piece by piece, the next piece right behind, so that the pipeline never drains."""
     first, piece = 0, list(islice(groups, at_once))
     ahead = deque(_rows(piece, tape))
     while piece:
-        last, samples = first + len(piece), sum(map(len, piece))
+        last, stimulus = first + len(piece), join_stimuli(piece)
         piece = list(islice(groups, at_once))
         ahead.extend(_rows(piece, tape))
         _advance_to(tape.timeline.rows(last), ahead, tape, executor)
         tracks = {network.input.name: tape.messages, **tape.spikes}
-        rasters = {name: tape.read(track, name, first, last)[:samples] for name, track in tracks.items()}
-        potentials = {name: tape.read(track, name, first, last)[:samples] for name, track in tape.potentials.items()}
-        yield record_from_rasters(network, rasters, potentials, {}, level)
+        rasters = {name: tape.read(track, name, first, last)[: len(stimulus)] for name, track in tracks.items()}
+        potentials = {name: tape.read(track, name, first, last)[: len(stimulus)] for name, track in tape.potentials.items()}
+        yield stimulus, record_from_rasters(network, rasters, potentials, {}, level)
         first = last
 
 
