@@ -15,6 +15,7 @@ from spikeport.export.common.errors import InputError, OutOfTime
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import Tally, Verification, verify
+from spikeport.hw.lava.batch.backend import records, run
 from spikeport.hw.records.stimulus import Stimulus
 
 STOCK_SAMPLES, STOCK_SHARE = 2, 0.25
@@ -43,9 +44,28 @@ class LavaProof:
         return self.batch.samples
 
     @property
+    def sentences(self) -> tuple[str, str]:
+        """What ran in which process models and came to what; the first of many samples, the second of few."""
+        few = f"not run: {self.stock_absent}" if self.stock is None else f"{_outcome(self.stock)}, {self.stock.samples} samples"
+        return (
+            f"{_outcome(self.batch)}, {self.samples:,} of {self.of:,} samples side by side (process models 'batch', {self.batch.compared:,} "
+            f"neuron-steps, {self.batch.spikes:,} spikes) in {self.seconds:.1f} s of {self.limit:g} s",
+            f"in Lava's own process models ('stock', against the reference): {few}",
+        )
+
+    @property
+    def differences(self) -> int:
+        """Spikes and outputs that differed."""
+        return sum(sum(v.differences.values()) for v in (self.batch, self.stock) if v)
+
+    @property
     def equal(self) -> bool:
         """Whether no spike and no output differed."""
-        return self.batch.equal and (self.stock is None or self.stock.equal)
+        return not self.differences
+
+
+def _outcome(verification: Verification) -> str:
+    return "equal, spike for spike" if verification.equal else f"DIFFERENT: {verification.first}"
 
 
 def through_lava(
@@ -61,8 +81,6 @@ def through_lava(
         BackendError: a process failed or stood still.
     """
     lava, engine, began = backend("lava"), backend("engine"), time.monotonic()
-    from spikeport.hw.lava.batch.backend import records  # noqa: PLC0415
-
     remaining = iter(parts)
     first = next(remaining)
     stock, absent = _stock(network, first[:STOCK_SAMPLES], STOCK_SHARE * seconds)
@@ -82,7 +100,7 @@ def through_lava(
 def _stock(network: QuantizedNetwork, part: Stimulus, seconds: float) -> tuple[Verification | None, str]:
     """The first samples in Lava's own process models, or why not."""
     try:
-        return verify(network, part, {"stock": partial(backend("lava"), process_models="stock", seconds=seconds)}), ""
+        return verify(network, part, {"stock": partial(run, process_models="stock", seconds=seconds)}), ""
     except OutOfTime:
         return None, f"{len(part)} samples take more than {math.ceil(seconds)} s"
     except InputError as error:

@@ -116,7 +116,8 @@ def record_from_rasters(
     rasters: `(samples, timesteps, *shape)` of the input's messages and of every population's spikes. potentials: v after reset,
     int32, same shape; a non-spiking readout's potential is always needed, the others only at level "potentials".
     """
-    counts, events = {}, {}
+    counts: dict[str, np.ndarray] = {}
+    events: dict[str, np.ndarray] = {}
     for name, raster in rasters.items():
         outgoing = network.outgoing(name)
         counts[name], *reached = _weighted_counts(raster, [fan_out(c, network.shape(name)).ravel() for c in outgoing])

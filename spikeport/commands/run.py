@@ -17,6 +17,7 @@ from spikeport.commands.parts.options import (
     add_device,
     add_force,
     add_json,
+    add_lava,
     add_print_config,
     emit,
     output_folder,
@@ -61,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tolerance", type=float, metavar="P", help="accuracy loss in percentage points that T' may cost")
     add_device(parser, default=None)
     parser.add_argument("--backends", dest="verify_backends", metavar="A,B", help=f"to verify on, from {', '.join(TESTABLE)}")
-    parser.add_argument("--verify-samples", type=int, metavar="N", help="test samples compared spike for spike")
+    parser.add_argument("--verify-samples", type=int, metavar="N", help="test samples compared with the reference, spike for spike")
+    add_lava(parser)
     add_force(parser, "the run that lies in DIR, training and all")
     add_print_config(parser)
     add_json(parser)
@@ -99,10 +101,10 @@ def _stages(arguments: argparse.Namespace, config: RunConfig, session: Session, 
     tic_stage(session, work.tic)
     lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
     cut = truncate_stage(session, work.truncation, tolerance=config.tolerance, lava_samples=lava_samples)
-    verification = verify_stage(session, backends=backends, samples=config.verify_samples)
+    verified = verify_stage(session, backends=backends, samples=config.verify_samples, lava=config.lava)
     report = report_stage(session, device=config.device, configuration=_settings(config))
     emit(arguments, to_json(report), describe(report, work), session.notes)
-    return 0 if verification.equal and (cut.lava is None or cut.lava.equal) else 1
+    return 0 if verified.equal and (cut.lava is None or cut.lava.equal) else 1
 
 
 def go_on(arguments: argparse.Namespace) -> str:

@@ -50,6 +50,7 @@ from spikeport.stages.pipeline import (
     QuantizationConfig,
     Verified,
     against_float,
+    backend_curve,
     exit_cost_of,
     quantization_digest,
     quantized_curves,
@@ -58,6 +59,7 @@ from spikeport.stages.pipeline import (
     warnings_of,
 )
 from spikeport.stages.session import SPLITS, Bar, SplitName, engine_record
+from spikeport.stages.through_lava import lava_set
 from spikeport.stages.tic import TicConfig, of_float_network, write_tic
 from spikeport.stages.truncation import LAVA_SAMPLES, answers, confirmed_in_lava, decided
 from spikeport.stages.workspace import Workspace
@@ -103,6 +105,8 @@ def deploy(
     device: str = "loihi2",
     backends: Sequence[str] = ("engine", "lava"),
     verify_samples: int = 50,
+    lava_samples: int | None = None,
+    lava_seconds: float = 120.0,
     seed: int = 0,
     force: bool = False,
 ) -> Report:
@@ -113,6 +117,7 @@ def deploy(
         samples, labels: `(samples, *shape)` held over time or `(samples, timesteps, *shape)`, and a class for each. Half of them
             choose (calibration, T', exit), half confirm.
         expected: `output` `(samples, timesteps, classes)` and, if you like, `spikes/<population>`, recorded in the network's own framework.
+        lava_samples, lava_seconds: samples that go through real Lava, None for all that confirm, and the time that they may take.
         tolerance: accuracy loss in percentage points that T' may cost. seed: of the halves, the intervals and sampled labels.
         force: replace what another run left in `out`.
 
@@ -120,7 +125,13 @@ def deploy(
         InputError: arrays that do not fit, parameters that no register holds, or another run in `out`.
     """
     config = RunConfig(
-        train=TrainConfig(seed=seed), weight_bits=weight_bits, tolerance=tolerance, device=device, verify_samples=verify_samples
+        train=TrainConfig(seed=seed),
+        weight_bits=weight_bits,
+        tolerance=tolerance,
+        device=device,
+        verify_samples=verify_samples,
+        lava_samples="all" if lava_samples is None else str(lava_samples),
+        lava_seconds=lava_seconds,
     )
     foreign = Foreign(name, "as imported", network, np.asarray(samples), np.asarray(labels), expected)
     work = Workspace(Path(out))
@@ -149,7 +160,7 @@ def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: 
     fisher = _information(work, foreign, splits["validation"], seed, made_of, bar)
     lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
     truncation = _cut(work, quantized, splits, records, floating, fisher, config, made_of, lava_samples, bar)
-    verified = _verified(quantized, splits["test"][: config.verify_samples], backends, bar)
+    verified = _verified(quantized, splits["test"], backends, config, bar)
     write_bound(work.verification, verified, made_of)
     device = device_named(config.device)
     loads = profile_cores(quantized, encode(quantized.input, splits["test"][:PROFILE_SAMPLES].array, quantized.timesteps), device)
@@ -162,6 +173,7 @@ def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: 
         cost=estimate_cost(quantized, records["test"], device, loads=loads, seed=seed),
         exit_cost=exit_cost_of(quantized, records["test"], device, truncation, loads=loads, seed=seed),
         verification=verified.verification,
+        lava=verified.lava,
         expected=links,
         made_of=made_of,
     )
@@ -233,11 +245,14 @@ def _cut(
     return result
 
 
-def _verified(network: QuantizedNetwork, part: Split, backends: list[str], bar: Bar) -> Verified:
+def _verified(network: QuantizedNetwork, test: Split, backends: list[str], config: RunConfig, bar: Bar) -> Verified:
+    part = test[: config.verify_samples]
     with bar(len(part), "verify on " + ", ".join(backends)) as progress:
         stimulus = encode(network.input, part.array, network.timesteps)
         result: Verification = verify(network, stimulus, {name: backend(name) for name in backends}, progress=progress)
-    return Verified(result)
+    proof, output = lava_set(network, test.images, config.lava, bar) if "lava" in backends else (None, None)
+    curves = () if output is None else (backend_curve(network, "lava", output, test.labels),)
+    return Verified(result, curves, proof)
 
 
 def _float_curves(floating: Mapping[SplitName, np.ndarray]) -> list[AccuracyCurve]:

@@ -32,9 +32,7 @@ def clipped(x):
     return np.int32(min(max(x, -TOP), TOP))
 
 
-@numba.njit(
-    "void(i4[:,::1], i4[:,::1], i4[:,::1], i4[:,::1], i4[:,::1], b1, b1[:,::1])", cache=True, nogil=True, error_model="numpy"
-)
+@numba.njit("void(i4[:,::1], i4[:,::1], i4[:,::1], i4[:,::1], i4[:,::1], b1, b1[:,::1])", cache=True, nogil=True, error_model="numpy")
 def advance(a, noise, registers, u, v, subtract, spikes):
     """One timestep. a, u, v, spikes: `(neurons, lanes)`, a in weight units. noise: likewise, or without lanes for none."""
     noisy = noise.shape[1] > 0
@@ -54,9 +52,7 @@ def advance(a, noise, registers, u, v, subtract, spikes):
             spikes[i, j] = fires
 
 
-@numba.njit(
-    [f"void({f}[:,::1], i8, b1, i4[:,::1])" for f in ("f4", "f8")], cache=True, nogil=True, error_model="numpy"
-)
+@numba.njit([f"void({f}[:,::1], i8, b1, i4[:,::1])" for f in ("f4", "f8")], cache=True, nogil=True, error_model="numpy")
 def deliver(sums, exponent, wraps, arriving):
     """Add to arriving the sums times 2^exponent, rounded down; 24 bits of it where it wraps, as a convolution's."""
     up, down = max(exponent, 0), max(-exponent, 0)

@@ -89,5 +89,6 @@ class Convolution:
         for tap in np.ndindex(*conv.kernel):
             start = [t * d for t, d in zip(tap, conv.dilation)]
             start[0] += top * conv.stride[0]
-            laid[(slice(None), *tap)] = x[window(tuple(start), size[:-1], conv.stride)]
+            place: tuple[slice | int, ...] = (slice(None), *tap)
+            laid[place] = x[window(tuple(start), size[:-1], conv.stride)]
         return laid

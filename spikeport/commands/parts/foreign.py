@@ -46,7 +46,7 @@ def execute_foreign(arguments: argparse.Namespace, config: RunConfig, backends: 
         report = foreign_run(work, foreign, config, backends, progress_bar)
     emit(arguments, to_json(report), describe(report, work), report.all_warnings)
     lava = report.truncation.lava if report.truncation else None
-    proven = report.verification is not None and report.verification.equal and (lava is None or lava.equal)
+    proven = report.verification is not None and all(proof.equal for proof in (report.verification, lava, report.lava) if proof)
     return 0 if proven and all(link.equal for link in report.expected if link.kind == "float") else 1
 
 

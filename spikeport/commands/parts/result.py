@@ -6,6 +6,7 @@ from spikeport.analysis.common.numbers import counted, si
 from spikeport.analysis.results.report import Report
 from spikeport.commands.parts.options import table
 from spikeport.export.common.digest import short
+from spikeport.hw.backends.through_lava import LavaProof
 from spikeport.stages.workspace import Workspace
 
 
@@ -17,7 +18,12 @@ def describe(report: Report, work: Workspace) -> str:
     what = ", ".join(counted(n, s) for n, s in ((stamp.compared, "neuron-step"), (stamp.spikes, "spike"), (stamp.samples, "sample")))
     proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({what})"
     place = f"report: {work.report.with_suffix('.html')} of network {short(report.made_of['network'])}"
-    return "\n".join([_table(report), *_describe_links(report), *_describe_exit(report), proof, place])
+    return "\n".join([_table(report), *_describe_links(report), *_describe_exit(report), proof, *describe_lava(report.lava), place])
+
+
+def describe_lava(proof: LavaProof | None) -> list[str]:
+    """How much went through real Lava, and what came out."""
+    return [f"engine and real Lava: {proof.sentences[0]}", f"  {proof.sentences[1]}"] if proof else []
 
 
 def _table(report: Report) -> str:
