@@ -20,7 +20,8 @@ from spikeport.hw.records.stimulus import Stimulus, join_stimuli
 
 LANE_BYTES, TAPE_BYTES = 512 << 10, 16 << 20
 """One timestep of a group on the tape, and the whole tape; measured on the networks of benchmarks/engine_networks.py."""
-MAX_LANES = 256
+FEW_LANES, MAX_LANES = 16, 256
+"""Fewer would leave most of the time to the switching between processes, however large a timestep is."""
 
 
 def lane_records(
@@ -34,7 +35,7 @@ def lane_records(
     first = next(remaining)
     timeline, tapped = Timeline.of(network, first.timesteps), tapped_potentials(network, level)
     row = bytes_per_row(network, tapped)
-    lanes = lanes_for(LANE_BYTES // row, len(first))
+    lanes = lanes_for(min(max(FEW_LANES, LANE_BYTES // row), TAPE_BYTES // (row * timeline.period)), len(first))
     at_once = max(1, min(-(-len(first) // lanes), TAPE_BYTES // (row * lanes * timeline.period)))
     tape = LaneTape(network, timeline, at_once, tapped, lanes)
     groups = (part[i : i + lanes] for part in chain([first], remaining) for i in range(0, len(part), lanes))
