@@ -11,6 +11,7 @@ from spikeport.analysis.pages.page import page
 from spikeport.analysis.results.report import Report
 from spikeport.export.common.digest import short
 from spikeport.export.common.files import write_text
+from spikeport.hw.backends.through_lava import LavaProof
 from spikeport.hw.backends.verify import Verification
 
 
@@ -32,13 +33,13 @@ def write_page(report: Report, path: Path) -> None:
 
 
 def _hero(report: Report) -> Element:
-    return el("section", _stamp(report.verification), el("div", _facts(report), class_="facts"), class_="hero")
+    return el("section", _stamp(report.verification, report.lava), el("div", _facts(report), class_="facts"), class_="hero")
 
 
-def _stamp(verification: Verification | None) -> Element:
+def _stamp(verification: Verification | None, lava: LavaProof | None) -> Element:
     if verification is None:
         return _stamp_box("absent", None, "No backend was compared with the reference in this run.", None)
-    differences = sum(verification.differences.values())
+    differences = sum(verification.differences.values()) + (lava.differences if lava else 0)
     backends = (
         " = ".join(("reference", *verification.backends)) if verification.equal else "reference against " + ", ".join(verification.backends)
     )
@@ -46,12 +47,14 @@ def _stamp(verification: Verification | None) -> Element:
         f"{verification.compared:,} neuron-steps with {counted(verification.spikes, 'spike')} and {verification.outputs:,} readout values, "
         f"{counted(verification.samples, 'sample')}, {counted(verification.timesteps, 'timestep')}"
     )
-    if verification.equal:
-        return _stamp_box("equal", "0", f"in {compared}", backends)
-    return _stamp_box("different", f"{differences:,}", f"in {compared}. First: {verification.first}", backends)
+    rest = [f"Real Lava against the engine: {lava.sentences[0]}; {lava.sentences[1]}."] if lava else []
+    if not differences:
+        return _stamp_box("equal", "0", f"in {compared}", backends, *rest)
+    first = f". First: {verification.first}" if verification.first else ""
+    return _stamp_box("different", f"{differences:,}", f"in {compared}{first}", backends, *rest)
 
 
-def _stamp_box(kind: str, figure: str | None, detail: str, backends: str | None) -> Element:
+def _stamp_box(kind: str, figure: str | None, detail: str, backends: str | None, *rest: str) -> Element:
     heading = {"equal": "Verified spike for spike", "different": "Verification failed", "absent": "Not verified"}[kind]
     text = el(
         "div",
@@ -59,6 +62,7 @@ def _stamp_box(kind: str, figure: str | None, detail: str, backends: str | None)
         el("p", el("strong", figure), " differences", class_="figure") if figure else None,
         el("p", detail, class_="detail"),
         el("p", backends, class_="backends") if backends else None,
+        [el("p", line, class_="detail") for line in rest],
     )
     return el("div", _seal(kind), text, class_=f"stamp {kind}")
 

@@ -29,6 +29,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json
 from spikeport.export.model.network import Input, QuantizedNetwork
 from spikeport.hw.backends.expect import Expectation
+from spikeport.hw.backends.through_lava import LavaProof
 from spikeport.hw.backends.verify import Verification
 from spikeport.hw.records.fanout import synapse_count
 
@@ -83,8 +84,8 @@ class Report:
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
     configuration: all that is needed to get the same again. warnings: one sentence each. made_of: content digests of the trained and
     the quantized network and of the data that the report speaks of, by name. expected: spikes recorded in another framework against
-    ours, in float and in integers. agreement, loss: integers against the float
-    network, by layer and by kind of rounding. These, robustness and pruning are never missed in `absent`.
+    ours, in float and in integers. lava: samples that went through real Lava. agreement, loss: integers against the float
+    network, by layer and by kind of rounding. These, lava, robustness and pruning are never missed in `absent`.
     """
 
     title: str
@@ -98,6 +99,7 @@ class Report:
     cost: Cost | None = None
     exit_cost: ExitCost | None = None
     verification: Verification | None = None
+    lava: LavaProof | None = None
     expected: tuple[Expectation, ...] = ()
     agreement: Agreement | None = None
     loss: LossSplit | None = None

@@ -31,3 +31,7 @@ class BackendError(RuntimeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+
+class OutOfTime(BackendError):
+    """A backend was given so much time, and would have needed more."""

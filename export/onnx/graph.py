@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import asdict
+from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from spikeport.export.common.files import write_bytes
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Shape
+from spikeport.export.onnx.narrow import narrow_bound, narrow_channel, narrow_step
 from spikeport.export.onnx.neuron import neuron_step, noise_at, noise_key
 from spikeport.export.onnx.ops import Ops, Value
 from spikeport.export.onnx.synapse import Signal, channel
@@ -37,9 +39,13 @@ SEMANTICS = (
 )
 
 
-def to_onnx(network: QuantizedNetwork, *, potentials: Collection[str] = ()) -> onnx.ModelProto:
-    """The model, checked by ONNX's own checker. potentials: populations that also give v after reset at every timestep."""
-    graph = _Model(network, potentials).graph()
+def to_onnx(network: QuantizedNetwork, *, potentials: Collection[str] = (), narrow: bool = False) -> onnx.ModelProto:
+    """The model, checked by ONNX's own checker.
+
+    potentials: populations that also give v after reset at every timestep. narrow: 32 bits and float32 sums where proven exact, for ONNX
+    Runtime on the CPU it is made for (`spikeport.export.onnx.narrow`); the same bits.
+    """
+    graph = _Model(network, potentials, narrow).graph()
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="spikeport")
     helper.set_model_props(model, _metadata(network))
     onnx.checker.check_model(model, full_check=True)
@@ -81,8 +87,8 @@ def rest(network: QuantizedNetwork, samples: int) -> dict[str, np.ndarray]:
 class _Model:
     """Builds the outer graph and, as the body of its Scan, one timestep."""
 
-    def __init__(self, network: QuantizedNetwork, potentials: Collection[str]) -> None:
-        self.network, self.potentials = network, potentials
+    def __init__(self, network: QuantizedNetwork, potentials: Collection[str], narrow: bool) -> None:
+        self.network, self.potentials, self.narrow = network, potentials, narrow
         self.outer = Ops("", {})
         self.step = Ops("step/", self.outer.constants)
         self.noise = {p.name: p.neuron.noise for p in network.populations if p.neuron.noise}
@@ -131,6 +137,8 @@ class _Model:
 
     def _population(self, p: Population[IntegerNeuron], signals: dict[str, Signal], key: str | None) -> Signal:
         ops = self.step
+        if self.narrow and (bound := narrow_bound(self.network, p)) is not None:
+            return self._narrow_population(p, signals, bound)
         v = ops.cast(f"step/v/{p.name}", np.int64)
         u = ops.cast(f"step/u/{p.name}", np.int64) if p.neuron.remembers_current else ""
         a = Value(ops("Mul", v, 0), 0)
@@ -142,6 +150,17 @@ class _Model:
         if p.neuron.remembers_current:
             self.next_states[f"u/{p.name}"] = ops.cast(new_u, np.int32)
         self.next_states[f"v/{p.name}"] = ops.cast(new_v, np.int32)
+        self._record(p, v, new_v, spikes)
+        return Signal(ops.cast(spikes, np.uint8), p.shape, 0, 1)
+
+    def _narrow_population(self, p: Population[IntegerNeuron], signals: dict[str, Signal], bound: int) -> Signal:
+        ops, u, v = self.step, f"step/u/{p.name}", f"step/v/{p.name}"
+        parts = [narrow_channel(ops, c, self._delayed(signals, c), p.shape) for c in self.network.incoming(p.name)]
+        a = reduce(partial(ops, "Add"), parts) if parts else ops("Mul", ops.cast(v, np.float32), np.float32(0))
+        new_u, new_v, spikes = narrow_step(ops, p.neuron, u, v, Value(a, bound))
+        if p.neuron.remembers_current:
+            self.next_states[f"u/{p.name}"] = ops.alias(new_u, f"step/u/{p.name}/next")
+        self.next_states[f"v/{p.name}"] = ops.alias(new_v, f"step/v/{p.name}/next")
         self._record(p, v, new_v, spikes)
         return Signal(ops.cast(spikes, np.uint8), p.shape, 0, 1)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model import registers as reg
+from spikeport.export.model.ranges import per_output
 from spikeport.export.model.synapse import Connection, Conv, Dense, Pool, Shape
 from spikeport.export.onnx.ops import Ops, Value, planes
 
@@ -40,35 +42,40 @@ def _weighted(ops: Ops, connection: Connection, signal: Signal) -> Value:
     op, weight = connection.op, connection.weight
     top = max(abs(signal.low), signal.high)
     if isinstance(op, Conv):
-        return Value(_convolved(ops, op, signal), top * _reach(weight))
+        return Value(_convolved(ops, op, signal), top * reach(connection))
     if isinstance(op, Dense):
         flat = ops.reshape(signal.name, prod(signal.shape))
         stored = ops.constant(_stored(weight.T))
         matmul = lambda x, zero: ops("MatMulInteger", x, stored, np.uint8(zero), WEIGHT_ZERO)  # noqa: E731
-        return Value(_summed(ops, matmul, flat, signal, weight.shape[1]), top * _reach(weight))
+        return Value(_summed(ops, matmul, flat, signal, weight.shape[1]), top * reach(connection))
     product = ops("Mul", ops.cast(signal.name, np.int64), weight.astype(np.int64))
-    return Value(product, top * int(np.abs(weight.astype(np.int64)).max(initial=0)))
+    return Value(product, top * reach(connection))
 
 
-def _reach(weight: np.ndarray) -> int:
+def reach(connection: Connection) -> int:
     """Largest sum of absolute weights into one neuron."""
-    return int(np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(axis=1).max(initial=0))
+    return int(per_output(connection, np.abs(connection.weight.astype(np.int64))).max(initial=0))
 
 
 def _stored(weight: np.ndarray) -> np.ndarray:
     return (weight.astype(np.int16) + int(WEIGHT_ZERO)).astype(np.uint8)
 
 
-def _convolved(ops: Ops, conv: Conv, signal: Signal) -> str:
-    """int64 `(samples, C_out, *spatial)`."""
-    stored = ops.constant(_stored(conv.weight))
-    geometry = {
+def geometry_of(conv: Conv) -> dict[str, Any]:
+    """Attributes of ONNX's convolutions."""
+    return {
         "kernel_shape": conv.kernel,
         "strides": conv.stride,
         "pads": (*conv.padding, *conv.padding),
         "dilations": conv.dilation,
         "group": conv.groups,
     }
+
+
+def _convolved(ops: Ops, conv: Conv, signal: Signal) -> str:
+    """int64 `(samples, C_out, *spatial)`."""
+    stored = ops.constant(_stored(conv.weight))
+    geometry = geometry_of(conv)
     convolve = lambda x, zero: ops("ConvInteger", x, stored, np.uint8(zero), WEIGHT_ZERO, **geometry)  # noqa: E731
     return _summed(ops, convolve, signal.name, signal, prod(conv.weight.shape[1:]))
 

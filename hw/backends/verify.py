@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,10 +20,10 @@ RASTER_BUDGET = 1 << 28
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where a backend left the reference; 0-based sample, timestep and neuron index.
+    """The first place where a backend left what was expected; 0-based sample, timestep and neuron index.
 
-    Spikes and potentials (after reset, state units) are the reference's and the backend's; for a
-    readout the spike fields hold its output value.
+    Spikes and potentials (after reset, state units) are those of `against` and the backend's; for a readout the spike fields hold its
+    output value.
     """
 
     backend: str
@@ -35,17 +35,21 @@ class Difference:
     found: int
     expected_potential: int
     found_potential: int
+    against: str = "reference"
 
     def __str__(self) -> str:
         return (
             f"{self.backend} differs first in {self.population}, neuron {self.neuron}, timestep {self.timestep}, sample {self.sample}: "
-            f"reference {self.expected} (v {self.expected_potential}), {self.backend} {self.found} (v {self.found_potential})"
+            f"{self.against} {self.expected} (v {self.expected_potential}), {self.backend} {self.found} (v {self.found_potential})"
         )
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What was compared and what came out. compared: neuron-steps per backend; spikes: how many of them were spikes."""
+    """What was compared and what came out. compared: neuron-steps per backend; spikes: how many of them were spikes.
+
+    against: whose spikes were expected.
+    """
 
     backends: tuple[str, ...]
     samples: int
@@ -58,6 +62,7 @@ class Verification:
     first: Difference | None
     silent: tuple[str, ...] = ()
     """Populations that spike but never did."""
+    against: str = "reference"
 
     @property
     def equal(self) -> bool:
@@ -93,37 +98,84 @@ def verify(
     samples finished.
     """
     tested = candidate or network
-    size = sum(p.size for p in network.populations) * stimulus.timesteps
-    chunk = max(1, RASTER_BUDGET // size)
-    differences = dict.fromkeys(backends, 0)
-    first: Difference | None = None
-    spikes = {p.name: 0 for p in network.populations if p.neuron.spiking}
+    tally = Tally(network, tested, backends, reference.run, "reference")
+    chunk = max(1, RASTER_BUDGET // (sum(p.size for p in network.populations) * stimulus.timesteps))
     for start in range(0, len(stimulus), chunk):
         part = stimulus[start : start + chunk]
-        expected = reference.run(network, part, "spikes")
-        for name, raster in expected.spikes.items():
-            spikes[name] += int(raster.sum())
-        for name, run in backends.items():
-            places = _different(network, expected, run(tested, part, "spikes"))
-            differences[name] += sum(len(where) for where in places.values())
-            if first is None and differences[name]:
-                first = _first_difference(network, tested, part, name, run, places)
+        tally.add(part, (run(tested, part, "spikes") for run in backends.values()))
         if progress:
             progress(len(part))
-    spiking = tuple(p.name for p in network.populations if p.neuron.spiking)
-    steps = len(stimulus) * stimulus.timesteps
-    return Verification(
-        backends=tuple(backends),
-        samples=len(stimulus),
-        timesteps=stimulus.timesteps,
-        populations=spiking,
-        compared=steps * sum(network[name].size for name in spiking),
-        spikes=sum(spikes.values()),
-        outputs=steps * network[network.output].size,
-        differences=differences,
-        first=first,
-        silent=tuple(name for name, count in spikes.items() if not count),
-    )
+    return tally.verification(stimulus.timesteps)
+
+
+class Tally:
+    """Counts differences, part after part.
+
+    tested: the network that the backends run. expected: the backend whose spikes are right, named `against`.
+    """
+
+    def __init__(
+        self, network: QuantizedNetwork, tested: QuantizedNetwork, backends: Mapping[str, Backend], expected: Backend, against: str
+    ) -> None:
+        self.network, self.tested, self.backends, self.expected, self.against = network, tested, backends, expected, against
+        self.samples = 0
+        self.first: Difference | None = None
+        self.differences = dict.fromkeys(backends, 0)
+        self.spikes = {p.name: 0 for p in network.populations if p.neuron.spiking}
+
+    def add(self, part: Stimulus, found: Iterable[SpikeRecord]) -> None:
+        """Compare what every backend made of a part, at level "spikes" and in the backends' order."""
+        expected = self.expected(self.network, part, "spikes")
+        self.samples += len(part)
+        for name, raster in expected.spikes.items():
+            self.spikes[name] += int(np.count_nonzero(raster))
+        for (name, run), record in zip(self.backends.items(), found):
+            places = _different(self.network, expected, record)
+            self.differences[name] += sum(len(where) for where in places.values())
+            if self.first is None and self.differences[name]:
+                self.first = self._first_difference(part, name, run, places)
+
+    def verification(self, timesteps: int) -> Verification:
+        """What came out so far."""
+        steps, network = self.samples * timesteps, self.network
+        return Verification(
+            backends=tuple(self.backends),
+            samples=self.samples,
+            timesteps=timesteps,
+            populations=tuple(self.spikes),
+            compared=steps * sum(network[name].size for name in self.spikes),
+            spikes=sum(self.spikes.values()),
+            outputs=steps * network[network.output].size,
+            differences=dict(self.differences),
+            first=self.first,
+            silent=tuple(name for name, count in self.spikes.items() if not count),
+            against=self.against,
+        )
+
+    def _first_difference(self, part: Stimulus, name: str, run: Backend, places: dict[str, np.ndarray]) -> Difference:
+        """Earliest in sample, then timestep, then order of update; its sample is run again for the potentials."""
+        order = {p.name: i for i, p in enumerate(self.network.populations)}
+        population = min(places, key=lambda key: (*places[key][0][:2], order[key]))
+        sample, step, *neuron = (int(i) for i in places[population][0])
+        one = part[sample : sample + 1]
+        expected, actual = self.expected(self.network, one, "potentials"), run(self.tested, one, "potentials")
+        at = (0, step, *neuron)
+
+        def value(record: SpikeRecord) -> int:
+            return int(record.spikes[population][at] if population in record.spikes else record.output[at])
+
+        return Difference(
+            backend=name,
+            against=self.against,
+            population=population,
+            sample=part.first + sample,
+            timestep=step,
+            neuron=tuple(neuron),
+            expected=value(expected),
+            found=value(actual),
+            expected_potential=int(expected.potentials[population][at]),
+            found_potential=int(actual.potentials[population][at]),
+        )
 
 
 def _different(network: QuantizedNetwork, expected: SpikeRecord, actual: SpikeRecord) -> dict[str, np.ndarray]:
@@ -132,30 +184,3 @@ def _different(network: QuantizedNetwork, expected: SpikeRecord, actual: SpikeRe
     if network.output not in places:
         places[network.output] = np.argwhere(expected.output != actual.output)
     return {name: where for name, where in places.items() if len(where)}
-
-
-def _first_difference(
-    network: QuantizedNetwork, tested: QuantizedNetwork, part: Stimulus, name: str, run: Backend, places: dict[str, np.ndarray]
-) -> Difference:
-    """Earliest in sample, then timestep, then order of update; its sample is run again for the potentials."""
-    order = {p.name: i for i, p in enumerate(network.populations)}
-    population = min(places, key=lambda key: (*places[key][0][:2], order[key]))
-    sample, step, *neuron = (int(i) for i in places[population][0])
-    one = part[sample : sample + 1]
-    expected, actual = reference.run(network, one, "potentials"), run(tested, one, "potentials")
-    at = (0, step, *neuron)
-
-    def value(record: SpikeRecord) -> int:
-        return int(record.spikes[population][at] if population in record.spikes else record.output[at])
-
-    return Difference(
-        backend=name,
-        population=population,
-        sample=part.first + sample,
-        timestep=step,
-        neuron=tuple(neuron),
-        expected=value(expected),
-        found=value(actual),
-        expected_potential=int(expected.potentials[population][at]),
-        found_potential=int(actual.potentials[population][at]),
-    )

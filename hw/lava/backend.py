@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -26,16 +27,19 @@ def run(
     process_models: ProcessModels = "fast",
     run_config: RunConfigFactory | None = None,
     timeout: float = 120.0,
+    seconds: float = math.inf,
 ) -> SpikeRecord:
     """Run all samples from rest as Lava processes. See `SpikeRecord` for what comes back; overflows are invisible here.
 
     process_models: "fast" runs `Conv` with our process model (equal bits), "stock" with Lava's own. run_config: makes Lava's run
     configuration from the processes that need a process model of ours; `Loihi2SimCfg` in fixed point if not given, and the place
     to pass `Loihi2HwCfg` where the vendor's package is installed. timeout: seconds without a finished timestep before giving up.
+    seconds: of the whole run before giving up.
 
     Raises:
         InputError: Lava is missing, or the network does not lower to it (see `spikeport.hw.lava.lower.lower`).
         BackendError: a process failed or stood still.
+        OutOfTime: the seconds are over.
     """
     require_lava()
     from spikeport.hw.lava.lower import lower  # noqa: PLC0415
@@ -43,6 +47,6 @@ def run(
 
     def start(tape: Tape) -> LavaRuntime:
         graph = lower(network, tape, stimulus.first, process_models, tapped=tape.potentials)
-        return LavaRuntime(graph, tape, run_config or simulation, timeout)
+        return LavaRuntime(graph, tape, run_config or simulation, timeout, seconds)
 
     return stream(network, stimulus, record, start, progress)

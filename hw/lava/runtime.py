@@ -7,6 +7,7 @@ the processes while they run, and on any trouble kills them instead of asking th
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg, RunConfig
 from lava.magma.runtime.mgmt_token_enums import MGMT_RESPONSE, enum_equal
 
-from spikeport.export.common.errors import BackendError
+from spikeport.export.common.errors import BackendError, OutOfTime
 from spikeport.hw.lava.children import guarded_children
 from spikeport.hw.lava.graph import Graph
 from spikeport.hw.lava.registry import forget_processes
@@ -36,10 +37,13 @@ def simulation(models: Mapping[AbstractProcess, type]) -> RunConfig:
 
 
 class LavaRuntime:
-    """Executes a graph as Lava processes; a context manager. timeout: seconds without a finished timestep before it gives up."""
+    """Executes a graph as Lava processes; a context manager.
 
-    def __init__(self, graph: Graph, tape: Tape, run_config: RunConfigFactory, timeout: float) -> None:
-        self.tape, self.timeout = tape, timeout
+    timeout: seconds without a finished timestep before it gives up. seconds: of all timesteps together, likewise.
+    """
+
+    def __init__(self, graph: Graph, tape: Tape, run_config: RunConfigFactory, timeout: float, seconds: float = math.inf) -> None:
+        self.tape, self.timeout, self.seconds, self.deadline = tape, timeout, seconds, time.monotonic() + seconds
         with forget_processes():
             self.processes = graph.make()
             ours = {p: graph.nodes[name].model for name, p in self.processes.items() if graph.nodes[name].ours}
@@ -96,6 +100,7 @@ class LavaRuntime:
 
         Raises:
             BackendError: a process model failed or died, or no timestep was finished within the timeout.
+        OutOfTime: the seconds are over.
         """
         self.runtime.start(RunSteps(num_steps=steps, blocking=False))
         answers = self.runtime.service_to_runtime
@@ -112,6 +117,8 @@ class LavaRuntime:
             if (now := time.monotonic()) - checked < CHECK_SECONDS:
                 continue
             self.check_alive()
+            if now > self.deadline:
+                raise OutOfTime(f"Lava needs more than {self.seconds:g} s; its processes were killed")
             checked, done = now, int(self.tape.done[0])
             if done != seen:
                 seen, since = done, now

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from math import prod
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +15,8 @@ from spikeport.hw.records.fanout import fan_out
 
 RecordLevel: TypeAlias = Literal["counts", "spikes", "potentials"]
 """How much is kept: counts only; every spike too; every spike and membrane potential too."""
+FLOAT32_EXACT = 1 << 24
+"""Sums of whole numbers below this are exact in float32, in any order."""
 MAPPINGS = ("spike_counts", "synaptic_events", "spikes", "potentials")
 """Fields of a record that hold arrays by name."""
 
@@ -60,6 +63,7 @@ def join_records(records: Iterable[SpikeRecord], samples: int) -> SpikeRecord:
     parts = iter(records)
     first = next(parts)
     if len(first) == samples:
+        assert next(parts, None) is None, "samples beyond the last"  # a generator comes to its end, too
         return first
     whole = {place: np.empty((samples, *array.shape[1:]), array.dtype) for place, array in _arrays(first).items()}
     overflows, notes = dict.fromkeys(first.overflows, 0), dict(first.notes)
@@ -116,12 +120,13 @@ def record_from_rasters(
     rasters: `(samples, timesteps, *shape)` of the input's messages and of every population's spikes. potentials: v after reset,
     int32, same shape; a non-spiking readout's potential is always needed, the others only at level "potentials".
     """
-    counts = {name: np.count_nonzero(r, axis=tuple(range(2, r.ndim))).astype(np.int64) for name, r in rasters.items()}
-    events = {
-        c.name: (rasters[c.source] != 0).reshape(*rasters[c.source].shape[:2], -1) @ fan_out(c, network.shape(c.source)).ravel()
-        for c in network.connections
-    }
-    spiking = {p.name: rasters[p.name].astype(bool) for p in network.populations if p.neuron.spiking}
+    counts: dict[str, np.ndarray] = {}
+    events: dict[str, np.ndarray] = {}
+    for name, raster in rasters.items():
+        outgoing = network.outgoing(name)
+        counts[name], *reached = _weighted_counts(raster, [fan_out(c, network.shape(name)).ravel() for c in outgoing])
+        events |= {c.name: total for c, total in zip(outgoing, reached)}
+    spiking = {p.name: rasters[p.name].astype(bool, copy=False) for p in network.populations if p.neuron.spiking}
     return SpikeRecord(
         output=_output(network, rasters[network.output], potentials.get(network.output)),
         spike_counts=counts,
@@ -130,6 +135,22 @@ def record_from_rasters(
         spikes=spiking if level != "counts" else {},
         potentials=potentials if level == "potentials" else {},
     )
+
+
+def _weighted_counts(raster: np.ndarray, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """How many messages are nonzero, and the sums of each of these weights over them, all int64 `(samples, timesteps)`.
+
+    By products in floating point, in float32 where that is exact, of blocks that stay in the cache: several times faster than integers.
+    """
+    columns = [np.ones(prod(raster.shape[2:]), np.int64), *weights]
+    dtype = np.float32 if max(int(column.sum()) for column in columns) < FLOAT32_EXACT else np.float64
+    columns = [column.astype(dtype) for column in columns]
+    counted = [np.empty(raster.shape[:2], np.int64) for _ in columns]
+    for sample, messages in enumerate(raster):
+        sent = (messages if messages.dtype == bool else messages != 0).reshape(len(messages), -1).astype(dtype)
+        for total, column in zip(counted, columns):
+            total[sample] = sent @ column
+    return counted
 
 
 def _output(network: QuantizedNetwork, spikes: np.ndarray, potentials: np.ndarray | None) -> np.ndarray:

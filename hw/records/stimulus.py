@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -52,6 +53,12 @@ class Stimulus:
         """int32 `(samples, timesteps, *shape)`; held input is not repeated in memory."""
         values = self.values.astype(np.int32, copy=False)
         return np.broadcast_to(values[:, None], (len(self), self.timesteps, *values.shape[1:])) if self.held else values
+
+
+def join_stimuli(parts: Sequence[Stimulus]) -> Stimulus:
+    """One stimulus of parts that follow each other."""
+    first = parts[0]
+    return Stimulus(np.concatenate([part.values for part in parts]), first.timesteps, first.held, first.first)
 
 
 def encode(target: Input, array: np.ndarray, timesteps: int, *, first: int = 0) -> Stimulus:

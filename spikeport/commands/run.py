@@ -16,6 +16,7 @@ from spikeport.commands.parts.options import (
     add_device,
     add_force,
     add_json,
+    add_lava,
     add_print_config,
     emit,
     output_folder,
@@ -58,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tolerance", type=float, metavar="P", help="accuracy loss in percentage points that T' may cost")
     add_device(parser, default=None)
     parser.add_argument("--backends", dest="verify_backends", metavar="A,B", help=f"to verify on, from {', '.join(TESTABLE)}")
-    parser.add_argument("--verify-samples", type=int, metavar="N", help="test samples compared spike for spike")
+    parser.add_argument("--verify-samples", type=int, metavar="N", help="test samples compared with the reference, spike for spike")
+    add_lava(parser)
     add_force(parser, "the run that lies in DIR, training and all")
     add_print_config(parser)
     add_json(parser)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeport.analysis.common.numbers import counted
-from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.commands.parts.options import add_force, add_json, add_meaning, emit, output_file, progress_bar, silent_notes, table
 from spikeport.commands.parts.sources import load_any, load_quantized
 from spikeport.export.common.digest import content_digest, short
@@ -139,6 +138,8 @@ def _made_of(arguments: argparse.Namespace, network: Network, array: np.ndarray)
 
 def _exit(network: QuantizedNetwork, record: SpikeRecord, margin: int) -> dict:
     """Timesteps after which each sample stops, and its answer there."""
+    from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time  # noqa: PLC0415  slow to import, seldom needed
+
     steps = exit_steps(margins_over_time(record.output, network.readout), margin)
     answers = answers_over_time(record.output, network.readout)[np.arange(len(steps)), steps - 1]
     return {"steps": steps.tolist(), "answers": answers.tolist(), "mean_steps": float(steps.mean())}

@@ -1,6 +1,9 @@
 """Compare every spike of every neuron at every step, and the readout, on each backend against the integer reference.
 
 Exit status 1 on any difference; the first is named with layer, neuron, step and both potentials.
+With --lava-samples: as much of the input as fits into --lava-seconds goes through real Lava, many samples side by side, compared with the
+engine; the first few in Lava's own process models, compared with the reference. --samples then bounds what is compared with the reference,
+which is slow on purpose.
 With --expect: against spikes recorded in the user's own framework. A file of that framework is run in float and must have every bin
 (exit 1 if not); of a quantized file the agreement is told. THEIRS.npz holds `output` (samples, timesteps, classes), and where given
 `spikes/<node>` and `potentials/<node>` of any node.
@@ -9,13 +12,18 @@ With --expect: against spikes recorded in the user's own framework. A file of th
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.commands.parts.expect import execute_expect
-from spikeport.commands.parts.options import add_force, add_json, add_meaning, emit, output_file, parse_backends, progress_bar
+from spikeport.commands.parts.options import add_force, add_json, add_lava, add_meaning, emit, output_file, parse_backends, progress_bar
+from spikeport.commands.parts.result import describe_lava
 from spikeport.commands.parts.sources import load_quantized
 from spikeport.export.common.digest import content_digest, short
+from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import BACKENDS, backend
@@ -23,7 +31,9 @@ from spikeport.hw.backends.verify import Verification, verify
 from spikeport.hw.records.stimulus import Stimulus, encode, load_input
 from spikeport.stages.bound import MADE_OF, Digests, write_bound
 from spikeport.stages.claims import check_output, held, json_origin
+from spikeport.stages.config import LavaSettings, RunConfig
 from spikeport.stages.pipeline import Verified
+from spikeport.stages.through_lava import lava_set
 
 EXAMPLES = """examples:
   spikeport verify network.nir --input x.npy
@@ -41,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--input", type=Path, required=True, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
     )
     parser.add_argument("--backends", default="engine,lava", metavar="A,B", help=f"from {', '.join(TESTABLE)} (default engine,lava)")
+    parser.add_argument("--samples", type=int, metavar="N", help="compare the first N samples with the reference (default: all)")
+    add_lava(parser)
     parser.add_argument("--against", type=Path, metavar="OTHER.nir", help="run the backends on this file, the reference on NET.nir")
     parser.add_argument("--expect", type=Path, metavar="THEIRS.npz", help="compare with spikes recorded elsewhere in place of backends")
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's")
@@ -61,14 +73,17 @@ def execute(arguments: argparse.Namespace) -> int:
     names = parse_backends(arguments.backends, TESTABLE)
     timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
     array = load_input(arguments.input)
-    stimulus = encode(network.input, array, timesteps)
+    settings = _lava(arguments, candidate)
+    compared = array if arguments.samples is None else array[: arguments.samples]
+    stimulus = encode(network.input, compared, timesteps)
     made_of = {"network": network_digest(network), "input": content_digest("input", array)}
     if candidate:
         made_of["against"] = network_digest(candidate)
     with held(*([arguments.out.parent] if arguments.out else [])):
-        result = _compared(arguments, network, candidate, stimulus, names, made_of)
-    lines = f"{describe(result)}\nnetwork {short(made_of['network'])}"
-    emit(arguments, {MADE_OF: made_of, **result.to_json()}, lines)
+        result = _compared(arguments, network, candidate, stimulus, names, made_of, array, settings)
+    lines = [describe(result.verification), *describe_lava(result.lava), f"network {short(made_of['network'])}"]
+    proof = {"lava": asdict(result.lava)} if result.lava else {}
+    emit(arguments, {MADE_OF: made_of, **result.verification.to_json(), **proof}, "\n".join(lines))
     return 0 if result.equal else 1
 
 
@@ -79,15 +94,30 @@ def _compared(
     stimulus: Stimulus,
     names: list[str],
     made_of: Digests,
-) -> Verification:
+    array: np.ndarray,
+    settings: LavaSettings,
+) -> Verified:
     """Run, and write the result if asked."""
     if arguments.out:
         check_output(arguments.out, json_origin(Verified), made_of, force=arguments.force, home=arguments.network.parent)
     with progress_bar(len(stimulus), "verify") as progress:
         result = verify(network, stimulus, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
+    proof, _ = lava_set(network.with_timesteps(stimulus.timesteps), array, settings, progress_bar)
+    verified = Verified(result, lava=proof)
     if arguments.out:
-        write_bound(arguments.out, Verified(result), made_of)
-    return result
+        write_bound(arguments.out, verified, made_of)
+    return verified
+
+
+def _lava(arguments: argparse.Namespace, candidate: QuantizedNetwork | None) -> LavaSettings:
+    """What goes through real Lava beside the comparison with the reference; nothing unless asked."""
+    if arguments.samples is not None and arguments.samples < 1:
+        raise InputError(f"--samples is {arguments.samples}; compare at least 1 with the reference")
+    if arguments.lava_samples and candidate:
+        raise InputError("--lava-samples compares Lava with the engine on one network; leave --against out")
+    if arguments.lava_samples:
+        backend("lava")  # what cannot be imported is told first
+    return LavaSettings(arguments.lava_samples or "0", arguments.lava_seconds or RunConfig.lava_seconds)
 
 
 def describe(result: Verification) -> str:

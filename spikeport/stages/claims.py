@@ -7,8 +7,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import onnx
-from google.protobuf.message import DecodeError
 from safetensors import SafetensorError, safe_open
 
 from spikeport.analysis.pages.page import is_page
@@ -16,7 +14,6 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json
 from spikeport.export.common.lock import locked
 from spikeport.export.floating.file import is_float_file
-from spikeport.export.netx.file import exported_from
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.hw.records.record_file import read_made_of
 from spikeport.stages.bound import KIND, MADE_OF, Digests, json_digests, network_made_of, stale
@@ -38,6 +35,9 @@ def network_origin(path: Path) -> Digests | None:
 
 def onnx_origin(path: Path) -> Digests | None:
     """Of an ONNX model that spikeport exported."""
+    import onnx  # noqa: PLC0415  slow to import, seldom needed
+    from google.protobuf.message import DecodeError  # noqa: PLC0415
+
     try:
         model = onnx.load(path, load_external_data=False)
     except (DecodeError, OSError, ValueError):
@@ -48,6 +48,8 @@ def onnx_origin(path: Path) -> Digests | None:
 
 def netx_origin(path: Path) -> Digests | None:
     """Of a `.net` file that spikeport exported."""
+    from spikeport.export.netx.file import exported_from  # noqa: PLC0415  slow to import, seldom needed
+
     try:
         digest = exported_from(path)
     except InputError:

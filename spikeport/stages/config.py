@@ -22,12 +22,31 @@ from spikeport.train.settings.recipes import published
 from spikeport.train.settings.tables import parse_table
 
 
+@dataclass(frozen=True)
+class LavaSettings:
+    """How much of a test set goes through real Lava. samples: "all", or how many at most, in digits. seconds: that it may take."""
+
+    samples: str
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if self.samples != "all" and not (self.samples.isascii() and self.samples.isdigit()):
+            raise InputError(f"lava_samples is {self.samples!r}; give all, or how many, 0 for none")
+        if not self.seconds > 0:
+            raise InputError(f"lava_seconds is {self.seconds:g}; give more than 0, or no samples")
+
+    def of(self, total: int) -> int:
+        """How many of a set's samples are asked for."""
+        return total if self.samples == "all" else min(total, int(self.samples))
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One run of the whole path. data_dir: where the data set's files are, "" for where the loader finds them.
 
     finetune_epochs: of quantization-aware fine-tuning, 0 for none. tolerance: accuracy loss in percentage points that T' may cost.
-    verify_samples: test samples that are compared spike for spike on `verify_backends`.
+    verify_samples: test samples that `verify_backends` are compared on with the reference, spike for spike. lava_samples, lava_seconds: as
+    `LavaSettings`, where Lava is one of them.
     """
 
     train: TrainConfig
@@ -39,9 +58,17 @@ class RunConfig:
     device: str = "loihi2"
     verify_backends: str = "engine,lava"
     verify_samples: int = 50
+    lava_samples: str = "all"
+    lava_seconds: float = 120.0
+
+    @property
+    def lava(self) -> LavaSettings:
+        """How much of the test set goes through Lava."""
+        return LavaSettings(self.lava_samples, self.lava_seconds)
 
     def __post_init__(self) -> None:
         device_named(self.device)
+        _ = self.lava
         if self.verify_samples < 1:
             raise InputError(f"verify_samples is {self.verify_samples}; compare at least 1")
 

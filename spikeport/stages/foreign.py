@@ -32,6 +32,8 @@ def deploy(
     device: str = "loihi2",
     backends: Sequence[str] = ("engine", "lava"),
     verify_samples: int = 50,
+    lava_samples: int | None = None,
+    lava_seconds: float = 120.0,
     seed: int = 0,
     force: bool = False,
 ) -> Report:
@@ -42,6 +44,7 @@ def deploy(
         samples, labels: `(samples, *shape)` held over time or `(samples, timesteps, *shape)`, and a class for each. Half of them
             choose (calibration, T', exit), half confirm.
         expected: `output` `(samples, timesteps, classes)` and, if you like, `spikes/<population>`, recorded in the network's own framework.
+        lava_samples, lava_seconds: samples that go through real Lava, None for all that confirm, and the time that they may take.
         tolerance: accuracy loss in percentage points that T' may cost. seed: of the halves, the intervals and sampled labels.
         force: replace what another network's run, or one on other data, left in `out`.
 
@@ -49,7 +52,13 @@ def deploy(
         InputError: arrays that do not fit, parameters that no register holds, or another network's run in `out`.
     """
     config = RunConfig(
-        train=TrainConfig(seed=seed), weight_bits=weight_bits, tolerance=tolerance, device=device, verify_samples=verify_samples
+        train=TrainConfig(seed=seed),
+        weight_bits=weight_bits,
+        tolerance=tolerance,
+        device=device,
+        verify_samples=verify_samples,
+        lava_samples="all" if lava_samples is None else str(lava_samples),
+        lava_seconds=lava_seconds,
     )
     foreign = Foreign(name, "as imported", network, np.asarray(samples), np.asarray(labels), seed, expected=expected)
     return foreign_run(Workspace(Path(out)), foreign, config, list(backends), _no_bar, force=force)

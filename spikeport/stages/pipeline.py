@@ -39,14 +39,17 @@ from spikeport.export.nir.file import write_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
 from spikeport.hw.backends.simulate import Backend, backend
+from spikeport.hw.backends.through_lava import LavaProof
 from spikeport.hw.backends.verify import Verification, verify
 from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_network, network_origin
+from spikeport.stages.config import LavaSettings
 from spikeport.stages.imported import Expected
 from spikeport.stages.session import Session, SplitName
+from spikeport.stages.through_lava import lava_set
 from spikeport.stages.tic import kept_tic
 from spikeport.stages.trained import TrainedSession
 from spikeport.train.data.registry import Split
@@ -73,10 +76,16 @@ class QuantizationConfig:
 
 @dataclass(frozen=True)
 class Verified:
-    """A comparison of backends, and the accuracy of each on the same samples where their labels are known."""
+    """A comparison of backends with the reference, what went through real Lava, and accuracies where labels are known."""
 
     verification: Verification
     accuracy: tuple[AccuracyCurve, ...] = ()
+    lava: LavaProof | None = None
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing differed anywhere."""
+        return self.verification.equal and (self.lava is None or self.lava.equal)
 
 
 def quantize_stage(
@@ -117,9 +126,10 @@ def saying(network: QuantizedNetwork, made_of: Digests) -> QuantizedNetwork:
     return replace(network, provenance={**network.provenance, MADE_OF: dict(made_of)})
 
 
-def verify_stage(session: Session, *, backends: Sequence[str], samples: int) -> Verification:
-    """Compare backends on the first test samples, and keep each backend's accuracy on them."""
-    network, part = session.network, session.split("test")[:samples]
+def verify_stage(session: Session, *, backends: Sequence[str], samples: int, lava: LavaSettings) -> Verified:
+    """Compare backends on the first test samples, send the test set through Lava where it is one of them; keep each one's accuracy."""
+    network, test = session.network, session.split("test")
+    part = test[:samples]
     outputs: dict[str, list[np.ndarray]] = {name: [] for name in backends}
 
     def kept(name: str) -> Backend:
@@ -134,13 +144,19 @@ def verify_stage(session: Session, *, backends: Sequence[str], samples: int) -> 
     with session.bar(len(part), "verify on " + ", ".join(backends)) as progress:
         stimulus = encode(network.input, part.array, network.timesteps)
         result = verify(network, stimulus, {name: kept(name) for name in backends}, progress=progress)
-    curves = [
-        accuracy_curve(STAGES.get(name, name), "test", correct_over_time(np.concatenate(parts), part.labels, network.readout))
-        for name, parts in outputs.items()
-        if name != "engine"  # the engine runs on all test samples anyway: "quantized"
-    ]
-    session.keep(session.work.verification, Verified(result, tuple(curves)), "network", "test")
-    return result
+    outputs.pop("engine", None)  # it runs on all test samples anyway: "quantized"
+    made = {name: np.concatenate(parts) for name, parts in outputs.items()}
+    proof, output = lava_set(network, test.images, lava, session.bar) if "lava" in backends else (None, None)
+    if output is not None:
+        made["lava"] = output
+    verified = Verified(result, tuple(backend_curve(network, *each, test.labels) for each in made.items()), proof)
+    session.keep(session.work.verification, verified, "network", "test")
+    return verified
+
+
+def backend_curve(network: QuantizedNetwork, name: str, output: np.ndarray, labels: np.ndarray) -> AccuracyCurve:
+    """Accuracy of the first test samples on a backend."""
+    return accuracy_curve(STAGES.get(name, name), "test", correct_over_time(output, labels[: len(output)], network.readout))
 
 
 def report_stage(session: Session, *, device: str, configuration: dict | None = None) -> Report:
@@ -157,6 +173,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
         "truncation": truncation,
         "verification": verified.verification if verified else None,
         "expected": expected.links if (expected := session.kept(Expected, work.expected, *CUT_FROM)) else (),
+        "lava": verified.lava if verified else None,
         "robustness": session.kept(Robustness, work.robustness, "trained", "network", "test"),
         "pruning": session.kept(Pruning, work.pruning, "trained"),
     }

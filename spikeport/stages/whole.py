@@ -29,7 +29,7 @@ def all_stages(session: Session, config: RunConfig, backends: Sequence[str]) -> 
     tic_stage(session, work.tic)
     lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
     truncate_stage(session, work.truncation, tolerance=config.tolerance, lava_samples=lava_samples)
-    verify_stage(session, backends=backends, samples=config.verify_samples)
+    verify_stage(session, backends=backends, samples=config.verify_samples, lava=config.lava)
     left_out = ("train", "data_dir") if imported else ("data_dir",)  # where the data lay is nobody's business
     settings = {name: value for name, value in to_json(config).items() if name not in left_out}
     return report_stage(session, device=config.device, configuration=settings)

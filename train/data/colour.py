@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.io import loadmat, whosmat
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import check_regular, read_bytes, reading
@@ -101,6 +100,8 @@ def read_svhn(path: Path) -> Split:
     Raises:
         InputError: missing, damaged, or of another shape.
     """
+    from scipy.io import loadmat, whosmat  # noqa: PLC0415  slow to import, seldom needed
+
     with reading(path, "SVHN's MATLAB file", "get a fresh copy"):
         check_regular(path, MAT_MAX)
         claimed = {name: shape for name, shape, _ in whosmat(path, appendmat=False)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from spikeport.export.common.errors import InputError
 from spikeport.train.data.dataset import Dataset, Split, Task, cut, scaled
@@ -19,6 +18,8 @@ IDX_FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 
 def digits(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
     """1797 scans of 8 x 8 pixels with 17 grey levels (UCI, bundled with scikit-learn), 1037 / 400 / 360, stratified: choosing T' with confidence takes validation samples."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415  slow to import, seldom needed
+
     digits = load_digits()
     everything = Split((digits.images[:, None] / 16).astype(np.float32), digits.target.astype(np.int64))
     rest, test = cut(everything, 360, seed)

@@ -110,6 +110,16 @@ def add_device(parser: argparse.ArgumentParser, default: str | None = "loihi2") 
     parser.add_argument("--device", default=default, metavar="D", help="loihi2 (the default), loihi1, or a profile of your own, D.toml")
 
 
+def add_lava(parser: argparse.ArgumentParser) -> None:
+    """`--lava-samples` and `--lava-seconds`."""
+    parser.add_argument(
+        "--lava-samples",
+        metavar="all|N",
+        help="samples that go through real Lava, compared with the engine spike for spike, the first of them in Lava's own process models too",
+    )
+    parser.add_argument("--lava-seconds", type=float, metavar="S", help="as many of them as fit into this time")
+
+
 def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[str] = ()) -> None:
     """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`), and notes."""
     assumed = note.split("\n") if (note := getattr(arguments, "note", "")) else []

@@ -13,7 +13,6 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.floating.activity import Activity
 from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
-from spikeport.export.netx.file import read_netx
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.coarse import coarse_steps, shortest_tau
 from spikeport.export.nir.foreign.frameworks import FRAMEWORKS, Framework
@@ -27,6 +26,12 @@ def is_netx(path: Path) -> bool:
     return path.suffix == ".net"
 
 
+def _netx(path: Path) -> QuantizedNetwork:
+    from spikeport.export.netx.file import read_netx  # noqa: PLC0415  slow to import, seldom needed
+
+    return read_netx(path)
+
+
 def is_integer(path: Path) -> bool:
     """Whether a file holds a network in integers: lava-dl's, or a quantized `.nir`."""
     return is_netx(path) or is_quantized(path)
@@ -35,7 +40,7 @@ def is_integer(path: Path) -> bool:
 def load_quantized(path: Path) -> QuantizedNetwork:
     """A quantized `.nir` or lava-dl's `.net`; any other is refused with the remedy."""
     if is_netx(path):
-        return read_netx(path)
+        return _netx(path)
     graph = load_graph(path)
     if not is_quantized(graph):
         raise InputError(
@@ -123,6 +128,6 @@ def natural_timesteps(network: FloatNetwork, array: np.ndarray) -> int:
 def load_any(arguments: argparse.Namespace) -> FloatNetwork:
     """The float meaning of a `.nir` file, quantized or not, or of a `.net` file."""
     if is_netx(arguments.network):
-        return dequantize(read_netx(arguments.network))
+        return dequantize(_netx(arguments.network))
     graph = load_graph(arguments.network)
     return dequantize(read_nir(graph)) if is_quantized(graph) else load_foreign(arguments, graph)

@@ -14,19 +14,23 @@ from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
+from spikeport.export.model.registers import STATE_LIMIT
 from spikeport.export.model.synapse import Connection, Dense
 from spikeport.export.onnx.graph import rest, to_onnx, write_onnx
+from spikeport.export.onnx.narrow import narrow_bound
 from spikeport.export.onnx.ops import Ops, Value, planes
 from spikeport.hw.backends import onnx_backend
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 
 
+@pytest.mark.parametrize("narrow", [False, True])
 @pytest.mark.parametrize("seed", range(70))
-def test_onnx_equals_the_reference(seed):
+def test_onnx_equals_the_reference(seed, narrow):
     network = random_network(seed, edge=seed % 2 == 0)
     stimulus = random_stimulus(seed, network)
-    expected, found = (backend.run(network, stimulus, "potentials") for backend in (reference, onnx_backend))
+    expected = reference.run(network, stimulus, "potentials")
+    found = onnx_backend.run(network, stimulus, "potentials", narrow=narrow)
     assert (expected.output == found.output).all() and expected.output.dtype == found.output.dtype
     for name in expected.potentials:
         assert (expected.potentials[name] == found.potentials[name]).all()
@@ -54,6 +58,8 @@ def test_the_random_networks_reach_what_is_to_be_shown():
     """Guards the property test above: enough of its networks have delays, noise, wide inputs, every reset and overflows."""
     networks = [random_network(seed, edge=seed % 2 == 0) for seed in range(70)]
     neurons = [p.neuron for n in networks for p in n.populations]
+    narrow = [narrow_bound(n, p) for n in networks for p in n.populations]
+    assert 20 < sum(bound is not None for bound in narrow) < len(narrow) - 20 and any(bound >= STATE_LIMIT for bound in narrow if bound)
     assert sum(any(c.delay for c in n.connections) for n in networks) > 10 and sum(n.input.low < 0 for n in networks) > 10
     assert sum(n.noise is not None for n in neurons) > 10 and sum((n.du != 4095).any() for n in neurons) > 20
     assert all(sum(n.reset == kind for n in neurons) > 10 for kind in ("zero", "value", "subtract"))

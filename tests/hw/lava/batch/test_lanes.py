@@ -9,6 +9,7 @@ from support.stated import INT8
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Pool, Population, QuantizedNetwork
 from spikeport.hw.lava.batch import backend
+from spikeport.hw.records.record import join_records
 from spikeport.hw.records.stimulus import Stimulus, encode
 from spikeport.hw.semantics import reference
 
@@ -59,15 +60,40 @@ def test_lanes_give_the_bits_of_the_stock_models():
 
 @pytest.mark.parametrize("make", [plain, noisy])
 def test_groups_and_pieces_change_nothing(make, monkeypatch):
-    """Three lanes, two groups on the tape at a time, the last group not full; noise counts from sample 10."""
+    """Two lanes, two groups on the tape at a time, the last group not full; noise counts from sample 10."""
     network = make()
     stimulus = moving(network, 17)[10:]
-    monkeypatch.setattr(LANE_STREAM, "MAX_LANES", 3)
-    monkeypatch.setattr(LANE_STREAM, "TAPE_BYTES", 7 * 3 * 2 * LANE_STREAM.bytes_per_row(network, []))
+    side_by_side(monkeypatch, network, lanes=2, groups=2)
     done: list[int] = []
     record = backend.run(network, stimulus, "spikes", progress=done.append)
     assert not differences(reference.run(network, stimulus, "spikes"), record)
-    assert sum(done) == 7
+    assert done == [4, 3]
+
+
+@pytest.mark.parametrize("make", [plain, noisy])
+def test_parts_follow_each_other_in_one_run(make, monkeypatch):
+    """Pieces of the tape end where parts do not; the one that nobody asks for any more is not run."""
+    network = make()
+    stimulus = moving(network, 11)
+    side_by_side(monkeypatch, network, lanes=2, groups=2)
+    parts = [stimulus[:2], stimulus[2:10], stimulus[10:]]
+    expected = reference.run(network, stimulus, "spikes")
+    assert not differences(expected, join_records((record for _, record in backend.records(network, parts, "spikes")), 11))
+    some = backend.records(network, parts, "spikes")
+    part, first = next(some)
+    some.close()
+    assert not differences(reference.run(network, part, "spikes"), first)
+
+
+def side_by_side(monkeypatch, network: QuantizedNetwork, lanes: int, groups: int) -> None:
+    period = network.timesteps + max(c.delay for c in network.connections)
+    monkeypatch.setattr(LANE_STREAM, "MAX_LANES", lanes)
+    monkeypatch.setattr(LANE_STREAM, "TAPE_BYTES", period * lanes * groups * LANE_STREAM.bytes_per_row(network, []))
+
+
+@pytest.mark.parametrize(("worthwhile", "samples", "lanes"), [(0, 9, 1), (40, 1, 1), (40, 9, 16), (40, 900, 32), (9000, 900, 256)])
+def test_lanes_are_a_power_of_two(worthwhile, samples, lanes):
+    assert LANE_STREAM.lanes_for(worthwhile, samples) == lanes
 
 
 def test_held_input_and_a_single_sample():
