@@ -18,7 +18,7 @@ class Framework:
     """The habit of one framework; None: it has none, or loses it on export, so that the user must say it.
 
     dt: the length of a timestep in the unit of the file's time constants. seconds: what a timestep lasts, where that unit is not seconds. short_dt: the one to take instead where a time constant is
-    shorter than dt, and taufree_dt where no neuron has one. dt_fixed: its exporter always computes with this dt, so that dt / tau is the network's own, however large.
+    shorter than dt. dt_fixed: its exporter always computes with this dt, so that dt / tau is the network's own, however large.
     strict: fires on v > threshold, else on v >= threshold. reset_delay: see `dynamics.Meaning`. multi_spike: fires several times in a
     step. batch_axis: the shapes it writes may start with a batch axis of 1. lost: what its files cannot carry, in words.
     """
@@ -27,7 +27,6 @@ class Framework:
     integrator: Integrator | None = None
     reset: FloatReset | None = None
     short_dt: float | None = None
-    taufree_dt: float | None = None
     dt_fixed: bool = False
     strict: bool = True
     reset_delay: bool | None = None
@@ -55,12 +54,11 @@ FRAMEWORKS: dict[str, Framework] = {
         integrator="euler",
         reset="zero",
         short_dt=1e-6,
-        taufree_dt=1.0,
         seconds=1e-3,
         batch_axis=True,
         lost=(
             "dt; Norse 1.1 divides its time constants by it (1e-3 by default), so that one step is 1e-6 of the file's unit",
-            "the factor tau_syn/dt of a LIFCell's input: Norse 1.1 writes w_in = 1 there, which is another network; set w_in to tau_syn/dt first",
+            "v_reset (0 is taken)",
         ),
     ),
     "sinabs": Framework(
@@ -91,7 +89,10 @@ FRAMEWORKS: dict[str, Framework] = {
         strict=False,
         multi_spike=True,
         batch_axis=True,
-        lost=("dt, max_spikes_per_dt (no limit by default; --no-multi-spike for 1) and noise_std",),
+        lost=(
+            "max_spikes_per_dt (no limit by default; --no-multi-spike for 1) and noise_std",
+            "bias of LIFTorch and LIFNeuronTorch (written as 0) and recurrent weights (has_rec=True): such networks are others in the file",
+        ),
     ),
     "lava-dl": Framework(
         integrator="euler",

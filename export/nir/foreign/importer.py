@@ -19,6 +19,7 @@ from spikeport.export.model.network import FloatNetwork, Input, InputCode, Integ
 from spikeport.export.model.synapse import Shape
 from spikeport.export.nir.foreign.assemble import Assembly, check_loops
 from spikeport.export.nir.foreign.dynamics import FLOAT_RESETS, INTEGRATORS, Meaning, dynamics
+from spikeport.export.nir.foreign.exporters import EXPORTERS, corrected
 from spikeport.export.nir.foreign.flat import NEURONS, FlatGraph, NodeError, flatten, unsupported, without_batch_axis
 from spikeport.export.nir.foreign.frameworks import FloatReset
 from spikeport.export.nir.foreign.paths import arrivals
@@ -39,6 +40,7 @@ def import_nir(
     multi_spike: bool = False,
     seconds: float | None = None,
     batch_axis: bool = False,
+    exporter: str | None = None,
     timesteps: int = TIMESTEPS_DEFAULT,
     input_scale: float = 1.0,
     input_range: tuple[int, int] = (0, 1),
@@ -56,6 +58,8 @@ def import_nir(
         strict: NIR fires on v > v_threshold; False for files of frameworks that fire on v >= v_threshold.
         reset_delay, multi_spike: see `spikeport.export.nir.foreign.dynamics.Meaning`.
         batch_axis: drop an axis of 1 that stands before (features,) or (channels, height, width), as some frameworks write it.
+        exporter: "norse" or "rockpool", whose exporter wrote the file with constants that are not its network's: they are put
+            right, see `spikeport.export.nir.foreign.exporters`, and `provenance["corrected"]` says where.
         timesteps: T.
         input_scale, input_range, input_code: what is sent into the network, see `Input`; binary spikes unless said otherwise.
 
@@ -63,12 +67,16 @@ def import_nir(
         InputError: not a NIR file, or a node that has no exact counterpart; names the node and the reason.
     """
     meaning = _checked(Meaning(dt, integrator, reset, strict, reset_delay, multi_spike, seconds))
+    if exporter not in (None, *EXPORTERS):
+        raise InputError(f"exporter {exporter!r} has no constants to put right; choose one of {', '.join(EXPORTERS)}, or None")
     raw = load_graph(source)
     stated = {name: value for name, value in asdict(meaning).items() if name not in ("dt", "integrator")}  # fields of the network
     provenance = {"source": raw.path.name, "nir": raw.version, **stated}
     with nir_errors(raw.path), np.errstate(all="ignore"):  # nonsense in the file ends as NaN, which is refused
         try:
             flat = without_batch_axis(flatten(raw)) if batch_axis else flatten(raw)
+            if exporter:
+                flat, provenance["corrected"] = corrected(flat, exporter, dt)
             arriving = arrivals(flat, dt, _raise)
             _check_size(arriving.shapes.values())
             entry = Input(arriving.input, arriving.shapes[arriving.input], input_scale, *input_range, code=input_code)

@@ -15,6 +15,7 @@ from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.coarse import coarse_steps, shortest_tau
+from spikeport.export.nir.foreign.exporters import EXPORTERS, dt_of_rockpool
 from spikeport.export.nir.foreign.frameworks import FRAMEWORKS, Framework
 from spikeport.export.nir.foreign.importer import import_nir
 from spikeport.export.nir.graph import RawGraph, load_graph
@@ -62,20 +63,22 @@ def load_foreign(arguments: argparse.Namespace, graph: RawGraph) -> FloatNetwork
     }
     meaning: dict[str, Any] = {name: getattr(habit, name) if value is None else value for name, value in stated.items()}
     meaning["seconds"] = arguments.dt_seconds
+    if meaning["dt"] is None and arguments.framework == "rockpool":
+        meaning["dt"] = dt_of_rockpool(graph)
     missing = [f"--{name}" for name in ("dt", "integrator", "reset") if meaning[name] is None]
     if missing:
         way = f"{arguments.framework} has no usual one" if arguments.framework else "or --from FRAMEWORK"
         raise InputError(f"{path} does not say its timestep, integrator or reset; state {' '.join(missing)} ({way})")
-    if arguments.dt is None and (habit.short_dt or habit.taufree_dt):
-        tau = shortest_tau(graph)
-        other = habit.short_dt if tau < meaning["dt"] else habit.taufree_dt if np.isinf(tau) else None
-        meaning["dt"] = other or meaning["dt"]
-    if meaning["seconds"] is None and meaning["dt"] in (habit.dt, habit.short_dt, habit.taufree_dt):
+    if arguments.dt is None and habit.short_dt and shortest_tau(graph) < meaning["dt"]:
+        meaning["dt"] = habit.short_dt
+    if meaning["seconds"] is None and meaning["dt"] in (habit.dt, habit.short_dt):
         meaning["seconds"] = habit.seconds
-    network = import_nir(graph, **meaning, batch_axis=habit.batch_axis)
+    exporter = arguments.framework if arguments.framework in EXPORTERS else None
+    network = import_nir(graph, **meaning, batch_axis=habit.batch_axis, exporter=exporter)
+    corrected = network.provenance.get("corrected", [])
     coarse = [] if habit.dt_fixed and arguments.dt is None else coarse_steps(network, meaning["dt"])
     lost = [f"not in a file of {arguments.framework}: {what}" for what in habit.lost]
-    arguments.note = "\n".join([f"{path}: read with {_in_words(meaning)}", *(f"note: {line}" for line in (*lost, *coarse))])
+    arguments.note = "\n".join([f"{path}: read with {_in_words(meaning)}", *(f"note: {line}" for line in (*corrected, *lost, *coarse))])
     return network
 
 
