@@ -14,6 +14,7 @@ import numpy as np
 
 from spikeport.export.model.network import Connection, QuantizedNetwork
 from spikeport.hw.mapping.cores import NetworkMap, Placement, part_of
+from spikeport.hw.mapping.touched import touched
 from spikeport.hw.records.fanout import fan_out
 from spikeport.hw.records.record import SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus
@@ -24,9 +25,8 @@ class CoreLoads:
     """One population's cores; arrays are int64 `(samples, T, cores)`.
 
     axons_in: messages that arrive. arrivals: `(samples, T)`, messages sent into the population, once each. read: synapses that they make the core read, by connection. spikes: of the core's neurons.
-    axons_out: messages that they send, one for every core that a neuron leads to. active: neurons with a bias, noise, or a membrane
-    potential other than 0 before or after the timestep; of those that received input, only one whose input cancelled out is missed.
-    neurons: of each core, `(cores,)`.
+    axons_out: messages that they send, one for every core that a neuron leads to. active: neurons with a bias, noise, input at this
+    timestep (also where it cancels out), or a membrane potential other than 0 before or after it. neurons: of each core, `(cores,)`.
     """
 
     axons_in: np.ndarray
@@ -70,7 +70,7 @@ def _loads(network: QuantizedNetwork, placed: NetworkMap, name: str, sent: Mappi
         read={c.name: _product(sent[c.source], reach[c.name]) for c in incoming},
         spikes=_product(sent[name], own),
         axons_out=_product(sent[name], own * leads[:, None]),
-        active=_product(_active(network, name, record), own),
+        active=_product(_active(network, name, sent, record), own),
         neurons=own.sum(axis=0).astype(np.int64),
     )
 
@@ -95,13 +95,18 @@ def _inside(placement: Placement) -> np.ndarray:
     return inside
 
 
-def _active(network: QuantizedNetwork, name: str, record: SpikeRecord) -> np.ndarray:
+def _active(network: QuantizedNetwork, name: str, sent: Mapping[str, np.ndarray], record: SpikeRecord) -> np.ndarray:
+    """Neurons that are updated, as the fitted prices define it, float32 `(samples, T, neurons)`."""
     population = network[name]
-    v = _flat(record.potentials[name] != 0)
-    before = np.concatenate([np.zeros_like(v[:, :1]), v[:, :-1]], axis=1)
-    fired = _flat(record.spikes[name]) if population.neuron.spiking else np.zeros_like(v)
-    always = np.broadcast_to((population.neuron.bias != 0) | bool(population.neuron.noise), population.shape).ravel()
-    return np.maximum(np.maximum(v, before), np.maximum(fired, always.astype(np.float32)))
+    v = _flat(record.potentials[name] != 0) > 0
+    active = v | np.concatenate([np.zeros_like(v[:, :1]), v[:, :-1]], axis=1)
+    active |= np.broadcast_to((population.neuron.bias != 0) | bool(population.neuron.noise), population.shape).ravel()
+    if population.neuron.spiking:
+        active |= _flat(record.spikes[name]) > 0
+    for c in network.incoming(name):
+        reached = touched(c, sent[c.source], network.shape(c.source))
+        active[:, c.delay :] |= reached[:, : reached.shape[1] - c.delay]
+    return active.astype(np.float32)
 
 
 def _flat(raster: np.ndarray) -> np.ndarray:
