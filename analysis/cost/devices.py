@@ -17,10 +17,7 @@ from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
-from spikeport.hw.semantics.limits import CHIPS, Chip
-
-Evidence = Literal["measured", "fitted", "simulated", "scaled", "assumed"]
-"""On silicon; fitted to silicon by a simulator; simulated before silicon; scaled from another chip; assumed here."""
+from spikeport.hw.semantics.limits import CHIPS, Chip, Evidence
 
 DENSE, CONVOLUTION, SPARSE = "synaptic event, dense", "synaptic event, convolution", "synaptic event, sparse"
 GRADED = "graded multiply-accumulate"
@@ -85,7 +82,6 @@ class Device:
     barrier: Barrier
     latency: ModelError
     dynamic: ModelError
-    cores_per_tile: int
 
     def __post_init__(self) -> None:
         unknown = [term for term in (*self.energy, *self.time) if term not in TERMS]

@@ -145,7 +145,7 @@ def busy_time(layer: LayerCounts, device: Device) -> np.ndarray:
 
 def barrier_time(device: Device, cores: int) -> float:
     """Seconds of synchronisation at the end of a timestep."""
-    tiles = ceil(cores / device.cores_per_tile)
+    tiles = ceil(cores / device.chip.tile_cores)
     return 1e-9 * float(np.interp(tiles, device.barrier.tiles, device.barrier.nanoseconds))
 
 

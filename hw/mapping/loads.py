@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from functools import cached_property
 
 import numpy as np
 
-from spikeport.export.model.network import Connection, QuantizedNetwork
-from spikeport.hw.mapping.cores import NetworkMap, Placement, part_of
+from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.mapping.cores import NetworkMap, Placement
+from spikeport.hw.mapping.mesh import Mesh, arranged
 from spikeport.hw.mapping.touched import touched
-from spikeport.hw.records.fanout import fan_out
+from spikeport.hw.mapping.traffic import Traffic, core_reach, holders, traffic
 from spikeport.hw.records.record import SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus
 
@@ -40,10 +41,16 @@ class CoreLoads:
 
 @dataclass(frozen=True, eq=False)
 class NetworkLoads:
-    """Loads of every population, by name, and the placement that they are of."""
+    """Loads of every population, by name, and the placement that they are of. traffic: messages between cores, of the mean sample."""
 
     placed: NetworkMap
     populations: Mapping[str, CoreLoads]
+    traffic: Traffic
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """Where the cores lie, placed for this traffic."""
+        return arranged(self.traffic)
 
     def __getitem__(self, name: str) -> CoreLoads:
         return self.populations[name]
@@ -55,8 +62,9 @@ def core_loads(network: QuantizedNetwork, placed: NetworkMap, stimulus: Stimulus
         p.name: _flat(record.spikes[p.name]) if p.neuron.spiking else np.zeros((*record.output.shape[:2], p.size), np.float32)
         for p in network.populations
     }
-    reach = {c.name: _reach(network, c, placed[c.target]) for c in network.connections}
-    return NetworkLoads(placed, {p.name: _loads(network, placed, p.name, sent, reach, record) for p in network.populations})
+    reach = {c.name: core_reach(network, c, placed[c.target]) for c in network.connections}
+    loads = {p.name: _loads(network, placed, p.name, sent, reach, record) for p in network.populations}
+    return NetworkLoads(placed, loads, traffic(network, placed, {name: raster.mean(axis=0) for name, raster in sent.items()}, reach))
 
 
 def _loads(network: QuantizedNetwork, placed: NetworkMap, name: str, sent: Mapping[str, np.ndarray], reach, record) -> CoreLoads:
@@ -75,13 +83,6 @@ def _loads(network: QuantizedNetwork, placed: NetworkMap, name: str, sent: Mappi
     )
 
 
-def _reach(network: QuantizedNetwork, connection: Connection, placement: Placement) -> np.ndarray:
-    """Synapses that a spike of each source neuron reads on each core, `(source neurons, cores)`."""
-    source, zeros = network.shape(connection.source), placement.encodings[connection.name] != "sparse"
-    parts = (part_of(connection, source, placement.layout, part) for part in placement.parts)
-    return np.stack([fan_out(connection, source, part, zeros=zeros).ravel() for part in parts], axis=1).astype(np.float32)
-
-
 def _wired(reach: np.ndarray) -> np.ndarray:
     return (reach > 0).astype(np.float32)
 
@@ -89,9 +90,8 @@ def _wired(reach: np.ndarray) -> np.ndarray:
 def _inside(placement: Placement) -> np.ndarray:
     """Which core holds each neuron, `(neurons, cores)`."""
     inside = np.zeros((placement.neurons, len(placement.parts)), np.float32)
-    number = np.arange(prod(placement.layout)).reshape(placement.layout)
-    for core, part in enumerate(placement.parts):
-        inside[number[part].ravel(), core] = 1
+    for core, mine in enumerate(holders(placement)):
+        inside[mine, core] = 1
     return inside
 
 

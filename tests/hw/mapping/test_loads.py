@@ -21,7 +21,7 @@ from spikeport.hw.semantics.limits import CHIPS, Core
 
 def small_cores(neurons: int):
     """Loihi 1 with cores so small that every population lies on several."""
-    return replace(CHIPS["loihi1"], core=Core(neurons, 1 << 20, None, True, "test"))
+    return replace(CHIPS["loihi1"], core=Core(neurons, 1 << 20, None, True))
 
 
 def core_of_each(placement) -> np.ndarray:
