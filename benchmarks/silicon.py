@@ -17,7 +17,8 @@ import numpy as np
 
 from spikeport.analysis.common.numbers import si
 from spikeport.analysis.cost.devices import device_named
-from spikeport.analysis.cost.estimate import Cost, estimate_cost
+from spikeport.analysis.cost.estimate import estimate_cost
+from spikeport.analysis.cost.result import Cost
 from spikeport.export.common.files import write_json, write_text
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.mapping.cores import map_network

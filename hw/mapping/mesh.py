@@ -17,7 +17,7 @@ from spikeport.hw.semantics.limits import Chip
 
 CROSSING = 8
 """Hops that a crossing from chip to chip counts as in the search, the width of a chip: assumed, no price is public."""
-EFFORT = 400_000_000
+EFFORT = 150_000_000
 """Pairs of places looked at, all swaps together: bounds the time of the search on many chips."""
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import si
 from spikeport.analysis.cost.devices import Device, device_named
-from spikeport.analysis.cost.estimate import Band, Cost, estimate_cost
+from spikeport.analysis.cost.estimate import estimate_cost
+from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
+from spikeport.analysis.cost.result import Cost
 from spikeport.commands.parts.options import add_device, add_json, emit, progress_bar, table
 from spikeport.commands.parts.sources import load_quantized
 from spikeport.hw.backends.simulate import backend
