@@ -19,8 +19,7 @@ from spikeport.commands.verify import describe as describe_verification
 from spikeport.export.common.digest import short
 from spikeport.stages.bound import bound
 from spikeport.stages.claims import held
-from spikeport.stages.pipeline import CUT_FROM
-from spikeport.stages.session import Session
+from spikeport.stages.session import CUT_FROM, Session
 from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
 
 EXAMPLES = """examples:

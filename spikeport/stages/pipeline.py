@@ -43,9 +43,10 @@ from spikeport.hw.backends.verify import Verification, verify
 from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
+from spikeport.stages.baseline import BASELINE_FROM, Baselines
 from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_network, network_origin
-from spikeport.stages.session import SPLITS, Bar, Session, SplitName
+from spikeport.stages.session import CUT_FROM, SPLITS, Bar, Session, SplitName
 from spikeport.stages.tic import kept_tic
 from spikeport.train.data.registry import Split
 from spikeport.train.loop.qat import FinetuneConfig, finetune
@@ -58,8 +59,6 @@ CALIBRATION_SAMPLES = 256
 SHOWN_SAMPLES = 3
 COMPARED_SAMPLES = 64
 """Samples on which integers are compared with the float network, layer by layer."""
-CUT_FROM = ("trained", "network", "validation", "test")
-"""What the choice of T' is made of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +145,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
     """Gather what is there of this network into `report.json` and `report.html`; what speaks of another is left out, in words."""
     work, trained, network = session.work, session.trained, session.network
     truncation = session.kept(Truncation, work.truncation, *CUT_FROM)
+    without = session.kept(Baselines, work.baseline, *BASELINE_FROM)
     verified = session.kept(Verified, work.verification, "network", "test")
     chip, seed = device_named(device), trained.config.seed
     agreement, loss = against_float(lower(trained.module), network, session.data.test[:COMPARED_SAMPLES], session.bar)
@@ -169,7 +169,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
             *quantized_curves(network, session.records, {name: session.split(name) for name in SPLITS}),
             *(verified.accuracy if verified else ()),
         ),
-        cost=estimate_cost(network, session.records["test"], chip, loads=loads, seed=seed),
+        cost=estimate_cost(network, session.records["test"], chip, loads=loads, measured=without.measured if without else None, seed=seed),
         exit_cost=exit_cost_of(network, session.records["test"], chip, truncation, loads=loads, seed=seed),
         agreement=agreement,
         loss=loss,

@@ -72,6 +72,11 @@ class Workspace:
         return self.root / "pruning.json"
 
     @property
+    def baseline(self) -> Path:
+        """The same network without spikes."""
+        return self.root / "baseline.json"
+
+    @property
     def verification(self) -> Path:
         """Spike-for-spike comparison."""
         return self.root / "verify.json"
@@ -123,8 +128,8 @@ class Workspace:
     def results(self) -> tuple[Path, ...]:
         """What stages make of the trained network, but for pages and pictures."""
         networks, records = (self.network, self.deployed), (self.record("validation"), self.record("test"))
-        measurements = (self.tic, self.tic_history, self.truncation, self.robustness, self.pruning, self.verification, self.report)
-        return (*networks, *records, *measurements)
+        measurements = (self.tic, self.tic_history, self.truncation, self.robustness, self.pruning, self.baseline, self.verification)
+        return (*networks, *records, *measurements, self.report)
 
     @property
     def pages(self) -> tuple[Path, ...]:

@@ -80,7 +80,7 @@ def test_management_injection_and_host_are_terms_of_their_own():
     assert whole.system and LOIHI1.host
     np.testing.assert_allclose(np.subtract(whole.system.mean, whole.total.mean), LOIHI1.host.value * np.array(whole.period))
     assert [t.name for t in whole.times if t.seconds is None] == []
-    assert {f"time of {MANAGEMENT}", f"energy of {MANAGEMENT}"} <= set(alone.unpriced) and "host" in estimate_cost(
+    assert {f"time of {MANAGEMENT}", f"energy of {MANAGEMENT}"} <= set(alone.unpriced) and "host and input/output" in estimate_cost(
         network, record, LOIHI2
     ).unpriced
     products = np.array(whole.total.mean) * whole.latency.mean
