@@ -6,15 +6,16 @@ A spiking network of T timesteps tells T + 1 levels of a neuron apart, as an act
     without spikes, a layer:  M products; weights and inputs read M / reuse times, but each at least once; outputs written once
     with spikes, a layer:     an addition per event, its weight read, the target's sum read and written; states read and written each step
 
-The break-even rate is where both take the same energy at the same prices, neither of them reusing what it reads: spikes per source neuron
-and timestep. Against a machine that reuses, as a conventional accelerator does, it is lower. Padding counts on neither side.
+The break-even rate is where both take the same energy on equal hardware, as a neuromorphic chip is: all weights in its memories, nothing
+that was read used twice; spikes per source neuron and timestep. Against a conventional accelerator, which reuses, it is lower. Padding
+counts on neither side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import ceil, log2
+from math import ceil, inf, log2
 
 import numpy as np
 
@@ -29,7 +30,7 @@ INT8, NO_REUSE = 8, 1.0
 @dataclass(frozen=True)
 class LayerBaseline:
     """One layer without spikes. multiplications: per inference. arithmetic, movement: joules. unshared: joules if nothing read were
-    reused. spiking: joules of the layer with its spikes at the same prices, for T' = 1 .. T. rate: spikes per source neuron and timestep
+    reused and all weights were on the chip. spiking: joules of the layer with its spikes at the same prices, for T' = 1 .. T. rate: spikes per source neuron and timestep
     that came in, mean over synapses. break_even: the rate at which `spiking` is `unshared`; 0 where the visits of its neurons alone take
     more. Both for T' = 1 .. T.
     """
@@ -70,7 +71,7 @@ class Baseline:
 
     @property
     def unshared(self) -> float:
-        """Joules if nothing read were reused."""
+        """Joules if nothing read were reused and all weights were on the chip."""
         return sum(layer.unshared for layer in self.layers)
 
     def spiking(self, timesteps: int) -> float:
@@ -112,10 +113,11 @@ def _baseline(network: QuantizedNetwork, record: SpikeRecord, machine: Accelerat
 def _layer(network: QuantizedNetwork, record: SpikeRecord, population: Population, machine: Accelerator, bits: int) -> LayerBaseline:
     incoming = network.incoming(population.name)
     arithmetic, movement = _without(network, population, machine, bits, machine.reuse.value)
-    unshared, steps = sum(_without(network, population, machine, bits, NO_REUSE)), np.arange(1, record.timesteps + 1)
+    held = replace(machine, on_chip=replace(machine.on_chip, value=inf, high=inf))
+    unshared, steps = sum(_without(network, population, held, bits, NO_REUSE)), np.arange(1, record.timesteps + 1)
     synapses = {c.name: synapse_count(c, network.shape(c.source)) for c in incoming}
     full = sum(_event(network, c, machine) * synapses[c.name] for c in incoming)
-    visits = steps * _visits(network, population, machine)
+    visits = steps * _visits(population, machine)
     events = {c.name: record.synaptic_events[c.name].mean(axis=0).cumsum() for c in incoming}
     spiking = visits + sum(_event(network, c, machine) * events[c.name] for c in incoming)
     rate = sum(events.values()) / (steps * max(1, sum(synapses.values())))
@@ -152,11 +154,10 @@ def _event(network: QuantizedNetwork, connection: Connection, machine: Accelerat
     return arithmetic + INT8 * machine.access(_weight_bits(connection)) + 2 * width * machine.access(width * targets)
 
 
-def _visits(network: QuantizedNetwork, population: Population, machine: Accelerator) -> float:
-    """Joules of one timestep's visits: every state read and written, and weights fetched where the chip does not hold them."""
+def _visits(population: Population, machine: Accelerator) -> float:
+    """Joules of one timestep's visits: every state read and written."""
     width = machine.accumulator.value
-    states = 2 * width * population.size * machine.access(width * population.size)
-    return states + sum(_fetched(network, c, machine) for c in network.incoming(population.name))
+    return 2 * width * population.size * machine.access(width * population.size)
 
 
 def _fetched(network: QuantizedNetwork, connection: Connection, machine: Accelerator) -> float:
