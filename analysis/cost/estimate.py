@@ -67,6 +67,7 @@ def estimate_cost(
         delay_products=_delay_products(draws, latency, {"dynamic": dynamic, "total": total} | ({"system": system} if system else {})),
         terms=tuple(_term_cost(term, n, device) for term, n in counts.events.items()),
         times=_times(clock, pipelined),
+        step={name: float(seconds.mean()) for name, seconds in clock.step().items()},
         waits=clock.shares(),
         layers=tuple(_layer_cost(counts, i, clock) for i in range(len(counts.layers))),
         mesh=_mesh_use(counts),

@@ -39,8 +39,8 @@ class LayerCost:
     """One layer; tuples are means per sample for T' = 1 .. T. operations: synaptic events and graded multiply-accumulates.
 
     energy: dynamic, joules; hops count for the layer that sends. bottleneck: share of timesteps that this layer's cores are the busiest.
-    resources: seconds a timestep that its busiest core spends on "memory", "neurons" and "messages"; link: seconds a timestep of the chip's
-    heaviest link. A lower bound on its step is the largest of these, an upper bound the sum (floorline, arXiv 2511.21549).
+    resources: seconds a timestep that its busiest core spends on "memory", "neurons" and "messages": the largest is a lower bound on its
+    time, the sum an upper one (floorline, arXiv 2511.21549).
     """
 
     name: str
@@ -100,7 +100,8 @@ class Cost:
 
     dynamic, total, system: joules, by `Boundary`; system is None where nothing is known of a host. latency: seconds, one sample alone (fall-through,
     T' + depth steps). pipelined: seconds between samples that are streamed. delay_products: total or dynamic energy times latency, joule-seconds.
-    unpriced: what is not in the figures. waits: share of timesteps that wait for the busiest core, the heaviest link or the barrier.
+    unpriced: what is not in the figures. step: mean seconds a timestep of the busiest core, the heaviest link and the barrier; waits: share of
+    timesteps in which each of them takes longest.
     baselines: the network without spikes, int8 first. mesh: None where no core was looked at.
     """
 
@@ -117,6 +118,7 @@ class Cost:
     delay_products: Mapping[str, Band]
     terms: tuple[TermCost, ...]
     times: tuple[TimeTerm, ...]
+    step: Mapping[str, float]
     waits: Mapping[str, float]
     layers: tuple[LayerCost, ...]
     mesh: MeshUse | None

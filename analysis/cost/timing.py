@@ -114,11 +114,15 @@ class Clock:
             longest = np.maximum(longest, on_hardware_clock(self.busy[:, :steps, i], layer.depth, depth, rest))
         return longest + self.barrier
 
-    def shares(self) -> dict[str, float]:
-        """Share of steps that wait for cores, for links, or mostly for the barrier."""
+    def step(self) -> dict[str, np.ndarray]:
+        """Seconds of what a timestep waits for, `(samples, T)` each."""
         core = self.busy.max(axis=2)
-        waits = np.stack([core, self.link, np.full_like(core, self.barrier)], axis=2).argmax(axis=2)
-        return {name: float((waits == i).mean()) for i, name in enumerate((CORES, LINKS, BARRIER))}
+        return {CORES: core, LINKS: self.link, BARRIER: np.full_like(core, self.barrier)}
+
+    def shares(self) -> dict[str, float]:
+        """Share of timesteps in which each of these takes longest."""
+        longest = np.stack(list(self.step().values()), axis=2).argmax(axis=2)
+        return {name: float((longest == i).mean()) for i, name in enumerate(self.step())}
 
     def _term(self, term: str) -> np.ndarray:
         """Seconds a step of what comes after the cores, `(samples, T)`."""

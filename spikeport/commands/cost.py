@@ -104,8 +104,8 @@ def _layers(cost: Cost) -> str:
 def _times(cost: Cost) -> list[str]:
     last = cost.timesteps - 1
     known = [f"{si(t.seconds[last] / cost.timesteps, 's')} {t.name} ({t.evidence})" for t in cost.times if t.seconds]
-    waits = ", ".join(f"{share:.0%} {what}" for what, share in cost.waits.items() if share)
-    return [f"a timestep: {', '.join(known)}; it waits for: {waits}"]
+    waits = ", ".join(f"{what} {si(seconds, 's')} (longest in {cost.waits[what]:.0%})" for what, seconds in cost.step.items())
+    return [f"a timestep: {', '.join(known)}", f"within it: {waits}"]
 
 
 def _ways(cost: Cost) -> list[str]:

@@ -26,7 +26,9 @@ from spikeport.commands.parts.options import (
 from spikeport.commands.parts.result import describe
 from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
+from spikeport.export.common.errors import InputError
 from spikeport.hw.backends.simulate import backend
+from spikeport.stages.baseline import BASELINE_FROM, Baselines, baseline_stage
 from spikeport.stages.claims import check_place, claimed
 from spikeport.stages.config import RunConfig, run_config, said
 from spikeport.stages.pipeline import QuantizationConfig, quantize_stage, report_stage, verify_stage
@@ -62,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser, default=None)
     parser.add_argument("--backends", dest="verify_backends", metavar="A,B", help=f"to verify on, from {', '.join(TESTABLE)}")
     parser.add_argument("--verify-samples", type=int, metavar="N", help="test samples compared spike for spike")
+    parser.add_argument(
+        "--baselines",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="also train the same network without spikes, which the report compares with (spikeport baseline)",
+    )
     add_force(parser, "the run that lies in DIR, training and all")
     add_print_config(parser)
     add_json(parser)
@@ -77,6 +85,10 @@ def execute(arguments: argparse.Namespace) -> int:
     for name in backends:
         backend(name)  # what cannot be imported is told now, not after training
     if arguments.nir:
+        if config.baselines:
+            raise InputError(
+                "--baselines trains the network without spikes, which a network from elsewhere gives no settings for; leave it out"
+            )
         return execute_foreign(arguments, config, backends)
     torch_device(arguments.accelerator)
     keep_freed_memory()
@@ -99,6 +111,8 @@ def _stages(arguments: argparse.Namespace, config: RunConfig, session: Session, 
     tic_stage(session, work.tic)
     lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
     cut = truncate_stage(session, work.truncation, tolerance=config.tolerance, lava_samples=lava_samples)
+    if config.baselines and session.kept(Baselines, work.baseline, *BASELINE_FROM) is None:
+        baseline_stage(session, work.baseline)
     verification = verify_stage(session, backends=backends, samples=config.verify_samples)
     report = report_stage(session, device=config.device, configuration=_settings(config))
     emit(arguments, to_json(report), describe(report, work), session.notes)

@@ -27,7 +27,7 @@ class RunConfig:
     """One run of the whole path. data_dir: where the data set's files are, "" for where the loader finds them.
 
     finetune_epochs: of quantization-aware fine-tuning, 0 for none. tolerance: accuracy loss in percentage points that T' may cost.
-    verify_samples: test samples that are compared spike for spike on `verify_backends`.
+    verify_samples: test samples that are compared spike for spike on `verify_backends`. baselines: train the same network without spikes too.
     """
 
     train: TrainConfig
@@ -39,6 +39,7 @@ class RunConfig:
     device: str = "loihi2"
     verify_backends: str = "engine,lava"
     verify_samples: int = 50
+    baselines: bool = False
 
     def __post_init__(self) -> None:
         device_named(self.device)

@@ -64,6 +64,7 @@ def test_energy_and_latency_by_hand():
     idle = 2 * 6.0 + 1 * 3.7
     each = {"memory": memory / 2, "neurons": (neurons + idle) / 2, "messages": messages / 2}  # of two timesteps
     assert cost.layers[0].resources == pytest.approx({name: 1e-9 * value for name, value in each.items()})
+    assert cost.step == pytest.approx({"busiest core": 1e-9 * (max(a, b) + idle) / 2, "heaviest link": 0.0, "barrier": 600e-9})
     assert cost.layers[0].binding == "neurons" and cost.waits == {"busiest core": 0.0, "heaviest link": 0.0, "barrier": 1.0}
 
 
