@@ -130,7 +130,8 @@ def _times(clock: Clock, pipelined: list[Part]) -> tuple[TimeTerm, ...]:
 
 def _layer_cost(counts: NetworkCounts, i: int, clock: Clock) -> LayerCost:
     layer, device = counts.layers[i], clock.device
-    energy = sum(n * device.energy[term].value * 1e-12 for term, n in layer.events.items() if term in device.energy)
+    priced = [n * device.energy[term].value * 1e-12 for term, n in layer.events.items() if term in device.energy]
+    energy = sum(priced, start=np.zeros(layer.events[SPIKE].shape))
     return LayerCost(
         name=layer.name,
         neurons=layer.neurons,

@@ -96,4 +96,4 @@ class Draws:
 
 def mean_of(parts: Iterable[Part]) -> np.ndarray:
     """The estimate, `(T,)`: mean over samples of all that has a price."""
-    return np.sum([part.values.mean(axis=0) for part in parts if not part.unknown], axis=0)
+    return np.sum([part.values.mean(axis=0) * (not part.unknown) for part in parts], axis=0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.hand_costs import CORES, LOIHI1, by_hand, record_by_hand, without
 
+from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.analysis.cost.devices import (
     ACCESS,
     AXON_OUT,
@@ -16,6 +17,8 @@ from spikeport.analysis.cost.devices import (
     ModelError,
 )
 from spikeport.analysis.cost.estimate import estimate_cost
+from spikeport.analysis.cost.result import Cost
+from spikeport.analysis.cost.verdict import verdict
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 
@@ -67,3 +70,15 @@ def test_what_whole_networks_took_widens_the_interval():
     network = by_hand()
     dynamic = estimate_cost(network, record_by_hand(network), CORES).dynamic
     assert dynamic.high[0] / dynamic.mean[0] > 1.5 and dynamic.mean[0] / dynamic.low[0] < 1.4
+
+
+@pytest.mark.parametrize("energy, time", [(True, False), (False, True), (False, False)])
+def test_a_device_without_prices_says_so_and_nothing_more(energy, time):
+    network = by_hand()
+    bare = replace(LOIHI1, energy=LOIHI1.energy if energy else {}, time=LOIHI1.time if time else {})
+    cost = estimate_cost(network, record_by_hand(network), bare)
+    assert (max(cost.dynamic.mean) > 0) == energy
+    assert cost.latency.mean[0] >= 3 * 600e-9  # the barrier is left
+    assert (f"energy of {ACCESS}" in cost.unpriced) == (not energy)
+    assert (f"time of {ACCESS}" in cost.unpriced) == (not time)
+    assert from_json(Cost, to_json(cost)) == cost and len(verdict(cost, 2)) == 2
