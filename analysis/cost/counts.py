@@ -29,12 +29,12 @@ from spikeport.analysis.cost.devices import (
     UPDATE,
     Device,
 )
-from spikeport.analysis.cost.profile import peak, per_event
+from spikeport.analysis.cost.profile import core_time, peak, per_event
 from spikeport.export.model.network import Connection, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
 from spikeport.hw.mapping.encoding import Encoding
 from spikeport.hw.mapping.loads import NetworkLoads
-from spikeport.hw.mapping.mesh import Load, in_order, load
+from spikeport.hw.mapping.mesh import Load, Mesh, in_order, load
 from spikeport.hw.records.fanout import multiplications, synapse_count
 from spikeport.hw.records.record import SpikeRecord
 
@@ -51,7 +51,8 @@ class Kernels:
 class LayerCounts:
     """Events of one layer per sample and timestep, int64 `(samples, T)` by term.
 
-    cores: of the mapping. peak: how many times the mean core's time the busiest takes, `(T,)`; 1 where no core was looked at. depth:
+    cores: of the mapping. peak: how many times the mean core's time the busiest takes, `(T,)`; 1 where no core was looked at. busy: mean
+    nanoseconds a timestep of each core, `(cores,)`; empty where none was looked at. depth:
     hardware timesteps behind the input. synapses: nonzero, unrolled. "neuron access" is every neuron at every step; "neuron update" as
     the fitted source has it: a membrane potential other than 0, input, or a bias. Events that depend on cores are exact on the samples
     whose cores were looked at, and scaled from them to the others; without such a look, every spike is a message to all cores
@@ -65,6 +66,7 @@ class LayerCounts:
     synapses: int
     events: dict[str, np.ndarray]
     peak: np.ndarray = field(default_factory=lambda: np.ones(1))
+    busy: np.ndarray = field(default_factory=lambda: np.zeros(0))
     kernels: Kernels = Kernels()
 
     @property
@@ -90,6 +92,7 @@ class NetworkCounts:
     events: dict[str, np.ndarray]
     heaviest_link: np.ndarray
     ways: tuple[Load, Load] | None
+    mesh: Mesh | None
 
     @property
     def depth(self) -> int:
@@ -110,7 +113,7 @@ def network_counts(network: QuantizedNetwork, record: SpikeRecord, device: Devic
     events |= {MANAGEMENT: np.full_like(none, chips), INJECTION: record.spike_counts[network.input.name]}
     ways = (load(loads.traffic, loads.mesh), load(loads.traffic, in_order(loads.traffic))) if loads else None
     link = _heaviest_link(loads, ways[0], events[AXON_OUT]) if loads and ways else none
-    return NetworkCounts(layers, placed.cores, chips, placed, events, link, ways)
+    return NetworkCounts(layers, placed.cores, chips, placed, events, link, ways, loads.mesh if loads else None)
 
 
 def _heaviest_link(loads: NetworkLoads, found: Load, sent: np.ndarray) -> np.ndarray:
@@ -135,11 +138,16 @@ def layer_counts(
             depth=network.depths[p.name],
             synapses=_synapses(network, p),
             events=_events(network, record, p, placed) | (_by_core(network, record, p, loads) if loads else {}),
-            peak=peak(loads[p.name], _terms(network, p, placed), device) if loads else np.ones(1),
+            **(_busy(core_time(loads[p.name], _terms(network, p, placed), device)) if loads else {}),
             kernels=_kernels(network, placed[p.name]),
         )
         for p in network.populations
     )
+
+
+def _busy(nanoseconds: np.ndarray) -> dict[str, np.ndarray]:
+    """nanoseconds: of each core, `(samples, T, cores)`."""
+    return {"peak": peak(nanoseconds), "busy": nanoseconds.mean(axis=(0, 1))}
 
 
 def ann_multiplications(network: QuantizedNetwork) -> int:

@@ -16,7 +16,7 @@ from spikeport.analysis.cost.baselines import baselines
 from spikeport.analysis.cost.counts import LayerCounts, NetworkCounts, network_counts
 from spikeport.analysis.cost.devices import AXON_IN, INJECTION, MANAGEMENT, SPIKE, Device
 from spikeport.analysis.cost.intervals import Band, Draws, Factor, Part, mean_of
-from spikeport.analysis.cost.result import Cost, LayerCost, MeshUse, TermCost, TimeTerm
+from spikeport.analysis.cost.result import CorePlace, Cost, LayerCost, MeshUse, TermCost, TimeTerm
 from spikeport.analysis.cost.sensitivity import sensitivity
 from spikeport.analysis.cost.timing import RESOURCES, Clock, busy_time
 from spikeport.export.model.network import QuantizedNetwork
@@ -143,6 +143,21 @@ def _layer_cost(counts: NetworkCounts, i: int, clock: Clock) -> LayerCost:
         energy=_means(np.cumsum(energy, axis=1)),
         bottleneck=float((clock.busy.argmax(axis=2) == i).mean()),
         resources={name: float(busy_time(layer, device, terms).mean()) for name, terms in RESOURCES.items()},
+        places=_places(counts, i),
+    )
+
+
+def _places(counts: NetworkCounts, i: int) -> tuple[CorePlace, ...]:
+    """The cores of a layer on the mesh."""
+    layer, mesh, chip = counts.layers[i], counts.mesh, counts.placed.chip
+    if mesh is None:
+        return ()
+    first = sum(other.cores for other in counts.layers[:i])
+    axes = (axis[first : first + layer.cores].tolist() for axis in (mesh.chips, mesh.columns, mesh.rows))
+    fill = (max(core.shares(chip).items(), key=lambda share: share[1]) for core in counts.placed[layer.name].cores)
+    return tuple(
+        CorePlace(chip=number, column=column, row=row, fullest=fullest, used=used, busy=1e-9 * busy)
+        for number, column, row, (fullest, used), busy in zip(*axes, fill, layer.busy.tolist())
     )
 
 

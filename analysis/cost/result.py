@@ -35,12 +35,26 @@ class TimeTerm:
 
 
 @dataclass(frozen=True)
+class CorePlace:
+    """One core. chip, column, row: of its tile (columns counted on through all chips). fullest: the resource of which it has used the
+    largest share, `used`; more than 1 where it does not fit. busy: seconds a timestep that it works, mean.
+    """
+
+    chip: int
+    column: int
+    row: int
+    fullest: str
+    used: float
+    busy: float
+
+
+@dataclass(frozen=True)
 class LayerCost:
     """One layer; tuples are means per sample for T' = 1 .. T. operations: synaptic events and graded multiply-accumulates.
 
     energy: dynamic, joules; hops count for the layer that sends. bottleneck: share of timesteps that this layer's cores are the busiest.
     resources: seconds a timestep that its busiest core spends on "memory", "neurons" and "messages": the largest is a lower bound on its
-    time, the sum an upper one (floorline, arXiv 2511.21549).
+    time, the sum an upper one (floorline, arXiv 2511.21549). places: its cores on the mesh; empty where no core was looked at.
     """
 
     name: str
@@ -53,6 +67,7 @@ class LayerCost:
     energy: tuple[float, ...]
     bottleneck: float
     resources: Mapping[str, float]
+    places: tuple[CorePlace, ...]
 
     def rate(self, timesteps: int) -> float:
         """Spikes per neuron and timestep over the first T'."""

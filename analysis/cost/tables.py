@@ -47,7 +47,16 @@ def tables(cost: Cost, timesteps: int | None = None) -> dict[str, Table]:
     at = (timesteps or cost.timesteps) - 1
     if not 0 <= at < cost.timesteps:
         raise InputError(f"timesteps is {timesteps}; this estimate has 1 to {cost.timesteps}")
-    made = (_timesteps(cost), _layers(cost, at), _layer_steps(cost), _events(cost, at), _times(cost), _baselines(cost, at), _doubts(cost))
+    made = (
+        _timesteps(cost),
+        _layers(cost, at),
+        _layer_steps(cost),
+        _cores(cost),
+        _events(cost, at),
+        _times(cost),
+        _baselines(cost, at),
+        _doubts(cost),
+    )
     return {table.name: table for table in made}
 
 
@@ -77,6 +86,12 @@ def _layer_steps(cost: Cost) -> Table:
     """Energy of each layer in each timestep by itself."""
     rows = [(x.name, t + 1, energy) for x in cost.layers for t, energy in enumerate(x.step_energy)]
     return _of_rows("layer_steps", ("layer", "timestep", "energy_J"), rows)
+
+
+def _cores(cost: Cost) -> Table:
+    """Every core, its place and how full and busy it is."""
+    rows = [(x.name, p.chip, p.column, p.row, p.fullest, p.used, p.busy) for x in cost.layers for p in x.places]
+    return _of_rows("cores", ("layer", "chip", "column", "row", "fullest", "used", "busy_s"), rows)
 
 
 def _events(cost: Cost, at: int) -> Table:

@@ -200,7 +200,12 @@ def test_messages_and_updates_are_those_of_the_cores(seed):
         for term, exact in ((AXON_OUT, own.axons_out), (AXON_IN, own.axons_in), (UPDATE, own.active)):
             np.testing.assert_allclose(layer.events[term].sum(), exact.sum())
         assert (layer.peak >= 1 - 1e-12).all()
-    assert EVEN not in estimate_cost(network, record, LOIHI1, loads=loads).warnings
+    cost = estimate_cost(network, record, LOIHI1, loads=loads)
+    assert EVEN not in cost.warnings and cost.mesh
+    for layer, own in zip(cost.layers, (loads.populations[x.name] for x in cost.layers)):
+        assert len(layer.places) == layer.cores and {p.chip for p in layer.places} <= set(range(cost.mesh.chips))
+        total = sum(n.sum() * LOIHI1.time[t].value for t, n in ((AXON_IN, own.axons_in), (AXON_OUT, own.axons_out), (UPDATE, own.active)))
+        assert sum(p.busy for p in layer.places) * own.active[..., 0].size * 1e9 > total
 
 
 def test_the_busiest_core_sets_the_time():

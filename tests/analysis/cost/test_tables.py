@@ -20,6 +20,7 @@ def test_tables_say_what_the_estimate_says():
         "timesteps": 2,
         "layers": 2,
         "layer_steps": 4,
+        "cores": 0,  # no core was looked at
         "events": len(cost.terms),
         "times": 3,
         "baselines": 4,  # int8 and one bit, two layers each
