@@ -30,9 +30,9 @@ if TYPE_CHECKING:  # what `_HOME` loads, for editors and type checkers
     from spikeport.hw.backends.verify import Verification as Verification
     from spikeport.hw.backends.verify import verify as verify
     from spikeport.hw.lava.program import lava_processes as lava_processes
+    from spikeport.hw.mapping.check import check_network as check_network
     from spikeport.hw.records.record import SpikeRecord as SpikeRecord
     from spikeport.hw.records.stimulus import encode as encode
-    from spikeport.hw.semantics.limits import check_network as check_network
     from spikeport.stages.foreign import deploy as deploy
 
 __version__ = "0.1.0"
@@ -44,7 +44,7 @@ _HOME = {
     "SpikeRecord": "spikeport.hw.records.record",
     "Verification": "spikeport.hw.backends.verify",
     "backend": "spikeport.hw.backends.simulate",
-    "check_network": "spikeport.hw.semantics.limits",
+    "check_network": "spikeport.hw.mapping.check",
     "deploy": "spikeport.stages.foreign",
     "encode": "spikeport.hw.records.stimulus",
     "estimate_cost": "spikeport.analysis.cost.estimate",

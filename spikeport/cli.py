@@ -27,6 +27,7 @@ COMMANDS = {
     "map": "place a quantized network on cores: how many, how full, what limits",
     "simulate": "run a .nir file on a backend",
     "cost": "events, energy and latency of a quantized network on an input",
+    "baseline": "train the same network without spikes, to compare with",
     "verify": "compare backends spike for spike",
     "export": "write a quantized network in another format",
     "tic": "Fisher information over timesteps",

@@ -11,35 +11,45 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
-from spikeport.hw.semantics.limits import CHIPS, Chip
+from spikeport.hw.semantics.limits import CHIPS, Chip, Evidence
 
-Evidence = Literal["measured", "fitted", "simulated", "scaled", "assumed"]
-"""On silicon; fitted to silicon by a simulator; simulated before silicon; scaled from another chip; assumed here."""
-
+T = TypeVar("T")
 DENSE, CONVOLUTION, SPARSE = "synaptic event, dense", "synaptic event, convolution", "synaptic event, sparse"
 GRADED = "graded multiply-accumulate"
 ACCESS, UPDATE = "neuron access", "neuron update"
 SPIKE, AXON_OUT, AXON_IN = "spike generation", "axon out", "axon in"
-TERMS = (DENSE, CONVOLUTION, SPARSE, GRADED, ACCESS, UPDATE, SPIKE, AXON_OUT, AXON_IN)
+EAST_WEST, NORTH_SOUTH, CROSSING = "hop east or west", "hop north or south", "crossing between chips"
+MANAGEMENT, INJECTION = "management of a timestep", "input injection"
+HOPS = (EAST_WEST, NORTH_SOUTH)
+TERMS = (DENSE, CONVOLUTION, SPARSE, GRADED, ACCESS, UPDATE, SPIKE, AXON_OUT, AXON_IN, *HOPS, CROSSING, MANAGEMENT, INJECTION)
+"""What is counted. Management: once for every chip and timestep. Injection: every message that comes from outside."""
 DEVICES = ("loihi2", "loihi1")
 """Profiles that ship."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """One number with its origin. spread: relative half-width of a 95 % range, so value / (1 + spread) .. value * (1 + spread)."""
+    """One number with its origin. spread: relative half-width of a 95 % range, so value / (1 + spread) .. value * (1 + spread).
+
+    scope: what it covers, and what it does not.
+    """
 
     value: float
     unit: Literal["pJ", "ns", "W"]
     evidence: Evidence
     source: str
     spread: float
+    scope: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.value >= 0 and self.spread >= 0):
+            raise InputError(f"a price of {self.value} {self.unit} with spread {self.spread}; neither can be negative")
 
 
 @dataclass(frozen=True)
@@ -68,10 +78,11 @@ class Barrier:
 
 @dataclass(frozen=True)
 class Device:
-    """A chip. energy: pJ per event; time: ns per event of the core that handles it; static: W per chip.
+    """A chip. energy: pJ per event. time: ns per event, of the core or link that handles it, or added to every step. static: W per chip.
 
-    latency, dynamic: how far measured times and dynamic energies of whole networks are from predicted ones. note: what must be said with every figure. calibrated: whether the prices
-    were fitted to this chip. chip: its limits.
+    latency, dynamic: how far measured times and dynamic energies of whole networks are from what is predicted of cores and links. host: W while
+    it runs, of processors that feed the chip, None where nothing is known. note: what must be said with every figure. calibrated: whether the
+    prices were fitted to this chip. chip: its limits.
     """
 
     name: str
@@ -85,26 +96,17 @@ class Device:
     barrier: Barrier
     latency: ModelError
     dynamic: ModelError
-    cores_per_tile: int
+    host: Price | None = None
 
     def __post_init__(self) -> None:
         unknown = [term for term in (*self.energy, *self.time) if term not in TERMS]
         if unknown:
             raise InputError(f"device {self.name} prices {unknown[0]!r}; events are called {', '.join(TERMS)}")
-        for price in (*self.energy.values(), *self.time.values(), self.static):
-            if not (price.value >= 0 and price.spread >= 0):
-                raise InputError(
-                    f"device {self.name} has a price of {price.value} {price.unit} with spread {price.spread}; neither can be negative"
-                )
 
     @property
     def cores(self) -> int:
         """Cores of one chip."""
         return self.chip.cores
-
-
-ANN_MAC = Price(0.23, "pJ", "simulated", "int8 multiply-accumulate at 45 nm, arithmetic only, Horowitz 2014", 0.3)
-"""What an 8-bit multiply-accumulate of a conventional accelerator costs before any memory access."""
 
 
 @cache
@@ -115,27 +117,37 @@ def device_named(name: str) -> Device:
         InputError: there is none, or the file is no profile.
     """
     if name in DEVICES:
-        place = resources.files("spikeport.analysis.cost").joinpath(f"{name}.toml")
-        with resources.as_file(place) as path:
-            return _read(path)
+        return read_profile(Device, shipped(name))
     if not name.endswith(".toml"):
         raise InputError(f"device {name!r} is unknown; choose one of {', '.join(DEVICES)}, or give a profile of your own, D.toml")
-    return _read(Path(name))
+    return read_profile(Device, Path(name))
 
 
-def _read(path: Path) -> Device:
-    """A profile. `[sources]` names what prices refer to by `source`; `chip` is a table of limits, or the name of a chip known here."""
+def shipped(name: str) -> Path:
+    """A profile that lies beside this file."""
+    return Path(str(resources.files("spikeport.analysis.cost").joinpath(f"{name}.toml")))
+
+
+def read_profile(kind: type[T], path: Path) -> T:
+    """A profile. `[sources]` names what prices refer to by `source`; `chip` is a table of limits, or the name of a chip known here.
+
+    Raises:
+        InputError: the file is no such profile.
+    """
     with reading(path, "a device profile", "mend it, or begin with one that ships"):
-        return _profile(read_toml(path), path)
+        return _profile(kind, read_toml(path), path)
 
 
-def _profile(table: dict[str, Any], path: Path) -> Device:
+def _profile(kind: type[T], table: dict[str, Any], path: Path) -> T:
     sources = table.pop("sources", {})
     if isinstance(chip := table.get("chip"), str):
         if chip not in CHIPS:
             raise InputError(f"{path}: chip {chip!r} is unknown; choose one of {', '.join(CHIPS)}, or give a table of its limits")
         table = {**table, "chip": to_json(CHIPS[chip])}
-    return from_json(Device, _with_sources(table, sources), str(path))
+    try:
+        return from_json(kind, _with_sources(table, sources))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _with_sources(value: Any, sources: Any) -> Any:

@@ -1,240 +1,137 @@
 """Energy and latency per sample at every number of timesteps, from exact counts and a device's prices.
 
 Energy is that of samples streamed back to back: T' timesteps each. Dynamic energy is counts times prices; total energy adds
-static power over the same time. Latency is that of one sample, T' + depth timesteps, each as long as its busiest core plus the
-barrier; layer l works on input step t at hardware step t + depth of l. Units are SI: joules, seconds.
+static power over the same time, system energy the host's. Latency is that of one sample, T' + depth timesteps (`cost.timing`). Units are SI:
+joules, seconds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import ceil
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from spikeport.analysis.cost.counts import LayerCounts, ann_multiplications, layer_counts
-from spikeport.analysis.cost.devices import ACCESS, ANN_MAC, AXON_IN, SPIKE, Device, Price
+from spikeport.analysis.cost.accelerator import Accelerator, accelerator_named
+from spikeport.analysis.cost.baselines import baselines
+from spikeport.analysis.cost.counts import LayerCounts, NetworkCounts, network_counts
+from spikeport.analysis.cost.devices import AXON_IN, INJECTION, MANAGEMENT, SPIKE, Device
+from spikeport.analysis.cost.intervals import Band, Draws, Factor, Part, mean_of
+from spikeport.analysis.cost.result import CorePlace, Cost, LayerCost, MeshUse, TermCost, TimeTerm
+from spikeport.analysis.cost.sensitivity import sensitivity
+from spikeport.analysis.cost.timing import RESOURCES, Clock, busy_time
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord
 
-DRAWS = 500
 EVEN = (
-    "no core was looked at: events are spread evenly over the cores of a layer (the busiest may take more), and every spike is a message "
-    "to all cores of its targets (fewer in truth)"
+    "no core was looked at: events are spread evenly over the cores of a layer (the busiest may take more), every spike is a message "
+    "to all cores of its targets (fewer in truth), and hops between cores are not counted"
 )
-NEVER_PRICED = (
-    "hops between cores: no placement on the mesh yet",
-    "host and input/output",
-)
-
-
-@dataclass(frozen=True)
-class Band:
-    """A mean over samples and its 95 % interval (`band`), for T' = 1 .. T."""
-
-    mean: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class TermCost:
-    """One kind of event: mean count per sample and its energy in joules, for T' = 1 .. T; energy None without a price."""
-
-    name: str
-    count: tuple[float, ...]
-    energy: tuple[float, ...] | None
-
-
-@dataclass(frozen=True)
-class LayerCost:
-    """One layer; tuples are means per sample for T' = 1 .. T. operations: synaptic events and graded multiply-accumulates.
-
-    energy: dynamic, joules. bottleneck: share of timesteps that this layer's cores are the busiest.
-    """
-
-    name: str
-    neurons: int
-    cores: int
-    depth: int
-    synapses: int
-    spikes: tuple[float, ...]
-    operations: tuple[float, ...]
-    energy: tuple[float, ...]
-    bottleneck: float
-
-    def rate(self, timesteps: int) -> float:
-        """Spikes per neuron and timestep over the first T'."""
-        return self.spikes[timesteps - 1] / (self.neurons * timesteps)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Energy and latency per sample for T' = 1 .. T on one device.
-
-    dynamic, total: joules. latency: seconds, one sample alone. period: seconds between samples that are streamed.
-    unpriced: what is not in the figures. ann_multiplications: of the same network without spikes, per inference.
-    """
-
-    device: Device
-    samples: int
-    timesteps: int
-    depth: int
-    cores: int
-    dynamic: Band
-    total: Band
-    latency: Band
-    period: tuple[float, ...]
-    terms: tuple[TermCost, ...]
-    layers: tuple[LayerCost, ...]
-    unpriced: tuple[str, ...]
-    ann_multiplications: int
-    warnings: tuple[str, ...]
-
-    @property
-    def operations(self) -> tuple[float, ...]:
-        """Synaptic operations of all layers, mean per sample for T' = 1 .. T."""
-        return tuple(float(sum(column)) for column in zip(*(layer.operations for layer in self.layers)))
-
-    @property
-    def ann_energy(self) -> float:
-        """Arithmetic of the 8-bit network without spikes, joules per inference; memory not included."""
-        return self.ann_multiplications * ANN_MAC.value * 1e-12
+OUTSIDE = (MANAGEMENT, INJECTION)
+"""Of no event on a core, so no price of one bounds what they may cost."""
 
 
 def estimate_cost(
-    network: QuantizedNetwork, record: SpikeRecord, device: Device, *, loads: NetworkLoads | None = None, seed: int = 0
+    network: QuantizedNetwork,
+    record: SpikeRecord,
+    device: Device,
+    *,
+    loads: NetworkLoads | None = None,
+    machine: Accelerator | None = None,
+    measured: Mapping[int, float] | None = None,
+    seed: int = 0,
 ) -> Cost:
     """Price a record.
 
     loads: of every core on some samples, from `profile_cores`; without them events are taken to be spread evenly over a layer's cores and
-    every spike to go to all cores of its targets, which is said in the warnings. seed: of the bootstrap.
+    every spike to go to all cores of its targets, which is said in the warnings. machine: what the network without spikes runs on.
+    measured: its test accuracy, by bits of its activations. seed: of the bootstrap.
     """
-    layers = layer_counts(network, record, device, loads)
-    cores, depth = sum(layer.cores for layer in layers), max(layer.depth for layer in layers)
-    busy = np.stack([busy_time(layer, device) for layer in layers], axis=2)
-    barrier = barrier_time(device, cores)
-    period = (busy.max(axis=2) + barrier).cumsum(axis=1)
-    counts = _totals(layers)
-    dynamic = [Part(n * p.value * 1e-12, dynamic_factors(device, p)) for term, n in counts.items() if (p := device.energy.get(term))]
-    static = Part(period * device.static.value * ceil(cores / device.cores), (Factor.of_price(device.static), time_factor(device)))
+    counts = network_counts(network, record, device, loads)
+    clock, draws = Clock(counts, device), Draws(len(record), seed)
+    dynamic, pipelined, latency = dynamic_parts(counts, device), clock.pipelined(), clock.fall_through()
+    total = [*dynamic, *powered(pipelined, device, counts.chips)]
+    system = [*total, *hosted(pipelined, device)] if device.host else None
+    without = baselines(network, record, machine or accelerator_named("int8"), measured)
     return Cost(
         device=device,
         samples=len(record),
         timesteps=record.timesteps,
-        depth=depth,
-        cores=cores,
-        dynamic=band(dynamic, seed),
-        total=band([*dynamic, static], seed),
-        latency=band([Part(_latency(busy, layers, device, barrier), (time_factor(device),))], seed),
-        period=_means(period),
-        terms=tuple(_term_cost(term, n, device) for term, n in counts.items()),
-        layers=tuple(_layer_cost(layer, device, float((busy.argmax(axis=2) == i).mean())) for i, layer in enumerate(layers)),
-        unpriced=(*_unpriced(counts, device), *_stored_zeros(layers)),
-        ann_multiplications=ann_multiplications(network),
-        warnings=(*_warnings(network, layers, cores, device), *(() if loads else (EVEN,))),
+        depth=counts.depth,
+        cores=counts.cores,
+        dynamic=draws.band(dynamic),
+        total=draws.band(total),
+        system=draws.band(system) if system else None,
+        latency=draws.band(latency),
+        pipelined=draws.band(pipelined),
+        delay_products=_delay_products(draws, latency, {"dynamic": dynamic, "total": total} | ({"system": system} if system else {})),
+        terms=tuple(_term_cost(term, n, device) for term, n in counts.events.items()),
+        times=_times(clock, pipelined),
+        step={name: float(seconds.mean()) for name, seconds in clock.step().items()},
+        waits=clock.shares(),
+        layers=tuple(_layer_cost(counts, i, clock) for i in range(len(counts.layers))),
+        mesh=_mesh_use(counts),
+        sensitivity=sensitivity(counts, device, total, latency),
+        unpriced=(*_unpriced(counts, device), *_stored_zeros(counts.layers)),
+        baselines=without,
+        warnings=(*_warnings(network, counts, device, without[0].multiplications), *(() if loads else (EVEN,))),
     )
 
 
-def busy_time(layer: LayerCounts, device: Device) -> np.ndarray:
-    """Seconds that the layer's busiest core works, `(samples, T)`."""
-    total = sum(n * device.time[term].value for term, n in layer.events.items() if term in device.time)
-    return 1e-9 * np.asarray(total, np.float64) / layer.cores * layer.peak
+def dynamic_parts(counts: NetworkCounts, device: Device) -> list[Part]:
+    """Energy of events up to T', by kind. What has no price may cost as much as the dearest event of a core that has one."""
+    return energy_parts({term: n.cumsum(axis=1) for term, n in counts.events.items()}, device)
 
 
-def barrier_time(device: Device, cores: int) -> float:
-    """Seconds of synchronisation at the end of a timestep."""
-    tiles = ceil(cores / device.cores_per_tile)
-    return 1e-9 * float(np.interp(tiles, device.barrier.tiles, device.barrier.nanoseconds))
+def energy_parts(events: Mapping[str, np.ndarray], device: Device) -> list[Part]:
+    """Energy of so many events, by kind."""
+    model, parts = Factor.of_model(device.dynamic), []
+    dearest = max((p.value for term, p in device.energy.items() if term not in OUTSIDE), default=0.0)
+    for term, n in events.items():
+        if price := device.energy.get(term):
+            own = () if term in OUTSIDE else (model,)
+            parts.append(Part(term, n * price.value * 1e-12, (Factor.of_price(price), *own)))
+        elif n.any() and term not in (AXON_IN, *OUTSIDE):
+            parts.append(Part(term, n * dearest * 1e-12, (), unknown=True))
+    return parts
 
 
-def on_hardware_clock(values: np.ndarray, lag: int, depth: int, idle: float) -> np.ndarray:
-    """A layer's `(samples, T)` moved to the hardware steps it works at, `(samples, T + depth)`; `idle` where it has no timestep."""
-    samples, steps = values.shape
-    course = np.full((samples, steps + depth), idle, np.float64)
-    course[:, lag : lag + steps] = values
-    return course
+def powered(pipelined: Sequence[Part], device: Device, chips: int) -> list[Part]:
+    """Energy of static power over a time."""
+    factor = Factor.of_price(device.static)
+    return [part.times(chips * device.static.value, factor, name="static power") for part in pipelined]
 
 
-def _latency(busy: np.ndarray, layers: tuple[LayerCounts, ...], device: Device, barrier: float) -> np.ndarray:
-    """Seconds from input to output of one sample alone, `(samples, T)` over T'; a layer without data still visits its neurons."""
-    depth, idle = max(layer.depth for layer in layers), 1e-9 * device.time[ACCESS].value
-    result = []
-    for steps in range(1, busy.shape[1] + 1):
-        longest = np.zeros((len(busy), steps + depth))
-        for i, layer in enumerate(layers):
-            longest = np.maximum(longest, on_hardware_clock(busy[:, :steps, i], layer.depth, depth, idle * layer.neurons / layer.cores))
-        result.append((longest + barrier).sum(axis=1))
-    return np.stack(result, axis=1)
+def hosted(pipelined: Sequence[Part], device: Device) -> list[Part]:
+    """Energy of the host over a time."""
+    return [part.times(p.value, Factor.of_price(p), name="host") for part in pipelined if (p := device.host)]
 
 
-def _totals(layers: tuple[LayerCounts, ...]) -> dict[str, np.ndarray]:
-    """Events up to each T' by term over all layers, int64 `(samples, T)`."""
-    totals: dict[str, np.ndarray] = {}
-    for layer in layers:
-        for term, n in layer.events.items():
-            totals[term] = totals.get(term, 0) + n.cumsum(axis=1)
-    return totals
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """A share of a total: `(samples, T)` in joules or seconds, and the factors that it is uncertain by, shared by all of one source."""
-
-    values: np.ndarray
-    factors: tuple[Factor, ...]
-
-
-@dataclass(frozen=True)
-class Factor:
-    """What truth may be, relative to the estimate: 95 % in `low` .. `high`, the estimate itself in the middle of the draws."""
-
-    source: str
-    low: float
-    high: float
-
-    @classmethod
-    def of_price(cls, price: Price) -> Factor:
-        """The spread of a price."""
-        return cls(price.source, 1 / (1 + price.spread), 1 + price.spread)
-
-    def drawn(self, normal: np.ndarray) -> np.ndarray:
-        """Log-normal on either side, from standard normal draws."""
-        return np.exp(np.abs(normal) / 1.96 * np.where(normal < 0, np.log(self.low), np.log(self.high)))
-
-
-def band(parts: list[Part], seed: int) -> Band:
-    """Interval of the sum of all parts: bootstrap over samples, times one factor for each source, drawn once for all its prices."""
-    rng = np.random.default_rng(seed)
-    samples, steps = parts[0].values.shape
-    weights = rng.multinomial(samples, np.full(samples, 1 / samples), DRAWS) / samples
-    normals = {source: rng.standard_normal(DRAWS) for source in sorted({f.source for part in parts for f in part.factors})}
-    drawn = np.zeros((DRAWS, steps))
-    for part in parts:
-        factor = np.prod([f.drawn(normals[f.source]) for f in part.factors], axis=0)
-        drawn += factor[:, None] * (weights @ part.values)
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    return Band(_means(np.sum([part.values for part in parts], axis=0)), tuple(low.tolist()), tuple(high.tolist()))
-
-
-def time_factor(device: Device) -> Factor:
-    """What measured times were, relative to predicted ones."""
-    return Factor(device.latency.source, device.latency.low, device.latency.high)
-
-
-def dynamic_factors(device: Device, price: Price) -> tuple[Factor, ...]:
-    """What a price may be, and what whole networks took beyond all that is priced."""
-    return Factor.of_price(price), Factor(device.dynamic.source, device.dynamic.low, device.dynamic.high)
+def _delay_products(draws: Draws, latency: list[Part], energies: Mapping[str, list[Part]]) -> dict[str, Band]:
+    return {name: draws.band(parts, latency) for name, parts in energies.items()}
 
 
 def _term_cost(term: str, counts: np.ndarray, device: Device) -> TermCost:
-    price, mean = device.energy.get(term), counts.mean(axis=0)
+    price, mean = device.energy.get(term), counts.cumsum(axis=1).mean(axis=0)
     return TermCost(term, tuple(mean.tolist()), tuple((mean * price.value * 1e-12).tolist()) if price else None)
 
 
-def _layer_cost(layer: LayerCounts, device: Device, bottleneck: float) -> LayerCost:
-    energy = sum(n * device.energy[term].value * 1e-12 for term, n in layer.events.items() if term in device.energy)
+def _times(clock: Clock, pipelined: list[Part]) -> tuple[TimeTerm, ...]:
+    """The chip's part of a step and what comes after it."""
+    device, found = clock.device, {part.name: part for part in pipelined}
+    chip = pipelined[0]
+    rows = [TimeTerm(chip.name, tuple(mean_of([chip]).tolist()), device.latency.evidence, device.latency.source)]
+    for term in OUTSIDE:
+        price = device.time.get(term)
+        seconds = tuple(mean_of([found[term]]).tolist()) if price else None
+        rows.append(TimeTerm(term, seconds, price.evidence if price else None, price.source if price else "no price"))
+    return tuple(rows)
+
+
+def _layer_cost(counts: NetworkCounts, i: int, clock: Clock) -> LayerCost:
+    layer, device = counts.layers[i], clock.device
+    priced = [n * device.energy[term].value * 1e-12 for term, n in layer.events.items() if term in device.energy]
+    energy = sum(priced, start=np.zeros(layer.events[SPIKE].shape))
     return LayerCost(
         name=layer.name,
         neurons=layer.neurons,
@@ -244,16 +141,41 @@ def _layer_cost(layer: LayerCounts, device: Device, bottleneck: float) -> LayerC
         spikes=_means(layer.events[SPIKE].cumsum(axis=1)),
         operations=_means(layer.operations.cumsum(axis=1)),
         energy=_means(np.cumsum(energy, axis=1)),
-        bottleneck=bottleneck,
+        bottleneck=float((clock.busy.argmax(axis=2) == i).mean()),
+        resources={name: float(busy_time(layer, device, terms).mean()) for name, terms in RESOURCES.items()},
+        places=_places(counts, i),
     )
 
 
-def _unpriced(counts: dict[str, np.ndarray], device: Device) -> tuple[str, ...]:
+def _places(counts: NetworkCounts, i: int) -> tuple[CorePlace, ...]:
+    """The cores of a layer on the mesh."""
+    layer, mesh, chip = counts.layers[i], counts.mesh, counts.placed.chip
+    if mesh is None:
+        return ()
+    first = sum(other.cores for other in counts.layers[:i])
+    axes = (axis[first : first + layer.cores].tolist() for axis in (mesh.chips, mesh.columns, mesh.rows))
+    fill = (max(core.shares(chip).items(), key=lambda share: share[1]) for core in counts.placed[layer.name].cores)
+    return tuple(
+        CorePlace(chip=number, column=column, row=row, fullest=fullest, used=used, busy=1e-9 * busy)
+        for number, column, row, (fullest, used), busy in zip(*axes, fill, layer.busy.tolist())
+    )
+
+
+def _mesh_use(counts: NetworkCounts) -> MeshUse | None:
+    if counts.ways is None:
+        return None
+    found, before = counts.ways
+    each = max(found.messages, 1e-300)
+    return MeshUse(counts.chips, found.messages, found.hops / each, found.crossings / each, max(found.heaviest), before.hops / each)
+
+
+def _unpriced(counts: NetworkCounts, device: Device) -> tuple[str, ...]:
     """Terms that occur and have no price, by name."""
-    occurring = [term for term, n in counts.items() if n.any()]
+    occurring = [term for term, n in counts.events.items() if n.any()]
     energy = [f"energy of {term}" for term in occurring if term not in device.energy and term != AXON_IN]
     time = [f"time of {term}" for term in occurring if term not in device.time]
-    return (*energy, *time, *NEVER_PRICED)
+    hops = () if counts.ways else ("hops between cores",)
+    return (*energy, *time, *hops, *(() if device.host else ("host and input/output",)))
 
 
 def _stored_zeros(layers: tuple[LayerCounts, ...]) -> tuple[str, ...]:
@@ -262,18 +184,20 @@ def _stored_zeros(layers: tuple[LayerCounts, ...]) -> tuple[str, ...]:
     return (f"reading of the zero weights in shared kernels, {zeros / stored:.1%} of their synapses",) if zeros else ()
 
 
-def _warnings(network: QuantizedNetwork, layers: tuple[LayerCounts, ...], cores: int, device: Device) -> tuple[str, ...]:
-    warnings = []
-    operations = np.cumsum(sum(layer.operations for layer in layers), axis=1).mean(axis=0)
-    more = np.flatnonzero(operations > ann_multiplications(network))
+def _warnings(network: QuantizedNetwork, counts: NetworkCounts, device: Device, multiplications: int) -> tuple[str, ...]:
+    warnings = list(counts.placed.obstacles)
+    operations = np.cumsum(sum(layer.operations for layer in counts.layers), axis=1).mean(axis=0)
+    more = np.flatnonzero(operations > multiplications)
     if len(more):
         warnings.append(
             f"from {more[0] + 1} timesteps on, the {operations[more[0]]:,.0f} synaptic operations a sample exceed the "
-            f"{ann_multiplications(network):,} multiply-accumulates of the same network without spikes"
+            f"{multiplications:,} multiply-accumulates of the same network without spikes"
         )
-    if cores > device.cores:
+    if counts.chips > 1:
         warnings.append(
-            f"the network needs {cores} cores, one {device.title} has {device.cores}: {ceil(cores / device.cores)} chips assumed"
+            f"{counts.chips} chips assumed, side by side; what a message between them costs is not public and not in the figures"
+            if "crossing between chips" not in device.energy
+            else f"{counts.chips} chips assumed, side by side"
         )
     if not device.chip.graded and not network.input.binary:
         warnings.append(f"{device.title} takes no graded input: encode it as binary spikes before trusting this estimate")

@@ -9,23 +9,14 @@ Deciding (host or microcode) and clearing the state before the next sample have 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 
-from spikeport.analysis.cost.counts import LayerCounts, layer_counts
-from spikeport.analysis.cost.devices import ACCESS, Device
-from spikeport.analysis.cost.estimate import (
-    Band,
-    Factor,
-    Part,
-    band,
-    barrier_time,
-    busy_time,
-    dynamic_factors,
-    on_hardware_clock,
-    time_factor,
-)
+from spikeport.analysis.cost.counts import LayerCounts, network_counts
+from spikeport.analysis.cost.devices import ACCESS, INJECTION, MANAGEMENT, Device
+from spikeport.analysis.cost.estimate import energy_parts, powered
+from spikeport.analysis.cost.intervals import Band, Draws
+from spikeport.analysis.cost.timing import Clock, on_hardware_clock, until
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord
@@ -50,22 +41,20 @@ def exit_cost(
     seed: int = 0,
 ) -> ExitCost:
     """Price a record whose samples stop after `steps` timesteps, int `(samples,)`, each 1 .. T. loads, seed: as in `estimate_cost`."""
-    layers = layer_counts(network, record, device, loads)
-    cores, depth = sum(layer.cores for layer in layers), max(layer.depth for layer in layers)
-    last = steps + depth - 1  # hardware step, 0-based, at which the answer leaves
-    idle = 1e-9 * device.time[ACCESS].value
-    busy = [on_hardware_clock(busy_time(layer, device), layer.depth, depth, idle * layer.neurons / layer.cores) for layer in layers]
-    latency = _until(np.max(busy, axis=0) + barrier_time(device, cores), last)
-    dynamic = [
-        Part(_until(_events(layers, term, depth), last) * price.value * 1e-12, dynamic_factors(device, price))
-        for term, price in device.energy.items()
-        if any(term in layer.events for layer in layers)
-    ]
-    static = Part(latency * device.static.value * ceil(cores / device.cores), (Factor.of_price(device.static), time_factor(device)))
+    counts = network_counts(network, record, device, loads)
+    depth, last = counts.depth, steps + counts.depth - 1  # hardware step, 0-based, at which the answer leaves
+    events = {
+        term: on_hardware_clock(n, 0, depth, 0.0) if term == INJECTION else _events(counts.layers, term, depth)
+        for term, n in counts.events.items()
+        if term != MANAGEMENT
+    }
+    events[MANAGEMENT] = np.full_like(events[ACCESS], counts.chips)
+    latency, draws = Clock(counts, device).until(last), Draws(len(record), seed)
+    dynamic = energy_parts({term: until(n, last) for term, n in events.items()}, device)
     return ExitCost(
-        dynamic=band(dynamic, seed),
-        total=band([*dynamic, static], seed),
-        latency=band([Part(latency, (time_factor(device),))], seed),
+        dynamic=draws.band(dynamic),
+        total=draws.band([*dynamic, *powered(latency, device, counts.chips)]),
+        latency=draws.band(latency),
     )
 
 
@@ -74,8 +63,3 @@ def _events(layers: tuple[LayerCounts, ...], term: str, depth: int) -> np.ndarra
     with_term = [layer for layer in layers if term in layer.events]
     idle = [layer.neurons if term == ACCESS else 0 for layer in with_term]
     return np.sum([on_hardware_clock(layer.events[term], layer.depth, depth, rest) for layer, rest in zip(with_term, idle)], axis=0)
-
-
-def _until(course: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Each sample's sum up to and with its last hardware step, `(samples, 1)`."""
-    return np.take_along_axis(course.cumsum(axis=1), last[:, None], axis=1)

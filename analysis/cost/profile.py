@@ -42,11 +42,16 @@ def per_event(loads: np.ndarray, events: np.ndarray) -> np.ndarray:
     return np.where(events > 0, caused / np.maximum(1, events), overall)
 
 
-def peak(loads: CoreLoads, terms: Mapping[str, str], device: Device) -> np.ndarray:
-    """How many times the mean core's time the busiest core takes, float64 `(T,)`. terms: kind of event, by connection."""
+def core_time(loads: CoreLoads, terms: Mapping[str, str], device: Device) -> np.ndarray:
+    """Nanoseconds that each core works, float64 `(samples, T, cores)`. terms: kind of event, by connection."""
     counts = [(AXON_IN, loads.axons_in), (SPIKE, loads.spikes), (AXON_OUT, loads.axons_out), (UPDATE, loads.active)]
     counts += [(terms[name], read) for name, read in loads.read.items()]
     timed = [n * device.time[term].value for term, n in counts if term in device.time]
-    busy = np.sum(timed, axis=0) + (device.time[ACCESS].value * loads.neurons if ACCESS in device.time else 0)
+    visits = device.time[ACCESS].value * loads.neurons if ACCESS in device.time else 0
+    return np.sum(timed, axis=0) + visits + np.zeros(loads.active.shape)
+
+
+def peak(busy: np.ndarray) -> np.ndarray:
+    """How many times the mean core's time the busiest core takes, float64 `(T,)`, from the time of each."""
     mean = busy.mean(axis=2).sum(axis=0)
     return np.where(mean > 0, busy.max(axis=2).sum(axis=0) / np.where(mean > 0, mean, 1), 1.0)

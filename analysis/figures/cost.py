@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spikeport.analysis.common.numbers import percent, points, si, si_scale
-from spikeport.analysis.cost.estimate import Band
+from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.figures.charts import Frame, axes, chart, dots, level, line, padded, whiskers
 from spikeport.analysis.figures.labels import Labels, uprights

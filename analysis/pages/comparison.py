@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from spikeport.analysis.common.numbers import DASH, counted, percent, si
-from spikeport.analysis.cost.estimate import Band
+from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.figures.comparison import accuracy_figure, pareto_figure
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.pages.page import data_table, page, section, unbroken

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from spikeport.analysis.common.numbers import DASH, TIMES, count, percent, si, significant
-from spikeport.analysis.cost.estimate import Cost
+from spikeport.analysis.cost.result import Cost
 from spikeport.analysis.figures.cost import accuracy_figure, trade_off_figure
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.raster import raster_figure

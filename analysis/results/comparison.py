@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spikeport.analysis.cost.estimate import Band, Cost
+from spikeport.analysis.cost.intervals import Band
+from spikeport.analysis.cost.result import Cost
 from spikeport.analysis.decision.guarantee import LossLimits
 from spikeport.analysis.results.report import AccuracyCurve, Report
 from spikeport.export.common.digest import content_digest

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from spikeport.analysis.common.jsonable import read_as, to_json
-from spikeport.analysis.cost.estimate import Cost
 from spikeport.analysis.cost.exit_cost import ExitCost
+from spikeport.analysis.cost.result import Cost
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
@@ -33,7 +33,7 @@ from spikeport.hw.backends.through_lava import LavaProof
 from spikeport.hw.backends.verify import Verification
 from spikeport.hw.records.fanout import synapse_count
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a field changes its meaning or goes away."""
 
 INTEGRATORS = {

@@ -76,20 +76,26 @@ class NetworkMap:
 
     @property
     def obstacles(self) -> tuple[str, ...]:
-        """Why it does not fit, one line each; empty where it does."""
-        reasons = []
-        for p in self.placements:
-            resource, share = p.fullest(self.chip)
-            if share > 1:
-                cores = "1 core" if len(p.cores) == 1 else f"one of {len(p.cores)} cores"
-                reasons.append(f"{p.name}: {cores}, {share:.0%} of the {resource} that a core has")
-        if self.cores > self.chip.cores:
-            largest = max(self.placements, key=lambda p: len(p.cores))
-            reasons.append(
-                f"{self.cores} cores needed, {self.chip.name} has {self.chip.cores}; {largest.name} takes {len(largest.cores)}, "
-                f"limited by {largest.fullest(self.chip)[0]}"
-            )
-        return tuple(reasons)
+        """Why it does not fit, one line each; empty where it does. All commands go by these."""
+        overfull = [f"{p.name}: {reason}" for p in self.placements if (reason := self.overfull(p.name))]
+        return (*overfull, self.too_many) if self.too_many else tuple(overfull)
+
+    def overfull(self, population: str) -> str:
+        """Of which resource a population's cores have too little; "" where none."""
+        cores = len(self[population].cores)
+        resource, share = self[population].fullest(self.chip)
+        return f"{'1 core' if cores == 1 else f'one of {cores} cores'}, {share:.0%} of the {resource} that a core has" if share > 1 else ""
+
+    @property
+    def too_many(self) -> str:
+        """That one chip has too few cores; "" where it has enough."""
+        if self.cores <= self.chip.cores:
+            return ""
+        largest = max(self.placements, key=lambda p: len(p.cores))
+        return (
+            f"{self.cores} cores needed, {self.chip.name} has {self.chip.cores}; {largest.name} takes {len(largest.cores)}, "
+            f"limited by {largest.fullest(self.chip)[0]}"
+        )
 
 
 def map_network(network: QuantizedNetwork, chip: Chip) -> NetworkMap:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from functools import cached_property
 
 import numpy as np
 
-from spikeport.export.model.network import Connection, QuantizedNetwork
-from spikeport.hw.mapping.cores import NetworkMap, Placement, part_of
-from spikeport.hw.records.fanout import fan_out
+from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.mapping.cores import NetworkMap, Placement
+from spikeport.hw.mapping.mesh import Mesh, arranged
+from spikeport.hw.mapping.touched import touched
+from spikeport.hw.mapping.traffic import Traffic, core_reach, holders, traffic
 from spikeport.hw.records.record import SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus
 
@@ -24,9 +26,8 @@ class CoreLoads:
     """One population's cores; arrays are int64 `(samples, T, cores)`.
 
     axons_in: messages that arrive. arrivals: `(samples, T)`, messages sent into the population, once each. read: synapses that they make the core read, by connection. spikes: of the core's neurons.
-    axons_out: messages that they send, one for every core that a neuron leads to. active: neurons with a bias, noise, or a membrane
-    potential other than 0 before or after the timestep; of those that received input, only one whose input cancelled out is missed.
-    neurons: of each core, `(cores,)`.
+    axons_out: messages that they send, one for every core that a neuron leads to. active: neurons with a bias, noise, input at this
+    timestep (also where it cancels out), or a membrane potential other than 0 before or after it. neurons: of each core, `(cores,)`.
     """
 
     axons_in: np.ndarray
@@ -40,10 +41,16 @@ class CoreLoads:
 
 @dataclass(frozen=True, eq=False)
 class NetworkLoads:
-    """Loads of every population, by name, and the placement that they are of."""
+    """Loads of every population, by name, and the placement that they are of. traffic: messages between cores, of the mean sample."""
 
     placed: NetworkMap
     populations: Mapping[str, CoreLoads]
+    traffic: Traffic
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        """Where the cores lie, placed for this traffic."""
+        return arranged(self.traffic)
 
     def __getitem__(self, name: str) -> CoreLoads:
         return self.populations[name]
@@ -55,8 +62,9 @@ def core_loads(network: QuantizedNetwork, placed: NetworkMap, stimulus: Stimulus
         p.name: _flat(record.spikes[p.name]) if p.neuron.spiking else np.zeros((*record.output.shape[:2], p.size), np.float32)
         for p in network.populations
     }
-    reach = {c.name: _reach(network, c, placed[c.target]) for c in network.connections}
-    return NetworkLoads(placed, {p.name: _loads(network, placed, p.name, sent, reach, record) for p in network.populations})
+    reach = {c.name: core_reach(network, c, placed[c.target]) for c in network.connections}
+    loads = {p.name: _loads(network, placed, p.name, sent, reach, record) for p in network.populations}
+    return NetworkLoads(placed, loads, traffic(network, placed, {name: raster.mean(axis=0) for name, raster in sent.items()}, reach))
 
 
 def _loads(network: QuantizedNetwork, placed: NetworkMap, name: str, sent: Mapping[str, np.ndarray], reach, record) -> CoreLoads:
@@ -70,16 +78,9 @@ def _loads(network: QuantizedNetwork, placed: NetworkMap, name: str, sent: Mappi
         read={c.name: _product(sent[c.source], reach[c.name]) for c in incoming},
         spikes=_product(sent[name], own),
         axons_out=_product(sent[name], own * leads[:, None]),
-        active=_product(_active(network, name, record), own),
+        active=_product(_active(network, name, sent, record), own),
         neurons=own.sum(axis=0).astype(np.int64),
     )
-
-
-def _reach(network: QuantizedNetwork, connection: Connection, placement: Placement) -> np.ndarray:
-    """Synapses that a spike of each source neuron reads on each core, `(source neurons, cores)`."""
-    source, zeros = network.shape(connection.source), placement.encodings[connection.name] != "sparse"
-    parts = (part_of(connection, source, placement.layout, part) for part in placement.parts)
-    return np.stack([fan_out(connection, source, part, zeros=zeros).ravel() for part in parts], axis=1).astype(np.float32)
 
 
 def _wired(reach: np.ndarray) -> np.ndarray:
@@ -89,19 +90,23 @@ def _wired(reach: np.ndarray) -> np.ndarray:
 def _inside(placement: Placement) -> np.ndarray:
     """Which core holds each neuron, `(neurons, cores)`."""
     inside = np.zeros((placement.neurons, len(placement.parts)), np.float32)
-    number = np.arange(prod(placement.layout)).reshape(placement.layout)
-    for core, part in enumerate(placement.parts):
-        inside[number[part].ravel(), core] = 1
+    for core, mine in enumerate(holders(placement)):
+        inside[mine, core] = 1
     return inside
 
 
-def _active(network: QuantizedNetwork, name: str, record: SpikeRecord) -> np.ndarray:
+def _active(network: QuantizedNetwork, name: str, sent: Mapping[str, np.ndarray], record: SpikeRecord) -> np.ndarray:
+    """Neurons that are updated, as the fitted prices define it, float32 `(samples, T, neurons)`."""
     population = network[name]
-    v = _flat(record.potentials[name] != 0)
-    before = np.concatenate([np.zeros_like(v[:, :1]), v[:, :-1]], axis=1)
-    fired = _flat(record.spikes[name]) if population.neuron.spiking else np.zeros_like(v)
-    always = np.broadcast_to((population.neuron.bias != 0) | bool(population.neuron.noise), population.shape).ravel()
-    return np.maximum(np.maximum(v, before), np.maximum(fired, always.astype(np.float32)))
+    v = _flat(record.potentials[name] != 0) > 0
+    active = v | np.concatenate([np.zeros_like(v[:, :1]), v[:, :-1]], axis=1)
+    active |= np.broadcast_to((population.neuron.bias != 0) | bool(population.neuron.noise), population.shape).ravel()
+    if population.neuron.spiking:
+        active |= _flat(record.spikes[name]) > 0
+    for c in network.incoming(name):
+        reached = touched(c, sent[c.source], network.shape(c.source))
+        active[:, c.delay :] |= reached[:, : reached.shape[1] - c.delay]
+    return active.astype(np.float32)
 
 
 def _flat(raster: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -87,8 +86,9 @@ def synapse_count(connection: Connection, source: Shape) -> int:
 
 
 def multiplications(connection: Connection, source: Shape) -> int:
-    """Multiply-accumulates of the same connection in a non-spiking network, once per inference (zero weights included)."""
-    shape, op = connection.pooled_shape(source), connection.op
-    if isinstance(op, Conv):
-        return prod(op.output_shape(shape)) * prod(op.weight.shape[1:])
-    return int(op.weight.size) if isinstance(op, Dense) else prod(shape)
+    """Multiply-accumulates of the same connection in a non-spiking network, once per inference.
+
+    Zero weights count, padding does not: both networks are counted alike. Pooling comes first, as a mean that costs no product.
+    """
+    pooled = Connection(connection.name, connection.source, connection.target, connection.op)
+    return int(fan_out(pooled, connection.pooled_shape(source), zeros=True).sum())

@@ -15,7 +15,7 @@ from spikeport.commands.parts.sources import is_netx, load_quantized
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.foreign.importer import describe
 from spikeport.export.nir.graph import load_graph
-from spikeport.hw.semantics.limits import Row, check_network
+from spikeport.hw.mapping.check import Row, check_network
 
 EXAMPLES = """examples:
   spikeport check network.nir

@@ -1,7 +1,7 @@
 """Events, energy and latency of a quantized network, ours or imported, on an input of your own; or of a folder's, on its test data.
 
 Counts are exact integers from the engine; which core each falls on is looked at for the first samples. Every price has its source: see
-the device's profile. Energy on Loihi 2 is uncalibrated: no price of an operation is public.
+the device's profile. Energy on Loihi 2 is uncalibrated: no price of an operation is public. Beside it, the same network without spikes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ import numpy as np
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import si
-from spikeport.analysis.cost.devices import Device, device_named
-from spikeport.analysis.cost.estimate import Band, Cost, estimate_cost
+from spikeport.analysis.cost.accelerator import accelerator_named
+from spikeport.analysis.cost.devices import device_named
+from spikeport.analysis.cost.estimate import estimate_cost
+from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
+from spikeport.analysis.cost.result import Cost
+from spikeport.analysis.cost.verdict import verdict
 from spikeport.commands.parts.options import add_data, add_device, add_json, emit, progress_bar, table
 from spikeport.commands.parts.sources import load_quantized
 from spikeport.export.common.errors import InputError
@@ -46,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--timesteps", type=int, metavar="T", help="default: the file's")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the intervals' bootstrap")
+    parser.add_argument(
+        "--baseline", default="int8", metavar="A", help="what the network without spikes runs on: int8 (the default), or a profile, A.toml"
+    )
     add_device(parser)
     add_data(parser)
     add_json(parser)
@@ -53,14 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run on the engine, price, and print."""
-    device = device_named(arguments.device)
+    device, machine = device_named(arguments.device), accelerator_named(arguments.baseline)
     network, array = _of_folder(arguments) if arguments.network.is_dir() else (load_quantized(arguments.network), _given(arguments))
     stimulus = encode(network.input, array, arguments.timesteps or network.timesteps)
     with progress_bar(len(stimulus), "cost") as progress:
         record = backend("engine")(network, stimulus, progress=progress)
     loads = profile_cores(network, stimulus[:PROFILE_SAMPLES], device)
-    cost = estimate_cost(network, record, device, loads=loads, seed=arguments.seed)
-    emit(arguments, to_json(cost), _describe(cost, device), cost.warnings)
+    cost = estimate_cost(network, record, device, loads=loads, machine=machine, seed=arguments.seed)
+    emit(arguments, to_json(cost), _describe(cost), cost.warnings)
     return 0
 
 
@@ -77,8 +84,31 @@ def _of_folder(arguments: argparse.Namespace) -> tuple[QuantizedNetwork, np.ndar
     return session.network, session.split("test").array
 
 
-def _describe(cost: Cost, device: Device) -> str:
-    last = cost.timesteps - 1
+def _describe(cost: Cost) -> str:
+    device, last = cost.device, cost.timesteps - 1
+    sure = "" if device.calibrated else ", uncalibrated"
+    return "\n".join(
+        [
+            _layers(cost),
+            f"{device.title}, mean of {cost.samples:,} samples of {cost.timesteps} timesteps, {cost.cores} cores{sure}",
+            f"energy a sample: {_interval(cost.total, last, 'J')} in all, {_interval(cost.dynamic, last, 'J')} of it dynamic"
+            + (f"; {_interval(cost.system, last, 'J')} with the host" if cost.system else ""),
+            f"latency: {_interval(cost.latency, last, 's')}; a new sample every {_interval(cost.pipelined, last, 's')}",
+            f"energy-delay product: {_interval(cost.delay_products['total'], last, 'Js')}",
+            *_times(cost),
+            *_ways(cost),
+            *(f"most in doubt, {row}" for row in _doubts(cost)),
+            *verdict(cost, cost.timesteps),
+            f"{device.note}; {device.latency.source}",
+            "not in these figures: " + "; ".join(cost.unpriced),
+        ]
+    )
+
+
+def _layers(cost: Cost) -> str:
+    last, base = cost.timesteps - 1, cost.compared(cost.timesteps)[-1]
+    even = {layer.name: layer.break_even[last] for layer in base.layers}
+    came = {layer.name: layer.rate[last] for layer in base.layers}
     rows = [
         (
             layer.name,
@@ -87,22 +117,39 @@ def _describe(cost: Cost, device: Device) -> str:
             f"{layer.operations[last]:,.0f}",
             si(layer.energy[last], "J"),
             f"{layer.bottleneck:.0%}",
+            layer.binding,
+            f"{came[layer.name]:.3f}",
+            f"{even[layer.name]:.3f}",
         )
         for layer in cost.layers
     ]
-    head = ("layer", "cores", "spikes/neuron/step", "synaptic operations", "dynamic energy", "busiest")
-    sure = "" if device.calibrated else ", uncalibrated"
-    return "\n".join(
-        [
-            table(rows, head),
-            f"{device.title}, mean of {cost.samples:,} samples of {cost.timesteps} timesteps, {cost.cores} cores{sure}",
-            f"energy a sample: {_interval(cost.total, last, 'J')} in all, {_interval(cost.dynamic, last, 'J')} of it dynamic",
-            f"latency: {_interval(cost.latency, last, 's')}; a new sample every {si(cost.period[last], 's')}",
-            f"energy-delay product: {si(cost.total.mean[last] * cost.latency.mean[last], 'Js')}",
-            f"{device.note}; {cost.device.latency.source}",
-            "not in these figures: " + "; ".join(cost.unpriced),
-        ]
-    )
+    head = ("layer", "cores", "spikes/neuron/step", "synaptic operations", "dynamic energy", "busiest", "bound by", "rate in", "break-even")
+    return table(rows, head)
+
+
+def _times(cost: Cost) -> list[str]:
+    last = cost.timesteps - 1
+    known = [f"{si(t.seconds[last] / cost.timesteps, 's')} {t.name} ({t.evidence})" for t in cost.times if t.seconds]
+    waits = ", ".join(f"{what} {si(seconds, 's')} (longest in {cost.waits[what]:.0%})" for what, seconds in cost.step.items())
+    return [f"a timestep: {', '.join(known)}", f"within it: {waits}"]
+
+
+def _ways(cost: Cost) -> list[str]:
+    mesh = cost.mesh
+    if mesh is None or not mesh.messages:
+        return []
+    chips = f", {mesh.crossings:.2f} crossings between {mesh.chips} chips" if mesh.chips > 1 else ""
+    return [
+        f"messages between cores: {mesh.messages:,.0f} a sample, {mesh.hops:.2f} hops each (layer by layer {mesh.layer_by_layer:.2f}){chips}; "
+        f"the heaviest link carries {mesh.heaviest:,.0f} in a timestep"
+    ]
+
+
+def _doubts(cost: Cost) -> list[str]:
+    """The number that moves each quantity most."""
+    first = {s.quantity: s for s in reversed(cost.sensitivity)}
+    units = {"total energy": "J", "latency": "s"}
+    return [f"{q}: {s.name}, alone {si(s.low, units[q])} .. {si(s.high, units[q])}" for q, s in sorted(first.items(), reverse=True)]
 
 
 def _interval(band: Band, at: int, unit: str) -> str:

@@ -6,6 +6,8 @@ Exit status 1 if it does not fit. `spikeport check` tells whether the chip can r
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from spikeport.analysis.cost.devices import device_named
@@ -13,6 +15,8 @@ from spikeport.commands.parts.options import add_device, add_json, emit, table
 from spikeport.commands.parts.sources import load_quantized
 from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
 from spikeport.hw.mapping.lower_bound import fewest_cores
+from spikeport.hw.mapping.mesh import Load, Mesh, arranged, in_order, load
+from spikeport.hw.mapping.traffic import Traffic, traffic
 
 EXAMPLES = """examples:
   spikeport map network.nir
@@ -31,11 +35,28 @@ def execute(arguments: argparse.Namespace) -> int:
     """Print one row per population, and what does not fit."""
     network, chip = load_quantized(arguments.network), device_named(arguments.device).chip
     placed, fewest = map_network(network, chip), fewest_cores(network, chip)
-    emit(arguments, _as_json(placed, fewest), _describe(placed, fewest))
+    ways = Ways.of(traffic(network, placed))
+    emit(arguments, _as_json(placed, fewest, ways), _describe(placed, fewest, ways))
     return 1 if placed.obstacles else 0
 
 
-def _as_json(placed: NetworkMap, fewest: int) -> dict:
+@dataclass(frozen=True, eq=False)
+class Ways:
+    """Where the cores lie, and the messages' ways if every neuron fires once: as placed, and in layer-by-layer order."""
+
+    mesh: Mesh
+    found: Load
+    in_order: Load
+
+    @classmethod
+    def of(cls, sent: Traffic) -> Ways:
+        """Place the cores for this traffic."""
+        mesh = arranged(sent)
+        return cls(mesh, load(sent, mesh), load(sent, in_order(sent)))
+
+
+def _as_json(placed: NetworkMap, fewest: int, ways: Ways) -> dict:
+    places = iter(zip(*(a.tolist() for a in (ways.mesh.chips, ways.mesh.columns, ways.mesh.rows))))
     return {
         "device": placed.chip.name,
         "fits": not placed.obstacles,
@@ -43,12 +64,22 @@ def _as_json(placed: NetworkMap, fewest: int) -> dict:
         "cores": placed.cores,
         "cores_at_least": fewest,
         "cores_available": placed.chip.cores,
-        "source": placed.chip.core.source,
-        "populations": [_population(p, placed) for p in placed.placements],
+        "limits": {name: {"value": getattr(placed.chip.core, name), **asdict(origin)} for name, origin in placed.chip.core.origins.items()},
+        "mesh": {
+            "columns": placed.chip.tiles[0],
+            "rows": placed.chip.tiles[1],
+            "cores_a_tile": placed.chip.tile_cores,
+            "chips": ways.mesh.count,
+            "origin": asdict(placed.chip.mesh) if placed.chip.mesh else None,
+            "every_neuron_once": asdict(ways.found),
+            "layer_by_layer": asdict(ways.in_order),
+        },
+        "populations": [_population(p, placed, places) for p in placed.placements],
     }
 
 
-def _population(p: Placement, placed: NetworkMap) -> dict:
+def _population(p: Placement, placed: NetworkMap, places: Iterator[tuple[int, int, int]]) -> dict:
+    """places: chip, column, row of every core to come."""
     resource, share = p.fullest(placed.chip)
     return {
         "name": p.name,
@@ -64,13 +95,14 @@ def _population(p: Placement, placed: NetworkMap) -> dict:
                 "axons_in": c.axons_in,
                 "axons_out": c.axons_out,
                 "shares": c.shares(placed.chip),
+                **dict(zip(("chip", "column", "row"), place)),
             }
-            for c in p.cores
+            for c, place in zip(p.cores, places)
         ],
     }
 
 
-def _describe(placed: NetworkMap, fewest: int) -> str:
+def _describe(placed: NetworkMap, fewest: int, ways: Ways) -> str:
     rows = [
         (
             p.name,
@@ -90,4 +122,17 @@ def _describe(placed: NetworkMap, fewest: int) -> str:
     verdict = [f"does not fit: {line}" for line in placed.obstacles] or [
         f"fits: {placed.cores} of {chip.cores} cores of {chip.name} (no placement needs fewer than {fewest})"
     ]
-    return "\n".join([table(rows, head), *verdict, f"limits of a core: {chip.core.source}"])
+    limits = [f"limit of a core, {name.replace('_', ' ')}: {o.evidence}, {o.source}" for name, o in chip.core.origins.items()]
+    return "\n".join([table(rows, head), *verdict, *_ways(ways), *limits])
+
+
+def _ways(ways: Ways) -> list[str]:
+    found, before = ways.found, ways.in_order
+    if not found.messages:
+        return ["no messages between cores"]
+    over = f", {found.crossings / found.messages:.2f} crossings between chips ({before.crossings / before.messages:.2f})"
+    return [
+        f"if every neuron fires once: {found.messages:,.0f} messages between cores, {found.hops / found.messages:.2f} hops each (in "
+        f"layer-by-layer order {before.hops / before.messages:.2f}){over if ways.mesh.count > 1 else ''}; the heaviest link carries "
+        f"{max(found.heaviest):,.0f} ({max(before.heaviest):,.0f})"
+    ]

@@ -26,6 +26,7 @@ from spikeport.commands.parts.options import (
 from spikeport.commands.parts.result import describe, proven
 from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
+from spikeport.export.common.errors import InputError
 from spikeport.hw.backends.simulate import backend
 from spikeport.stages.claims import check_place, claimed
 from spikeport.stages.config import RunConfig, run_config, said
@@ -61,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backends", dest="verify_backends", metavar="A,B", help=f"to verify on, from {', '.join(TESTABLE)}")
     parser.add_argument("--verify-samples", type=int, metavar="N", help="test samples compared with the reference, spike for spike")
     add_lava(parser)
+    parser.add_argument(
+        "--baselines",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="also train the same network without spikes, which the report compares with (spikeport baseline)",
+    )
     add_force(parser, "the run that lies in DIR, training and all")
     add_print_config(parser)
     add_json(parser)
@@ -76,6 +83,10 @@ def execute(arguments: argparse.Namespace) -> int:
     for name in backends:
         backend(name)  # what cannot be imported is told now, not after training
     if arguments.nir:
+        if config.baselines:
+            raise InputError(
+                "--baselines trains the network without spikes, which a network from elsewhere gives no settings for; leave it out"
+            )
         return execute_foreign(arguments, config, backends)
     torch_device(arguments.accelerator)
     keep_freed_memory()

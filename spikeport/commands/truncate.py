@@ -20,7 +20,7 @@ from spikeport.export.common.digest import short
 from spikeport.stages.bound import bound
 from spikeport.stages.claims import held
 from spikeport.stages.imported import open_session
-from spikeport.stages.pipeline import CUT_FROM
+from spikeport.stages.session import CUT_FROM
 from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
 
 EXAMPLES = """examples:

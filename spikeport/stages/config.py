@@ -46,7 +46,7 @@ class RunConfig:
 
     finetune_epochs: of quantization-aware fine-tuning, 0 for none. tolerance: accuracy loss in percentage points that T' may cost.
     verify_samples: test samples that `verify_backends` are compared on with the reference, spike for spike. lava_samples, lava_seconds: as
-    `LavaSettings`, where Lava is one of them.
+    `LavaSettings`, where Lava is one of them. baselines: train the same network without spikes too.
     """
 
     train: TrainConfig
@@ -58,6 +58,7 @@ class RunConfig:
     device: str = "loihi2"
     verify_backends: str = "engine,lava"
     verify_samples: int = 50
+    baselines: bool = False
     lava_samples: str = "all"
     lava_seconds: float = 120.0
 

@@ -44,11 +44,12 @@ from spikeport.hw.backends.verify import Verification, verify
 from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
+from spikeport.stages.baseline import BASELINE_FROM, Baselines
 from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_network, network_origin
 from spikeport.stages.config import LavaSettings
 from spikeport.stages.imported import Expected
-from spikeport.stages.session import Session, SplitName
+from spikeport.stages.session import CUT_FROM, Session, SplitName
 from spikeport.stages.through_lava import lava_set
 from spikeport.stages.tic import kept_tic
 from spikeport.stages.trained import TrainedSession
@@ -61,8 +62,6 @@ CALIBRATION_SAMPLES = 256
 SHOWN_SAMPLES = 3
 COMPARED_SAMPLES = 64
 """Samples on which integers are compared with the float network, layer by layer."""
-CUT_FROM = ("trained", "network", "validation", "test")
-"""What the choice of T' is made of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +162,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
     """Gather what is there of this network into `report.json` and `report.html`; what speaks of another is left out, in words."""
     work, network, test = session.work, session.network, session.split("test")
     truncation = session.kept(Truncation, work.truncation, *CUT_FROM)
+    without = session.kept(Baselines, work.baseline, *BASELINE_FROM)
     verified = session.kept(Verified, work.verification, "network", "test")
     chip, seed = device_named(device), session.seed
     agreement, loss = _against_float(session, test[:COMPARED_SAMPLES])
@@ -188,7 +188,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
             *_quantized_curves(session),
             *(verified.accuracy if verified else ()),
         ),
-        cost=estimate_cost(network, session.records["test"], chip, loads=loads, seed=seed),
+        cost=estimate_cost(network, session.records["test"], chip, loads=loads, measured=without.measured if without else None, seed=seed),
         exit_cost=_exit_cost(network, session.records["test"], chip, truncation, loads, seed),
         agreement=agreement,
         loss=loss,

@@ -34,6 +34,8 @@ Bar = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
 """Makes a progress bar for so many samples under a name."""
 SplitName = Literal["validation", "test"]
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
+CUT_FROM = ("trained", "network", "validation", "test")
+"""What the choice of T' is made of."""
 ENGINE_SAMPLES = 1024
 """Samples that are integers at a time."""
 

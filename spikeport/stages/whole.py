@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.results.report import Report
+from spikeport.stages.baseline import BASELINE_FROM, Baselines, baseline_stage
 from spikeport.stages.config import RunConfig
 from spikeport.stages.imported import ImportedSession
-from spikeport.stages.pipeline import CUT_FROM, QuantizationConfig, quantize_stage, report_stage, verify_stage
-from spikeport.stages.session import Session
+from spikeport.stages.pipeline import QuantizationConfig, quantize_stage, report_stage, verify_stage
+from spikeport.stages.session import CUT_FROM, Session
 from spikeport.stages.tic import tic_stage
+from spikeport.stages.trained import TrainedSession
 from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
 
 
@@ -29,6 +31,8 @@ def all_stages(session: Session, config: RunConfig, backends: Sequence[str]) -> 
     tic_stage(session, work.tic)
     lava_samples = min(LAVA_SAMPLES, config.verify_samples) if "lava" in backends else 0
     truncate_stage(session, work.truncation, tolerance=config.tolerance, lava_samples=lava_samples)
+    if isinstance(session, TrainedSession) and config.baselines and session.kept(Baselines, work.baseline, *BASELINE_FROM) is None:
+        baseline_stage(session, work.baseline)
     verify_stage(session, backends=backends, samples=config.verify_samples, lava=config.lava)
     left_out = ("train", "data_dir") if imported else ("data_dir",)  # where the data lay is nobody's business
     settings = {name: value for name, value in to_json(config).items() if name not in left_out}

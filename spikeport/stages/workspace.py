@@ -72,6 +72,11 @@ class Workspace:
         return self.root / "pruning.json"
 
     @property
+    def baseline(self) -> Path:
+        """The same network without spikes."""
+        return self.root / "baseline.json"
+
+    @property
     def verification(self) -> Path:
         """Spike-for-spike comparison."""
         return self.root / "verify.json"
@@ -154,6 +159,7 @@ class Workspace:
             self.truncation,
             self.robustness,
             self.pruning,
+            self.baseline,
             self.verification,
             self.expected,
             self.report,

@@ -34,8 +34,8 @@ from spikeport.export.nir.foreign.importer import describe, import_nir
 from spikeport.export.nir.graph import load_graph
 from spikeport.export.quantization.dequantize import dequantize
 from spikeport.export.quantization.quantize import quantize
+from spikeport.hw.mapping.check import check_network
 from spikeport.hw.records.stimulus import encode, load_input
-from spikeport.hw.semantics.limits import check_network
 from spikeport.stages.config import run_config
 from spikeport.train.data.colour import read_cifar, read_jpeg_tar, read_svhn
 from spikeport.train.data.formats.event_bins import EventBins, event_counts

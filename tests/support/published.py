@@ -87,6 +87,17 @@ def vgg11() -> QuantizedNetwork:
     return made.network()
 
 
+def vgg16(timesteps: int) -> QuantizedNetwork:
+    """VGG-16 on 32 x 32 (Simonyan and Zisserman 2015, table 1, D), with one dense layer."""
+    made, source = Builder((3, 32, 32)), "input"
+    plan = ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (256, 1), (512, 2), (512, 1), (512, 1), (512, 2), (512, 1), (512, 1))
+    for i, (channels, pool) in enumerate(plan):
+        made.conv(f"conv{i + 1}", source, channels, 3, padding=1, pool=pool)
+        source = f"conv{i + 1}"
+    made.dense("output", source, 10, pool=2)
+    return made.network(timesteps)
+
+
 def resnet18() -> QuantizedNetwork:
     """ResNet-18 on 32 x 32 (He et al. 2016), every block joined before its neurons."""
     made, source = Builder((3, 32, 32)), "stem"

@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import InputCode
 from spikeport.train.data.registry import Task
-from spikeport.train.network.architecture import MaxPool, Skip
+from spikeport.train.network.architecture import MaxPool
 from spikeport.train.network.encoder import encoder
 from spikeport.train.network.layers import Synapses
 from spikeport.train.network.rates import currents, pooled
-from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage
+from spikeport.train.network.topology import INPUT, READOUT, Stage, behind_weights
 from spikeport.train.neurons.base import Neuron, NeuronConfig
 from spikeport.train.neurons.rated import Rated, carrier
 from spikeport.train.settings.losses import synaptic_filter
@@ -60,7 +60,7 @@ class SpikingNetwork(nn.Module):
                 s.name: nn.ModuleList(
                     Synapses(
                         path,
-                        norm=norm and self._normed(s, path),
+                        norm=norm and s.name in self.neurons and behind_weights(stages, path),
                         bias=bias,
                         norm_scale=_norm_scale(tdbn_alpha, neuron, s),
                         pool_factor=neuron.pool_factor(path.pool),
@@ -113,11 +113,6 @@ class SpikingNetwork(nn.Module):
             return Rated.held(_over_batch(synapses, take(name).values), len(weights))
         source = pooled(synapses, take(name))  # what is taken, often the largest tensor there is, goes before the next are made
         return currents(synapses, source, weights)
-
-    def _normed(self, stage: Stage, path: Projection) -> bool:
-        """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it."""
-        streams = {s.name for s in self.stages if s.kind == "stream"}
-        return (stage.name in self.neurons) and (path.source in streams or not isinstance(path.layer, Skip))
 
     def _scale_weights(self, gain: float) -> None:
         with torch.no_grad():

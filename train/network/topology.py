@@ -70,6 +70,12 @@ class Stage:
         return self.incoming[0].output_shape
 
 
+def behind_weights(stages: tuple[Stage, ...], path: Projection) -> bool:
+    """Whether BatchNorm stands behind a path into neurons: it does behind weights or a stream; spikes skip it."""
+    streams = {s.name for s in stages if s.kind == "stream"}
+    return path.source in streams or not isinstance(path.layer, Skip)
+
+
 def chain(architecture: Architecture, task: Task, *, shrinking: bool = False) -> tuple[Stage, ...]:
     """The stages of a chain of layers, readout last. shrinking: leave out pools that the map has become too small for.
 

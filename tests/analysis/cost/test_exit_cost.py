@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.hand_costs import CORES, LOIHI1, LOIHI2
 from support.random_networks import random_network, random_stimulus
 from support.stated import INT8
 
-from spikeport.analysis.cost.devices import ACCESS, device_named
+from spikeport.analysis.cost.devices import ACCESS, INJECTION, MANAGEMENT
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import exit_cost
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Dense
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
-
-LOIHI1, LOIHI2 = device_named("loihi1"), device_named("loihi2")
 
 
 def chain() -> QuantizedNetwork:
@@ -45,7 +44,7 @@ def test_energy_and_latency_by_hand():
     event = 35.5 + 51.2 + 21.6 + 69.3  # synapse, visit, update, spike
     axon = 111.0  # a's spike leaves for b's core; b's goes nowhere
     steps = [2 * 51.2, event + axon + 51.2, 2 * event + axon, event + 51.2, 2 * 51.2]
-    one, two, three = (exit_cost(network, record, LOIHI1, np.full(3, t)) for t in (1, 2, 3))
+    one, two, three = (exit_cost(network, record, CORES, np.full(3, t)) for t in (1, 2, 3))
     assert one.dynamic.mean[0] == pytest.approx(1e-12 * sum(steps[:3]))
     assert two.dynamic.mean[0] == pytest.approx(1e-12 * sum(steps[:4]))
     assert three.dynamic.mean[0] == pytest.approx(1e-12 * sum(steps))
@@ -55,11 +54,16 @@ def test_energy_and_latency_by_hand():
     latency = 1e-9 * (6.0 + a + max(a, b) + 3 * 600.0)
     assert one.latency.mean[0] == pytest.approx(latency)
     assert one.total.mean[0] == pytest.approx(one.dynamic.mean[0] + latency * 0.0295)
-    mixed = exit_cost(network, record, LOIHI1, np.array([1, 2, 3]))
+    mixed = exit_cost(network, record, CORES, np.array([1, 2, 3]))
     for what in ("dynamic", "total", "latency"):
         alone = [getattr(cost, what).mean[0] for cost in (one, two, three)]
         assert getattr(mixed, what).mean[0] == pytest.approx(np.mean(alone))
         assert getattr(mixed, what).low[0] < getattr(mixed, what).mean[0] < getattr(mixed, what).high[0]
+
+    whole = exit_cost(network, record, LOIHI1, np.full(3, 1))  # three hardware steps of management; messages of timesteps 1 and 2
+    joule, second = (prices[MANAGEMENT].value for prices in (LOIHI1.energy, LOIHI1.time))
+    assert whole.dynamic.mean[0] - one.dynamic.mean[0] == pytest.approx(1e-12 * 3 * joule)
+    assert whole.latency.mean[0] - latency == pytest.approx(1e-9 * (3 * second + 2 * LOIHI1.time[INJECTION].value))
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -20,9 +20,9 @@ from spikeport.export.nir.file import read_nir, write_nir
 from spikeport.export.onnx.graph import to_onnx
 from spikeport.hw import engine
 from spikeport.hw.backends.simulate import backend
+from spikeport.hw.mapping.check import check_network
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
-from spikeport.hw.semantics.limits import check_network
 
 COLOUR = Input("in", (3, 2, 2), scale=1 / 255, low=0, high=255, offset=(125, 0, 255))
 RATE = Input("in", (2, 3), code="rate", seed=77)

@@ -26,7 +26,7 @@ LOIHI1 = CHIPS["loihi1"]
 
 def with_core(neurons: int = 1024, bits: int = 1 << 20, axons: int | None = 4096):
     """Loihi 1 with a core of our own."""
-    return replace(LOIHI1, core=Core(neurons, bits, axons, True, "test"))
+    return replace(LOIHI1, core=Core(neurons, bits, axons, True))
 
 
 def network_of(op, source=(4,), pool=None, target=None) -> QuantizedNetwork:
@@ -188,7 +188,9 @@ def test_what_does_not_fit_is_named(tmp_path, capsys):
     assert main(["map", str(tmp_path / "wide.nir")]) == 0  # no limit on Loihi 2's axons is public
     assert "fits: 1 of 128 cores of Loihi 2" in capsys.readouterr().out
     many = map_network(network, with_core(neurons=1, axons=None))
-    assert replace(many, chip=replace(many.chip, cores=2)).obstacles == ("3 cores needed, Loihi 1 has 2; a takes 3, limited by neurons",)
+    assert replace(many, chip=replace(many.chip, tiles=(2, 1), tile_cores=1)).obstacles == (
+        "3 cores needed, Loihi 1 has 2; a takes 3, limited by neurons",
+    )
 
 
 def test_a_file_that_is_not_quantized_is_refused(tmp_path, capsys):
