@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from spikeport.analysis.common.numbers import percent, si, si_scale
-from spikeport.analysis.figures.charts import SERIES, Frame, axes, chart, dots, line, padded, series, series_key
+from spikeport.analysis.figures.charts import SERIES, Curve, Frame, axes, chart, dots, line, padded, series, series_key
 from spikeport.analysis.figures.labels import Labels
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.results.comparison import ComparedRun
@@ -31,19 +31,21 @@ def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element
     low, high = padded(ys, 0.16, ceiling=100.5)
     frame = Frame(0, max(xs) * 1.08 or 1.0, low, high + ROOM * (high - low))
     chosen = {run.name: scaled[run.name][run.chosen - 1] for run in drawn}
-    marks = axes(frame, f"total energy per sample, {prefix}J", "accuracy, %", y_most=high)
+    labels = (f"total energy per sample, {prefix}J", "accuracy, %")
+    marks = axes(frame, *labels, y_most=high)
     front = _front(frame, sorted(chosen[run.name] for run in drawn if run.name not in beaten))
     marks += front
-    labels = Labels(frame)
+    beside = Labels(frame)
     for i, run in enumerate(drawn):
         energies, accuracies = zip(*scaled[run.name])
         (x, y), kind = chosen[run.name], f"s{i % SERIES}"
         marks += [*series(frame, i, energies, accuracies, _notes(run)), *dots(frame, [x], [y], [_notes(run)[run.chosen - 1]], kind, 7)]
-        labels.avoid(energies, accuracies)
-    marks += [labels.beside(*chosen[run.name], f"T' = {run.chosen}", "faint") for run in drawn]
+        beside.avoid(energies, accuracies)
+    marks += [beside.beside(*chosen[run.name], f"T' = {run.chosen}", "faint") for run in drawn]
     summary = "Accuracy against total energy: " + "; ".join(f"{run.name}, {_note(run, run.chosen)}" for run in drawn)
     caption: list[Child] = [series_key([run.name for run in drawn]), el("div", KEY + (FRONT_KEY if front else ""))]
-    return chart("Accuracy and total energy", summary, marks, caption=caption)
+    curves = [Curve(run.name, *zip(*scaled[run.name])) for run in drawn]
+    return chart("Accuracy and total energy", summary, marks, curves=curves, labels=labels, caption=caption)
 
 
 def accuracy_figure(runs: Sequence[ComparedRun]) -> Element | None:
@@ -53,14 +55,17 @@ def accuracy_figure(runs: Sequence[ComparedRun]) -> Element | None:
         return None
     steps = max(len(curve.accuracy) for _, curve in drawn)
     frame = Frame(0.5, steps + 0.5, *padded([100 * a for _, curve in drawn for a in curve.accuracy], 0.14, floor=0, ceiling=100.5))
-    marks = axes(frame, "timesteps T'", "accuracy, %", steps=steps)
+    labels = ("timesteps T'", "accuracy, %")
+    marks, curves = axes(frame, *labels, steps=steps), []
     for i, (run, curve) in enumerate(drawn):
         xs, ys = list(range(1, len(curve.accuracy) + 1)), [100 * a for a in curve.accuracy]
+        curves.append(Curve(run.name, xs, ys))
         notes = [f"{run.name}, T' = {x}: {y:.2f} %" for x, y in zip(xs, ys)]
         marks += series(frame, i, xs, ys, notes)
         marks += dots(frame, [run.chosen], [ys[run.chosen - 1]], [notes[run.chosen - 1]], f"s{i % SERIES}", 7)
     summary = f"Accuracy over 1 to {steps} timesteps of {len(drawn)} runs"
-    return chart("Accuracy over timesteps", summary, marks, caption=series_key([run.name for run, _ in drawn]))
+    caption = series_key([run.name for run, _ in drawn])
+    return chart("Accuracy over timesteps", summary, marks, curves=curves, labels=labels, caption=caption)
 
 
 def _front(frame: Frame, points: Sequence[tuple[float, float]]) -> list[Element]:

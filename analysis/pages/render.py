@@ -5,19 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from spikeport.analysis.common.numbers import counted, percent, points, si
-from spikeport.analysis.figures.markup import Child, Element, el
+from spikeport.analysis.figures.markup import Element, el
 from spikeport.analysis.pages import sections
+from spikeport.analysis.pages.beside import Beside, folder_of
+from spikeport.analysis.pages.kept import write_kept
 from spikeport.analysis.pages.page import page
+from spikeport.analysis.results.citation import about
 from spikeport.analysis.results.report import Report
 from spikeport.export.common.digest import short
 from spikeport.export.common.files import write_text
 from spikeport.hw.backends.verify import Verification
 
 
-def render(report: Report) -> str:
-    """The whole page."""
-    foot = f"spikeport, report format {report.version}. All data is in report.json.{_made_of(report)}"
-    return page(report.title, report.subtitle, _hero(report), _warnings(report), sections.all_sections(report), foot=foot)
+def render(report: Report, beside: Beside | None = None) -> str:
+    """The whole page. beside: what keeps its figures and tables as files too, and is linked."""
+    parts = [_hero(report), _warnings(report), *sections.all_sections(report)]
+    if beside:
+        beside.take(parts)
+    foot = f"spikeport, report format {report.version}. All data is in report.json.{beside.said if beside else ''}{_made_of(report)}"
+    day = f", reported {report.date}" if report.date else ""
+    return page(report.title, f"{report.subtitle}{day}", parts, foot=foot)
 
 
 def _made_of(report: Report) -> str:
@@ -27,8 +34,12 @@ def _made_of(report: Report) -> str:
 
 
 def write_page(report: Report, path: Path) -> None:
-    """Write `report.html`, whole."""
-    write_text(path, render(report))
+    """Write `report.html`, whole, and its figures and tables in a folder beside it."""
+    folder = folder_of(path)
+    beside = Beside(folder.name, about(report.made_of))
+    text = render(report, beside)
+    write_kept(folder, beside.files, report.made_of)
+    write_text(path, text)
 
 
 def _hero(report: Report) -> Element:
@@ -107,7 +118,7 @@ def _range(low: float, high: float, unit: str) -> str:
     return f"{si(low, unit, 2)} to {si(high, unit, 2)}"
 
 
-def _warnings(report: Report) -> Child:
+def _warnings(report: Report) -> Element | None:
     warnings = [*report.all_warnings]
     if report.absent:
         warnings.append(f"not run: {', '.join(report.absent)}")

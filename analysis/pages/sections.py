@@ -10,13 +10,15 @@ from spikeport.analysis.cost.estimate import Cost
 from spikeport.analysis.figures.cost import accuracy_figure, trade_off_figure
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.raster import raster_figure
+from spikeport.analysis.figures.tables import data_table, filled_bar
 from spikeport.analysis.pages.agreement import agreement_section
 from spikeport.analysis.pages.chain import chain_section
 from spikeport.analysis.pages.fisher import fisher_section
-from spikeport.analysis.pages.page import data_table, filled_bar, section
+from spikeport.analysis.pages.page import cited, section
 from spikeport.analysis.pages.pruning import pruning_section
 from spikeport.analysis.pages.robustness import robustness_section
 from spikeport.analysis.pages.timesteps import timesteps_section
+from spikeport.analysis.results.citation import citation
 from spikeport.analysis.results.report import AccuracyCurve, Report
 
 
@@ -34,6 +36,7 @@ def all_sections(report: Report) -> list[Element]:
         _samples(report),
         _layers(report),
         _meaning(report),
+        cited(citation(report)),
         _prices(report),
         _again(report),
     ]

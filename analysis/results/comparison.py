@@ -33,7 +33,7 @@ class ComparedRun:
     """One run. name: its folder, as far as it differs from the others'. report: where all of it stands.
 
     test_data: which samples accuracy and cost are of; empty where the report does not say. settings: configuration and meaning, by dotted
-    name. floating, quantized: accuracy on test data, on validation data where none was measured. loss: against the first run that was
+    name. date: of its report. floating, quantized: accuracy on test data, on validation data where none was measured. loss: against the first run that was
     measured on the same test data, which `against` names, each at its T', percentage points; None where that was not measured.
     """
 
@@ -53,6 +53,7 @@ class ComparedRun:
     against: str | None
     loss: LossLimits | None
     warnings: tuple[str, ...]
+    date: str = ""
 
     @property
     def method(self) -> str:
@@ -108,6 +109,7 @@ def compared_run(name: str, place: str, report: Report, against: str | None = No
         cost=_cost(report.cost) if report.cost else None,
         against=against,
         loss=loss,
+        date=report.date,
         warnings=(*report.all_warnings, *([f"not run: {', '.join(report.absent)}"] if report.absent else ())),
     )
 

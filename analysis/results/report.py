@@ -83,7 +83,7 @@ class Report:
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
     configuration: all that is needed to get the same again. warnings: one sentence each. made_of: content digests of the trained and
     the quantized network and of the data that the report speaks of, by name. expected: spikes recorded in another framework against
-    ours, in float and in integers. agreement, loss: integers against the float
+    ours, in float and in integers. date: the day that these values were first found, "" in reports of before they said so. agreement, loss: integers against the float
     network, by layer and by kind of rounding. These, robustness and pruning are never missed in `absent`.
     """
 
@@ -109,6 +109,7 @@ class Report:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     made_of: Mapping[str, str] = field(default_factory=dict)
+    date: str = ""
     version: int = VERSION
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,7 +17,6 @@ from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
-from spikeport.analysis.pages.render import write_page
 from spikeport.analysis.results.report import (
     AccuracyCurve,
     Report,
@@ -26,7 +24,6 @@ from spikeport.analysis.results.report import (
     installed_versions,
     network_facts,
     semantics_of,
-    write_report,
 )
 from spikeport.export.common.digest import content_digest
 from spikeport.export.common.errors import InputError
@@ -57,6 +54,7 @@ from spikeport.stages.pipeline import (
     saying,
     warnings_of,
 )
+from spikeport.stages.reporting import write_reported
 from spikeport.stages.session import SPLITS, Bar, SplitName, engine_record
 from spikeport.stages.tic import TicConfig, of_float_network, write_tic
 from spikeport.stages.truncation import LAVA_SAMPLES, answers, confirmed_in_lava, decided
@@ -165,9 +163,7 @@ def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: 
         expected=links,
         made_of=made_of,
     )
-    write_report(report, work.report)
-    write_page(report, work.report.with_suffix(".html"))
-    return report
+    return write_reported(work, report)
 
 
 def _theirs(foreign: Foreign) -> tuple[Expectation, ...]:
@@ -257,7 +253,7 @@ def _report(
     settings: dict[str, Any] = {name: value for name, value in to_json(config).items() if name not in ("train", "data_dir")}
     return Report(
         title=foreign.name,
-        subtitle=f"imported, {len(foreign.samples):,} samples, reported {time.strftime('%Y-%m-%d')}",
+        subtitle=f"imported, {len(foreign.samples):,} samples",
         network=network_facts(network),
         semantics={**semantics_of(network), "read as": foreign.meaning},
         accuracy=tuple(quantized_curves(network, records, splits)),

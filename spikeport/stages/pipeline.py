@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,6 @@ from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.history import FisherHistory
-from spikeport.analysis.pages.render import write_page
 from spikeport.analysis.results.layer_agreement import Agreement, layer_agreement
 from spikeport.analysis.results.loss_split import LossSplit, loss_split
 from spikeport.analysis.results.perturbed_accuracy import Robustness
@@ -31,7 +29,6 @@ from spikeport.analysis.results.report import (
     installed_versions,
     network_facts,
     semantics_of,
-    write_report,
 )
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
@@ -45,6 +42,7 @@ from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_network, network_origin
+from spikeport.stages.reporting import write_reported
 from spikeport.stages.session import SPLITS, Bar, Session, SplitName
 from spikeport.stages.tic import kept_tic
 from spikeport.train.data.registry import Split
@@ -161,7 +159,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
     _note_deployed(session)
     report = Report(
         title=f"{ARCHITECTURES.get(trained.config.arch, trained.config.arch)} on {trained.config.data}",
-        subtitle=f"trained with {trained.config.method}, {session.data.source}, reported {time.strftime('%Y-%m-%d')}",
+        subtitle=f"trained with {trained.config.method}, {session.data.source}",
         network=network_facts(network),
         semantics=semantics_of(network),
         accuracy=(
@@ -181,9 +179,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
         made_of=session.made_of(*CUT_FROM),
         **results,
     )
-    write_report(report, work.report)
-    write_page(report, work.report.with_suffix(".html"))
-    return report
+    return write_reported(work, report)
 
 
 def _note_deployed(session: Session) -> None:
