@@ -19,6 +19,7 @@ from spikeport.analysis.pages.pruning import pruning_section
 from spikeport.analysis.pages.robustness import robustness_section
 from spikeport.analysis.pages.timesteps import timesteps_section
 from spikeport.analysis.results.citation import citation
+from spikeport.analysis.results.comparison import flat
 from spikeport.analysis.results.report import AccuracyCurve, Report
 
 
@@ -173,5 +174,5 @@ def _again(report: Report) -> Element | None:
     if not (report.seeds or report.versions or report.configuration):
         return None
     parts = {"Seeds": report.seeds, "Versions": report.versions, "Configuration": report.configuration}
-    blocks = [el("div", el("h3", name), _pairs(values)) for name, values in parts.items() if values]
+    blocks = [el("div", el("h3", name), _pairs(dict(flat(values)))) for name, values in parts.items() if values]
     return el("section", el("details", el("summary", "To get the same again"), blocks))

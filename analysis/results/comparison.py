@@ -152,14 +152,14 @@ def _cost(cost: Cost) -> ComparedCost:
 def _settings(report: Report) -> dict[str, str]:
     seeds = {} if "train" in report.configuration else report.seeds  # of a training it is one of the settings
     parts = {**report.configuration, **seeds, "meaning": report.semantics, "version": report.versions}
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in _flat(parts)}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in flat(parts)}
 
 
-def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
+def flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
     """Dotted names and values that are no tables."""
     if not isinstance(value, Mapping):
         return [(name, value)]
-    return [pair for key, item in value.items() for pair in _flat(item, f"{name}.{key}" if name else str(key))]
+    return [pair for key, item in value.items() for pair in flat(item, f"{name}.{key}" if name else str(key))]
 
 
 def _beating(run: ComparedRun, group: Sequence[ComparedRun]) -> tuple[str, ...]:
