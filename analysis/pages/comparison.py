@@ -11,6 +11,7 @@ from spikeport.analysis.figures.comparison import accuracy_figure, pareto_figure
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.tables import data_table, unbroken
 from spikeport.analysis.pages.beside import Beside, folder_of
+from spikeport.analysis.pages.headlines import headlines
 from spikeport.analysis.pages.kept import write_kept
 from spikeport.analysis.pages.page import cited, page, section
 from spikeport.analysis.pages.timesteps import limits
@@ -31,6 +32,7 @@ def comparison_page(comparison: Comparison, beside: Beside | None = None) -> str
     """A self-contained HTML page. beside: what keeps its figures and tables as files too, and is linked."""
     names = ", ".join(run.name for run in comparison.runs)
     parts = [
+        headlines(comparison),
         _remarks(comparison),
         *(_pictures(comparison, group) for group in comparison.groups),
         section("What was found", None, _table(comparison), el("p", NOTE, class_="aside")),

@@ -57,6 +57,16 @@ def section(title: str, lead: str | None, *children: Child) -> Element:
     return el("section", el("h2", title), el("p", lead, class_="lead") if lead else None, children)
 
 
+def setting(name: str, value: int) -> str:
+    """In one piece on a narrow page."""
+    return f"{name} = {value}".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def fact(name: str, value: str, note: str) -> Element:
+    """A number to be seen first, and what to know of it."""
+    return el("div", el("h3", name), el("p", value, class_="value"), el("p", note, class_="note"), class_="fact")
+
+
 def cited(line: str) -> Element:
     """A line to copy: one click or one tab away from being selected whole."""
     lead = "Networks and data are named by the first digits of a digest of their content."

@@ -9,7 +9,7 @@ from spikeport.analysis.figures.markup import Element, el
 from spikeport.analysis.pages import sections
 from spikeport.analysis.pages.beside import Beside, folder_of
 from spikeport.analysis.pages.kept import write_kept
-from spikeport.analysis.pages.page import page
+from spikeport.analysis.pages.page import fact, page
 from spikeport.analysis.results.citation import about
 from spikeport.analysis.results.report import Report
 from spikeport.export.common.digest import short
@@ -85,17 +85,17 @@ def _facts(report: Report) -> list[Element]:
     curve = report.curve("quantized", "Lava", "float")
     accuracy = curve.at(chosen) if curve else None
     whole = curve.at(full) if curve else None
-    facts = [_fact("Timesteps", f"{full} → {chosen}" if chosen < full else f"{full}", _how_chosen(report))]
+    facts = [fact("Timesteps", f"{full} → {chosen}" if chosen < full else f"{full}", _how_chosen(report))]
     if curve and accuracy is not None:
         against = f"{percent(whole)} at T = {full}; " if whole is not None and chosen < full else ""
-        facts.insert(0, _fact("Accuracy", percent(accuracy), f"{against}{curve.stage}, {counted(curve.samples, f'{curve.split} sample')}"))
+        facts.insert(0, fact("Accuracy", percent(accuracy), f"{against}{curve.stage}, {counted(curve.samples, f'{curve.split} sample')}"))
     if cost:
         total, dynamic, latency, at = cost.total, cost.dynamic, cost.latency, min(chosen, cost.timesteps) - 1
         sure = "" if cost.device.calibrated else ", uncalibrated"
         parts = f"dynamic {si(dynamic.mean[at], 'J')}, {_range(dynamic.low[at], dynamic.high[at], 'J')}"
         note = f"{_range(total.low[at], total.high[at], 'J')} in all; {parts}; {cost.device.title}{sure}"
-        facts.append(_fact("Energy per sample", si(total.mean[at], "J"), note))
-        facts.append(_fact("Latency", si(latency.mean[at], "s"), f"{_range(latency.low[at], latency.high[at], 's')}, one sample alone"))
+        facts.append(fact("Energy per sample", si(total.mean[at], "J"), note))
+        facts.append(fact("Latency", si(latency.mean[at], "s"), f"{_range(latency.low[at], latency.high[at], 's')}, one sample alone"))
     return facts
 
 
@@ -108,10 +108,6 @@ def _how_chosen(report: Report) -> str:
     if truncation.chosen == truncation.timesteps:
         return f"none can go: loss below {points(truncation.tolerance)} not shown"
     return f"loss below {points(truncation.tolerance)} with {100 * truncation.confidence:g} % confidence"
-
-
-def _fact(name: str, value: str, note: str) -> Element:
-    return el("div", el("h3", name), el("p", value, class_="value"), el("p", note, class_="note"), class_="fact")
 
 
 def _range(low: float, high: float, unit: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from spikeport.analysis.common.numbers import DASH, TIMES, count, percent, si, significant
 from spikeport.analysis.cost.estimate import Cost
+from spikeport.analysis.figures.chip import chip_figure, steps_figure
 from spikeport.analysis.figures.cost import accuracy_figure, trade_off_figure
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.raster import raster_figure
@@ -128,7 +129,7 @@ def _layers(report: Report) -> Element | None:
         [
             layer.name,
             f" {TIMES} ".join(map(str, shapes.get(layer.name, (layer.neurons,)))),
-            str(layer.cores),
+            count(layer.cores),
             count(layer.spikes[at]),
             filled_bar(layer.rate(at + 1), percent(layer.rate(at + 1), 1)),
             filled_bar(layer.operations[at] / most["operations"], count(layer.operations[at])),
@@ -139,7 +140,8 @@ def _layers(report: Report) -> Element | None:
     ]
     head = ["layer", "neurons", "cores", "spikes", "rate", "synaptic operations", "energy", "busiest"]
     lead = f"Means per sample at T' = {at + 1}. Rate: spikes per neuron and timestep. Busiest: share of timesteps that wait for this layer."
-    return section("Layers", lead, data_table(head, rows, (2, 3, 4, 5, 6, 7), "Layers"))
+    figures = el("div", chip_figure(report.chip) if report.chip else None, steps_figure(cost), class_="pair")
+    return section("Layers and cores", lead, figures, data_table(head, rows, (2, 3, 4, 5, 6, 7), "Layers"))
 
 
 def _meaning(report: Report) -> Element:

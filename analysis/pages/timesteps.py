@@ -9,7 +9,7 @@ from spikeport.analysis.figures.exit import exit_figure, exit_histogram
 from spikeport.analysis.figures.fisher import fisher_figure
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.tables import data_table
-from spikeport.analysis.pages.page import section
+from spikeport.analysis.pages.page import section, setting
 from spikeport.analysis.results.report import Report
 
 
@@ -47,7 +47,7 @@ def _tests(truncation: Truncation) -> list[Element]:
     columns = [
         "T'",
         "accuracy",
-        "loss against " + _setting("T", truncation.timesteps),
+        "loss against " + setting("T", truncation.timesteps),
         "loss against float",
         f"below {points(truncation.tolerance)}",
     ]
@@ -123,8 +123,8 @@ def _savings(report: Report, truncation: Truncation) -> Element | None:
     bands = (cost.dynamic, cost.total, cost.latency)
     most, less = ([b.mean[steps - 1] for b in bands] for steps in (full, cut))
     rows = [
-        _row("all " + _setting("T", full), full, test.accuracy_full, most, most),
-        _row("cut to " + _setting("T'", cut), cut, test.accuracy_chosen, less, most),
+        _row("all " + setting("T", full), full, test.accuracy_full, most, most),
+        _row("cut to " + setting("T'", cut), cut, test.accuracy_chosen, less, most),
     ]
     if exits and truncation.exit and truncation.exit.test:
         values = [b.mean[0] for b in (exits.dynamic, exits.total, exits.latency)]
@@ -141,11 +141,6 @@ def _savings(report: Report, truncation: Truncation) -> Element | None:
         el("p", note, class_="aside"),
         class_="below",
     )
-
-
-def _setting(name: str, value: int) -> str:
-    """In one piece on a narrow page."""
-    return f"{name} = {value}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _row(name: str, steps: float, accuracy: float, values: list[float], most: list[float]) -> list[Child]:

@@ -20,6 +20,7 @@ from spikeport.analysis.cost.exit_cost import ExitCost
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
+from spikeport.analysis.results.chip_use import ChipUse
 from spikeport.analysis.results.layer_agreement import Agreement
 from spikeport.analysis.results.loss_split import LossSplit
 from spikeport.analysis.results.perturbed_accuracy import Robustness
@@ -84,7 +85,7 @@ class Report:
     configuration: all that is needed to get the same again. warnings: one sentence each. made_of: content digests of the trained and
     the quantized network and of the data that the report speaks of, by name. expected: spikes recorded in another framework against
     ours, in float and in integers. date: the day that these values were first found, "" in reports of before they said so. agreement, loss: integers against the float
-    network, by layer and by kind of rounding. These, robustness and pruning are never missed in `absent`.
+    network, by layer and by kind of rounding. chip: the cores that `cost` is of. These, robustness and pruning are never missed in `absent`.
     """
 
     title: str
@@ -97,6 +98,7 @@ class Report:
     truncation: Truncation | None = None
     cost: Cost | None = None
     exit_cost: ExitCost | None = None
+    chip: ChipUse | None = None
     verification: Verification | None = None
     expected: tuple[Expectation, ...] = ()
     agreement: Agreement | None = None

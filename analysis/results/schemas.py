@@ -15,12 +15,12 @@ from spikeport.analysis.results.comparison import Comparison
 from spikeport.analysis.results.report import VERSION, Report
 from spikeport.export.common.files import write_json
 
-MADE_OF = {"type": "object", "additionalProperties": {"type": "string"}}
+MADE_OF: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
 
 
 def schemas() -> dict[str, dict[str, Any]]:
     """By the name of the file that each is of."""
-    bound = {"kind": {"const": Comparison.__name__}, "made_of": MADE_OF}
+    bound: dict[str, dict[str, Any]] = {"kind": {"const": Comparison.__name__}, "made_of": MADE_OF}
     return {"report": json_schema(Report, {"version": {"const": VERSION}}), "comparison": json_schema(Comparison, bound)}
 
 

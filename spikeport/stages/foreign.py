@@ -17,6 +17,7 @@ from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
+from spikeport.analysis.results.chip_use import chip_use
 from spikeport.analysis.results.report import (
     AccuracyCurve,
     Report,
@@ -158,6 +159,7 @@ def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: 
         fisher=fisher,
         truncation=truncation,
         cost=estimate_cost(quantized, records["test"], device, loads=loads, seed=seed),
+        chip=chip_use(loads.placed),
         exit_cost=exit_cost_of(quantized, records["test"], device, truncation, loads=loads, seed=seed),
         verification=verified.verification,
         expected=links,

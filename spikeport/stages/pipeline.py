@@ -17,6 +17,7 @@ from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.history import FisherHistory
+from spikeport.analysis.results.chip_use import chip_use
 from spikeport.analysis.results.layer_agreement import Agreement, layer_agreement
 from spikeport.analysis.results.loss_split import LossSplit, loss_split
 from spikeport.analysis.results.perturbed_accuracy import Robustness
@@ -168,6 +169,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
             *(verified.accuracy if verified else ()),
         ),
         cost=estimate_cost(network, session.records["test"], chip, loads=loads, seed=seed),
+        chip=chip_use(loads.placed),
         exit_cost=exit_cost_of(network, session.records["test"], chip, truncation, loads=loads, seed=seed),
         agreement=agreement,
         loss=loss,
