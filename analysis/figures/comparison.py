@@ -9,17 +9,14 @@ from spikeport.analysis.common.numbers import percent, si, si_scale
 from spikeport.analysis.figures.charts import SERIES, Curve, Frame, axes, chart, dots, line, padded, series, series_key
 from spikeport.analysis.figures.labels import Labels
 from spikeport.analysis.figures.markup import Child, Element, el
+from spikeport.analysis.figures.reach import BELOW_KEY, lowest, parts_above
 from spikeport.analysis.results.comparison import ComparedRun
 
 KEY = "Large: each run at its chosen T'; small: at every other T'."
 RING_KEY = " Ringed: no other run beats it."
-BELOW_KEY = " What is less accurate than the axis reaches is cut off; it stands among the values."
 FRONT_KEY = " Dashed: through the runs that no other one beats."
 ROOM = 0.12
 """Share of the height that is left above all curves, for what stands beside a point."""
-SPREAD, LEAST = 1.5, 2.0
-"""The accuracy axis goes so many times the spread of the chosen points below them, at least so many percentage points, and no further:
-at a few timesteps networks are near chance, and would squeeze everything else together."""
 
 
 def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element | None:
@@ -34,7 +31,7 @@ def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element
     scaled = {run.name: [(energy / factor, 100 * accuracy) for energy, accuracy in run.points] for run in drawn}
     xs, ys = zip(*(point for points in scaled.values() for point in points))
     chosen = {run.name: scaled[run.name][run.chosen - 1] for run in drawn}
-    low = _lowest([y for _, y in chosen.values()])
+    low = lowest([y for _, y in chosen.values()])
     low, high = padded([max(y, low) for y in ys], 0.16, ceiling=100.5)
     frame = Frame(0, max(xs) * 1.08 or 1.0, low, high + ROOM * (high - low))
     labels = (f"total energy per sample, {prefix}J", "accuracy, %")
@@ -45,7 +42,7 @@ def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element
     for i, run in enumerate(drawn):
         energies, accuracies = zip(*scaled[run.name])
         (x, y), kind = chosen[run.name], f"s{i % SERIES}"
-        marks += [line(frame, [x for x, _ in part], [y for _, y in part], kind) for part in _parts_above(scaled[run.name], low)]
+        marks += [line(frame, [x for x, _ in part], [y for _, y in part], kind) for part in parts_above(scaled[run.name], low)]
         marks += _small_dots(frame, run, scaled[run.name], kind)
         marks += dots(frame, [x], [y], [f"{run.name}, {_note(run, run.chosen)}"], kind, 7)
         marks += [] if run.name in beaten else [el("circle", cx=frame.x(x), cy=frame.y(y), r=10, class_="ring cut")]
@@ -54,7 +51,7 @@ def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element
     summary = "Accuracy against total energy: " + "; ".join(f"{run.name}, {_note(run, run.chosen)}" for run in drawn)
     caption: list[Child] = [
         series_key([run.name for run in drawn]),
-        el("div", KEY + RING_KEY + (FRONT_KEY if front else "") + (BELOW_KEY if min(ys) < low else "")),
+        el("div", KEY + RING_KEY + (FRONT_KEY if front else "") + (f" {BELOW_KEY}" if min(ys) < low else "")),
     ]
     curves = [Curve(run.name, *zip(*scaled[run.name])) for run in drawn]
     return chart("Accuracy and total energy", summary, marks, curves=curves, labels=labels, caption=caption)
@@ -85,26 +82,6 @@ def _front(frame: Frame, points: Sequence[tuple[float, float]]) -> list[Element]
     stairs = [corner for (_, y), (x, top) in pairwise(points) for corner in ((x, y), (x, top))]
     path = [*points[:1], *stairs]
     return [line(frame, [x for x, _ in path], [y for _, y in path], "front")] if stairs else []
-
-
-def _lowest(accuracies: Sequence[float]) -> float:
-    """Where the accuracy axis may end, from the accuracies at the chosen T'."""
-    low, high = min(accuracies), max(accuracies)
-    return low - max(SPREAD * (high - low), LEAST)
-
-
-def _parts_above(points: Sequence[tuple[float, float]], low: float) -> list[list[tuple[float, float]]]:
-    """A curve without what lies below `low`, cut where it crosses."""
-    parts: list[list[tuple[float, float]]] = [[]]
-    for before, after in pairwise([points[0], *points]):
-        (x0, y0), (x1, y1) = before, after
-        if (y0 < low) != (y1 < low):
-            parts[-1].append((x0 + (x1 - x0) * (low - y0) / (y1 - y0), low))
-        if y1 >= low:
-            parts[-1].append(after)
-        elif parts[-1]:
-            parts.append([])
-    return [part for part in parts if part]
 
 
 def _small_dots(frame: Frame, run: ComparedRun, points: Sequence[tuple[float, float]], kind: str) -> list[Element]:

@@ -10,10 +10,13 @@ from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.figures.charts import Curve, Frame, axes, chart, dots, level, line, padded, whiskers
 from spikeport.analysis.figures.labels import Labels, uprights
 from spikeport.analysis.figures.markup import Element, el
+from spikeport.analysis.figures.reach import BELOW_KEY, lowest, parts_above
 from spikeport.analysis.results.report import AccuracyCurve, Report
 
 ROOM = 0.12
 """Share of the height that is left above all curves, for what a vertical line says."""
+MOST_INTERVAL = 3.0
+"""The axis makes room for an interval up to so many times the largest mean; the caption tells the rest."""
 ACCURACY_STAGES = ("quantized", "Lava", "float")
 
 
@@ -88,10 +91,12 @@ def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Elemen
     factor, prefix = si_scale(cost.mean[steps - 1])
     xs, lows, highs = ([v / factor for v in values[:steps]] for values in (cost.mean, cost.low, cost.high))
     ys = [100 * a for a in curve.accuracy[:steps]]
-    frame = Frame(0, max(xs) * 1.08, *padded(ys, 0.16, ceiling=100.5))
-    labels = (f"{what} per sample, {prefix}{unit}", "accuracy, %")
-    marks = axes(frame, *labels)
     chosen = min(report.chosen, steps)
+    low, high = padded([max(y, lowest([ys[chosen - 1], ys[-1]])) for y in ys], 0.16, ceiling=100.5)
+    most = max(max(xs) * 1.08, min(highs[chosen - 1] * 1.04, MOST_INTERVAL * max(xs)))
+    frame = Frame(0, most, low, high + ROOM * (high - low))
+    labels = (f"{what} per sample, {prefix}{unit}", "accuracy, %")
+    marks = axes(frame, *labels, y_most=high)
     bottom = [
         el(
             "line",
@@ -106,13 +111,23 @@ def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Elemen
         f"T' = {t}: {y:.2f} %, {si(m, unit)} ({si(a, unit)} to {si(b, unit)})"
         for t, y, m, a, b in zip(range(1, steps + 1), ys, cost.mean, cost.low, cost.high)
     ]
-    marks += [line(frame, xs, ys, "main"), *bottom, *dots(frame, xs, ys, notes, "main")]
+    marks += [line(frame, [x for x, _ in part], [y for _, y in part], "main") for part in parts_above(list(zip(xs, ys)), low)]
+    reached = [t for t in range(1, steps + 1) if ys[t - 1] >= low]
+    marks += bottom
+    for t in reached:
+        marks += dots(frame, [xs[t - 1]], [ys[t - 1]], [notes[t - 1]], "main")
     marks += [el("circle", cx=frame.x(xs[chosen - 1]), cy=frame.y(ys[chosen - 1]), r=7, class_="ring cut")]
     beside = Labels(frame)
-    beside.avoid(xs, ys)
+    beside.avoid(xs, [max(y, low) for y in ys])
     beside.avoid([lows[chosen - 1], min(highs[chosen - 1], frame.x_high)], [ys[chosen - 1]] * 2)
-    marks += [beside.beside(xs[t - 1], ys[t - 1], f"T' = {t}", "cut" if t == chosen else "faint") for t in sorted({1, chosen, steps})]
+    marks += [
+        beside.beside(xs[t - 1], ys[t - 1], f"T' = {t}", "cut" if t == chosen else "faint")
+        for t in sorted({1, chosen, steps} & set(reached))
+    ]
     summary = f"Accuracy against {what} for 1 to {steps} timesteps"
-    caption = f"each point one T' from 1 to {steps}; bar: 95 % interval at the chosen one"
+    interval = f"{si(cost.low[chosen - 1], unit)} to {si(cost.high[chosen - 1], unit)}"
+    caption = f"each point one T' from 1 to {steps}; bar: 95 % interval at the chosen one, {interval}" + (
+        f". {BELOW_KEY}" if min(ys) < low else ""
+    )
     curves = [Curve(f"T' = {t}", [x], [y]) for t, x, y in zip(range(1, steps + 1), xs, ys)]
     return chart(f"Accuracy and {what}", summary, marks, curves=curves, labels=labels, caption=caption)

@@ -67,7 +67,7 @@ def _cost(report: Report) -> Element | None:
     cost = report.cost
     if cost is None:
         return None
-    figures = [trade_off_figure(report, cost.dynamic, "energy", "J"), trade_off_figure(report, cost.latency, "latency", "s")]
+    figures = [trade_off_figure(report, cost.total, "total energy", "J"), trade_off_figure(report, cost.latency, "latency", "s")]
     lead = f"{cost.device.title}: {cost.device.note}. {cost.samples:,} samples; {cost.cores} cores, {cost.depth} timesteps deep."
     return section("Energy and latency", lead, el("div", figures, class_="pair"), _terms(cost, report.chosen), _beside(cost, report.chosen))
 
