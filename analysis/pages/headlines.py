@@ -31,9 +31,10 @@ def headlines(comparison: Comparison) -> Element | None:
 
 
 def _best(runs: Sequence[ComparedRun], by: Callable[[ComparedRun], float]) -> tuple[float, str]:
-    """The least value, and the runs that have it, with their T'."""
+    """The least value, and the runs that have it with their T', or how many they are."""
     least = min(map(by, runs))
-    return least, " and ".join(run.name + " at " + setting("T'", run.chosen) for run in runs if by(run) == least)
+    best = [run.name + " at " + setting("T'", run.chosen) for run in runs if by(run) == least]
+    return least, " and ".join(best) if len(best) < 3 else f"{len(best)} runs"
 
 
 def _at(run: ComparedRun, cost: ComparedCost | None, name: str) -> float:
