@@ -53,7 +53,7 @@ def finished(out: Path) -> subprocess.CompletedProcess:
 def content(out: Path) -> tuple[dict[str, np.ndarray], dict]:
     """Weights, and the report but for what names the day."""
     report = read_json(out / "report.json")
-    return load_file(out / "model.safetensors"), {k: v for k, v in report.items() if k not in ("subtitle", "warnings")}
+    return load_file(out / "model.safetensors"), {k: v for k, v in report.items() if k not in ("date", "warnings")}
 
 
 def same(a: Path, b: Path) -> bool:

@@ -8,10 +8,27 @@ TIMES, DASH = "\N{MULTIPLICATION SIGN}", "\N{EN DASH}"
 PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 
 
-def si(value: float, unit: str, digits: int = 3) -> str:
+class Quantity(str):
+    """A number as people read it, which still knows what it was made from.
+
+    value: in `unit` without a prefix. limits: lowest and highest, where an interval is told with it.
+    """
+
+    value: float
+    unit: str
+    limits: tuple[float, float] | None
+
+    def __new__(cls, text: str, value: float, unit: str = "", limits: tuple[float, float] | None = None) -> Quantity:
+        """A string with three attributes more."""
+        made = super().__new__(cls, text)
+        made.value, made.unit, made.limits = value, unit, limits
+        return made
+
+
+def si(value: float, unit: str, digits: int = 3) -> Quantity:
     """With an SI prefix: `si(3.2e-6, "J") == "3.20 µJ"`."""
     factor, prefix = si_scale(value)
-    return f"{significant(value / factor, digits)} {prefix}{unit}"
+    return Quantity(f"{significant(value / factor, digits)} {prefix}{unit}", value, unit)
 
 
 def si_scale(value: float) -> tuple[float, str]:
@@ -27,9 +44,14 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{value:,.{min(max(places, 0), 9)}f}"
 
 
-def count(value: float) -> str:
+def count(value: float) -> Quantity:
     """Integers with separators; means of small counts with one decimal."""
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
+    return Quantity(f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}", value)
+
+
+def plain(value: float) -> Quantity:
+    """Four significant digits, for a value whose unit is said elsewhere."""
+    return Quantity(f"{value:.4g}", value)
 
 
 def counted(number: int, noun: str) -> str:
@@ -37,9 +59,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def percent(fraction: float, places: int = 2) -> str:
+def percent(fraction: float, places: int = 2) -> Quantity:
     """`percent(0.9823) == "98.23 %"`."""
-    return f"{100 * fraction:.{places}f} %"
+    return Quantity(f"{100 * fraction:.{places}f} %", 100 * fraction, "%")
 
 
 def points(value: float) -> str:

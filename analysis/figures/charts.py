@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from spikeport.analysis.common.numbers import nice_ticks
+from spikeport.analysis.common.numbers import DASH, nice_ticks, plain
 from spikeport.analysis.figures.markup import Child, Element, el
+from spikeport.analysis.figures.tables import data_table
 
 WIDTH, HEIGHT = 360, 244
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 40
@@ -43,6 +44,16 @@ class Frame:
         return float(HEIGHT - BOTTOM)
 
 
+@dataclass(frozen=True)
+class Curve:
+    """What a chart draws of one thing, as numbers. limits: lowest and highest at every x, where they are drawn."""
+
+    name: str
+    xs: Sequence[float | str]
+    ys: Sequence[float]
+    limits: Sequence[tuple[float, float]] = ()
+
+
 def padded(values: Sequence[float], share: float = 0.08, floor: float | None = None, ceiling: float | None = None) -> tuple[float, float]:
     """A range around values, never empty."""
     low, high = min(values), max(values)
@@ -51,10 +62,35 @@ def padded(values: Sequence[float], share: float = 0.08, floor: float | None = N
     return (low if floor is None else max(low, floor)), (high if ceiling is None else min(high, ceiling))
 
 
-def chart(title: str, summary: str, *marks: Child, caption: Child = None) -> Element:
-    """A figure; `summary` is what a screen reader says."""
-    drawing = el("svg", el("title", summary), marks, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=summary)
-    return el("figure", el("h3", title), drawing, el("figcaption", caption) if caption else None, class_="chart")
+def chart(
+    title: str, summary: str, *marks: Child, curves: Sequence[Curve], labels: tuple[str, str], caption: Child = None, height: int = HEIGHT
+) -> Element:
+    """A figure; `summary` is what a screen reader says, and what is drawn stands in a table below. labels: of both axes."""
+    drawing = el("svg", el("title", summary), marks, viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=summary)
+    below = [el("figcaption", caption) if caption else None, _values(title, curves, labels)]
+    return el("figure", el("h3", title), drawing, below, class_="chart")
+
+
+def values(table: Element) -> Element:
+    """The numbers of a figure, shown when asked for."""
+    return el("details", el("summary", "Values"), table, class_="values")
+
+
+def _values(title: str, curves: Sequence[Curve], labels: tuple[str, str]) -> Element:
+    limited = any(curve.limits for curve in curves)
+    rows: list[list[Child]] = [
+        [curve.name, x if isinstance(x, str) else plain(x), plain(y), *_limits(curve, i, limited)]
+        for curve in curves
+        for i, (x, y) in enumerate(zip(curve.xs, curve.ys))
+    ]
+    head = ["drawn", *labels, *(("low", "high") if limited else ())]
+    return values(data_table(head, rows, range(1, len(head)), title))
+
+
+def _limits(curve: Curve, i: int, limited: bool) -> list[Child]:
+    if not limited:
+        return []
+    return [plain(end) for end in curve.limits[i]] if curve.limits else [DASH, DASH]
 
 
 def axes(frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_most: float = inf, names: Sequence[str] = ()) -> list[Element]:

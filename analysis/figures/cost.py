@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from spikeport.analysis.common.numbers import percent, points, si, si_scale
 from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.decision.timestep_cut import Truncation
-from spikeport.analysis.figures.charts import Frame, axes, chart, dots, level, line, padded, whiskers
+from spikeport.analysis.figures.charts import Curve, Frame, axes, chart, dots, level, line, padded, whiskers
 from spikeport.analysis.figures.labels import Labels, uprights
 from spikeport.analysis.figures.markup import Element, el
+from spikeport.analysis.figures.reach import BELOW_KEY, lowest, parts_above
 from spikeport.analysis.results.report import AccuracyCurve, Report
 
 ROOM = 0.12
 """Share of the height that is left above all curves, for what a vertical line says."""
+MOST_INTERVAL = 3.0
+"""The axis makes room for an interval up to so many times the largest mean; the caption tells the rest."""
 ACCURACY_STAGES = ("quantized", "Lava", "float")
 
 
@@ -27,7 +32,8 @@ def accuracy_figure(report: Report) -> Element | None:
         values.append(values[-1] - report.truncation.tolerance)
     low, high = padded(values, 0.14, floor=0, ceiling=100.5)
     frame = Frame(0.5, steps + 0.5, low, high + ROOM * (high - low))
-    marks = axes(frame, "timesteps T'", "accuracy, %", steps=steps, y_most=high)
+    labels = ("timesteps T'", "accuracy, %")
+    marks = axes(frame, *labels, steps=steps, y_most=high)
     if report.truncation:
         marks += _validation_marks(frame, report.truncation)
     for curve in curves[:1]:
@@ -41,7 +47,20 @@ def accuracy_figure(report: Report) -> Element | None:
         else ""
     )
     summary = f"Accuracy after 1 to {steps} timesteps; chosen T' is {chosen}"
-    return chart("Accuracy over timesteps", summary, marks, caption="; ".join(s for s in (shown, also) if s))
+    caption = "; ".join(s for s in (shown, also) if s)
+    return chart(
+        "Accuracy over timesteps", summary, marks, curves=_accuracies(curves[:1], report.truncation), labels=labels, caption=caption
+    )
+
+
+def _accuracies(curves: Sequence[AccuracyCurve], truncation: Truncation | None) -> list[Curve]:
+    """What the figure shows, as numbers."""
+    drawn = [Curve(f"{c.stage}, {c.split}", range(1, len(c.accuracy) + 1), [100 * a for a in c.accuracy]) for c in curves]
+    if truncation:
+        steps, full = truncation.steps, 100 * truncation.steps[-1].accuracy
+        limits = [(full - s.losses.full.high, full - s.losses.full.low) for s in steps]
+        drawn.append(Curve("validation", [s.timesteps for s in steps], [100 * s.accuracy for s in steps], limits))
+    return drawn
 
 
 def _curve_marks(frame: Frame, curve: AccuracyCurve) -> list[Element]:
@@ -72,9 +91,12 @@ def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Elemen
     factor, prefix = si_scale(cost.mean[steps - 1])
     xs, lows, highs = ([v / factor for v in values[:steps]] for values in (cost.mean, cost.low, cost.high))
     ys = [100 * a for a in curve.accuracy[:steps]]
-    frame = Frame(0, max(xs) * 1.08, *padded(ys, 0.16, ceiling=100.5))
-    marks = axes(frame, f"{what} per sample, {prefix}{unit}", "accuracy, %")
     chosen = min(report.chosen, steps)
+    low, high = padded([max(y, lowest([ys[chosen - 1], ys[-1]])) for y in ys], 0.16, ceiling=100.5)
+    most = max(max(xs) * 1.08, min(highs[chosen - 1] * 1.04, MOST_INTERVAL * max(xs)))
+    frame = Frame(0, most, low, high + ROOM * (high - low))
+    labels = (f"{what} per sample, {prefix}{unit}", "accuracy, %")
+    marks = axes(frame, *labels, y_most=high)
     bottom = [
         el(
             "line",
@@ -89,13 +111,23 @@ def trade_off_figure(report: Report, cost: Band, what: str, unit: str) -> Elemen
         f"T' = {t}: {y:.2f} %, {si(m, unit)} ({si(a, unit)} to {si(b, unit)})"
         for t, y, m, a, b in zip(range(1, steps + 1), ys, cost.mean, cost.low, cost.high)
     ]
-    marks += [line(frame, xs, ys, "main"), *bottom, *dots(frame, xs, ys, notes, "main")]
+    marks += [line(frame, [x for x, _ in part], [y for _, y in part], "main") for part in parts_above(list(zip(xs, ys)), low)]
+    reached = [t for t in range(1, steps + 1) if ys[t - 1] >= low]
+    marks += bottom
+    for t in reached:
+        marks += dots(frame, [xs[t - 1]], [ys[t - 1]], [notes[t - 1]], "main")
     marks += [el("circle", cx=frame.x(xs[chosen - 1]), cy=frame.y(ys[chosen - 1]), r=7, class_="ring cut")]
-    labels = Labels(frame)
-    labels.avoid(xs, ys)
-    labels.avoid([lows[chosen - 1], min(highs[chosen - 1], frame.x_high)], [ys[chosen - 1]] * 2)
-    marks += [labels.beside(xs[t - 1], ys[t - 1], f"T' = {t}", "cut" if t == chosen else "faint") for t in sorted({1, chosen, steps})]
+    beside = Labels(frame)
+    beside.avoid(xs, [max(y, low) for y in ys])
+    beside.avoid([lows[chosen - 1], min(highs[chosen - 1], frame.x_high)], [ys[chosen - 1]] * 2)
+    marks += [
+        beside.beside(xs[t - 1], ys[t - 1], f"T' = {t}", "cut" if t == chosen else "faint")
+        for t in sorted({1, chosen, steps} & set(reached))
+    ]
     summary = f"Accuracy against {what} for 1 to {steps} timesteps"
-    return chart(
-        f"Accuracy and {what}", summary, marks, caption=f"each point one T' from 1 to {steps}; bar: 95 % interval at the chosen one"
+    interval = f"{si(cost.low[chosen - 1], unit)} to {si(cost.high[chosen - 1], unit)}"
+    caption = f"each point one T' from 1 to {steps}; bar: 95 % interval at the chosen one, {interval}" + (
+        f". {BELOW_KEY}" if min(ys) < low else ""
     )
+    curves = [Curve(f"T' = {t}", [x], [y]) for t, x, y in zip(range(1, steps + 1), xs, ys)]
+    return chart(f"Accuracy and {what}", summary, marks, curves=curves, labels=labels, caption=caption)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spikeport.analysis.figures.charts import Frame, axes, band, bars, chart, dots, line, padded, series, series_key, whiskers
+from spikeport.analysis.figures.charts import Curve, Frame, axes, band, bars, chart, dots, line, padded, series, series_key, whiskers
 from spikeport.analysis.figures.labels import uprights
 from spikeport.analysis.figures.markup import Element
 from spikeport.analysis.information.fisher import Curves, FisherResult, normalised
@@ -50,7 +50,11 @@ def fisher_figure(fisher: FisherResult, chosen: int | None = None, proposal: int
     marks.sort(key=lambda mark: mark.tag == "text")  # words lie above lines
     caption = f"columns: Fisher information I_t, accumulated to t; line: share of information after t. {_how(fisher)}"
     summary = f"Fisher information over {steps} timesteps, centroid at {fisher.centroid:.2f}"
-    return chart("Fisher information", summary, marks, caption=caption)
+    curves = [
+        Curve("I_t", xs, fisher.per_step, limits.per_step if limits else ()),
+        Curve("share still to come, %", xs, share, [(100 * low, 100 * high) for low, high in limits.to_come] if limits else ()),
+    ]
+    return chart("Fisher information", summary, marks, curves=curves, labels=("timestep t", "value"), caption=caption)
 
 
 def blocks_figure(fisher: FisherResult) -> Element:
@@ -69,7 +73,8 @@ def centroid_figure(history: FisherHistory) -> Element:
     epochs, centroids = history.epochs, history.centroids
     limits = [r.intervals.centroid if r.intervals else (c, c) for r, c in zip(history.results, centroids)]
     frame = Frame(*padded(epochs, 0.04), *padded([y for pair in limits for y in pair] + list(centroids), 0.12))
-    marks = axes(frame, "epoch", "information centroid, timesteps")
+    labels = ("epoch", "information centroid, timesteps")
+    marks = axes(frame, *labels)
     marks.append(band(frame, epochs, *_scaled(limits, 1), "main"))
     marks += [
         line(frame, epochs, centroids, "main"),
@@ -77,7 +82,8 @@ def centroid_figure(history: FisherHistory) -> Element:
     ]
     steps = history.results[-1].timesteps
     summary = f"Information centroid from {centroids[0]:.2f} at epoch {epochs[0]} to {centroids[-1]:.2f} at epoch {epochs[-1]}"
-    return chart("Information centroid over training", summary, marks, caption=f"of {steps} timesteps. {_how(history.results[-1])}")
+    curves, caption = [Curve("centroid", epochs, centroids, limits)], f"of {steps} timesteps. {_how(history.results[-1])}"
+    return chart("Information centroid over training", summary, marks, curves=curves, labels=labels, caption=caption)
 
 
 def epochs_figure(history: FisherHistory) -> Element:
@@ -89,13 +95,14 @@ def epochs_figure(history: FisherHistory) -> Element:
 
 
 def _curves(curves: Curves, title: str, label: str) -> Element:
-    values = [100 * y for ys in curves.values() for y in ys]
+    values, labels = [100 * y for ys in curves.values() for y in ys], ("timestep t", label)
     xs = list(range(1, len(next(iter(curves.values()))) + 1))
     frame = Frame(0.5, len(xs) + 0.5, 0, padded([0.0, *values], 0.08)[1])
-    marks = axes(frame, "timestep t", label, steps=len(xs))
+    marks = axes(frame, *labels, steps=len(xs))
     for i, (name, ys) in enumerate(curves.items()):
         marks += series(frame, i, xs, [100 * y for y in ys], [f"{name}, t = {x}: {100 * y:.1f} %" for x, y in zip(xs, ys)])
-    return chart(title, f"{title}: {', '.join(curves)}", marks, caption=series_key(list(curves)))
+    drawn = [Curve(name, xs, [100 * y for y in ys]) for name, ys in curves.items()]
+    return chart(title, f"{title}: {', '.join(curves)}", marks, curves=drawn, labels=labels, caption=series_key(list(curves)))
 
 
 def _scaled(limits: Sequence[tuple[float, float]], factor: float) -> tuple[list[float], list[float]]:

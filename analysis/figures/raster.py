@@ -8,7 +8,10 @@ import io
 import numpy as np
 from PIL import Image
 
+from spikeport.analysis.common.numbers import count
+from spikeport.analysis.figures.charts import values
 from spikeport.analysis.figures.markup import Child, Element, el
+from spikeport.analysis.figures.tables import data_table
 from spikeport.analysis.results.rasters import LayerRaster, SampleRaster
 
 CELL, ROW, STRIP = 22.0, 1.6, 30.0
@@ -23,8 +26,16 @@ def raster_figure(sample: SampleRaster, chosen: int) -> Element:
         "figure",
         el("div", _image(sample, title), el("p", title), class_="input"),
         _raster(sample, title, chosen),
+        values(_counts(sample, title)),
         class_="sample",
     )
+
+
+def _counts(sample: SampleRaster, title: str) -> Element:
+    """Spikes of all neurons, drawn or not, and the answer, over time."""
+    head = ["", *(f"t = {t + 1}" for t in range(len(sample.answers)))]
+    rows: list[list[Child]] = [[layer.name, *map(count, layer.counts)] for layer in sample.layers]
+    return data_table(head, [*rows, ["answer", *map(str, sample.answers)]], range(1, len(head)), f"Spikes of {title}")
 
 
 def _image(sample: SampleRaster, title: str) -> Element:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from spikeport.analysis.common.numbers import DASH, percent
+from spikeport.analysis.common.numbers import DASH, count, percent
 from spikeport.analysis.figures.markup import Child, Element, el
-from spikeport.analysis.pages.page import data_table, filled_bar, section
+from spikeport.analysis.figures.tables import data_table, filled_bar
+from spikeport.analysis.pages.page import section
 from spikeport.analysis.results.layer_agreement import Agreement, LayerAgreement
 from spikeport.analysis.results.loss_split import LossSplit
 
@@ -26,7 +27,7 @@ def _layer(layer: LayerAgreement) -> list[Child]:
     if layer.spikes is None:
         return [layer.name, DASH, DASH, DASH, error]
     common = layer.spikes.agreement
-    return [layer.name, f"{layer.spikes.first:,}", f"{layer.spikes.second:,}", filled_bar(common, percent(common, 1)), error]
+    return [layer.name, count(layer.spikes.first), count(layer.spikes.second), filled_bar(common, percent(common, 1)), error]
 
 
 def _split(loss: LossSplit) -> Element:

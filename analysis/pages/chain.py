@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from spikeport.analysis.common.numbers import counted, percent
+from spikeport.analysis.common.numbers import Quantity, count, counted, percent
 from spikeport.analysis.figures.markup import Child, Element
-from spikeport.analysis.pages.page import data_table, section
+from spikeport.analysis.figures.tables import data_table
+from spikeport.analysis.pages.page import section
 from spikeport.analysis.results.report import Report
 from spikeport.hw.backends.expect import Expectation, NodeAgreement
 
@@ -22,7 +23,7 @@ def chain_section(report: Report) -> Element | None:
     if (stamp := report.verification) is not None:
         differences = sum(stamp.differences.values())
         rows.append(
-            [f"integers = {', '.join(stamp.backends)}", counted(stamp.samples, "sample"), f"{stamp.compared:,}", f"{differences:,}", "0"]
+            [f"integers = {', '.join(stamp.backends)}", counted(stamp.samples, "sample"), count(stamp.compared), count(differences), "0"]
         )
     first = next((str(link.first) for link in report.expected if link.first), None)
     lead = LEAD if first is None else f"{LEAD} {first}."
@@ -36,4 +37,10 @@ def _link(link: Expectation) -> list[Child]:
     bins, different = sum(n.bins for n in nodes), sum(n.different for n in nodes)
     name = "your spikes = ours in float" if link.kind == "float" else "your spikes ~ integers"
     share = "" if not different else f" ({percent(different / bins, 2)})"
-    return [name, counted(link.samples, "sample"), f"{bins:,}", f"{different:,}{share}", f"{link.samples - link.same_classes:,}"]
+    return [
+        name,
+        counted(link.samples, "sample"),
+        count(bins),
+        Quantity(f"{different:,}{share}", different),
+        count(link.samples - link.same_classes),
+    ]

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from spikeport.analysis.common.numbers import DASH, counted, percent, si
+from spikeport.analysis.common.numbers import DASH, Quantity, counted, percent, si
 from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.figures.comparison import accuracy_figure, pareto_figure
 from spikeport.analysis.figures.markup import Child, Element, el
-from spikeport.analysis.pages.page import data_table, page, section, unbroken
+from spikeport.analysis.figures.tables import data_table, unbroken
+from spikeport.analysis.pages.beside import Beside, folder_of
+from spikeport.analysis.pages.headlines import headlines
+from spikeport.analysis.pages.kept import write_kept
+from spikeport.analysis.pages.page import cited, page, section
 from spikeport.analysis.pages.timesteps import limits
+from spikeport.analysis.results.citation import about, comparison_citation
 from spikeport.analysis.results.comparison import ComparedRun, Comparison
 from spikeport.analysis.results.report import AccuracyCurve
 from spikeport.export.common.digest import short
+from spikeport.export.common.files import write_text
 
 NOTE = (
     "In brackets: where the number comes from, or its 95 % interval. Loss: percentage points on the same test samples, negative where accuracy "
@@ -21,19 +28,30 @@ NOTE = (
 )
 
 
-def comparison_page(comparison: Comparison) -> str:
-    """A self-contained HTML page."""
+def comparison_page(comparison: Comparison, beside: Beside | None = None) -> str:
+    """A self-contained HTML page. beside: what keeps its figures and tables as files too, and is linked."""
     names = ", ".join(run.name for run in comparison.runs)
-    return page(
-        "Runs side by side",
-        names,
+    parts = [
+        headlines(comparison),
         _remarks(comparison),
+        *(_pictures(comparison, group) for group in comparison.groups),
         section("What was found", None, _table(comparison), el("p", NOTE, class_="aside")),
-        [_pictures(comparison, group) for group in comparison.groups],
         _differences(comparison),
         _warnings(comparison),
-        foot="spikeport. All data is in the .json file beside this page, and in every run's own report.",
-    )
+        cited(comparison_citation(comparison)),
+    ]
+    if beside:
+        beside.take(parts)
+    foot = f"spikeport. All data is in the .json file beside this page, and in every run's own report.{beside.said if beside else ''}"
+    return page("Runs side by side", names, parts, foot=foot)
+
+
+def write_comparison(comparison: Comparison, path: Path, made_of: Mapping[str, str]) -> None:
+    """Write the page, whole, and its figures and tables in a folder beside it. made_of: of the networks, by run."""
+    beside = Beside(folder_of(path).name, about(made_of))
+    text = comparison_page(comparison, beside)
+    write_kept(folder_of(path), beside.files, made_of)
+    write_text(path, text)
 
 
 def table_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
@@ -55,7 +73,7 @@ def _properties(comparison: Comparison, run: ComparedRun) -> Iterator[tuple[str,
     yield "float accuracy at T", _accuracy(run.floating, run.timesteps)
     yield "quantized at T", _accuracy(run.quantized, run.timesteps)
     yield "deployed at T'", _accuracy(run.quantized, run.chosen)
-    yield "loss at T'", f"{limits(run.loss)[:-1]}, against {run.against})" if run.loss else DASH
+    yield "loss at T'", _loss(run)
     yield "spike for spike", _verdict(run)
     yield "dynamic energy at T'", _band(run, "dynamic", at)
     yield "total energy at T'", _band(run, "total", at)
@@ -67,7 +85,16 @@ def _properties(comparison: Comparison, run: ComparedRun) -> Iterator[tuple[str,
 
 def _accuracy(curve: AccuracyCurve | None, steps: int) -> str:
     accuracy = curve.at(steps) if curve else None
-    return DASH if curve is None or accuracy is None else f"{percent(accuracy)} ({counted(curve.samples, f'{curve.split} sample')})"
+    if curve is None or accuracy is None:
+        return DASH
+    return Quantity(f"{percent(accuracy)} ({counted(curve.samples, f'{curve.split} sample')})", 100 * accuracy, "%")
+
+
+def _loss(run: ComparedRun) -> str:
+    if run.loss is None:
+        return DASH
+    loss = limits(run.loss)
+    return Quantity(f"{loss[:-1]}, against {run.against})", loss.value, loss.unit, loss.limits)
 
 
 def _verdict(run: ComparedRun) -> str:
@@ -85,7 +112,8 @@ def _band(run: ComparedRun, name: str, at: int) -> str:
         return DASH
     unit = "s" if name == "latency" else "J"
     sure = "" if run.cost.calibrated else ", uncalibrated"
-    return f"{si(band.mean[at], unit)} ({si(band.low[at], unit, 2)} to {si(band.high[at], unit, 2)}{sure})"
+    text = f"{si(band.mean[at], unit)} ({si(band.low[at], unit, 2)} to {si(band.high[at], unit, 2)}{sure})"
+    return Quantity(text, band.mean[at], unit, (band.low[at], band.high[at]))
 
 
 def _beaten(comparison: Comparison, run: ComparedRun) -> str:
@@ -103,8 +131,8 @@ def _remarks(comparison: Comparison) -> Element | None:
 
 def _table(comparison: Comparison) -> Element:
     head, rows = table_rows(comparison)
-    cells: list[list[Child]] = [[name, *(unbroken(v) if " (" in v and name != "what" else v for v in values)] for name, *values in rows]
-    return el("div", data_table(head, cells, label="Runs side by side"), class_="runs")
+    cells: list[list[Child]] = [[name, *(unbroken(v) if name == "spike for spike" else v for v in values)] for name, *values in rows]
+    return data_table(head, cells, label="Runs side by side", across=True)
 
 
 def _pictures(comparison: Comparison, group: Sequence[str]) -> Element | None:
@@ -123,7 +151,7 @@ def _differences(comparison: Comparison) -> Element:
         return section("What differs", "All settings are the same.")
     head = ["setting", *(run.name for run in comparison.runs)]
     rows: list[list[Child]] = [[name, *(DASH if v is None else v for v in values)] for name, values in comparison.differences.items()]
-    return section("What differs", lead, el("div", data_table(head, rows, label="Settings that differ"), class_="runs"))
+    return section("What differs", lead, data_table(head, rows, label="Settings that differ", across=True))
 
 
 def _warnings(comparison: Comparison) -> Element | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -40,8 +39,17 @@ def is_page(path: Path) -> bool:
 
 
 def style_sheet() -> str:
-    """Colours and fonts of pages and of pictures that stand alone."""
-    return resources.files("spikeport.analysis.pages").joinpath("report.css").read_text(encoding="utf-8")
+    """Colours and fonts of pages, and what their figures look like."""
+    return _sheet("report.css") + figure_sheet()
+
+
+def figure_sheet() -> str:
+    """Colours, and what figures look like, on pages and alone: a block of light colours, one of dark ones, then rules, one a line."""
+    return _sheet("figures.css")
+
+
+def _sheet(name: str) -> str:
+    return resources.files("spikeport.analysis.pages").joinpath(name).read_text(encoding="utf-8")
 
 
 def section(title: str, lead: str | None, *children: Child) -> Element:
@@ -49,30 +57,20 @@ def section(title: str, lead: str | None, *children: Child) -> Element:
     return el("section", el("h2", title), el("p", lead, class_="lead") if lead else None, children)
 
 
-def data_table(head: Sequence[str], rows: Sequence[Sequence[Child]], numeric: Sequence[int] = (), label: str = "") -> Element:
-    """A table; columns in `numeric` are set to the right, and what is in brackets goes to a line of its own where the page is narrow."""
-
-    def cell(tag: str, i: int, content: Child) -> Element:
-        number = i in numeric
-        parts = unbroken(content) if number and tag == "td" else content
-        return el(tag, parts, class_="number" if number else None, scope="col" if tag == "th" else None)
-
-    header = el("thead", el("tr", [cell("th", i, name) for i, name in enumerate(head)]))
-    body = el("tbody", [el("tr", [cell("td", i, content) for i, content in enumerate(row)]) for row in rows])
-    return el("div", el("table", header, body), class_="scroll", tabindex="0", role="region", aria_label=label or head[0])
+def setting(name: str, value: int) -> str:
+    """In one piece on a narrow page."""
+    return f"{name} = {value}".replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def filled_bar(share: float, text: str) -> Element:
-    """A cell with a bar of so large a share of its width behind the text."""
-    return el("span", el("span", style=f"width:{100 * min(share, 1):.1f}%", class_="fill"), el("span", text, class_="over"), class_="inbar")
+def fact(name: str, value: str, note: str) -> Element:
+    """A number to be seen first, and what to know of it."""
+    return el("div", el("h3", name), el("p", value, class_="value"), el("p", note, class_="note"), class_="fact")
 
 
-def unbroken(content: Child) -> Child:
-    """A number, and limits or a change in brackets behind it: no line breaks in either."""
-    if not isinstance(content, str):
-        return el("span", content, class_="whole")
-    number, bracket, rest = content.partition(" (")
-    return [el("span", number, class_="whole"), [" ", el("span", bracket.strip() + rest, class_="whole")] if rest else None]
+def cited(line: str) -> Element:
+    """A line to copy: one click or one tab away from being selected whole."""
+    lead = "Networks and data are named by the first digits of a digest of their content."
+    return section("To cite this", lead, el("p", line, class_="cite", tabindex="0"))
 
 
 def _masthead(title: str, subtitle: str) -> Element:

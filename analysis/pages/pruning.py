@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spikeport.analysis.common.numbers import counted, percent
-from spikeport.analysis.figures.charts import Frame, axes, chart, padded, series, series_key
+from spikeport.analysis.figures.charts import Curve, Frame, axes, chart, padded, series, series_key
 from spikeport.analysis.figures.markup import Child, Element, el
-from spikeport.analysis.pages.page import data_table, page, section
+from spikeport.analysis.figures.tables import data_table
+from spikeport.analysis.pages.page import page, section
 from spikeport.analysis.results.pruning_cycles import Pruning
 
 
@@ -49,12 +50,15 @@ def sparsity_figure(results: Sequence[Pruning]) -> Element:
     frame = Frame(0.6, most + 0.4, *padded([y for ys in curves for y in ys], 0.1, floor=0, ceiling=100.5))
     longest = next(r for r, ys in zip(results, curves) if len(ys) == most)
     names = [f"{100 * longest.sparsity(c):.1f}" for c in longest.stages]
-    marks = axes(frame, "weights that are zero, %", "accuracy at T, %", names=names)
+    labels = ("weights that are zero, %", "accuracy at T, %")
+    marks = axes(frame, *labels, names=names)
     for i, (r, ys) in enumerate(zip(results, curves)):
         notes = [f"{percent(r.sparsity(c))} zero: {y:.2f} %, T_retrain = {r.retraining_timesteps}" for c, y in zip(r.stages, ys)]
         marks += series(frame, i, list(range(1, len(ys) + 1)), ys, notes)
-    caption = series_key([f"T_retrain = {r.retraining_timesteps}" for r in results])
-    return chart("Accuracy and sparsity", f"Test accuracy after each of {most - 1} cycles of pruning", marks, caption=caption)
+    runs = [f"T_retrain = {r.retraining_timesteps}" for r in results]
+    drawn = [Curve(run, [100 * r.sparsity(c) for c in r.stages], ys) for run, r, ys in zip(runs, results, curves)]
+    summary = f"Test accuracy after each of {most - 1} cycles of pruning"
+    return chart("Accuracy and sparsity", summary, marks, curves=drawn, labels=labels, caption=series_key(runs))
 
 
 def table_rows(result: Pruning) -> tuple[list[str], list[list[str]]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from spikeport.analysis.common.numbers import counted, percent, points, si
-from spikeport.analysis.figures.markup import Child, Element, el
+from spikeport.analysis.figures.markup import Element, el
 from spikeport.analysis.pages import sections
-from spikeport.analysis.pages.page import page
+from spikeport.analysis.pages.beside import Beside, folder_of
+from spikeport.analysis.pages.kept import write_kept
+from spikeport.analysis.pages.page import fact, page
+from spikeport.analysis.results.citation import about
 from spikeport.analysis.results.report import Report
 from spikeport.export.common.digest import short
 from spikeport.export.common.files import write_text
@@ -15,10 +18,14 @@ from spikeport.hw.backends.through_lava import LavaProof
 from spikeport.hw.backends.verify import Verification
 
 
-def render(report: Report) -> str:
-    """The whole page."""
-    foot = f"spikeport, report format {report.version}. All data is in report.json.{_made_of(report)}"
-    return page(report.title, report.subtitle, _hero(report), _warnings(report), sections.all_sections(report), foot=foot)
+def render(report: Report, beside: Beside | None = None) -> str:
+    """The whole page. beside: what keeps its figures and tables as files too, and is linked."""
+    parts = [_hero(report), _warnings(report), *sections.all_sections(report)]
+    if beside:
+        beside.take(parts)
+    foot = f"spikeport, report format {report.version}. All data is in report.json.{beside.said if beside else ''}{_made_of(report)}"
+    day = f", reported {report.date}" if report.date else ""
+    return page(report.title, f"{report.subtitle}{day}", parts, foot=foot)
 
 
 def _made_of(report: Report) -> str:
@@ -28,8 +35,12 @@ def _made_of(report: Report) -> str:
 
 
 def write_page(report: Report, path: Path) -> None:
-    """Write `report.html`, whole."""
-    write_text(path, render(report))
+    """Write `report.html`, whole, and its figures and tables in a folder beside it."""
+    folder = folder_of(path)
+    beside = Beside(folder.name, about(report.made_of))
+    text = render(report, beside)
+    write_kept(folder, beside.files, report.made_of)
+    write_text(path, text)
 
 
 def _hero(report: Report) -> Element:
@@ -78,17 +89,17 @@ def _facts(report: Report) -> list[Element]:
     curve = report.curve("quantized", "Lava", "float")
     accuracy = curve.at(chosen) if curve else None
     whole = curve.at(full) if curve else None
-    facts = [_fact("Timesteps", f"{full} → {chosen}" if chosen < full else f"{full}", _how_chosen(report))]
+    facts = [fact("Timesteps", f"{full} → {chosen}" if chosen < full else f"{full}", _how_chosen(report))]
     if curve and accuracy is not None:
         against = f"{percent(whole)} at T = {full}; " if whole is not None and chosen < full else ""
-        facts.insert(0, _fact("Accuracy", percent(accuracy), f"{against}{curve.stage}, {counted(curve.samples, f'{curve.split} sample')}"))
+        facts.insert(0, fact("Accuracy", percent(accuracy), f"{against}{curve.stage}, {counted(curve.samples, f'{curve.split} sample')}"))
     if cost:
         total, dynamic, latency, at = cost.total, cost.dynamic, cost.latency, min(chosen, cost.timesteps) - 1
         sure = "" if cost.device.calibrated else ", uncalibrated"
         parts = f"dynamic {si(dynamic.mean[at], 'J')}, {_range(dynamic.low[at], dynamic.high[at], 'J')}"
         note = f"{_range(total.low[at], total.high[at], 'J')} in all; {parts}; {cost.device.title}{sure}"
-        facts.append(_fact("Energy per sample", si(total.mean[at], "J"), note))
-        facts.append(_fact("Latency", si(latency.mean[at], "s"), f"{_range(latency.low[at], latency.high[at], 's')}, one sample alone"))
+        facts.append(fact("Energy per sample", si(total.mean[at], "J"), note))
+        facts.append(fact("Latency", si(latency.mean[at], "s"), f"{_range(latency.low[at], latency.high[at], 's')}, one sample alone"))
     return facts
 
 
@@ -103,15 +114,11 @@ def _how_chosen(report: Report) -> str:
     return f"loss below {points(truncation.tolerance)} with {100 * truncation.confidence:g} % confidence"
 
 
-def _fact(name: str, value: str, note: str) -> Element:
-    return el("div", el("h3", name), el("p", value, class_="value"), el("p", note, class_="note"), class_="fact")
-
-
 def _range(low: float, high: float, unit: str) -> str:
     return f"{si(low, unit, 2)} to {si(high, unit, 2)}"
 
 
-def _warnings(report: Report) -> Child:
+def _warnings(report: Report) -> Element | None:
     warnings = [*report.all_warnings]
     if report.absent:
         warnings.append(f"not run: {', '.join(report.absent)}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spikeport.analysis.common.numbers import percent
-from spikeport.analysis.figures.charts import Frame, axes, bars, chart, padded, series, series_key, whiskers
+from spikeport.analysis.figures.charts import Curve, Frame, axes, bars, chart, padded, series, series_key, whiskers
 from spikeport.analysis.figures.markup import Child, Element, el
-from spikeport.analysis.pages.page import data_table, page, section
+from spikeport.analysis.figures.tables import data_table
+from spikeport.analysis.pages.page import page, section
 from spikeport.analysis.results.perturbed_accuracy import Condition, Robustness
 
 WIDE = 0.7
@@ -50,17 +51,20 @@ def conditions_figure(result: Robustness) -> Element:
     """Accuracy at T under every condition, one column per network, with the limits of the loss."""
     count, networks = len(result.conditions), result.networks
     frame, width = Frame(0.4, count + 0.6, 0, 105), WIDE / len(networks)
-    marks = axes(frame, "", "accuracy at T, %", y_most=100, names=[c.name for c in result.conditions])
+    names, curves = [c.name for c in result.conditions], []
+    marks = axes(frame, "", "accuracy at T, %", y_most=100, names=names)
     for i, network in enumerate(networks):
         xs = [c + 1 + (i - (len(networks) - 1) / 2) * width for c in range(count)]
         outcomes = [c.outcomes[network] for c in result.conditions]
         clean = 100 * outcomes[0].accuracy[-1]
         notes = [f"{network}, {c.name}: {percent(o.accuracy[-1])}" for c, o in zip(result.conditions, outcomes)]
         marks += bars(frame, xs, [100 * o.accuracy[-1] for o in outcomes], notes, f"s{i}", width * 0.92)
-        marks += whiskers(frame, xs, [clean - o.high for o in outcomes], [clean - o.low for o in outcomes], "faint")
+        limits = [(clean - o.high, clean - o.low) for o in outcomes]
+        marks += whiskers(frame, xs, [low for low, _ in limits], [high for _, high in limits], "faint")
+        curves.append(Curve(network, names, [100 * o.accuracy[-1] for o in outcomes], limits))
     summary = f"Accuracy on clean images and under {count - 1} perturbations"
     caption = [series_key(networks), "whiskers: 95 % limits of the loss against clean images, paired"]
-    return chart("Accuracy under perturbations", summary, marks, caption=caption)
+    return chart("Accuracy under perturbations", summary, marks, curves=curves, labels=("images", "accuracy at T, %"), caption=caption)
 
 
 def over_time_figure(result: Robustness, network: str) -> Element:
@@ -68,11 +72,14 @@ def over_time_figure(result: Robustness, network: str) -> Element:
     xs = list(range(1, result.timesteps + 1))
     curves = [[100 * a for a in c.outcomes[network].accuracy] for c in result.conditions]
     frame = Frame(0.5, result.timesteps + 0.5, *padded([y for ys in curves for y in ys], 0.08, floor=0, ceiling=100.5))
-    marks = axes(frame, "timesteps T'", "accuracy, %", steps=result.timesteps)
+    labels = ("timesteps T'", "accuracy, %")
+    marks = axes(frame, *labels, steps=result.timesteps)
     for i, (condition, ys) in enumerate(zip(result.conditions, curves)):
         marks += series(frame, i, xs, ys, [f"{condition.name}, T' = {x}: {y:.2f} %" for x, y in zip(xs, ys)])
     caption = series_key([c.name for c in result.conditions])
-    return chart(f"Over timesteps, {network}", f"Accuracy of the {network} network over timesteps", marks, caption=caption)
+    drawn = [Curve(condition.name, xs, ys) for condition, ys in zip(result.conditions, curves)]
+    summary = f"Accuracy of the {network} network over timesteps"
+    return chart(f"Over timesteps, {network}", summary, marks, curves=drawn, labels=labels, caption=caption)
 
 
 def windows_figure(result: Robustness) -> Element:
@@ -80,14 +87,17 @@ def windows_figure(result: Robustness) -> Element:
     xs = [w.first for w in result.windows]
     curves = [result.relative(network) for network in result.networks]
     frame = Frame(0.5, max(xs) + 0.5, *padded([0.0, *(y for ys in curves for y in ys)], 0.1))
-    marks = axes(frame, "first timestep of the window", "accuracy, points", steps=max(xs))
+    labels = ("first timestep of the window", "accuracy, points")
+    marks = axes(frame, *labels, steps=max(xs))
     for i, (network, ys) in enumerate(zip(result.networks, curves)):
         notes = [f"{network}, steps {w.first} to {w.last}: {y:+.2f} points" for w, y in zip(result.windows, ys)]
         marks += series(frame, i, xs, ys, notes)
     width = result.windows[0].last - result.windows[0].first + 1
     steps = f"{width} timestep{'s' if width > 1 else ''}"
     caption = [series_key(result.networks), f"{result.deficit} in a window of {steps}; accuracy minus that with the last window"]
-    return chart("Deficits in a window", f"Accuracy with {result.deficit} in a sliding window of {steps}", marks, caption=caption)
+    drawn = [Curve(network, xs, ys) for network, ys in zip(result.networks, curves)]
+    summary = f"Accuracy with {result.deficit} in a sliding window of {steps}"
+    return chart("Deficits in a window", summary, marks, curves=drawn, labels=labels, caption=caption)
 
 
 def table_rows(result: Robustness) -> tuple[list[str], list[list[str]]]:

@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 
 from spikeport.analysis.common.numbers import DASH, TIMES, count, percent, si, significant
 from spikeport.analysis.cost.result import Cost
+from spikeport.analysis.figures.chip import chip_figure, steps_figure
 from spikeport.analysis.figures.cost import accuracy_figure, trade_off_figure
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.raster import raster_figure
+from spikeport.analysis.figures.tables import data_table, filled_bar
 from spikeport.analysis.pages.agreement import agreement_section
 from spikeport.analysis.pages.chain import chain_section
 from spikeport.analysis.pages.fisher import fisher_section
-from spikeport.analysis.pages.page import data_table, filled_bar, section
+from spikeport.analysis.pages.page import cited, section
 from spikeport.analysis.pages.pruning import pruning_section
 from spikeport.analysis.pages.robustness import robustness_section
 from spikeport.analysis.pages.timesteps import timesteps_section
+from spikeport.analysis.results.citation import citation
+from spikeport.analysis.results.comparison import flat
 from spikeport.analysis.results.report import AccuracyCurve, Report
 
 
@@ -34,6 +38,7 @@ def all_sections(report: Report) -> list[Element]:
         _samples(report),
         _layers(report),
         _meaning(report),
+        cited(citation(report)),
         _prices(report),
         _again(report),
     ]
@@ -62,7 +67,7 @@ def _cost(report: Report) -> Element | None:
     cost = report.cost
     if cost is None:
         return None
-    figures = [trade_off_figure(report, cost.dynamic, "energy", "J"), trade_off_figure(report, cost.latency, "latency", "s")]
+    figures = [trade_off_figure(report, cost.total, "total energy", "J"), trade_off_figure(report, cost.latency, "latency", "s")]
     lead = f"{cost.device.title}: {cost.device.note}. {cost.samples:,} samples; {cost.cores} cores, {cost.depth} timesteps deep."
     return section("Energy and latency", lead, el("div", figures, class_="pair"), _terms(cost, report.chosen), _beside(cost, report.chosen))
 
@@ -124,7 +129,7 @@ def _layers(report: Report) -> Element | None:
         [
             layer.name,
             f" {TIMES} ".join(map(str, shapes.get(layer.name, (layer.neurons,)))),
-            str(layer.cores),
+            count(layer.cores),
             count(layer.spikes[at]),
             filled_bar(layer.rate(at + 1), percent(layer.rate(at + 1), 1)),
             filled_bar(layer.operations[at] / most["operations"], count(layer.operations[at])),
@@ -135,7 +140,8 @@ def _layers(report: Report) -> Element | None:
     ]
     head = ["layer", "neurons", "cores", "spikes", "rate", "synaptic operations", "energy", "busiest"]
     lead = f"Means per sample at T' = {at + 1}. Rate: spikes per neuron and timestep. Busiest: share of timesteps that wait for this layer."
-    return section("Layers", lead, data_table(head, rows, (2, 3, 4, 5, 6, 7), "Layers"))
+    figures = el("div", chip_figure(report.chip) if report.chip else None, steps_figure(cost), class_="pair")
+    return section("Layers and cores", lead, figures, data_table(head, rows, (2, 3, 4, 5, 6, 7), "Layers"))
 
 
 def _meaning(report: Report) -> Element:
@@ -170,5 +176,5 @@ def _again(report: Report) -> Element | None:
     if not (report.seeds or report.versions or report.configuration):
         return None
     parts = {"Seeds": report.seeds, "Versions": report.versions, "Configuration": report.configuration}
-    blocks = [el("div", el("h3", name), _pairs(values)) for name, values in parts.items() if values]
+    blocks = [el("div", el("h3", name), _pairs(dict(flat(values)))) for name, values in parts.items() if values]
     return el("section", el("details", el("summary", "To get the same again"), blocks))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from spikeport.analysis.common.numbers import DASH, percent
-from spikeport.analysis.figures.charts import SERIES, Frame, axes, bars, chart, padded, series, series_key
+from spikeport.analysis.figures.charts import SERIES, Curve, Frame, axes, bars, chart, padded, series, series_key
 from spikeport.analysis.figures.markup import Child, Element, el
-from spikeport.analysis.pages.page import data_table, page, section
+from spikeport.analysis.figures.tables import data_table
+from spikeport.analysis.pages.page import page, section
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
 
 WIDE = 0.8
@@ -74,27 +75,33 @@ def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Element:
     followed = [(label, p.history.informative) for label, p in points]
     last = max(epoch for _, history in followed for epoch in history.epochs)
     frame = Frame(0.5, last + 0.5, *padded([c for _, history in followed for c in history.centroids], 0.1))
-    marks = axes(frame, "epoch", "information centroid, timesteps", steps=last)
+    labels = ("epoch", "information centroid, timesteps")
+    marks, curves = axes(frame, *labels, steps=last), []
     for i, (label, history) in enumerate(followed):
+        curves.append(Curve(label, history.epochs, history.centroids))
         notes = [f"{label}, epoch {e}: centroid {c:.3f}" for e, c in zip(history.epochs, history.centroids)]
         marks += series(frame, i, history.epochs, history.centroids, notes)
     named = [f"{label} ({history.centroids[0]:.2f} to {history.centroids[-1]:.2f})" for label, history in followed]
-    return chart("Information centroid over training", f"Information centroid over {last} epochs", marks, caption=series_key(named))
+    summary = f"Information centroid over {last} epochs"
+    return chart("Information centroid over training", summary, marks, curves=curves, labels=labels, caption=series_key(named))
 
 
 def information_figure(points: list[tuple[str, SweepPoint]]) -> Element:
     """I_t over timesteps, each curve in per cent of its largest value (figure 4, right panels)."""
     steps = max(p.fisher.timesteps for _, p in points)
     frame = Frame(0.5, steps + 0.5, 0, 108)
-    marks = axes(frame, "timestep t", "I_t, % of its peak", steps=steps, y_most=100)
+    labels = ("timestep t", "I_t, % of its peak")
+    marks, curves = axes(frame, *labels, steps=steps, y_most=100), []
     for i, (label, point) in enumerate(points):
         peak = max(point.fisher.per_step) or 1.0
         ys = [100 * value / peak for value in point.fisher.per_step]
         xs = list(range(1, len(ys) + 1))
+        curves.append(Curve(label, xs, ys))
         marks += series(frame, i, xs, ys, [f"{label}, t = {x}: I = {v:.4g}" for x, v in zip(xs, point.fisher.per_step)])
     centroids = [(label, point.fisher.centroid) for label, point in points]
     named = [f"{label} (no information)" if centroid is None else f"{label} (centroid {centroid:.2f})" for label, centroid in centroids]
-    return chart("Fisher information", f"Fisher information over {steps} timesteps", marks, caption=series_key(named))
+    summary = f"Fisher information over {steps} timesteps"
+    return chart("Fisher information", summary, marks, curves=curves, labels=labels, caption=series_key(named))
 
 
 def accuracy_figure(points: list[tuple[str, SweepPoint]]) -> Element:
@@ -102,13 +109,14 @@ def accuracy_figure(points: list[tuple[str, SweepPoint]]) -> Element:
     last = max(len(p.validation) for _, p in points)
     values = [100 * v for _, p in points for v in p.validation]
     frame = Frame(0.5, last + 0.5, *padded(values, 0.08, floor=0, ceiling=100.5))
-    marks = axes(frame, "epoch", "validation accuracy, %", steps=last)
+    labels = ("epoch", "validation accuracy, %")
+    marks, curves = axes(frame, *labels, steps=last), []
     for i, (label, point) in enumerate(points):
         xs, ys = list(range(1, len(point.validation) + 1)), [100 * v for v in point.validation]
+        curves.append(Curve(label, xs, ys))
         marks += series(frame, i, xs, ys, [f"{label}, epoch {x}: {y:.2f} %" for x, y in zip(xs, ys)])
-    return chart(
-        "Accuracy over training", f"Validation accuracy over {last} epochs", marks, caption=series_key([label for label, _ in points])
-    )
+    summary, caption = f"Validation accuracy over {last} epochs", series_key([label for label, _ in points])
+    return chart("Accuracy over training", summary, marks, curves=curves, labels=labels, caption=caption)
 
 
 def robustness_figure(points: list[tuple[str, SweepPoint]], network: str) -> Element:
@@ -116,11 +124,12 @@ def robustness_figure(points: list[tuple[str, SweepPoint]], network: str) -> Ele
     with_it = [(label, p.robustness) for label, p in points if p.robustness and network in p.robustness.networks]
     conditions = [c.name for c in with_it[0][1].conditions]
     frame, width = Frame(0.4, len(conditions) + 0.6, 0, 105), WIDE / len(with_it)
-    marks = axes(frame, "", "accuracy at T, %", y_most=100, names=conditions)
+    marks, curves = axes(frame, "", "accuracy at T, %", y_most=100, names=conditions), []
     for i, (label, result) in enumerate(with_it):
         xs = [c + 1 + (i - (len(with_it) - 1) / 2) * width for c in range(len(conditions))]
         ys = [100 * c.outcomes[network].accuracy[-1] for c in result.conditions]
+        curves.append(Curve(label, conditions, ys))
         marks += bars(frame, xs, ys, [f"{label}, {c}: {y:.2f} %" for c, y in zip(conditions, ys)], f"s{i % SERIES}", width * 0.92)
-    return chart(
-        f"Robustness, {network}", f"Accuracy under perturbations, {network}", marks, caption=series_key([label for label, _ in with_it])
-    )
+    summary, caption = f"Accuracy under perturbations, {network}", series_key([label for label, _ in with_it])
+    labels = ("images", "accuracy at T, %")
+    return chart(f"Robustness, {network}", summary, marks, curves=curves, labels=labels, caption=caption)

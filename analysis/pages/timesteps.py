@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from spikeport.analysis.common.numbers import counted, percent, points, si
+from spikeport.analysis.common.numbers import Quantity, counted, percent, points, si
 from spikeport.analysis.decision.guarantee import Confirmation, LossLimits
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.figures.exit import exit_figure, exit_histogram
 from spikeport.analysis.figures.fisher import fisher_figure
 from spikeport.analysis.figures.markup import Child, Element, el
-from spikeport.analysis.pages.page import data_table, section
+from spikeport.analysis.figures.tables import data_table
+from spikeport.analysis.pages.page import section, setting
 from spikeport.analysis.results.report import Report
 
 
@@ -46,7 +47,7 @@ def _tests(truncation: Truncation) -> list[Element]:
     columns = [
         "T'",
         "accuracy",
-        "loss against " + _setting("T", truncation.timesteps),
+        "loss against " + setting("T", truncation.timesteps),
         "loss against float",
         f"below {points(truncation.tolerance)}",
     ]
@@ -73,9 +74,9 @@ def _statement(truncation: Truncation) -> str:
     )
 
 
-def limits(loss: LossLimits) -> str:
+def limits(loss: LossLimits) -> Quantity:
     """A loss and its limits, in points."""
-    return f"{loss.value:.2f} ({loss.low:.2f} to {loss.high:.2f})"
+    return Quantity(f"{loss.value:.2f} ({loss.low:.2f} to {loss.high:.2f})", loss.value, "points", (loss.low, loss.high))
 
 
 def confirmed(test: Confirmation, tolerance: float) -> str:
@@ -122,8 +123,8 @@ def _savings(report: Report, truncation: Truncation) -> Element | None:
     bands = (cost.dynamic, cost.total, cost.latency)
     most, less = ([b.mean[steps - 1] for b in bands] for steps in (full, cut))
     rows = [
-        _row("all " + _setting("T", full), full, test.accuracy_full, most, most),
-        _row("cut to " + _setting("T'", cut), cut, test.accuracy_chosen, less, most),
+        _row("all " + setting("T", full), full, test.accuracy_full, most, most),
+        _row("cut to " + setting("T'", cut), cut, test.accuracy_chosen, less, most),
     ]
     if exits and truncation.exit and truncation.exit.test:
         values = [b.mean[0] for b in (exits.dynamic, exits.total, exits.latency)]
@@ -142,14 +143,9 @@ def _savings(report: Report, truncation: Truncation) -> Element | None:
     )
 
 
-def _setting(name: str, value: int) -> str:
-    """In one piece on a narrow page."""
-    return f"{name} = {value}".replace(" ", "\N{NO-BREAK SPACE}")
-
-
 def _row(name: str, steps: float, accuracy: float, values: list[float], most: list[float]) -> list[Child]:
     cells = [
-        si(value, unit) + (f" ({100 * (value / whole - 1):+.0f} %)" if value != whole else "")
+        Quantity(si(value, unit) + (f" ({100 * (value / whole - 1):+.0f} %)" if value != whole else ""), value, unit)
         for value, whole, unit in zip(values, most, ("J", "J", "s"))
     ]
-    return [name, f"{steps:.3g}", percent(accuracy), *cells]
+    return [name, Quantity(f"{steps:.3g}", steps), percent(accuracy), *cells]

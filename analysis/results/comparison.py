@@ -34,7 +34,7 @@ class ComparedRun:
     """One run. name: its folder, as far as it differs from the others'. report: where all of it stands.
 
     test_data: which samples accuracy and cost are of; empty where the report does not say. settings: configuration and meaning, by dotted
-    name. floating, quantized: accuracy on test data, on validation data where none was measured. loss: against the first run that was
+    name. date: of its report. floating, quantized: accuracy on test data, on validation data where none was measured. loss: against the first run that was
     measured on the same test data, which `against` names, each at its T', percentage points; None where that was not measured.
     """
 
@@ -54,6 +54,7 @@ class ComparedRun:
     against: str | None
     loss: LossLimits | None
     warnings: tuple[str, ...]
+    date: str = ""
 
     @property
     def method(self) -> str:
@@ -109,6 +110,7 @@ def compared_run(name: str, place: str, report: Report, against: str | None = No
         cost=_cost(report.cost) if report.cost else None,
         against=against,
         loss=loss,
+        date=report.date,
         warnings=(*report.all_warnings, *([f"not run: {', '.join(report.absent)}"] if report.absent else ())),
     )
 
@@ -148,14 +150,14 @@ def _cost(cost: Cost) -> ComparedCost:
 def _settings(report: Report) -> dict[str, str]:
     seeds = {} if "train" in report.configuration else report.seeds  # of a training it is one of the settings
     parts = {**report.configuration, **seeds, "meaning": report.semantics, "version": report.versions}
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in _flat(parts)}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in flat(parts)}
 
 
-def _flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
+def flat(value: Any, name: str = "") -> list[tuple[str, Any]]:
     """Dotted names and values that are no tables."""
     if not isinstance(value, Mapping):
         return [(name, value)]
-    return [pair for key, item in value.items() for pair in _flat(item, f"{name}.{key}" if name else str(key))]
+    return [pair for key, item in value.items() for pair in flat(item, f"{name}.{key}" if name else str(key))]
 
 
 def _beating(run: ComparedRun, group: Sequence[ComparedRun]) -> tuple[str, ...]:

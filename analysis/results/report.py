@@ -20,6 +20,7 @@ from spikeport.analysis.cost.result import Cost
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
+from spikeport.analysis.results.chip_use import ChipUse
 from spikeport.analysis.results.layer_agreement import Agreement
 from spikeport.analysis.results.loss_split import LossSplit
 from spikeport.analysis.results.perturbed_accuracy import Robustness
@@ -84,8 +85,9 @@ class Report:
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
     configuration: all that is needed to get the same again. warnings: one sentence each. made_of: content digests of the trained and
     the quantized network and of the data that the report speaks of, by name. expected: spikes recorded in another framework against
-    ours, in float and in integers. lava: samples that went through real Lava. agreement, loss: integers against the float
-    network, by layer and by kind of rounding. These, lava, robustness and pruning are never missed in `absent`.
+    ours, in float and in integers. lava: samples that went through real Lava. date: the day that these values were first found, "" in
+    reports of before they said so. agreement, loss: integers against the float network, by layer and by kind of rounding. chip: the cores
+    that `cost` is of. These, lava, robustness and pruning are never missed in `absent`.
     """
 
     title: str
@@ -98,6 +100,7 @@ class Report:
     truncation: Truncation | None = None
     cost: Cost | None = None
     exit_cost: ExitCost | None = None
+    chip: ChipUse | None = None
     verification: Verification | None = None
     lava: LavaProof | None = None
     expected: tuple[Expectation, ...] = ()
@@ -111,6 +114,7 @@ class Report:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     made_of: Mapping[str, str] = field(default_factory=dict)
+    date: str = ""
     version: int = VERSION
 
     @property

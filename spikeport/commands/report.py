@@ -17,7 +17,7 @@ from spikeport.commands.parts.options import add_data, add_device, add_force, ad
 from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
 from spikeport.stages.bound import bound
-from spikeport.stages.claims import check_ours, held
+from spikeport.stages.claims import check_report, held
 from spikeport.stages.comparison import (
     PAGE,
     check_comparison,
@@ -68,7 +68,7 @@ def _one(arguments: argparse.Namespace, directory: Path) -> int:
     with held(work.root):
         session = open_session(work.root, arguments.data_dir, progress_bar)
         if not arguments.force:
-            check_ours(work, work.report, work.report.with_suffix(".html"))
+            check_report(work)
         report = report_stage(session, device=arguments.device)
     absent = f"; not run: {', '.join(report.absent)}" if report.absent else ""
     of = f"\nnetwork {short(report.made_of['network'])}"

@@ -9,6 +9,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from spikeport.analysis.pages.beside import folder_of
+from spikeport.analysis.pages.kept import not_ours
 from spikeport.analysis.pages.page import is_page
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json
@@ -109,6 +111,31 @@ def check_ours(work: Workspace, *paths: Path) -> None:
             raise InputError(
                 f"{path} was not written by spikeport, or is damaged; move it away, choose another --out, or --force to replace it"
             )
+    if not paths:
+        check_kept(work.report.with_suffix(".html"), force=False)
+
+
+def check_report(work: Workspace) -> None:
+    """The same for the report, its page, and the folder of its figures and tables.
+
+    Raises:
+        InputError: names the file.
+    """
+    page = work.report.with_suffix(".html")
+    check_ours(work, work.report, page)
+    check_kept(page, force=False)
+
+
+def check_kept(page: Path, *, force: bool) -> None:
+    """Refuse to write a page's figures and tables where one of them is the user's, or was changed since spikeport wrote it.
+
+    Raises:
+        InputError: names the file.
+    """
+    if not force and (theirs := not_ours(folder_of(page))):
+        raise InputError(
+            f"{theirs} was not written by spikeport, or was changed since; move it away, choose another place, or --force to replace it"
+        )
 
 
 def _recognisers(work: Workspace) -> dict[Path, Callable[[Path], Any]]:

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.analysis.decision.guarantee import loss_limits
-from spikeport.analysis.pages.comparison import comparison_page
+from spikeport.analysis.pages.comparison import write_comparison
 from spikeport.analysis.results.comparison import Comparison, compare, compared_run, test_data
 from spikeport.analysis.results.report import Report
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import check_file, write_text
+from spikeport.export.common.files import check_file
 from spikeport.hw.records.record import correct_over_time
 from spikeport.stages.bound import Digests, write_bound
-from spikeport.stages.claims import check_ours, check_output, json_origin, page_origin
+from spikeport.stages.claims import check_kept, check_output, check_report, json_origin, page_origin
 from spikeport.stages.pipeline import report_stage
 from spikeport.stages.session import Session
 from spikeport.stages.workspace import Workspace
@@ -65,7 +65,7 @@ def check_runs(folders: Sequence[Path], *, force: bool) -> None:
             work.trained()
         work.quantized()
         if not force:
-            check_ours(work, work.report, work.report.with_suffix(".html"))
+            check_report(work)
 
 
 def check_comparison(page: Path, *, force: bool) -> None:
@@ -80,6 +80,7 @@ def check_comparison(page: Path, *, force: bool) -> None:
         check_file(path)
     check_output(page, page_origin, {}, force=force)
     check_output(page.with_suffix(".json"), json_origin(Comparison), {}, force=force, home=page.parent)
+    check_kept(page, force=force)
 
 
 def reported(work: Workspace, open_session: Callable[[Path], Session], device: str) -> Reported:
@@ -100,7 +101,7 @@ def comparison_stage(names: Sequence[str], folders: Sequence[Path], made: Sequen
         runs.append(compared_run(name, Workspace(folder).report.as_posix(), each.report, first if loss else None, loss))
     comparison = compare(runs)
     write_bound(page.with_suffix(".json"), comparison, made_of(comparison))
-    write_text(page, comparison_page(comparison))
+    write_comparison(comparison, page, made_of(comparison))
     return comparison
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.decision.early_exit import exit_steps, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.information.history import FisherHistory
-from spikeport.analysis.pages.render import write_page
+from spikeport.analysis.results.chip_use import chip_use
 from spikeport.analysis.results.layer_agreement import Agreement, layer_agreement
 from spikeport.analysis.results.loss_split import LossSplit, loss_split
 from spikeport.analysis.results.perturbed_accuracy import Robustness
@@ -30,7 +29,6 @@ from spikeport.analysis.results.report import (
     installed_versions,
     network_facts,
     semantics_of,
-    write_report,
 )
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
@@ -49,6 +47,7 @@ from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_network, network_origin
 from spikeport.stages.config import LavaSettings
 from spikeport.stages.imported import Expected
+from spikeport.stages.reporting import write_reported
 from spikeport.stages.session import CUT_FROM, Session, SplitName
 from spikeport.stages.through_lava import lava_set
 from spikeport.stages.tic import kept_tic
@@ -180,7 +179,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
     _note_deployed(session)
     report = Report(
         title=session.title,
-        subtitle=f"{session.origin}, reported {time.strftime('%Y-%m-%d')}",
+        subtitle=session.origin,
         network=network_facts(network),
         semantics={**semantics_of(network), **session.meaning},
         accuracy=(
@@ -189,6 +188,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
             *(verified.accuracy if verified else ()),
         ),
         cost=estimate_cost(network, session.records["test"], chip, loads=loads, measured=without.measured if without else None, seed=seed),
+        chip=chip_use(loads.placed),
         exit_cost=_exit_cost(network, session.records["test"], chip, truncation, loads, seed),
         agreement=agreement,
         loss=loss,
@@ -200,9 +200,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
         made_of=session.made_of(*CUT_FROM),
         **results,
     )
-    write_report(report, work.report)
-    write_page(report, work.report.with_suffix(".html"))
-    return report
+    return write_reported(work, report)
 
 
 def _note_deployed(session: Session) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spikeport.analysis.common.jsonable import read_as, to_json
+from spikeport.analysis.pages.beside import folder_of
+from spikeport.analysis.pages.kept import forget_kept
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json
 from spikeport.export.common.guard import reading
@@ -181,6 +183,7 @@ class Workspace:
         """Delete what later stages made of a network that is about to be replaced."""
         for path in (*self.results, *self.pages):
             path.unlink(missing_ok=True)
+        forget_kept(folder_of(self.report.with_suffix(".html")))
 
     def forget(self) -> None:
         """Delete the training too, and everything that was made of it; what lies beside it stays."""

@@ -12,6 +12,7 @@ from spikeport.analysis.cost.exit_cost import exit_cost
 from spikeport.analysis.decision.early_exit import choose_threshold, exit_confirmed
 from spikeport.analysis.decision.timestep_cut import Truncation, confirmed, truncate, with_proposal
 from spikeport.analysis.information.fisher import FisherResult
+from spikeport.analysis.results.chip_use import chip_use
 from spikeport.analysis.results.layer_agreement import Agreement, LayerAgreement
 from spikeport.analysis.results.loss_split import LossRow, LossSplit
 from spikeport.analysis.results.paired_runs import SpikeOverlap
@@ -24,6 +25,7 @@ from spikeport.analysis.results.report import (
     semantics_of,
 )
 from spikeport.hw.backends.verify import Difference, Verification
+from spikeport.hw.mapping.cores import map_network
 from spikeport.hw.semantics import reference
 from support.random_networks import random_network, random_stimulus
 
@@ -67,6 +69,7 @@ def full_report(seed: int = 8, text: str = "digits") -> Report:
         truncation=full_truncation(correct, fisher),
         exit_cost=exit_cost(network, record, LOIHI2, np.full(len(record), 4)),
         cost=estimate_cost(network, record, LOIHI2),
+        chip=chip_use(map_network(network, LOIHI2.chip)),
         verification=verification(),
         agreement=Agreement(
             64, 6, 1 / 64, (LayerAgreement(text, 4800, SpikeOverlap(90, 85, 80), 0.0421), LayerAgreement("out", 480, None, 0.0137))

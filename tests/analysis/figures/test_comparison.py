@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.compared import run_at
 
-from spikeport.analysis.figures.charts import WIDTH
+from spikeport.analysis.cost.estimate import Band
+from spikeport.analysis.figures.charts import BOTTOM, HEIGHT, LEFT, WIDTH
 from spikeport.analysis.figures.comparison import pareto_figure
+from spikeport.analysis.results.report import AccuracyCurve
 
 
 def front(figure) -> list[tuple[float, float]]:
@@ -40,3 +44,20 @@ def test_the_chosen_timesteps_stand_beside_the_point_and_the_name_in_the_key(pla
         left = float(label.get("x")) - (36 if "end" in label.get("class") else 0)
         assert left >= 0 and left + 36 <= WIDTH
     assert len(labels) == 3 and name in "".join(figure.find("figcaption").itertext())
+
+
+def test_what_is_near_chance_is_cut_off_where_the_axis_ends():
+    """One curve begins far below the chosen points of both runs: its line enters at the axis, its dots there are not drawn."""
+    rising = replace(
+        run_at("a", 1, 0.9),
+        timesteps=3,
+        chosen=3,
+        quantized=AccuracyCurve("quantized", "test", 100, (0.1, 0.88, 0.9)),
+        cost=replace(run_at("a", 1, 0.9).cost, total=Band((1.0, 2.0, 3.0), (1.0, 2.0, 3.0), (1.0, 2.0, 3.0))),
+    )
+    figure = pareto_figure([rising, run_at("b", 2, 0.89)], ["b"])
+    (course, _) = [mark.get("points") for mark in figure.iter("polyline") if "s" in mark.get("class").split()[1][:1]]
+    points = [tuple(map(float, pair.split(","))) for pair in course.split()]
+    assert len(points) == 3 and points[0][1] == pytest.approx(HEIGHT - BOTTOM, abs=0.1) and points[0][0] > LEFT
+    assert len([dot for dot in figure.iter("circle") if dot.get("r") == "3"]) == 3
+    assert "cut off" in "".join(figure.itertext()) and "10" in "".join(figure.find("details").itertext())

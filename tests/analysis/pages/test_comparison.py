@@ -10,6 +10,7 @@ from support.html_page import Page
 from spikeport.analysis.common.numbers import DASH
 from spikeport.analysis.decision.guarantee import LossLimits
 from spikeport.analysis.pages.comparison import comparison_page, table_rows
+from spikeport.analysis.pages.headlines import headlines
 from spikeport.analysis.results.comparison import Comparison, compare, compared_run
 from spikeport.analysis.results.report import Report
 
@@ -84,3 +85,14 @@ def test_settings_that_differ_have_a_row():
     rows = [tag for tag, _ in Page(comparison_page(compare(runs))).tags]
     alike = [tag for tag, _ in Page(comparison_page(compare([runs[0], replace(runs[0], name="b")]))).tags]
     assert rows.count("tr") == alike.count("tr") + 2 and "All settings are the same" not in words(compare(runs))
+
+
+def test_the_four_numbers_are_those_of_the_best_runs():
+    runs = [run_at("a", 2e-6, 0.5), run_at("b", 1e-6, 0.6), run_at("c", 3e-6, 0.6)]
+    said = " ".join("".join(headlines(compare(runs)).itertext()).split())
+    assert "60.00 %b at T' = 1 and c at T' = 1" in said and "1.00 µJb at T' = 1; Loihi 2, uncalibrated" in said and "3 of 3" in said
+    assert "60.00 %3 runs" in "".join(headlines(compare([*runs, run_at("d", 4e-6, 0.6)])).itertext())
+    assert headlines(compare(runs[:1])) is None
+    assert (
+        headlines(compare([*runs, run_at("d", 1, 0.7, "u")])) is None and headlines(compare([runs[0], replace(runs[1], cost=None)])) is None
+    )

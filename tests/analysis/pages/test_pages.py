@@ -10,8 +10,9 @@ import pytest
 from spikeport.analysis.figures.charts import Frame, whiskers
 from spikeport.analysis.figures.fisher import MOST_LIMIT, STAIRS, fisher_figure
 from spikeport.analysis.figures.markup import el
+from spikeport.analysis.figures.tables import data_table
 from spikeport.analysis.information.fisher import FisherResult, Intervals
-from spikeport.analysis.pages.page import data_table, style_sheet
+from spikeport.analysis.pages.page import style_sheet
 
 
 def test_a_narrow_page_breaks_tables_before_brackets_and_nowhere_in_a_number():

@@ -72,7 +72,7 @@ def test_the_page_is_self_contained(tmp_path):
     write_page(full_report(), tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
-    loaded = [value for _, attributes in page.tags for key, value in attributes.items() if key in ("src", "href", "xlink:href")]
+    loaded = [value for tag, attributes in page.tags for key, value in attributes.items() if key in ("src", "href") and tag != "a"]
     assert loaded and all(value.startswith("data:image/png;base64,") for value in loaded)
     style = re.search(r"<style>(.*?)</style>", (tmp_path / "report.html").read_text(encoding="utf-8"), re.DOTALL).group(1)
     assert "url(" not in style and "@import" not in style and "prefers-color-scheme: dark" in style
@@ -81,7 +81,7 @@ def test_the_page_is_self_contained(tmp_path):
 def test_pictures_say_what_they_show():
     page = Page(render(full_report()))
     drawings = [attributes for tag, attributes in page.tags if tag == "svg" and "aria-hidden" not in attributes]
-    assert len(drawings) == 6 + 3
+    assert len(drawings) == 8 + 3
     assert all(attributes.get("aria-label") for attributes in drawings)
     assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
 

@@ -29,7 +29,7 @@ from spikeport.train.loop.checkpoint import save_tensors
 from spikeport.train.loop.curves import write_curves
 
 EPOCH = {"loss": 1.0, "seconds": 2.0}
-FIGURE = el("figure", el("svg", [el("path", d="M0 0" * 300)]))
+FIGURE = el("figure", el("svg", el("title", "drawn"), el("path", d="M0 0" * 300), viewBox="0 0 360 244"))
 WRITERS = {
     "text": lambda path: files.write_text(path, "words " * 500),
     "json": lambda path: files.write_json(path, list(range(2000))),

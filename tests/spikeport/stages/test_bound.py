@@ -234,3 +234,20 @@ def test_standard_output_on_a_full_disk_is_one_line(done):
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("spikeport check: cannot read or write: No space left") and ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["mine.svg", "layers.csv"])
+def test_a_figure_of_ones_own_beside_the_page_stays(run, name, capsys):
+    mine = run / "report_files" / name
+    mine.write_text("mine")
+    before = (run / "report.json").read_bytes()
+    assert main(["report", str(run)]) == 2 and f"{name} was not written by spikeport, or was changed since" in told(capsys)
+    assert mine.read_text() == "mine" and (run / "report.json").read_bytes() == before
+    assert main(["report", str(run), "--force"]) == 0
+    assert (mine.read_text() == "mine") == (name == "mine.svg")
+
+
+def test_figures_of_a_network_that_goes_go_too(run):
+    assert (run / "report_files" / "layers.csv").exists()
+    assert main(["train", *SMALL, "--seed", "1", "--force", "--out", str(run)]) == 0
+    assert not (run / "report_files").exists()

@@ -88,6 +88,8 @@ def test_nothing_of_others_is_replaced_unasked(runs, tmp_path, capsys):
     assert page.read_text() == "mine" and (runs / "a" / "report.json").stat().st_mtime_ns == before
     assert report(runs / "a", runs / "b", "--out", page, "--force") == 0 and "<html" in page.read_text(encoding="utf-8")
     assert report(runs / "a", runs / "b", "--out", page) == 0
+    (tmp_path / "mine_files" / "runs-side-by-side.csv").write_text("mine")
+    assert report(runs / "a", runs / "b", "--out", page) == 2 and "runs-side-by-side.csv" in capsys.readouterr().err
     assert report(runs / "a", runs / "b", "--out", runs / "a" / "report.html") == 2
     assert read_report(runs / "a" / "report.json")
     assert "report.json is not a file of this kind" in capsys.readouterr().err
