@@ -12,8 +12,10 @@ from math import ceil
 
 import numpy as np
 
+from spikeport.analysis.common.numbers import si
 from spikeport.analysis.cost.counts import LayerCounts, ann_multiplications, layer_counts
 from spikeport.analysis.cost.devices import ACCESS, ANN_MAC, AXON_IN, SPIKE, Device, Price
+from spikeport.export.common.tabular import Table, Tabular
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord
@@ -69,8 +71,8 @@ class LayerCost:
         return self.spikes[timesteps - 1] / (self.neurons * timesteps)
 
 
-@dataclass(frozen=True)
-class Cost:
+@dataclass(frozen=True, repr=False)
+class Cost(Tabular):
     """Energy and latency per sample for T' = 1 .. T on one device.
 
     dynamic, total: joules. latency: seconds, one sample alone. period: seconds between samples that are streamed.
@@ -91,6 +93,15 @@ class Cost:
     unpriced: tuple[str, ...]
     ann_multiplications: int
     warnings: tuple[str, ...]
+
+    def table(self) -> Table:
+        """Means per sample for every T'."""
+        dynamic, total, latency = (si(band.mean[-1], unit) for band, unit in ((self.dynamic, "J"), (self.total, "J"), (self.latency, "s")))
+        doubt = "" if self.device.calibrated else ", prices uncalibrated"
+        title = f"{self.device.title}{doubt}: {dynamic} dynamic, {total} total, {latency} per sample at T = {self.timesteps}"
+        energies = {"dynamic energy (J)": self.dynamic.mean, "total energy (J)": self.total.mean}
+        columns = {"timesteps": range(1, self.timesteps + 1), **energies, "latency (s)": self.latency.mean}
+        return Table(title, columns, "timesteps", tuple(energies), "energy per sample (J)")
 
     @property
     def operations(self) -> tuple[float, ...]:

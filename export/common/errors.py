@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from spikeport.export.common.printable import printable
 
 
@@ -31,3 +34,15 @@ class BackendError(RuntimeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+
+def unknown(what: str, name: object, choices: Iterable[str], otherwise: str = "") -> InputError:
+    """The error of a name that is none of `choices`: the nearest one first, then all. otherwise: another remedy, after a comma."""
+    known = list(choices)
+    hint = f"did you mean {near}? " if (near := nearest(str(name), known)) else ""
+    return InputError(f"{what} {name!r} is unknown; {hint}choose one of {', '.join(known)}{f', {otherwise}' if otherwise else ''}")
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """The choice that a name was probably meant to be; "" where none is near."""
+    return next(iter(get_close_matches(name.lower(), list(choices), 1)), "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tqdm import tqdm
@@ -19,3 +19,9 @@ def progress_bar(
         print(f"{what}: {total - done:,} {unit}{'' if total - done == 1 else 's'}", file=sys.stderr, flush=True)
     with tqdm(total=total, initial=done, desc=what, unit=unit, leave=leave, disable=not (shown and terminal)) as bar:
         yield bar
+
+
+@contextmanager
+def silent_bar(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Shows nothing: a notebook's cell ends in its result."""
+    yield lambda count: None

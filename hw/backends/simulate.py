@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import unknown
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava.available import require_lava
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
@@ -39,7 +39,7 @@ def backend(name: str) -> Backend:
         InputError: no such backend, or its library cannot be imported on this Python.
     """
     if name not in BACKENDS:
-        raise InputError(f"backend {name!r} is unknown; choose one of {', '.join(BACKENDS)}")
+        raise unknown("backend", name, BACKENDS)
     if name == "lava":
         require_lava()
     return import_module(BACKENDS[name]).run

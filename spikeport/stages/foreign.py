@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from spikeport.analysis.results.report import (
 )
 from spikeport.export.common.digest import content_digest
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.progress import silent_bar
 from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
@@ -125,13 +125,7 @@ def deploy(
     foreign = Foreign(name, "as imported", network, np.asarray(samples), np.asarray(labels), expected)
     work = Workspace(Path(out))
     with claimed(work, force=force):
-        return foreign_run(work, foreign, config, list(backends), _no_bar)
-
-
-@contextmanager
-def _no_bar(total: int, name: str) -> Iterator[Callable[[int], None]]:
-    """Shows nothing: a notebook's cell ends in the report."""
-    yield lambda count: None
+        return foreign_run(work, foreign, config, list(backends), silent_bar)
 
 
 def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: list[str], bar: Bar) -> Report:

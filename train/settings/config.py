@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.common.files import write_text
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
@@ -65,14 +65,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise InputError(f"method {self.method!r} is unknown; choose one of {', '.join(METHODS)}")
+            raise unknown("method", self.method, METHODS)
         method = METHODS[self.method]
         for name, own in (("loss", method.loss), ("readout", method.readout), ("neuron", method.neuron)):
             object.__setattr__(self, name, getattr(self, name) or own)
         if type(self.neuron) is not type(method.neuron):
             raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
         if self.loss not in LOSSES:
-            raise InputError(f"loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
+            raise unknown("loss", self.loss, LOSSES)
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bfloat16")
         if self.readout not in ("current", "spikes"):
@@ -125,7 +125,7 @@ def defaults_for(data: str, **changes: Any) -> TrainConfig:
         InputError: no such data set, or a value out of range.
     """
     if data not in DATA_DEFAULTS and not is_own(data):
-        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(DATA_DEFAULTS)}, or give the place of your own, own.npz")
+        raise unknown("data set", data, DATA_DEFAULTS, "or give the place of your own, own.npz")
     usual = DATA_DEFAULTS.get(data) or TrainConfig(data=data, arch="100", epochs=20)
     name = changes.get("method", usual.method)
     own: dict[str, Any] = {}
