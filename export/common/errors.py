@@ -8,6 +8,10 @@ from difflib import get_close_matches
 from spikeport.export.common.printable import printable
 
 
+NEAR = 0.5
+"""How alike two names are, 0 to 1, before one is offered for the other: "spbt" is stbp."""
+
+
 class InputError(ValueError):
     """Bad input, told in one line: what is wrong, where, the limit, and the remedy.
 
@@ -45,4 +49,4 @@ def unknown(what: str, name: object, choices: Iterable[str], otherwise: str = ""
 
 def nearest(name: str, choices: Iterable[str]) -> str:
     """The choice that a name was probably meant to be; "" where none is near."""
-    return next(iter(get_close_matches(name.lower(), list(choices), 1)), "")
+    return next(iter(get_close_matches(name.lower(), list(choices), 1, NEAR)), "")

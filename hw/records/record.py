@@ -90,8 +90,12 @@ def _arrays(record: SpikeRecord) -> dict[tuple[str, str], np.ndarray]:
 
 
 def class_scores(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
-    """Scores after every number of timesteps: `(samples, timesteps, classes)`, index t using steps 0..t only."""
-    return output.astype(np.int64) if readout == "membrane_potential" else output.cumsum(axis=1, dtype=np.int64)
+    """Scores after every number of timesteps: `(samples, timesteps, classes)`, index t using steps 0..t only; exact for integers.
+
+    output: a record's integers, or the floats of `simulate_float`.
+    """
+    wide = output.astype(np.float64 if output.dtype.kind == "f" else np.int64)
+    return wide if readout == "membrane_potential" else wide.cumsum(axis=1)
 
 
 def answers_over_time(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
