@@ -7,7 +7,6 @@ from difflib import get_close_matches
 
 from spikeport.export.common.printable import printable
 
-
 NEAR = 0.5
 """How alike two names are, 0 to 1, before one is offered for the other: "spbt" is stbp."""
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, MutableMapping
-from importlib.metadata import entry_points
+from collections.abc import Callable, Iterable, MutableMapping
+from importlib.metadata import EntryPoint
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,8 +27,6 @@ from spikeport.train.settings.methods import LOSSES, METHODS, LossFunction, Meth
 
 Part = TypeVar("Part")
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-GROUP = "spikeport.parts"
-"""Entry points of installed packages; each names a module that registers its parts when imported."""
 PLUGIN_MAX = 1 << 24
 """Bytes of a plugin's file."""
 
@@ -107,9 +105,9 @@ def load_plugin(path: str | Path) -> None:
         raise InputError(f"--plugin {path} fails{_line(error, str(place))}: {reason(error)}; mend it, or leave it out") from error
 
 
-def load_installed() -> None:
+def load_installed(entries: Iterable[EntryPoint]) -> None:
     """Parts of installed packages; one that cannot be imported is an InputError that names it."""
-    for entry in entry_points(group=GROUP):
+    for entry in entries:
         try:
             entry.load()
         except Exception as error:

@@ -10,9 +10,10 @@ from time import perf_counter
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.progress import progress_bar
+from spikeport.export.common.progress import progress_bar, step_done
 from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.accelerator import sent, torch_device
@@ -142,7 +143,7 @@ def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> No
     with progress_bar(total, f"training {out.name}", unit="epoch", done=done, leave=True, shown=progress) as bar:
         for epoch in range(done, total):
             started = perf_counter()
-            measured = _epoch(run, epoch)
+            measured = _epoch(run, epoch, bar)
             if not isfinite(measured["loss"]):
                 raise DivergedError(
                     f"training diverged in epoch {epoch + 1} of {total}: its loss is {measured['loss']}; lower learning_rate"
@@ -153,8 +154,16 @@ def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> No
             if on_epoch:
                 on_epoch(epoch + 1, run.module)
             save_state(out, run.module, run.optimizer, {"history": run.history, "best": run.best})
-            bar.set_postfix(loss=f"{measured['loss']:.3f}", validation=f"{run.history[-1]['validation_accuracy']:.4f}")
-            bar.update()
+            bar.n = epoch + 1
+            step_done(bar, f"training {out.name}, epoch {epoch + 1} of {total}", _told(run), shown=progress)
+
+
+def _told(run: Run) -> str:
+    """The last epoch, and the time that is left."""
+    last, done = run.history[-1], len(run.history)
+    left = (run.config.epochs - done) * sum(epoch["seconds"] for epoch in run.history) / done
+    rest = f", {left / 60:.0f} min left" if left > 90 else f", {left:.0f} s left" if left else ""
+    return f"loss {last['loss']:.3f}, validation {last['validation_accuracy']:.2%}{rest}"
 
 
 def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
@@ -167,7 +176,7 @@ def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
         save(out, run.module, run.config, run.metrics)
 
 
-def _epoch(run: Run, epoch: int) -> dict[str, float]:
+def _epoch(run: Run, epoch: int, bar: tqdm[None]) -> dict[str, float]:
     """One pass over the training data; returns the mean loss, the accuracy and the last learning rate."""
     config, course = run.config, run.config.optimizer
     run.module.train()
@@ -188,4 +197,5 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
         loss_sum += loss.detach().double() * len(labels)
         correct += (output.detach().sum(0).argmax(-1) == y).sum()
         seen += len(labels)
+        bar.update(1 / count)
     return {"loss": loss_sum.item() / seen, "train_accuracy": correct.item() / seen, "learning_rate": rate}

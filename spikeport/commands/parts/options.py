@@ -107,7 +107,7 @@ def add_device(parser: argparse.ArgumentParser, default: str | None = "loihi2") 
 def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[str] = ()) -> None:
     """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`), and notes."""
     assumed = note.split("\n") if (note := getattr(arguments, "note", "")) else []
-    for line in (*assumed, *(f"note: {note}" for note in notes)):
+    for line in () if arguments.quiet else (*assumed, *(f"note: {note}" for note in notes)):
         print(printable(line), file=sys.stderr)
     print(json.dumps(result, indent=2) if arguments.json else "\n".join(map(printable, text.split("\n"))))
 
