@@ -42,7 +42,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run on the engine, price, and print."""
     device = device_named(arguments.device)
     network = load_quantized(arguments.network)
-    stimulus = encode(network.input, load_input(arguments.input), arguments.timesteps or network.timesteps)
+    timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
+    stimulus = encode(network.input, load_input(arguments.input), timesteps)
     with progress_bar(len(stimulus), "cost") as progress:
         record = backend("engine")(network, stimulus, progress=progress)
     loads = profile_cores(network, stimulus[:PROFILE_SAMPLES], device)

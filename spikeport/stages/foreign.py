@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 import numpy as np
 
@@ -36,7 +37,7 @@ from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 from spikeport.export.nir.file import write_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.backends.expect import Expectation, expect_float, expect_integers
-from spikeport.hw.backends.simulate import backend
+from spikeport.hw.backends.simulate import backend, usual_backends
 from spikeport.hw.backends.verify import Verification, verify
 from spikeport.hw.records.record import SpikeRecord
 from spikeport.hw.records.record_file import save_record
@@ -101,7 +102,7 @@ def deploy(
     weight_bits: int = 8,
     tolerance: float = 1.0,
     device: str = "loihi2",
-    backends: Sequence[str] = ("engine", "lava"),
+    backends: Sequence[str] | None = None,
     verify_samples: int = 50,
     seed: int = 0,
     force: bool = False,
@@ -113,6 +114,7 @@ def deploy(
         samples, labels: `(samples, *shape)` held over time or `(samples, timesteps, *shape)`, and a class for each. Half of them
             choose (calibration, T', exit), half confirm.
         expected: `output` `(samples, timesteps, classes)` and, if you like, `spikes/<population>`, recorded in the network's own framework.
+        backends: to verify on, of "engine", "lava" and "onnx"; None for the first two, with a warning where Lava cannot be imported.
         tolerance: accuracy loss in percentage points that T' may cost. seed: of the halves, the intervals and sampled labels.
         force: replace what another run left in `out`.
 
@@ -124,8 +126,11 @@ def deploy(
     )
     foreign = Foreign(name, "as imported", network, np.asarray(samples), np.asarray(labels), expected)
     work = Workspace(Path(out))
+    usual, note = usual_backends() if backends is None else (list(backends), "")
+    if note:
+        warn(note, stacklevel=2)
     with claimed(work, force=force):
-        return foreign_run(work, foreign, config, list(backends), silent_bar)
+        return foreign_run(work, foreign, config, usual, silent_bar)
 
 
 def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: list[str], bar: Bar) -> Report:

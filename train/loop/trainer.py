@@ -22,6 +22,7 @@ from spikeport.train.loop.curves import CURVES, write_curves
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.masks import Retraining, keep_zeros, prunable
+from spikeport.train.loop.memory import check_memory
 from spikeport.train.loop.resume import STATE, load_state, save_state
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.build import build
@@ -114,6 +115,7 @@ def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: 
         raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
     place = torch_device(accelerator)
     module = build(config, dataset.task).to(place)
+    check_memory(module, config.batch_size, config.timesteps)
     optimizer = config.optimizer.build(module.parameters())
     run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps)
     if retraining:

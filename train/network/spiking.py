@@ -131,6 +131,11 @@ class SpikingNetwork(nn.Module):
                         synapses.weights.weight.mul_(gain)
 
     @property
+    def neuron_count(self) -> int:
+        """Neurons of all stages that fire."""
+        return sum(int(np.prod(stage.shape)) for stage in self.stages if stage.name in self.neurons)
+
+    @property
     def widest(self) -> int:
         """Size of the largest stage."""
         return max(int(np.prod(stage.shape)) for stage in self.stages)

@@ -74,7 +74,7 @@ class Surrogate:
 
     def __post_init__(self) -> None:
         if self.kind not in SURROGATES:
-            raise unknown("surrogate", self.kind, SURROGATES)
+            raise unknown("surrogate", self.kind, SURROGATES, "or load the file that adds it with --plugin")
         if not self.width > 0:
             raise InputError(f"surrogate width {self.width} must be positive")
 
