@@ -20,7 +20,17 @@ GROUPS = {
     "Decisions and costs": ["fisher_information", "truncate", "device", "estimate_cost", "accuracy_over_time", "correct_over_time"],
     "Reports": ["report", "read_report"],
     "Files": ["read_nir", "write_nir", "read_netx", "write_netx", "write_onnx", "write_float_onnx"],
-    "Parts of your own": ["add_surrogate", "add_loss", "add_method", "add_data", "Method", "NeuronConfig", "Neuron", "LoweredNeuron", "Surrogate"],
+    "Parts of your own": [
+        "add_surrogate",
+        "add_loss",
+        "add_method",
+        "add_data",
+        "Method",
+        "NeuronConfig",
+        "Neuron",
+        "LoweredNeuron",
+        "Surrogate",
+    ],
 }
 """The reference's order; what is in no group comes last."""
 OUTSIDE = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+[^)#]+)(?:#[^)]*)?\)")

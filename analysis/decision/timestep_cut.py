@@ -9,6 +9,7 @@ behind a failure is left.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class Truncation(Tabular):
     def table(self) -> Table:
         """Accuracy and verdict of every T' on validation data."""
         claim = f"loss below {points(self.tolerance)} shown at {self.confidence:.0%}" if self.shown else "nothing shown"
-        columns = {
+        columns: dict[str, list[Any]] = {
             "timesteps": [s.timesteps for s in self.steps],
             "accuracy": [s.accuracy for s in self.steps],
             "verdict": [s.verdict for s in self.steps],

@@ -23,7 +23,7 @@ class Loudness:
 LOUDNESS = Loudness()
 
 
-class _Bar(tqdm):  # type: ignore[type-arg]  # no subscript at run time in old ones
+class _Bar(tqdm):
     """A bar that may stand within a step, as within an epoch after some of its batches; whole steps are counted."""
 
     @property

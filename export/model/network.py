@@ -152,7 +152,7 @@ class Network(Tabular, Generic[Neuron]):
             f"{self.input.name} {self.input.shape} -> {names}{more}; T = {self.timesteps}; readout "
             f"{self.readout} of {self.output}; {len(self.connections)} connections, {weights:,} weights"
         )
-        columns = {
+        columns: dict[str, list[Any]] = {
             "population": [p.name for p in self.populations],
             "shape": [p.shape for p in self.populations],
             "neurons": [p.size for p in self.populations],

@@ -17,6 +17,7 @@ from spikeport.train.data.dataset import Dataset
 from spikeport.train.data.own import PARTS, is_own, of_arrays
 from spikeport.train.data.registry import load
 
+Array: TypeAlias = "np.ndarray[Any, Any]"
 Samples: TypeAlias = "tuple[Any, Any] | TorchDataset[Any] | DataLoader[Any]"
 """Samples and their classes: two arrays or tensors, a PyTorch Dataset, or a DataLoader of one."""
 PLUGIN_TIMESTEPS = 10
@@ -67,7 +68,7 @@ def as_dataset(data: Dataset | Samples | str | Path, seed: int) -> Dataset:
     return load_data(data, seed=seed) if isinstance(data, (str, Path)) else dataset(data, seed=seed)
 
 
-def _arrays(part: Samples, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(part: Samples, name: str) -> tuple[Array, Array]:
     """Samples and classes as arrays."""
     if isinstance(part, tuple) and len(part) == 2:
         x, y = map(_array, part)
@@ -84,7 +85,7 @@ def _arrays(part: Samples, name: str) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def _array(value: Any) -> np.ndarray:
+def _array(value: Any) -> Array:
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().numpy()
     array = np.asarray(value)
@@ -93,7 +94,7 @@ def _array(value: Any) -> np.ndarray:
     return array
 
 
-def _check_alike(given: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def _check_alike(given: Mapping[str, tuple[Array, Array]]) -> None:
     (name, (first, _)), *others = given.items()
     for other, (x, _) in others:
         if x.shape[1:] != first.shape[1:] or x.dtype.kind != first.dtype.kind:

@@ -99,7 +99,7 @@ def processor_features() -> list[str]:
 
 def small_network() -> QuantizedNetwork:
     """Three inputs, two neurons: what backends are tried on."""
-    neuron = IntegerNeuron(du=np.int32(4095), dv=np.int32(800), threshold=np.int32(90), bias_mantissa=np.int32(0))
+    neuron = IntegerNeuron(du=np.array(4095), dv=np.array(800), threshold=np.array(90), bias_mantissa=np.array(0))
     weight = np.array([[60, -20, 30], [-10, 70, 20]], np.int8)
     return QuantizedNetwork(
         input=Input("input", (3,)),

@@ -10,7 +10,6 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.progress import progress_bar, step_done
@@ -44,7 +43,7 @@ OnEpoch = Callable[[int, SpikingNetwork], None]
 class Run:
     """A training run under way. history: one entry per finished epoch. best: its epoch and validation accuracies over T.
 
-    timesteps: T in training, None for the network's own.
+    timesteps: T in training, None for the network's own. advance: is told the share of an epoch that each batch was.
     """
 
     config: TrainConfig
@@ -55,6 +54,7 @@ class Run:
     timesteps: int | None
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
+    advance: Callable[[float], Any] = lambda epochs: None
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -143,9 +143,10 @@ def _continue(run: Run, out: Path) -> None:
 def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> None:
     total, done = run.config.epochs, len(run.history)
     with progress_bar(total, f"training {out.name}", unit="epoch", done=done, leave=True, shown=progress) as bar:
+        run.advance = bar.update
         for epoch in range(done, total):
             started = perf_counter()
-            measured = _epoch(run, epoch, bar)
+            measured = _epoch(run, epoch)
             if not isfinite(measured["loss"]):
                 raise DivergedError(
                     f"training diverged in epoch {epoch + 1} of {total}: its loss is {measured['loss']}; lower learning_rate"
@@ -178,7 +179,7 @@ def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
         save(out, run.module, run.config, run.metrics)
 
 
-def _epoch(run: Run, epoch: int, bar: tqdm[None]) -> dict[str, float]:
+def _epoch(run: Run, epoch: int) -> dict[str, float]:
     """One pass over the training data; returns the mean loss, the accuracy and the last learning rate."""
     config, course = run.config, run.config.optimizer
     run.module.train()
@@ -199,5 +200,5 @@ def _epoch(run: Run, epoch: int, bar: tqdm[None]) -> dict[str, float]:
         loss_sum += loss.detach().double() * len(labels)
         correct += (output.detach().sum(0).argmax(-1) == y).sum()
         seen += len(labels)
-        bar.update(1 / count)
+        run.advance(1 / count)
     return {"loss": loss_sum.item() / seen, "train_accuracy": correct.item() / seen, "learning_rate": rate}
