@@ -22,6 +22,7 @@ FOLLOWED = {
     "docs/configuration.md": (),
     "docs/data.md": (),
     "docs/first-steps.md": (),
+    "docs/interop.md": ("simulate net.nir --backend torch --from snntorch --input x.npy --out theirs.npz",),
     "docs/own-parts.md": (),
     "docs/quantization.md": ("train --data digits --arch 6C3-P4 --timesteps 2 --epochs 2 --out runs/digits",),
     "docs/tutorials/methods.md": (),

@@ -45,7 +45,7 @@ def furnish(place: Path) -> None:
     zoo = ROOT / "examples" / "zoo" / "digits"
     shutil.copy(zoo / "network.nir", place / "network.nir")
     spikes = rng.integers(0, 2, (12, 32, 2))
-    for name in ("samples.npy", "spikes.npy"):
+    for name in ("samples.npy", "x.npy"):
         np.save(place / name, spikes)
     np.save(place / "y.npy", rng.integers(0, 2, 12))
     np.savez(place / "own.npz", x=rng.random((200, 1, 8, 8)), y=np.arange(200) % 4)

@@ -32,6 +32,12 @@ def test_the_same_run_as_on_the_command_line(tmp_path):
     assert report.cost and sp.read_report(tmp_path / "b").chosen == 2
 
 
+def test_a_folder_whose_data_no_file_holds_says_so(data, tmp_path, capsys):
+    sp.train("8", data, epochs=1, out=tmp_path / "run", progress=False)
+    assert main(["quantize", str(tmp_path / "run"), "--out", str(tmp_path / "q.nir")]) == 2
+    assert "np.savez('own.npz', x=x, y=y)" in capsys.readouterr().err
+
+
 def test_arrays_datasets_and_loaders_are_the_same_data(data):
     x, y = data.train.array, data.train.labels
     pairs = TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
