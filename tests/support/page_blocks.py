@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import shutil
 from pathlib import Path
@@ -38,7 +37,7 @@ def commands_of(page: Path) -> list[str]:
 
 
 def furnish(place: Path) -> None:
-    """The files that pages speak of, small: networks of others, arrays, MNIST and Fashion-MNIST of a few images, a plugin."""
+    """The files that pages speak of, small: networks of others, arrays, a plugin."""
     rng = np.random.default_rng(0)
     _foreign(place / "anyone.nir")
     shutil.copy(place / "anyone.nir", place / "net.nir")
@@ -50,11 +49,6 @@ def furnish(place: Path) -> None:
     np.save(place / "y.npy", rng.integers(0, 2, 12))
     np.savez(place / "own.npz", x=rng.random((200, 1, 8, 8)), y=np.arange(200) % 4)
     shutil.copy(ROOT / "examples" / "my_parts.py", place)
-    for folder in (place / "data", place / "cache" / "MNIST" / "raw", place / "cache" / "FashionMNIST" / "raw"):
-        folder.mkdir(parents=True)
-        for part, count in (("train", 1200), ("t10k", 100)):
-            _idx(folder / f"{part}-images-idx3-ubyte.gz", rng.integers(0, 256, (count, 28, 28), np.uint8))
-            _idx(folder / f"{part}-labels-idx1-ubyte.gz", (np.arange(count) % 10).astype(np.uint8))
 
 
 def _foreign(path: Path) -> None:
@@ -63,8 +57,3 @@ def _foreign(path: Path) -> None:
     lif = nir.LIF(*(np.full(2, value) for value in (1e-2, 1.0, 0.0, 0.1)))
     graph = nir.NIRGraph({**ends, "w": nir.Linear(np.eye(2)), "lif": lif}, [("input", "w"), ("w", "lif"), ("lif", "output")])
     nir.write(path, graph)
-
-
-def _idx(path: Path, array: np.ndarray) -> None:
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes()))
