@@ -41,7 +41,6 @@ COMMANDS = {
     "sweep": "train a network with many settings and compare information and robustness",
     "report": "write report.html and report.json from what is in a directory",
     "doctor": "tell what is installed, what works, and how to get the rest",
-    "completion": "print what makes a shell complete commands and options",
 }
 
 
@@ -49,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; each command adds its own arguments when it is chosen."""
     parser = Parser(prog="spikeport", description="Take a spiking neural network from PyTorch to neuromorphic hardware, with proof.")
     parser.add_argument("--version", action="version", version=f"spikeport {__version__}")
+    parser.add_argument("--completion", metavar="SHELL", help="print what lets bash, zsh or tcsh complete commands and options")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary, add_help=False)
@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
     if not arguments or arguments[0] not in COMMANDS:
-        parser.parse_args(arguments)
+        shell = parser.parse_args(arguments).completion
+        if shell is not None:
+            return _completed(shell)
         parser.print_help()
         return 2
     name = arguments[0]
@@ -73,6 +75,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = command_parser(module, name).parse_args(arguments[1:])
     progress.choose(quiet=given.quiet, verbose=given.verbose)
     return _executed(module, name, given)
+
+
+def _completed(shell: str) -> int:
+    """Print the script of `--completion`."""
+    from spikeport.commands.parts.completion import completion  # noqa: PLC0415  # loads every command
+
+    try:
+        print(completion(shell, COMMANDS))
+    except InputError as error:
+        return _told("--completion", str(error), 2)
+    return 0
 
 
 def load_parts(arguments: Sequence[str]) -> None:

@@ -78,7 +78,7 @@ def test_what_is_broken_is_told_with_the_remedy(monkeypatch, capsys):
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_knows_every_command_and_its_options(shell, tmp_path, capsys):
     pytest.importorskip("shtab")
-    assert main(["completion", shell]) == 0
+    assert main(["--completion", shell]) == 0
     script = capsys.readouterr().out
     assert all(name in script for name in COMMANDS) and "--weight-bits" in script and "--quiet" in script
     if which(shell):
