@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Processes that share the tests: one per core, at most 8; each keeps to one thread.
 WORKERS ?= auto
 
-.PHONY: demo test lint check clean
+.PHONY: demo test lint site check clean
 .DEFAULT_GOAL := demo
 
 # Three points: with 400 validation images less can hardly be shown.
@@ -21,7 +21,11 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-check: lint test
+# The documentation as a site, from this repository alone; any warning is an error.
+site: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict --site-dir build/site
+
+check: lint test site
 
 # uv if present, else pyenv's or the system's Python 3.10: Lava imports on nothing newer.
 $(STAMP): pyproject.toml

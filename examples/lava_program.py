@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 import spikeport as sp
-from spikeport.hw.lava.available import require_lava
 
-require_lava()  # on Python 3.11 and newer this is what lets Lava be imported
+sp.require_lava()  # on Python 3.11 and newer this is what lets Lava be imported
 
 from lava.magma.core.decorator import implements, requires, tag  # noqa: E402
 from lava.magma.core.model.py.model import PyLoihiProcessModel  # noqa: E402
@@ -89,14 +88,12 @@ class PyDecision(PyLoihiProcessModel):
 
 def left_or_right() -> sp.QuantizedNetwork:
     """Two neurons, each excited by its own half of eight inputs and held back by the other."""
-    from spikeport.export.model.network import Connection, Dense, Input, IntegerNeuron, Population  # noqa: PLC0415
-
     weight = np.repeat([[60, -40], [-40, 60]], 4, axis=1).astype(np.int8)
-    neuron = IntegerNeuron(du=np.int32(4095), dv=np.int32(800), threshold=np.int32(100), bias_mantissa=np.int32(0))
+    neuron = sp.IntegerNeuron(du=np.int32(4095), dv=np.int32(800), threshold=np.int32(100), bias_mantissa=np.int32(0))
     return sp.QuantizedNetwork(
-        input=Input("sensor", (8,)),
-        populations=(Population("side", (2,), neuron),),
-        connections=(Connection("synapses", "sensor", "side", Dense(weight)),),
+        input=sp.Input("sensor", (8,)),
+        populations=(sp.Population("side", (2,), neuron),),
+        connections=(sp.Connection("synapses", "sensor", "side", sp.Dense(weight)),),
         output="side",
         readout="spike_count",
         timesteps=1,

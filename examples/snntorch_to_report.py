@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import spikeport as sp
-from spikeport.train.data.registry import load
 
 TEST_IMAGES = 1000
 LAVA_IMAGES = 2
@@ -55,7 +54,7 @@ class Net(nn.Module):
 
 def images(folder: Path | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Train and test images `(N, 1, side, side)` in 0..1, and their classes."""
-    data = load("fashion-mnist", folder) if folder else load("digits")
+    data = sp.load_data("fashion-mnist", folder) if folder else sp.load_data("digits")
     return data.train.array, data.train.labels, data.test.array, data.test.labels
 
 

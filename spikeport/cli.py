@@ -10,15 +10,20 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.metadata import entry_points
 from types import ModuleType
-from typing import NoReturn
 
 from spikeport import __version__
+from spikeport.commands.parts.parser import Parser, add_common, plugins_of
+from spikeport.export.common import progress
 from spikeport.export.common.errors import BackendError, InputError
 
+PARTS = "spikeport.parts"
+"""Entry points of installed packages that bring parts of their own (`spikeport.api.parts`)."""
 COMMANDS = {
     "run": "everything: train, quantize, simulate, verify, truncate, report",
     "train": "train a spiking network",
@@ -36,21 +41,15 @@ COMMANDS = {
     "robustness": "accuracy under noise, blur, attacks and deficits in a window of timesteps",
     "sweep": "train a network with many settings and compare information and robustness",
     "report": "write report.html and report.json from what is in a directory",
+    "doctor": "tell what is installed, what works, and how to get the rest",
 }
-
-
-class Parser(argparse.ArgumentParser):
-    """Tells a wrong command line in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the message with the remedy and exit 2."""
-        self.exit(2, f"{self.prog}: {message} (see '{self.prog} --help')\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; each command adds its own arguments when it is chosen."""
     parser = Parser(prog="spikeport", description="Take a spiking neural network from PyTorch to neuromorphic hardware, with proof.")
     parser.add_argument("--version", action="version", version=f"spikeport {__version__}")
+    parser.add_argument("--completion", metavar="SHELL", help="print what lets bash, zsh or tcsh complete commands and options")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for name, summary in COMMANDS.items():
         commands.add_parser(name, help=summary, add_help=False)
@@ -62,20 +61,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
     if not arguments or arguments[0] not in COMMANDS:
-        parser.parse_args(arguments)
+        shell = parser.parse_args(arguments).completion
+        if shell is not None:
+            return _completed(shell)
         parser.print_help()
         return 2
     name = arguments[0]
     with _ends_at_once(name):
         module = import_module(f"spikeport.commands.{name}")
-    command = Parser(
+    try:
+        load_parts(arguments[1:])
+    except InputError as error:
+        return _told(name, str(error), 2)
+    given = command_parser(module, name).parse_args(arguments[1:])
+    progress.choose(quiet=given.quiet, verbose=given.verbose)
+    return _executed(module, name, given)
+
+
+def _completed(shell: str) -> int:
+    """Print the script of `--completion`."""
+    from spikeport.commands.parts.completion import completion  # noqa: PLC0415  # loads every command
+
+    try:
+        print(completion(shell, COMMANDS))
+    except InputError as error:
+        return _told("--completion", str(error), 2)
+    return 0
+
+
+def load_parts(arguments: Sequence[str]) -> None:
+    """Parts of one's own, before the arguments that name them are understood; InputError from a file that fails."""
+    files, installed = plugins_of(arguments), entry_points(group=PARTS)
+    if files or installed:
+        from spikeport.api.parts import load_installed, load_plugin  # noqa: PLC0415  # loads the training package
+
+        load_installed(installed)
+        for file in files:
+            load_plugin(file)
+
+
+def command_parser(module: ModuleType, name: str) -> Parser:
+    """The parser of one command."""
+    parser = Parser(
         prog=f"spikeport {name}",
         description=module.__doc__,
         epilog=module.EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    module.add_arguments(command)
-    return _executed(module, name, command.parse_args(arguments[1:]))
+    module.add_arguments(parser)
+    add_common(parser)
+    return parser
 
 
 def _executed(module: ModuleType, name: str, arguments: argparse.Namespace) -> int:
@@ -85,10 +120,10 @@ def _executed(module: ModuleType, name: str, arguments: argparse.Namespace) -> i
             status: int = module.execute(arguments)
             sys.stdout.flush()
             return status
-    except InputError as error:
-        return _told(name, str(error), 2)
-    except BackendError as error:
-        return _told(name, str(error), 1)
+    except (InputError, BackendError) as error:
+        if arguments.verbose:
+            traceback.print_exc()
+        return _told(name, str(error), 2 if isinstance(error, InputError) else 1)
     except BrokenPipeError:
         _discard_output()  # whoever read has enough
         return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from spikeport.analysis.common.jsonable import from_json, to_json
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
 from spikeport.hw.semantics.limits import CHIPS, Chip, Evidence
@@ -119,7 +119,7 @@ def device_named(name: str) -> Device:
     if name in DEVICES:
         return read_profile(Device, shipped(name))
     if not name.endswith(".toml"):
-        raise InputError(f"device {name!r} is unknown; choose one of {', '.join(DEVICES)}, or give a profile of your own, D.toml")
+        raise unknown("device", name, DEVICES, "or give a profile of your own, D.toml")
     return read_profile(Device, Path(name))
 
 

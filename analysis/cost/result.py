@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from spikeport.analysis.common.numbers import si
 from spikeport.analysis.cost.baselines import INT8, Baseline, level_bits
 from spikeport.analysis.cost.devices import Device
 from spikeport.analysis.cost.intervals import Band
+from spikeport.export.common.tabular import Table, Tabular
 from spikeport.hw.semantics.limits import Evidence
 
 Boundary = Literal["dynamic", "total", "system"]
@@ -109,8 +111,8 @@ class MeshUse:
     layer_by_layer: float
 
 
-@dataclass(frozen=True)
-class Cost:
+@dataclass(frozen=True, repr=False)
+class Cost(Tabular):
     """Energy and latency per sample for T' = 1 .. T on one device.
 
     dynamic, total, system: joules, by `Boundary`; system is None where nothing is known of a host. latency: seconds, one sample alone (fall-through,
@@ -141,6 +143,15 @@ class Cost:
     unpriced: tuple[str, ...]
     baselines: tuple[Baseline, ...]
     warnings: tuple[str, ...]
+
+    def table(self) -> Table:
+        """Means per sample for every T'."""
+        dynamic, total, latency = (si(band.mean[-1], unit) for band, unit in ((self.dynamic, "J"), (self.total, "J"), (self.latency, "s")))
+        doubt = "" if self.device.calibrated else ", prices uncalibrated"
+        title = f"{self.device.title}{doubt}: {dynamic} dynamic, {total} total, {latency} per sample at T = {self.timesteps}"
+        energies = {"dynamic energy (J)": self.dynamic.mean, "total energy (J)": self.total.mean}
+        columns = {"timesteps": range(1, self.timesteps + 1), **energies, "latency (s)": self.latency.mean}
+        return Table(title, columns, "timesteps", tuple(energies), "energy per sample (J)")
 
     @property
     def period(self) -> tuple[float, ...]:

@@ -9,6 +9,7 @@ behind a failure is left.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from spikeport.analysis.decision.guarantee import (
     provable,
 )
 from spikeport.analysis.information.fisher import FisherResult
+from spikeport.export.common.tabular import Table, Tabular
 from spikeport.hw.backends.verify import Verification
 
 
@@ -40,8 +42,8 @@ class StepAccuracy:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
-class Truncation:
+@dataclass(frozen=True, repr=False)
+class Truncation(Tabular):
     """The smallest number of timesteps, and why.
 
     tolerance: percentage points. confidence: of the statement about `chosen` (T'), and again of that about `exit`.
@@ -66,6 +68,17 @@ class Truncation:
     lava: Verification | None = None
     lava_absent: str = "not run"
     method: str = METHOD
+
+    def table(self) -> Table:
+        """Accuracy and verdict of every T' on validation data."""
+        claim = f"loss below {points(self.tolerance)} shown at {self.confidence:.0%}" if self.shown else "nothing shown"
+        columns: dict[str, list[Any]] = {
+            "timesteps": [s.timesteps for s in self.steps],
+            "accuracy": [s.accuracy for s in self.steps],
+            "verdict": [s.verdict for s in self.steps],
+        }
+        title = f"T' = {self.chosen} of {self.timesteps}, {claim}, {counted(self.samples, 'sample')}"
+        return Table(title, columns, "timesteps", ("accuracy",), "accuracy on validation data")
 
     @property
     def shown(self) -> bool:

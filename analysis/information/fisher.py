@@ -33,6 +33,7 @@ from spikeport.analysis.common.bootstrap import METHOD, bca_intervals
 from spikeport.analysis.information.per_sample import Tap, tapped, untapped_parameters
 from spikeport.analysis.information.scores import Estimator, GradientNorms, Labels, Question, SoftmaxOf, batch_norms, sample_norms
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.tabular import Table, Tabular
 
 CONFIDENCE = 0.95
 Curves = Mapping[str, tuple[float, ...]]
@@ -52,8 +53,8 @@ class Intervals:
     method: str = METHOD
 
 
-@dataclass(frozen=True)
-class FisherResult:
+@dataclass(frozen=True, repr=False)
+class FisherResult(Tabular):
     """Fisher information of a model on a data set; index t - 1 of every tuple belongs to timestep t.
 
     per_step: I_t. standard_error: of I_t over samples. innovation: D_t. per_layer: I_t of each
@@ -103,6 +104,19 @@ class FisherResult:
     def to_come(self) -> tuple[float, ...]:
         """Share of the information, 0 to 1, that arrives after each timestep."""
         return tuple(share_to_come(np.array(self.innovation)).tolist())
+
+    def table(self) -> Table:
+        """I_t, its standard error, D_t and the share still to come, a row per timestep."""
+        where = f"centroid {self.centroid:.2f}" if self.centroid else "no information"
+        columns = {
+            "timestep": range(1, self.timesteps + 1),
+            "information": self.per_step,
+            "standard error": self.standard_error,
+            "innovation": self.innovation,
+            "still to come": self.to_come,
+        }
+        title = f"T = {self.timesteps}, {where}, {self.samples:,} samples, {self.labels} labels"
+        return Table(title, columns, "timestep", ("information", "innovation"), "Fisher information")
 
     def proposal(self, share: float = 0.05) -> int | None:
         """Smallest T' with at most `share` of the information still to come; None without any."""

@@ -28,6 +28,7 @@ from spikeport.analysis.results.pruning_cycles import Pruning
 from spikeport.analysis.results.rasters import SampleRaster
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json
+from spikeport.export.common.tabular import Table, Tabular
 from spikeport.export.model.network import Input, QuantizedNetwork
 from spikeport.hw.backends.expect import Expectation
 from spikeport.hw.backends.through_lava import LavaProof
@@ -78,8 +79,8 @@ class NetworkFacts:
     weight_bits: int | None = None
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(Tabular):
     """All results on one network.
 
     title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
@@ -140,6 +141,15 @@ class Report:
         """Warnings of the report and of its parts."""
         truncation = self.truncation.warning if self.truncation else None
         return (*self.warnings, *((truncation,) if truncation else ()), *(self.cost.warnings if self.cost else ()))
+
+    def table(self) -> Table:
+        """Accuracy after every number of timesteps, a column per stage and split."""
+        steps = range(1, self.network.timesteps + 1)
+        curves = {f"{c.stage}, {c.split}": [c.at(t) for t in steps] for c in self.accuracy}
+        proof = self.verification
+        said = "not verified" if not proof else "verified equal" if proof.equal else "DIFFERENT"
+        title = f"{self.title}: T' = {self.chosen} of {self.network.timesteps}, {said}"
+        return Table(title, {"timesteps": steps, **curves}, "timesteps", tuple(curves), "accuracy")
 
     def curve(self, *stages: str) -> AccuracyCurve | None:
         """Accuracy of the first of these stages that was measured, on test data where there is some."""

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from spikeport.export.common.printable import printable
+
+NEAR = 0.5
+"""How alike two names are, 0 to 1, before one is offered for the other: "spbt" is stbp."""
 
 
 class InputError(ValueError):
@@ -35,3 +41,15 @@ class BackendError(RuntimeError):
 
 class OutOfTime(BackendError):
     """A backend was given so much time, and would have needed more."""
+
+
+def unknown(what: str, name: object, choices: Iterable[str], otherwise: str = "") -> InputError:
+    """The error of a name that is none of `choices`: the nearest one first, then all. otherwise: another remedy, after a comma."""
+    known = list(choices)
+    hint = f"did you mean {near}? " if (near := nearest(str(name), known)) else ""
+    return InputError(f"{what} {name!r} is unknown; {hint}choose one of {', '.join(known)}{f', {otherwise}' if otherwise else ''}")
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """The choice that a name was probably meant to be; "" where none is near."""
+    return next(iter(get_close_matches(name.lower(), list(choices), 1, NEAR)), "")

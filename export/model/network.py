@@ -24,6 +24,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 import numpy as np
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.tabular import Table, Tabular
 from spikeport.export.model import registers as reg
 from spikeport.export.model.frozen import frozen_array
 from spikeport.export.model.input import Input, InputCode
@@ -83,7 +84,7 @@ class Population(Generic[Neuron]):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Network(Generic[Neuron]):
+class Network(Tabular, Generic[Neuron]):
     """Topology and meaning shared by float and quantized networks; validated when made.
 
     readout: how `output` is read. "spike_count": its spikes, classes by their sum over time. "accumulated_current": the
@@ -142,15 +143,24 @@ class Network(Generic[Neuron]):
                 f"connection {connection.name} makes {size} currents for the {self[connection.target].size} neurons of {connection.target}"
             )
 
-    def __repr__(self) -> str:
-        """One line without the arrays: `QuantizedNetwork(input (64,) -> hidden (32,), ...; T = 10; 2 connections, 2,368 weights)`."""
+    def table(self) -> Table:
+        """A row per population. As text: `QuantizedNetwork(input (64,) -> hidden (32,), ...; T = 10; 2 connections, 2,368 weights)`."""
         names = ", ".join(f"{p.name} {p.shape}" for p in self.populations[:SHOWN])
         more = f", ... {len(self.populations) - SHOWN} more" if len(self.populations) > SHOWN else ""
         weights = sum(np.size(c.weight) for c in self.connections)
-        return (
-            f"{type(self).__name__}({self.input.name} {self.input.shape} -> {names}{more}; T = {self.timesteps}; readout "
-            f"{self.readout} of {self.output}; {len(self.connections)} connections, {weights:,} weights)"
+        title = (
+            f"{self.input.name} {self.input.shape} -> {names}{more}; T = {self.timesteps}; readout "
+            f"{self.readout} of {self.output}; {len(self.connections)} connections, {weights:,} weights"
         )
+        columns: dict[str, list[Any]] = {
+            "population": [p.name for p in self.populations],
+            "shape": [p.shape for p in self.populations],
+            "neurons": [p.size for p in self.populations],
+            "spiking": [p.neuron.spiking for p in self.populations],
+            "incoming": [", ".join(c.source for c in self.incoming(p.name)) for p in self.populations],
+            "weights": [sum(int(np.size(c.weight)) for c in self.incoming(p.name)) for p in self.populations],
+        }
+        return Table(title, columns)
 
     def __getitem__(self, name: str) -> Population[Neuron]:
         for population in self.populations:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.model import registers as reg
 from spikeport.export.model.frozen import frozen_array
 
@@ -142,4 +142,4 @@ class IntegerNeuron:
 
 def check_choice(what: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise InputError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")
+        raise unknown(what, value, choices)

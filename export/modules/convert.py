@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.model.network import FloatNetwork
 from spikeport.export.model.synapse import Shape
 from spikeport.export.modules.assemble import assemble
@@ -47,7 +47,7 @@ def convert(
 ) -> FloatNetwork:
     """See `snntorch.from_snntorch`."""
     if readout not in READOUTS:
-        raise InputError(f"readout {readout!r} is unknown; choose one of {', '.join(READOUTS)}")
+        raise unknown("readout", readout, READOUTS)
     if timesteps is not None and timesteps < 1:
         raise InputError(f"timesteps is {timesteps}; a network runs for at least 1")
     arguments = _arguments(sample)

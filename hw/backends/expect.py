@@ -16,6 +16,7 @@ from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, Network, QuantizedNetwork
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.record import answers_over_time
+from spikeport.hw.records.record_file import MADE_OF
 from spikeport.hw.records.stimulus import encode
 
 RELATIVE = 1e-4
@@ -89,10 +90,12 @@ class Expectation:
 def read_expected(path: Path) -> dict[str, np.ndarray]:
     """Their record: `output` (samples, timesteps, classes), and where given `spikes/<node>` and `potentials/<node>`.
 
+    A record that `spikeport simulate` wrote is one too; what else it says of itself is left out.
+
     Raises:
         InputError: as `read_npz`, without `output`, or not all finite numbers.
     """
-    arrays = read_npz(path)
+    arrays = {name: array for name, array in read_npz(path).items() if name != MADE_OF}
     if "output" not in arrays:
         raise InputError(f"{path} has no array `output` (samples, timesteps, classes); it holds {', '.join(arrays) or 'nothing'}")
     for key, array in arrays.items():

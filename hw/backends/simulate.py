@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava.available import require_lava
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
@@ -19,6 +19,10 @@ BACKENDS = {
     "reference": "spikeport.hw.semantics.reference",
 }
 """Name of each integer backend and the module whose `run` it is. Loaded on first use: Lava and ONNX Runtime are slow to import."""
+
+
+USUAL = ("engine", "lava")
+"""What is compared with the reference where nothing is said."""
 
 
 class Backend(Protocol):
@@ -39,7 +43,16 @@ def backend(name: str) -> Backend:
         InputError: no such backend, or its library cannot be imported on this Python.
     """
     if name not in BACKENDS:
-        raise InputError(f"backend {name!r} is unknown; choose one of {', '.join(BACKENDS)}")
+        raise unknown("backend", name, BACKENDS)
     if name == "lava":
         require_lava()
     return import_module(BACKENDS[name]).run
+
+
+def usual_backends() -> tuple[list[str], str]:
+    """The backends that are compared where nothing is said, and a note of one that cannot be imported here; "" where all can."""
+    try:
+        require_lava()
+    except InputError as error:
+        return [name for name in USUAL if name != "lava"], f"Lava is left out: {error}"
+    return list(USUAL), ""

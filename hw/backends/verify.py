@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from spikeport.export.common.tabular import Table, Tabular
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.hw.backends.simulate import Backend
+from spikeport.hw.backends.simulate import Backend, backend
 from spikeport.hw.records.record import SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus
 from spikeport.hw.semantics import reference
@@ -44,8 +45,8 @@ class Difference:
         )
 
 
-@dataclass(frozen=True)
-class Verification:
+@dataclass(frozen=True, repr=False)
+class Verification(Tabular):
     """What was compared and what came out. compared: neuron-steps per backend; spikes: how many of them were spikes.
 
     against: whose spikes were expected.
@@ -78,6 +79,12 @@ class Verification:
             return None
         return f"no neuron fires in {self.samples:,} samples: that backends are equal says little here"
 
+    def table(self) -> Table:
+        """Differences by backend."""
+        verdict = "equal" if self.equal else f"DIFFERENT: {self.first}"
+        title = f"{', '.join(self.backends)} against the reference: {verdict}; {self.compared:,} neuron-steps, {self.spikes:,} spikes"
+        return Table(title, {"backend": list(self.differences), "differences": list(self.differences.values())})
+
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
         return {**asdict(self), "equal": self.equal}
@@ -86,23 +93,25 @@ class Verification:
 def verify(
     network: QuantizedNetwork,
     stimulus: Stimulus,
-    backends: Mapping[str, Backend],
+    backends: Mapping[str, Backend] | Sequence[str] = ("engine",),
     *,
     candidate: QuantizedNetwork | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Verification:
     """Run the reference and every backend on the same stimulus and compare.
 
+    backends: names (`BACKENDS`), or backends of your own by name.
     candidate: the network the backends run, if it is to differ from the reference's (to compare two
     files, or to show that verification can fail). It must have the same populations. progress:
     samples finished.
     """
+    named = backends if isinstance(backends, Mapping) else {name: backend(name) for name in backends}
     tested = candidate or network
-    tally = Tally(network, tested, backends, reference.run, "reference")
+    tally = Tally(network, tested, named, reference.run, "reference")
     chunk = max(1, RASTER_BUDGET // (sum(p.size for p in network.populations) * stimulus.timesteps))
     for start in range(0, len(stimulus), chunk):
         part = stimulus[start : start + chunk]
-        tally.add(part, (run(tested, part, "spikes") for run in backends.values()))
+        tally.add(part, (run(tested, part, "spikes") for run in named.values()))
         if progress:
             progress(len(part))
     return tally.verification(stimulus.timesteps)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from spikeport.export.common.tabular import Table, Tabular
 from spikeport.export.model.network import QuantizedNetwork, ReadoutKind
 from spikeport.hw.records.fanout import fan_out
 
@@ -21,8 +22,8 @@ MAPPINGS = ("spike_counts", "synaptic_events", "spikes", "potentials")
 """Fields of a record that hold arrays by name."""
 
 
-@dataclass(frozen=True, eq=False)
-class SpikeRecord:
+@dataclass(frozen=True, eq=False, repr=False)
+class SpikeRecord(Tabular):
     """One run of a network. Index t of every array is the response to input step t, whatever the backend's own delays.
 
     output: int32 `(samples, timesteps, *output_shape)`; see `Network.readout`.
@@ -52,6 +53,14 @@ class SpikeRecord:
 
     def __len__(self) -> int:
         return len(self.output)
+
+    def table(self) -> Table:
+        """Spikes per sample of every population, a row per timestep."""
+        steps, names = range(1, self.timesteps + 1), tuple(self.spike_counts)
+        spikes = sum(int(counts.sum()) for counts in self.spike_counts.values())
+        title = f"{len(self):,} samples x {self.timesteps} timesteps, output {self.output.shape[2:]}, {spikes:,} spikes and messages"
+        columns = {"timestep": steps, **{name: self.spike_counts[name].mean(axis=0).tolist() for name in names}}
+        return Table(title, columns, "timestep", names, "spikes per sample")
 
 
 def join_records(records: Iterable[SpikeRecord], samples: int) -> SpikeRecord:

@@ -62,7 +62,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run on the engine, price, and print."""
     device, machine = device_named(arguments.device), accelerator_named(arguments.baseline)
     network, array = _of_folder(arguments) if arguments.network.is_dir() else (load_quantized(arguments.network), _given(arguments))
-    stimulus = encode(network.input, array, arguments.timesteps or network.timesteps)
+    timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
+    stimulus = encode(network.input, array, timesteps)
     with progress_bar(len(stimulus), "cost") as progress:
         record = backend("engine")(network, stimulus, progress=progress)
     loads = profile_cores(network, stimulus[:PROFILE_SAMPLES], device)

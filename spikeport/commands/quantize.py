@@ -19,6 +19,7 @@ from spikeport.analysis.results.layer_agreement import layer_agreement
 from spikeport.analysis.results.loss_split import loss_split
 from spikeport.commands.parts.fidelity import agreement_text, loss_text
 from spikeport.commands.parts.options import (
+    MEANING,
     add_data,
     add_force,
     add_json,
@@ -26,6 +27,7 @@ from spikeport.commands.parts.options import (
     emit,
     output_file,
     progress_bar,
+    refuse_ignored,
     silent_notes,
     table,
 )
@@ -77,6 +79,10 @@ def execute(arguments: argparse.Namespace) -> int:
     if is_netx(arguments.source):
         return _from_netx(arguments)
     config = QuantizationConfig(weight_bits=arguments.weight_bits, per_channel=arguments.per_channel, finetune_epochs=arguments.finetune)
+    if arguments.source.is_dir():
+        refuse_ignored(arguments, ["timesteps", *MEANING], f"{arguments.source} is a training directory, whose network states it itself")
+    else:
+        refuse_ignored(arguments, ["data_dir"], f"{arguments.source} was not trained here; --calibration X.npy gives its data")
     with held(arguments.out.parent):
         made = (_from_folder if arguments.source.is_dir() else _from_nir)(arguments, config)
     quantized, compared = made.quantized, made.samples[:COMPARED_SAMPLES]
@@ -104,6 +110,8 @@ class Made(NamedTuple):
 
 def _from_netx(arguments: argparse.Namespace) -> int:
     """lava-dl's integers as they are."""
+    why = f"{arguments.source} holds lava-dl's integers, which are taken as they are"
+    refuse_ignored(arguments, ["calibration", "per_channel", "explain", "data_dir", *MEANING], why)
     network = read_netx(arguments.source, timesteps=arguments.timesteps)
     with held(arguments.out.parent):
         check_network(arguments.out, network_made_of(network), force=arguments.force)
@@ -140,7 +148,7 @@ def _from_nir(arguments: argparse.Namespace, config: QuantizationConfig) -> Made
         raise InputError(f"{arguments.source} brings no data to calibrate on; give some with --calibration X.npy")
     array = load_input(arguments.calibration)
     network = load_foreign(arguments, graph)
-    timesteps = arguments.timesteps or natural_timesteps(network, array)
+    timesteps = natural_timesteps(network, array) if arguments.timesteps is None else arguments.timesteps
     network = one_spike_a_step(network.with_timesteps(timesteps), array)
     made_of = {"trained": network_digest(network), "quantization": quantization_digest(config, array)}
     check_network(arguments.out, made_of, force=arguments.force)

@@ -13,6 +13,7 @@ from pathlib import Path
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.commands.parts.foreign import add_foreign, execute_foreign
 from spikeport.commands.parts.options import (
+    MEANING,
     add_device,
     add_force,
     add_json,
@@ -20,14 +21,14 @@ from spikeport.commands.parts.options import (
     add_print_config,
     emit,
     output_folder,
-    parse_backends,
     progress_bar,
+    refuse_ignored,
+    usual_or,
 )
 from spikeport.commands.parts.result import describe, proven
 from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
 from spikeport.export.common.errors import InputError
-from spikeport.hw.backends.simulate import backend
 from spikeport.stages.claims import check_place, claimed
 from spikeport.stages.config import RunConfig, run_config, said
 from spikeport.stages.trained import TrainedSession
@@ -76,18 +77,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Run every stage and print the result table."""
     config = run_config(arguments.config, said(TrainConfig, arguments), said(RunConfig, arguments), arguments.recipe)
-    backends = parse_backends(config.verify_backends, TESTABLE)
     if arguments.print_config:
         print(to_toml(asdict(config)), end="")
         return 0
-    for name in backends:
-        backend(name)  # what cannot be imported is told now, not after training
+    unsaid = arguments.verify_backends is None and config.verify_backends == RunConfig.verify_backends
+    backends = usual_or(None if unsaid else config.verify_backends, TESTABLE)
     if arguments.nir:
         if config.baselines:
             raise InputError(
                 "--baselines trains the network without spikes, which a network from elsewhere gives no settings for; leave it out"
             )
+        refuse_ignored(arguments, ["accelerator"] * (arguments.accelerator != "cpu"), "--nir trains nothing")
         return execute_foreign(arguments, config, backends)
+    refuse_ignored(arguments, ["input", "targets", "expect", *MEANING], "it belongs to --nir NET.nir, and the data set is named by --data")
     torch_device(arguments.accelerator)
     keep_freed_memory()
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None

@@ -16,8 +16,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spikeport.analysis.common.numbers import counted
-from spikeport.commands.parts.options import add_force, add_json, add_meaning, emit, output_file, progress_bar, silent_notes, table
-from spikeport.commands.parts.sources import load_any, load_quantized
+from spikeport.commands.parts.options import (
+    MEANING,
+    add_force,
+    add_json,
+    add_meaning,
+    emit,
+    output_file,
+    progress_bar,
+    refuse_ignored,
+    silent_notes,
+    table,
+)
+from spikeport.commands.parts.sources import is_integer, load_any, load_quantized
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.activity import Activity
@@ -63,6 +74,8 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--exit-margin is {arguments.exit_margin} on {arguments.backend}; give a margin of 1 or more and a backend in integers"
         )
+    if is_integer(arguments.network):
+        refuse_ignored(arguments, MEANING, f"{arguments.network} is quantized and says so itself")
     if arguments.profile and arguments.backend != "engine":
         raise InputError(f"--profile is of the engine, not of {arguments.backend}; leave --backend out")
     with held(arguments.out.parent):

@@ -18,7 +18,18 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.information.fisher import FisherResult, normalised
 from spikeport.analysis.information.scores import Estimator, Labels
 from spikeport.analysis.pages.fisher import describe
-from spikeport.commands.parts.options import add_data, add_force, add_json, add_meaning, emit, output_file, progress_bar, table
+from spikeport.commands.parts.options import (
+    MEANING,
+    add_data,
+    add_force,
+    add_json,
+    add_meaning,
+    emit,
+    output_file,
+    progress_bar,
+    refuse_ignored,
+    table,
+)
 from spikeport.commands.parts.sources import load_any, natural_timesteps
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
@@ -67,6 +78,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Estimate and print the curve."""
     out = arguments.out or Workspace(arguments.network).tic
+    if arguments.network.is_dir():
+        refuse_ignored(arguments, ["input", "targets", *MEANING], f"{arguments.network} is a training directory with data of its own")
+    else:
+        refuse_ignored(arguments, ["data_dir"], f"{arguments.network} was not trained here; --input and --targets give its data")
     with held(out.parent):
         result, made_of, notes = (_of_file if arguments.network.is_file() else _of_directory)(arguments, out)
     curve = f"{_table(result)}\n" if result.informative else ""

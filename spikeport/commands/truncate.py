@@ -12,7 +12,7 @@ from pathlib import Path
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.analysis.decision.early_exit import EarlyExit
-from spikeport.analysis.decision.guarantee import Confirmation, LossLimits
+from spikeport.analysis.decision.guarantee import Confirmation, LossLimits, check_statement
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.commands.parts.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.commands.verify import describe as describe_verification
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Choose, confirm and print."""
+    check_statement(1, arguments.tolerance, 0.95)  # before anything is read
     with held(arguments.directory, arguments.out.parent):
         session = open_session(arguments.directory, arguments.data_dir, progress_bar)
         settings = {"tolerance": arguments.tolerance, "lava_samples": arguments.lava_samples}

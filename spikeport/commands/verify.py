@@ -19,7 +19,18 @@ import numpy as np
 
 from spikeport.analysis.common.numbers import counted
 from spikeport.commands.parts.expect import execute_expect
-from spikeport.commands.parts.options import add_force, add_json, add_lava, add_meaning, emit, output_file, parse_backends, progress_bar
+from spikeport.commands.parts.options import (
+    MEANING,
+    add_force,
+    add_json,
+    add_lava,
+    add_meaning,
+    emit,
+    output_file,
+    progress_bar,
+    refuse_ignored,
+    usual_or,
+)
 from spikeport.commands.parts.result import describe_lava
 from spikeport.commands.parts.sources import load_quantized
 from spikeport.export.common.digest import content_digest, short
@@ -50,7 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", type=Path, required=True, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"
     )
-    parser.add_argument("--backends", default="engine,lava", metavar="A,B", help=f"from {', '.join(TESTABLE)} (default engine,lava)")
+    parser.add_argument(
+        "--backends", metavar="A,B", help=f"from {', '.join(TESTABLE)} (default engine,lava; Lava only where it can be imported)"
+    )
     parser.add_argument("--samples", type=int, metavar="N", help="compare the first N samples with the reference (default: all)")
     add_lava(parser)
     parser.add_argument("--against", type=Path, metavar="OTHER.nir", help="run the backends on this file, the reference on NET.nir")
@@ -67,10 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Compare and report."""
     if arguments.expect:
+        refuse_ignored(arguments, ["backends"], "--expect compares with a record, not with backends")
         return execute_expect(arguments)
+    refuse_ignored(arguments, MEANING, "backends run quantized files, which say so themselves")
     network = load_quantized(arguments.network)
     candidate = load_quantized(arguments.against) if arguments.against else None
-    names = parse_backends(arguments.backends, TESTABLE)
+    names = usual_or(arguments.backends, TESTABLE)
     timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
     array = load_input(arguments.input)
     settings = _lava(arguments, candidate)

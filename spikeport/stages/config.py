@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.analysis.cost.devices import device_named
+from spikeport.analysis.decision.guarantee import check_statement
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
+from spikeport.export.model.network import check_weight_bits
 from spikeport.stages.tic import TicConfig
 from spikeport.train.settings.config import TrainConfig, defaults_for, from_table
 from spikeport.train.settings.recipes import published
@@ -70,6 +72,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         device_named(self.device)
         _ = self.lava
+        check_weight_bits(self.weight_bits)
+        check_statement(1, self.tolerance, 0.95)
+        if self.finetune_epochs < 0:
+            raise InputError(f"finetune_epochs is {self.finetune_epochs}; give 0 for none, or more")
         if self.verify_samples < 1:
             raise InputError(f"verify_samples is {self.verify_samples}; compare at least 1")
 

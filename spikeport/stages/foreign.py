@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from warnings import warn
 
 import numpy as np
 
 from spikeport.analysis.results.report import Report
+from spikeport.export.common.progress import silent_bar
 from spikeport.export.model.network import FloatNetwork
+from spikeport.hw.backends.simulate import usual_backends
 from spikeport.stages.claims import claimed
 from spikeport.stages.config import RunConfig
 from spikeport.stages.imported import Foreign, ImportedSession, keep
@@ -30,7 +32,7 @@ def deploy(
     weight_bits: int = 8,
     tolerance: float = 1.0,
     device: str = "loihi2",
-    backends: Sequence[str] = ("engine", "lava"),
+    backends: Sequence[str] | None = None,
     verify_samples: int = 50,
     lava_samples: int | None = None,
     lava_seconds: float = 120.0,
@@ -44,6 +46,7 @@ def deploy(
         samples, labels: `(samples, *shape)` held over time or `(samples, timesteps, *shape)`, and a class for each. Half of them
             choose (calibration, T', exit), half confirm.
         expected: `output` `(samples, timesteps, classes)` and, if you like, `spikes/<population>`, recorded in the network's own framework.
+        backends: to verify on, of "engine", "lava" and "onnx"; None for the first two, with a warning where Lava cannot be imported.
         lava_samples, lava_seconds: samples that go through real Lava, None for all that confirm, and the time that they may take.
         tolerance: accuracy loss in percentage points that T' may cost. seed: of the halves, the intervals and sampled labels.
         force: replace what another network's run, or one on other data, left in `out`.
@@ -61,13 +64,10 @@ def deploy(
         lava_seconds=lava_seconds,
     )
     foreign = Foreign(name, "as imported", network, np.asarray(samples), np.asarray(labels), seed, expected=expected)
-    return foreign_run(Workspace(Path(out)), foreign, config, list(backends), _no_bar, force=force)
-
-
-@contextmanager
-def _no_bar(total: int, name: str) -> Iterator[Callable[[int], None]]:
-    """Shows nothing: a notebook's cell ends in the report."""
-    yield lambda count: None
+    usual, note = usual_backends() if backends is None else (list(backends), "")
+    if note:
+        warn(note, stacklevel=2)
+    return foreign_run(Workspace(Path(out)), foreign, config, usual, silent_bar, force=force)
 
 
 def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: Sequence[str], bar: Bar, *, force: bool) -> Report:

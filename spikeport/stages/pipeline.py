@@ -32,7 +32,7 @@ from spikeport.analysis.results.report import (
 )
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
-from spikeport.export.model.network import QuantizedNetwork
+from spikeport.export.model.network import QuantizedNetwork, check_weight_bits
 from spikeport.export.nir.file import write_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
@@ -70,6 +70,11 @@ class QuantizationConfig:
     weight_bits: int = 8
     per_channel: bool = False
     finetune_epochs: int = 0
+
+    def __post_init__(self) -> None:
+        check_weight_bits(self.weight_bits)
+        if self.finetune_epochs < 0:
+            raise InputError(f"--finetune is {self.finetune_epochs}; give 0 for none, or more epochs")
 
 
 @dataclass(frozen=True)

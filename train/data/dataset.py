@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -80,6 +80,10 @@ class Dataset:
         if not all(map(len, (self.train, self.validation, self.test))):
             counts = f"{len(self.train)} for training, {len(self.validation)} for validation and {len(self.test)} for testing"
             raise InputError(f"{self.task.name}: too few samples, {counts}; each needs at least 1, give more")
+
+    def named(self, name: str) -> Dataset:
+        """The same data as a data set of that name."""
+        return replace(self, task=replace(self.task, name=name), source=self.source.replace(self.task.name, name, 1))
 
 
 def cut(split: Split, size: int, seed: int) -> tuple[Split, Split]:

@@ -1,4 +1,4 @@
-"""A user's own data: arrays `x` and `y`, and where given `split`, in an `.npz` file or as `.npy` files of a folder."""
+"""A user's own data: arrays `x` and `y`, and where given `split`, in memory, in an `.npz` file or as `.npy` files of a folder."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from spikeport.train.data.dataset import Dataset, Split, Task, cut, split_digest
 from spikeport.train.data.formats.event_bins import EventBins
 
 PARTS = ("train", "validation", "test")
+IN_MEMORY = "arrays in memory"
+"""The name of data that no file holds."""
 LEVELS = 255
 """Input levels of arrays of floats; integers up to this are levels themselves."""
 CLASSES_MAX = 100_000
@@ -21,8 +23,8 @@ HELD_OUT = 0.15
 
 
 def is_own(name: str) -> bool:
-    """Whether a data set's name is the place of a user's own: an `.npz`, or a path."""
-    return name.endswith(".npz") or "/" in name
+    """Whether a data set's name is the place of a user's own: an `.npz`, a path, or memory."""
+    return name.endswith(".npz") or "/" in name or name == IN_MEMORY
 
 
 def own(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
@@ -31,28 +33,47 @@ def own(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: Event
     x: `(samples, features)`, `(samples, height, width)`, `(samples, channels, height, width)`, held over time; or counts of events
     `(samples, timesteps, channels, height, width)`, uint8, of which the first `timesteps` are taken. Integers are levels 0..255; floats
     lie in 0..1 and are rounded to 256 levels, since that is what is sent to a chip. y: class of each sample, from 0. split: 0, 1, 2 or
-    "train", "validation", "test" for each; without it the classes are cut in proportion, 70, 15 and 15 of 100, by the seed.
+    "train", "validation", "test" for each; without it the classes are cut in proportion, 70, 15 and 15 of 100, by the seed. Where a
+    split names no validation samples, 15 of 100 of the training samples are.
 
     The data set's `source` has a digest of the arrays: a path says nothing about what lies there tomorrow.
 
     Raises:
         InputError: missing or damaged files, or arrays that do not fit each other.
     """
-    path = Path(name)
-    arrays = _arrays(path)
-    x, levels = _levels(_shaped(arrays["x"], path, timesteps), path)
-    labels = _labels(arrays["y"], len(x), path)
+    if name == IN_MEMORY:
+        raise InputError(
+            "the network was trained in Python on arrays that no file holds; save them with np.savez('own.npz', x=x, y=y) and train on own.npz"
+        )
+    arrays = _arrays(Path(name))
+    return of_arrays(arrays["x"], arrays["y"], arrays.get("split"), name=name, seed=seed, timesteps=timesteps)
+
+
+def of_arrays(
+    x: np.ndarray, y: np.ndarray, split: np.ndarray | None = None, *, name: str = IN_MEMORY, seed: int = 0, timesteps: int | None = None
+) -> Dataset:
+    """The data set of arrays; meaning and errors as in `own`. timesteps: of event counts, None for all."""
+    where = Path(name)
+    x, levels = _levels(_shaped(x, where, timesteps), where)
+    labels = _labels(y, len(x), where)
     everything = Split(x, labels)
     task = Task(name, x.shape[-3:], int(labels.max()) + 1, levels, "events" if x.ndim == 5 else "direct")
-    if "split" in arrays:
-        parts, how = [everything.subset(part) for part in _split(arrays["split"], len(x), path)], "as given"
+    if split is None:
+        rest, test = cut(everything, _held_out(everything), seed)
+        train, validation = cut(rest, _held_out(everything), seed)
+        how = f"split by seed {seed}"
     else:
-        held_out = max(1, round(HELD_OUT * len(x)))
-        rest, test = cut(everything, held_out, seed)
-        parts, how = [*cut(rest, held_out, seed), test], f"by seed {seed}"
-    digest = content_digest("own", *map(split_digest, parts))
-    train, validation, test = parts
-    return Dataset(task, train, validation, test, f"{path.name} ({short(digest)}), split {how}")
+        train, validation, test = (everything.subset(part) for part in _split(split, len(x), where))
+        how = "split as given"
+        if len(validation) == 0:
+            train, validation = cut(train, _held_out(train), seed)
+            how = f"validation split off by seed {seed}"
+    digest = content_digest("own", *map(split_digest, (train, validation, test)))
+    return Dataset(task, train, validation, test, f"{where.name} ({short(digest)}), {how}")
+
+
+def _held_out(split: Split) -> int:
+    return max(1, round(HELD_OUT * len(split)))
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
@@ -67,7 +88,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _shaped(x: np.ndarray, path: Path, timesteps: int) -> np.ndarray:
+def _shaped(x: np.ndarray, path: Path, timesteps: int | None) -> np.ndarray:
     """`(samples, channels, height, width)`, or with a time axis behind the first."""
     if not x.size or x.ndim not in (2, 3, 4, 5):
         raise InputError(f"{path}: x has shape {x.shape}; expected samples of a vector, an image, or counts over time")
@@ -75,7 +96,7 @@ def _shaped(x: np.ndarray, path: Path, timesteps: int) -> np.ndarray:
         return x[:, :, None, None]
     if x.ndim == 3:
         return x[:, None]
-    if x.ndim == 5 and x.shape[1] < timesteps:
+    if x.ndim == 5 and timesteps and x.shape[1] < timesteps:
         raise InputError(f"{path}: x has {x.shape[1]} timesteps, training takes {timesteps}; train with --timesteps {x.shape[1]}")
     return x[:, :timesteps] if x.ndim == 5 else x
 

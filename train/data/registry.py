@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.train.data.colour import cifar, cifar_jpeg, svhn
 from spikeport.train.data.dataset import Dataset, Split, Task
 from spikeport.train.data.events import dvs_cifar10, event_folder, n_mnist, n_mnist_small
@@ -32,7 +32,7 @@ def load(name: str, data_dir: Path | None = None, seed: int = 0, timesteps: int 
     if is_own(name):
         return own(name, data_dir, seed, timesteps, bins or EventBins())
     if name not in DATASETS:
-        raise InputError(f"data set {name!r} is unknown; choose one of {', '.join(DATASETS)}, or give the place of your own, own.npz")
+        raise unknown("data set", name, DATASETS, "or give the place of your own, own.npz")
     if data_dir is not None and data_dir.is_file():
         raise InputError(f"--data-dir {data_dir} is a file; give the folder that holds the files of {name}")
     return DATASETS[name](name, data_dir, seed, timesteps, bins or EventBins())

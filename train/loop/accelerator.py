@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 
 ACCELERATORS = ("cpu", "cuda")
 
@@ -16,7 +16,7 @@ def torch_device(name: str) -> torch.device:
         InputError: there is none on this machine.
     """
     if name not in ACCELERATORS:
-        raise InputError(f"accelerator {name!r} is unknown; choose one of {', '.join(ACCELERATORS)}")
+        raise unknown("accelerator", name, ACCELERATORS)
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError(f"accelerator cuda: PyTorch {torch.__version__} finds no CUDA device on this machine; choose cpu")
     return torch.device(name)

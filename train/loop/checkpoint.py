@@ -23,6 +23,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_bytes, write_json
 from spikeport.export.common.guard import check_regular, reading
 from spikeport.export.common.printable import brief
+from spikeport.export.common.tabular import Table, Tabular
 from spikeport.train.data.registry import Task
 from spikeport.train.network.build import build, stages_of, weight_count
 from spikeport.train.network.spiking import SpikingNetwork
@@ -37,13 +38,22 @@ VALUES_MAX = 1 << 24
 """Of one sample, classes, or levels of a value."""
 
 
-@dataclass(frozen=True)
-class Trained:
+@dataclass(frozen=True, repr=False)
+class Trained(Tabular):
     """A trained network, what it was trained with, and how it did (JSON values; see `train.loop.trainer`)."""
 
     module: SpikingNetwork
     config: TrainConfig
     metrics: Mapping[str, Any]
+
+    def table(self) -> Table:
+        """The training, a row per epoch."""
+        history, test = self.metrics.get("history", []), self.metrics.get("test_accuracy")
+        names = ("loss", "train_accuracy", "validation_accuracy", "seconds")
+        said = f"test accuracy {test[-1]:.2%} after {self.config.timesteps} timesteps" if test else "not tested"
+        columns = {"epoch": range(1, len(history) + 1), **{name: [epoch.get(name) for epoch in history] for name in names}}
+        title = f"{self.config.arch} on {self.config.data} with {self.config.method}: {said}, {len(history)} epochs"
+        return Table(title, columns, "epoch", names[1:3], "accuracy")
 
 
 def save(out: Path, module: SpikingNetwork, config: TrainConfig, metrics: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.progress import progress_bar
+from spikeport.export.common.progress import progress_bar, step_done
 from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.accelerator import sent, torch_device
@@ -21,6 +21,7 @@ from spikeport.train.loop.curves import CURVES, write_curves
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.masks import Retraining, keep_zeros, prunable
+from spikeport.train.loop.memory import check_memory
 from spikeport.train.loop.resume import STATE, load_state, save_state
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.build import build
@@ -42,7 +43,7 @@ OnEpoch = Callable[[int, SpikingNetwork], None]
 class Run:
     """A training run under way. history: one entry per finished epoch. best: its epoch and validation accuracies over T.
 
-    timesteps: T in training, None for the network's own.
+    timesteps: T in training, None for the network's own. advance: is told the share of an epoch that each batch was.
     """
 
     config: TrainConfig
@@ -53,6 +54,7 @@ class Run:
     timesteps: int | None
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
+    advance: Callable[[float], Any] = lambda epochs: None
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -113,6 +115,7 @@ def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: 
         raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
     place = torch_device(accelerator)
     module = build(config, dataset.task).to(place)
+    check_memory(module, config.batch_size, config.timesteps)
     optimizer = config.optimizer.build(module.parameters())
     run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps)
     if retraining:
@@ -140,6 +143,7 @@ def _continue(run: Run, out: Path) -> None:
 def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> None:
     total, done = run.config.epochs, len(run.history)
     with progress_bar(total, f"training {out.name}", unit="epoch", done=done, leave=True, shown=progress) as bar:
+        run.advance = bar.update
         for epoch in range(done, total):
             started = perf_counter()
             measured = _epoch(run, epoch)
@@ -153,8 +157,16 @@ def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> No
             if on_epoch:
                 on_epoch(epoch + 1, run.module)
             save_state(out, run.module, run.optimizer, {"history": run.history, "best": run.best})
-            bar.set_postfix(loss=f"{measured['loss']:.3f}", validation=f"{run.history[-1]['validation_accuracy']:.4f}")
-            bar.update()
+            bar.n = epoch + 1
+            step_done(bar, f"training {out.name}, epoch {epoch + 1} of {total}", _told(run), shown=progress)
+
+
+def _told(run: Run) -> str:
+    """The last epoch, and the time that is left."""
+    last, done = run.history[-1], len(run.history)
+    left = (run.config.epochs - done) * sum(epoch["seconds"] for epoch in run.history) / done
+    rest = f", {left / 60:.0f} min left" if left > 90 else f", {left:.0f} s left" if left else ""
+    return f"loss {last['loss']:.3f}, validation {last['validation_accuracy']:.2%}{rest}"
 
 
 def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
@@ -188,4 +200,5 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
         loss_sum += loss.detach().double() * len(labels)
         correct += (output.detach().sum(0).argmax(-1) == y).sum()
         seen += len(labels)
+        run.advance(1 / count)
     return {"loss": loss_sum.item() / seen, "train_accuracy": correct.item() / seen, "learning_rate": rate}

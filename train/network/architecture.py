@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, nearest
 from spikeport.train.network.residual_plans import RESIDUAL
 
 TOKEN = re.compile(
@@ -131,7 +131,9 @@ def _layer(token: str, text: str) -> Layer:
     match = TOKEN.fullmatch(token)
     if match is None:
         names = ", ".join((*ARCHITECTURES, *RESIDUAL))
-        raise InputError(f"architecture {text!r}: {token!r} is neither like 15C5, P2, MP2 or 300, nor the whole one of {names}")
+        near = nearest(text, (*ARCHITECTURES, *RESIDUAL))
+        hint = f"; did you mean {near}?" if near else ""
+        raise InputError(f"architecture {text!r}: {token!r} is neither like 15C5, P2, MP2 or 300, nor the whole one of {names}{hint}")
     numbers = {key: int(value) for key, value in match.groupdict().items() if value and key != "pool"}
     if "channels" in numbers:
         kernel = numbers["kernel"]

@@ -26,7 +26,7 @@ def build(config: TrainConfig, task: Task) -> SpikingNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         stages = stages_of(config.arch, task)
-        return SpikingNetwork(
+        module = SpikingNetwork(
             task,
             stages,
             config.neuron,
@@ -39,6 +39,8 @@ def build(config: TrainConfig, task: Task) -> SpikingNetwork:
             input_code=config.input_code,
             dropout=config.dropout,
         )
+    module.config = config
+    return module
 
 
 def stages_of(arch: str, task: Task) -> tuple[Stage, ...]:

@@ -20,6 +20,7 @@ from spikeport.train.network.rates import currents, pooled
 from spikeport.train.network.topology import INPUT, READOUT, Stage, behind_weights
 from spikeport.train.neurons.base import Neuron, NeuronConfig
 from spikeport.train.neurons.rated import Rated, carrier
+from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.losses import synaptic_filter
 
 
@@ -28,6 +29,8 @@ class SpikingNetwork(nn.Module):
 
     task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons. bias: a bias where there
     is no BatchNorm. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers. normalise, input_code: see `train.network.encoder`. dropout: see `train.network.dropout`; not of the input.
+
+    config: what it was built from, None where stages were put together by hand.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class SpikingNetwork(nn.Module):
         if timesteps < 1:
             raise InputError(f"timesteps is {timesteps}; a network runs for at least 1")
         self.task, self.stages, self.timesteps = task, stages, timesteps
+        self.config: TrainConfig | None = None
         self.readout, self.neuron_config = readout, neuron
         self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
         self._through_rates = not dropout and all(stage.kind in ("neuron", "readout") for stage in stages)
@@ -120,6 +124,11 @@ class SpikingNetwork(nn.Module):
                 for synapses in self.synapses_of(stage):
                     if synapses.weights is not None:
                         synapses.weights.weight.mul_(gain)
+
+    @property
+    def neuron_count(self) -> int:
+        """Neurons of all stages that fire."""
+        return sum(int(np.prod(stage.shape)) for stage in self.stages if stage.name in self.neurons)
 
     @property
     def widest(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNeuron
 from spikeport.train.neurons.rated import Rated
 
@@ -43,8 +44,10 @@ class Neuron(nn.Module):
         raise NotImplementedError
 
     def lowered(self) -> LoweredNeuron:
-        """The same neuron for export."""
-        raise NotImplementedError
+        """The same neuron for export; InputError where no chip has it, which is what a neuron that says nothing here means."""
+        raise InputError(
+            f"neurons of {type(self).__name__} train and run here only: they have no lowered(), which says what they are on a chip"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

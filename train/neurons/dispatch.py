@@ -13,13 +13,21 @@ from types import ModuleType
 
 import torch
 
+from spikeport.train.neurons.surrogates import SURROGATES
+
+FUSED_SURROGATES = frozenset(SURROGATES)
+"""Those that ship; what users add later (`spikeport.api.parts`) runs in PyTorch."""
 DTYPES = (torch.float32, torch.bfloat16)
 """What the kernels take; their state is float32 for both."""
 
 
-def triton_kernels(family: str, x: torch.Tensor) -> ModuleType | None:
-    """The kernels `train.kernels.FAMILY` if they run on this tensor, on a GPU or anywhere in Triton's interpreter; else None."""
-    runs = x.dtype in DTYPES and (x.is_cuda or interpreted())
+def triton_kernels(family: str, x: torch.Tensor, surrogate: str | None = None) -> ModuleType | None:
+    """The kernels `train.kernels.FAMILY` if they run on this tensor, on a GPU or anywhere in Triton's interpreter; else None.
+
+    surrogate: the derivative by name, None where the family has its own; a user's own is in no kernel.
+    """
+    known = surrogate is None or surrogate in FUSED_SURROGATES
+    runs = known and x.dtype in DTYPES and (x.is_cuda or interpreted())
     return _module(family) if runs else None
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.model.network import FloatNeuron
 from spikeport.export.model.network import Noise as ChipNoise
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
@@ -204,7 +204,7 @@ def convert(module: nn.Module, conversion: Conversion) -> None:
         InputError: unknown step, or calibrated before `calibrating`.
     """
     if conversion not in CONVERSIONS:
-        raise InputError(f"conversion {conversion!r} is unknown; choose one of {', '.join(CONVERSIONS)}")
+        raise unknown("conversion", conversion, CONVERSIONS)
     for layer in noise_layers(module):
         if conversion == "calibrated" and not torch.isfinite(layer.peak):
             raise InputError("a network of noise neurons must be calibrated first (train.neurons.noise.calibrating)")

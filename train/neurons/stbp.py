@@ -154,7 +154,7 @@ Leak = float | torch.Tensor
 
 def lif_forward(currents: torch.Tensor, timesteps: int, decay: Leak, gain: Leak, config: LIFConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """Spikes and potentials before them, `(timesteps, *shape)`, of currents `(timesteps, *shape)`, or `(1, *shape)` if held."""
-    if kernels := triton_kernels("lif", currents):
+    if kernels := triton_kernels("lif", currents, config.surrogate.kind):
         return kernels.lif_forward(currents, timesteps, decay, gain, config)
     decay, gain = float(decay), float(gain)
     potentials = currents.new_empty(timesteps, *currents.shape[1:])
@@ -171,7 +171,7 @@ def lif_backward(
     potentials: torch.Tensor, grad_spikes: torch.Tensor, decay: Leak, gain: Leak, config: LIFConfig, *, held: bool, learned: bool
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """The currents' gradient, one timestep large if held; where the leak is learned also the sums of G_h v and G_h h, `(2,)`."""
-    if kernels := triton_kernels("lif", potentials):
+    if kernels := triton_kernels("lif", potentials, config.surrogate.kind):
         return kernels.lif_backward(potentials, grad_spikes, decay, gain, config, held=held, learned=learned)
     decay, gain = float(decay), float(gain)
     grad = torch.zeros_like(potentials[:1]) if held else torch.empty_like(potentials)

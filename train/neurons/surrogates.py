@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 
 
 def arctan(x: torch.Tensor, width: float) -> torch.Tensor:
@@ -74,7 +74,7 @@ class Surrogate:
 
     def __post_init__(self) -> None:
         if self.kind not in SURROGATES:
-            raise InputError(f"surrogate {self.kind!r} is unknown; choose one of {', '.join(SURROGATES)}")
+            raise unknown("surrogate", self.kind, SURROGATES, "or load the file that adds it with --plugin")
         if not self.width > 0:
             raise InputError(f"surrogate width {self.width} must be positive")
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.common.files import write_text
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
@@ -18,6 +18,8 @@ from spikeport.train.settings.methods import LOSSES, METHODS
 from spikeport.train.settings.optimization import OptimizerConfig
 from spikeport.train.settings.tables import flat, parse_table, to_toml
 
+TIMESTEPS_MAX = 10_000
+"""Of a training, which keeps every neuron's state at every timestep; the longest published runs here have some hundred."""
 THREADS_MAX = 1024
 """About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
 
@@ -65,14 +67,14 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise InputError(f"method {self.method!r} is unknown; choose one of {', '.join(METHODS)}")
+            raise unknown("method", self.method, METHODS, BY_PLUGIN)
         method = METHODS[self.method]
         for name, own in (("loss", method.loss), ("readout", method.readout), ("neuron", method.neuron)):
             object.__setattr__(self, name, getattr(self, name) or own)
         if type(self.neuron) is not type(method.neuron):
             raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
         if self.loss not in LOSSES:
-            raise InputError(f"loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
+            raise unknown("loss", self.loss, LOSSES, BY_PLUGIN)
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bfloat16")
         if self.readout not in ("current", "spikes"):
@@ -80,6 +82,10 @@ class TrainConfig:
         for name in ("timesteps", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.timesteps > TIMESTEPS_MAX:
+            raise InputError(
+                f"timesteps is {self.timesteps}; training takes at most {TIMESTEPS_MAX:,}, count the input into fewer, longer ones"
+            )
         for name in ("shift", "threads", "tdbn_alpha"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
@@ -98,6 +104,7 @@ class TrainConfig:
             raise InputError(f"dropout is {self.dropout}; it must lie in 0..1, below 1")
 
 
+BY_PLUGIN = "or load the file that adds it with --plugin"
 CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")
 DATA_DEFAULTS = {
     "digits": TrainConfig(timesteps=4, epochs=40, shift=1, threads=1),
@@ -125,7 +132,7 @@ def defaults_for(data: str, **changes: Any) -> TrainConfig:
         InputError: no such data set, or a value out of range.
     """
     if data not in DATA_DEFAULTS and not is_own(data):
-        raise InputError(f"data set {data!r} is unknown; choose one of {', '.join(DATA_DEFAULTS)}, or give the place of your own, own.npz")
+        raise unknown("data set", data, DATA_DEFAULTS, "or give the place of your own, own.npz")
     usual = DATA_DEFAULTS.get(data) or TrainConfig(data=data, arch="100", epochs=20)
     name = changes.get("method", usual.method)
     own: dict[str, Any] = {}
@@ -152,7 +159,9 @@ def read_config(path: Path) -> TrainConfig:
 
 def from_table(table: dict[str, Any], where: str) -> TrainConfig:
     """A configuration from a parsed table; `where` names it in errors."""
-    method = METHODS.get(table.get("method", TrainConfig.method))
+    method = METHODS.get(name := table.get("method", TrainConfig.method))
+    if method is None and isinstance(name, str):
+        raise unknown(f"{where}: method", name, METHODS, BY_PLUGIN)
     return parse_table(TrainConfig, table, where, hints={"neuron": type(method.neuron)} if method else {})
 
 

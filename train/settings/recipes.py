@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import unknown
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.neurons.dsr import DSRConfig
 from spikeport.train.neurons.stbp import tic_lif, wu_lif
@@ -180,5 +180,5 @@ def published(name: str) -> TrainConfig:
         InputError: no such recipe.
     """
     if name not in PUBLISHED:
-        raise InputError(f"recipe {name!r} is unknown; choose one of {', '.join(PUBLISHED)}")
+        raise unknown("recipe", name, PUBLISHED)
     return PUBLISHED[name]

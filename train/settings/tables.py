@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, nearest
 
 T = TypeVar("T")
 
@@ -60,7 +60,9 @@ def parse_table(kind: type[T], table: dict[str, Any], where: str, *, hints: Mapp
     """
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(set(table) - known):
-        raise InputError(f"{where}: unknown fields {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        near = nearest(unknown[0], known)
+        hint = f"did you mean {near}? " if near else ""
+        raise InputError(f"{where}: unknown fields {', '.join(unknown)}; {hint}known are {', '.join(sorted(known))}")
     types = {**get_type_hints(kind), **(hints or {})}
     return kind(**made, **{name: _value(types[name], value, f"{where}: {name}") for name, value in table.items()})
 

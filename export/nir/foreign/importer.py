@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.model.network import FloatNetwork, Input, InputCode, Integrator
 from spikeport.export.model.synapse import Shape
 from spikeport.export.nir.foreign.assemble import Assembly, check_loops
@@ -92,7 +92,7 @@ def _checked(meaning: Meaning) -> Meaning:
         raise InputError(f"a timestep of {meaning.seconds} seconds; it must be a positive number")
     for what, value, choices in (("integrator", meaning.integrator, INTEGRATORS), ("reset", meaning.reset, FLOAT_RESETS)):
         if value not in choices:
-            raise InputError(f"{what} {value!r} is unknown; choose one of {', '.join(choices)}")
+            raise unknown(what, value, choices)
     return meaning
 
 

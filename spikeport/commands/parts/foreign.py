@@ -56,7 +56,8 @@ def _foreign(arguments: argparse.Namespace, seed: int) -> Foreign:
     expected = read_expected(arguments.expect) if arguments.expect else None
     held = samples.ndim == len(network.input.shape) + 1
     recorded = expected["output"].shape[1] if expected is not None and held else None
-    timesteps = arguments.timesteps or recorded or natural_timesteps(network, samples)
+    asked = recorded if arguments.timesteps is None else arguments.timesteps
+    timesteps = natural_timesteps(network, samples) if asked is None else asked
     network = one_spike_a_step(network.with_timesteps(timesteps), samples)
     files = (arguments.input, arguments.targets)
     return Foreign(arguments.nir.name, arguments.note.splitlines()[0], network, samples, labels, seed, files, expected)

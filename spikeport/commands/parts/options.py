@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from spikeport.export.common import progress
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, nearest
 from spikeport.export.common.files import check_file, check_folder
 from spikeport.export.common.printable import CELL_MAX, printable
+from spikeport.hw.backends.simulate import backend, usual_backends
 
 
 def output_file(text: str) -> Path:
@@ -123,7 +124,7 @@ def add_lava(parser: argparse.ArgumentParser) -> None:
 def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[str] = ()) -> None:
     """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`), and notes."""
     assumed = note.split("\n") if (note := getattr(arguments, "note", "")) else []
-    for line in (*assumed, *(f"note: {note}" for note in notes)):
+    for line in () if arguments.quiet else (*assumed, *(f"note: {note}" for note in notes)):
         print(printable(line), file=sys.stderr)
     print(json.dumps(result, indent=2) if arguments.json else "\n".join(map(printable, text.split("\n"))))
 
@@ -144,12 +145,41 @@ def progress_bar(total: int, what: str, *, unit: str = "sample") -> Iterator[Cal
         yield lambda count: (bar.update(count), None)[1]
 
 
+MEANING = ("dt", "integrator", "reset", "reset_delay", "nonstrict", "multi_spike", "framework")
+"""Arguments of `add_meaning`."""
+FLAGS = {"framework": "--from", "verify_backends": "--backends"}
+"""Options that are not called as their argument is."""
+
+
+def refuse_ignored(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
+    """InputError if one of these was given: it would do nothing, and its user believes that it does. why: what makes it so."""
+    for name in names:
+        value = getattr(arguments, name, None)
+        if value is not None and value is not False:
+            raise InputError(f"{FLAGS.get(name, '--' + name.replace('_', '-'))} does nothing here: {why}; leave it out")
+
+
+def usual_or(text: str | None, choices: tuple[str, ...]) -> list[str]:
+    """The backends that were asked for, each importable; where none was, the usual ones that are, with a note of what is missing."""
+    if text is not None:
+        names = parse_backends(text, choices)
+        for name in names:
+            backend(name)  # what cannot be imported is told now, not after the work
+        return names
+    names, note = usual_backends()
+    if note and not progress.LOUDNESS.quiet:
+        progress.say(f"note: {printable(note)}")
+    return names
+
+
 def parse_backends(text: str, choices: tuple[str, ...]) -> list[str]:
     """Comma-separated names of backends, in order, without repeats."""
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     unknown = [name for name in names if name not in choices]
     if unknown or not names:
-        raise InputError(f"--backends {text!r}: {', '.join(unknown) or 'nothing'} is no backend; choose from {', '.join(choices)}")
+        near = nearest(unknown[0], choices) if unknown else ""
+        hint = f"did you mean {near}? " if near else ""
+        raise InputError(f"--backends {text!r}: {', '.join(unknown) or 'nothing'} is no backend; {hint}choose from {', '.join(choices)}")
     return names
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from spikeport.export.common.errors import InputError
+from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.floating.activity import Activity
 from spikeport.export.floating.simulate import simulate_float
 from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
@@ -86,7 +86,7 @@ def _habit(framework: str | None) -> Framework:
     if framework is None:
         return Framework()
     if framework not in FRAMEWORKS:
-        raise InputError(f"--from {framework!r} is unknown; choose one of {', '.join(FRAMEWORKS)}, or state --dt --integrator --reset")
+        raise unknown("--from", framework, FRAMEWORKS, "or state --dt --integrator --reset")
     return FRAMEWORKS[framework]
 
 

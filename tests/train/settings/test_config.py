@@ -45,7 +45,7 @@ def test_left_out_fields_take_their_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("epoch = 3", "unknown fields epoch; known are .*epochs"),
+        ("epoch = 3", "unknown fields epoch; did you mean epochs.*known are"),
         ("epochs = 'three'", "epochs must be int"),
         ("epochs = true", "epochs must be int"),
         ("epochs = 0", "epochs is 0; it must be at least 1"),
