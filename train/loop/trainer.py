@@ -26,7 +26,8 @@ from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.settings.config import TrainConfig, difference, read_config, write_config
-from spikeport.train.settings.methods import LOSSES, METHODS
+from spikeport.train.settings.methods import METHODS
+from spikeport.train.settings.named_losses import loss_named
 from spikeport.train.settings.optimization import descend, rate_factor, set_rate
 
 
@@ -183,7 +184,7 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
         x, y = sent(images, run.accelerator), sent(labels, run.accelerator)
         with torch.autocast(run.accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             output = run.module(x, run.timesteps)
-        loss = LOSSES[config.loss](output.float(), y, config.neuron)
+        loss = loss_named(config.loss)(output.float(), y, config.neuron)
         descend(run.optimizer, loss, config.optimizer)
         loss_sum += loss.detach().double() * len(labels)
         correct += (output.detach().sum(0).argmax(-1) == y).sum()

@@ -14,7 +14,8 @@ from spikeport.export.model.seed import check_seed
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.own import is_own
 from spikeport.train.neurons.base import NeuronConfig
-from spikeport.train.settings.methods import LOSSES, METHODS
+from spikeport.train.settings.methods import METHODS
+from spikeport.train.settings.named_losses import loss_named, of_every_prefix
 from spikeport.train.settings.optimization import OptimizerConfig
 from spikeport.train.settings.tables import flat, parse_table, to_toml
 
@@ -71,8 +72,9 @@ class TrainConfig:
             object.__setattr__(self, name, getattr(self, name) or own)
         if type(self.neuron) is not type(method.neuron):
             raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
-        if self.loss not in LOSSES:
-            raise InputError(f"loss {self.loss!r} is unknown; choose one of {', '.join(LOSSES)}")
+        loss_named(self.loss)
+        if method.training_timesteps == 1 and of_every_prefix(self.loss):
+            raise InputError(f"loss {self.loss} needs several timesteps in training; method {self.method} trains with one, so take {method.loss}")
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bfloat16")
         if self.readout not in ("current", "spikes"):

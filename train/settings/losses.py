@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn import functional as F
@@ -28,6 +28,28 @@ def alpha_loss(output: torch.Tensor, labels: torch.Tensor, alpha: float) -> torc
     sums = output.cumsum(0)
     losses = torch.stack([F.cross_entropy(total / t, labels) for t, total in enumerate(sums, start=1)])
     return (losses - alpha).abs().mean()
+
+
+def over_prefixes(output: torch.Tensor, answer: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Mean of a loss of the answer after 1 .. T timesteps, a scalar: training for early answers. answer: output `(t, N, classes)` to a scalar.
+
+    With cross-entropy, alpha loss at alpha = 0.
+    """
+    return torch.stack([answer(output[:t]) for t in range(1, len(output) + 1)]).mean()
+
+
+def divergence_from_full(output: torch.Tensor) -> torch.Tensor:
+    """Mean over t < T and samples of KL(p_T || p_t), a scalar; p_t: softmax of the mean output up to t, p_T a constant.
+
+    The full answer teaches the early ones (self-distillation over timesteps; Yu et al. 2025, arXiv 2501.15925, who take logits of single
+    timesteps and an artificial network's answers besides). 0 at T = 1.
+    """
+    steps = torch.arange(1, len(output) + 1, device=output.device, dtype=output.dtype)[:, None, None]
+    log_p = (output.cumsum(0) / steps).log_softmax(2)
+    if len(output) == 1:
+        return log_p.sum() * 0
+    teacher = log_p[-1:].detach().expand_as(log_p[:-1])
+    return F.kl_div(log_p[:-1].flatten(0, 1), teacher.flatten(0, 1), reduction="batchmean", log_target=True)
 
 
 def desired_train(timesteps: int, device: torch.device | None = None) -> torch.Tensor:
