@@ -74,7 +74,9 @@ class TrainConfig:
             raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
         loss_named(self.loss)
         if method.training_timesteps == 1 and of_every_prefix(self.loss):
-            raise InputError(f"loss {self.loss} needs several timesteps in training; method {self.method} trains with one, so take {method.loss}")
+            raise InputError(
+                f"loss {self.loss} needs several timesteps in training; method {self.method} trains with one, so take {method.loss}"
+            )
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bfloat16")
         if self.readout not in ("current", "spikes"):
