@@ -179,7 +179,7 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
     loss_sum, correct = (torch.zeros((), dtype=dtype, device=run.accelerator) for dtype in (torch.float64, torch.int64))
     seen, rate = 0, 0.0
     for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)):
-        rate = course.learning_rate * rate_factor(epoch + i / count, course.warmup_epochs, config.epochs, course.restart_epochs)
+        rate = course.learning_rate * rate_factor(course, epoch + i / count, config.epochs)
         set_rate(run.optimizer, rate)
         x, y = sent(images, run.accelerator), sent(labels, run.accelerator)
         with torch.autocast(run.accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,8 @@ from spikeport.train.network.convolution import Convolution
 from spikeport.train.network.dropout import HeldDropout
 from spikeport.train.network.pooling import average_pool
 from spikeport.train.network.topology import Projection
+
+NormOver = Literal["time", "timestep"]
 
 
 class ScaledBatchNorm(_BatchNorm):
@@ -50,13 +53,23 @@ class ScaledBatchNorm(_BatchNorm):
 class Synapses(nn.Module):
     """A path's weights. forward: `(batch, *source_shape)` to currents `(batch, *output_shape)`; batch: timesteps times samples, time first.
 
-    norm: BatchNorm behind the weights, its statistics over time, batch and space, instead of a bias. bias: whether there is one.
+    norm: BatchNorm behind the weights, instead of a bias. norm_over: what its statistics in training are taken over, besides batch and
+    space: "time", or "timestep" for each timestep by itself, running statistics shared (a module called T times, as in TIC's code).
+    bias: whether there is one.
     norm_scale: what BatchNorm multiplies the normalised currents by besides gamma; tdBN's alpha * V_th.
     pool_factor: what pooling multiplies the window's mean by. dropout: probability, of what the weights see (`train.network.dropout`).
     """
 
     def __init__(
-        self, path: Projection, *, norm: bool, bias: bool, norm_scale: float = 1.0, pool_factor: float = 1.0, dropout: float = 0.0
+        self,
+        path: Projection,
+        *,
+        norm: bool,
+        bias: bool,
+        norm_scale: float = 1.0,
+        norm_over: NormOver = "time",
+        pool_factor: float = 1.0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         assert not isinstance(path.layer, MaxPool)
@@ -64,6 +77,7 @@ class Synapses(nn.Module):
         self.flatten = isinstance(path.layer, DenseLayer)
         self.weights = None if isinstance(path.layer, Skip) else _weights(path, bias=bias and not norm)
         self.norm = ScaledBatchNorm(path.output_shape[0], norm_scale) if norm else None
+        self.norm_over = norm_over
         self.dropout = HeldDropout(dropout) if dropout and self.weights is not None else None
 
     def forward(self, x: torch.Tensor, timesteps: int = 1) -> torch.Tensor:
@@ -72,7 +86,12 @@ class Synapses(nn.Module):
             x = self.dropout(x, timesteps)
         if self.weights is not None:
             x = self.weights(x.flatten(1) if self.flatten else x)
-        return x if self.norm is None else self.norm(x)
+        return x if self.norm is None else self._normed(x, self.norm, timesteps)
+
+    def _normed(self, x: torch.Tensor, norm: ScaledBatchNorm, timesteps: int) -> torch.Tensor:
+        if self.norm_over == "time" or not self.training:
+            return norm(x)
+        return torch.cat([norm(step) for step in x.chunk(timesteps)])
 
     def pooled(self, x: torch.Tensor) -> torch.Tensor:
         """What the weights see."""

@@ -15,7 +15,8 @@ from spikeport.export.model.network import InputCode
 from spikeport.train.data.registry import Task
 from spikeport.train.network.architecture import MaxPool, Skip
 from spikeport.train.network.encoder import encoder
-from spikeport.train.network.layers import Synapses
+from spikeport.train.network.initial_weights import draw_initial
+from spikeport.train.network.layers import NormOver, Synapses
 from spikeport.train.network.rates import currents, pooled
 from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage
 from spikeport.train.neurons.base import Neuron, NeuronConfig
@@ -26,8 +27,11 @@ from spikeport.train.settings.losses import synaptic_filter
 class SpikingNetwork(nn.Module):
     """A network of stages (`train.network.topology`) with one neuron model.
 
-    task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons. bias: a bias where there
-    is no BatchNorm. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers. normalise, input_code: see `train.network.encoder`. dropout: see `train.network.dropout`; not of the input.
+    task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons, norm_over: see
+    `train.network.layers`. bias: a bias where there is no BatchNorm; stem_bias: also of weights from the input into a stream, which
+    BatchNorm follows later. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never
+    fires, "spikes" has neurons like all other layers. normalise, input_code: see `train.network.encoder`. dropout: see
+    `train.network.dropout`; not of the input. initial: see `train.network.initial_weights`.
     """
 
     def __init__(
@@ -44,6 +48,9 @@ class SpikingNetwork(nn.Module):
         normalise: bool = False,
         input_code: InputCode = "direct",
         dropout: float = 0.0,
+        norm_over: NormOver = "time",
+        stem_bias: bool = True,
+        initial: str = "torch",
     ) -> None:
         super().__init__()
         if timesteps < 1:
@@ -51,7 +58,7 @@ class SpikingNetwork(nn.Module):
         self.task, self.stages, self.timesteps = task, stages, timesteps
         self.readout, self.neuron_config = readout, neuron
         self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
-        self._through_rates = not dropout and all(stage.kind in ("neuron", "readout") for stage in stages)
+        self._through_rates = not dropout and norm_over == "time" and all(stage.kind in ("neuron", "readout") for stage in stages)
         self.encoder = encoder(task, normalise=normalise, code=input_code)
         spiking = [s.name for s in stages if s.kind == "neuron" or (s.kind == "readout" and readout == "spikes")]
         self.neurons = nn.ModuleDict({name: neuron.build() for name in spiking})
@@ -61,7 +68,8 @@ class SpikingNetwork(nn.Module):
                     Synapses(
                         path,
                         norm=norm and self._normed(s, path),
-                        bias=bias,
+                        bias=bias and (stem_bias or path.source != INPUT or s.kind != "stream"),
+                        norm_over=norm_over,
                         norm_scale=_norm_scale(tdbn_alpha, neuron, s),
                         pool_factor=neuron.pool_factor(path.pool),
                         dropout=0.0 if path.source == INPUT else dropout,
@@ -73,7 +81,7 @@ class SpikingNetwork(nn.Module):
             }
         )
 
-        self._scale_weights(neuron.initial_gain)
+        draw_initial(initial, [m for m in self.synapses.modules() if isinstance(m, (nn.Conv2d, nn.Linear))])
 
     def forward(self, x: torch.Tensor, timesteps: int | None = None, *, first: int = 0) -> torch.Tensor:
         """Run from rest.
@@ -118,13 +126,6 @@ class SpikingNetwork(nn.Module):
         """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it."""
         streams = {s.name for s in self.stages if s.kind == "stream"}
         return (stage.name in self.neurons) and (path.source in streams or not isinstance(path.layer, Skip))
-
-    def _scale_weights(self, gain: float) -> None:
-        with torch.no_grad():
-            for stage in self.synapses:
-                for synapses in self.synapses_of(stage):
-                    if synapses.weights is not None:
-                        synapses.weights.weight.mul_(gain)
 
     @property
     def widest(self) -> int:

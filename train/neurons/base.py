@@ -66,11 +66,6 @@ class NeuronConfig(ABC):
         """tau: the input passes q += (x - q) / tau before the first layer; 1 for no filter."""
         return 1.0
 
-    @property
-    def initial_gain(self) -> float:
-        """What torch's initial weights are multiplied by."""
-        return 1.0
-
     def pool_factor(self, size: int) -> float:
         """What pooling a window of size x size multiplies its mean by."""
         return 1.0

@@ -20,7 +20,6 @@ sigma'(u) = z / ((1 + z)^2 * 0.2), z = exp(clip((theta - u) / 0.2, -8, 8)).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -66,11 +65,6 @@ class TSSLConfig(NeuronConfig):
     def input_filter(self) -> float:
         """The image passes the synapses' filter like any spike train."""
         return self.tau_s
-
-    @property
-    def initial_gain(self) -> float:
-        """He's deviation sqrt(2 / fan_in) over that of torch's uniform weights, sqrt(1 / (3 fan_in)): less, and deep layers are silent."""
-        return sqrt(6)
 
     def pool_factor(self, size: int) -> float:
         """Pooling is a sum times 1.1 (released code)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
@@ -13,6 +13,8 @@ from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.own import is_own
+from spikeport.train.network.initial_weights import check_initial
+from spikeport.train.network.layers import NormOver
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.settings.methods import METHODS
 from spikeport.train.settings.named_losses import loss_named, of_every_prefix
@@ -25,8 +27,11 @@ THREADS_MAX = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run. What is left out of loss, readout and neuron is the method's own (`train.settings.methods`).
+    """One training run. What is left out of loss, readout, initial and neuron is the method's own (`train.settings.methods`).
 
+    loss: see `train.settings.named_losses`. initial: weights, see `train.network.initial_weights`.
+    norm_over: BatchNorm's statistics in training are taken over "time" too, or at each "timestep". stem_bias: whether the first layer of
+    a pre-activation network has a bias, which BatchNorm takes off again.
     tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0 for plain BatchNorm.
     normalise: images are centred and scaled per channel (`train.network.encoder`). input_code: of images, "direct" for pixels held over time, "rate" for a
     spike with the pixel as its probability at every timestep; recordings of events are sent as they are.
@@ -52,6 +57,9 @@ class TrainConfig:
     batch_norm: bool = True
     bias: bool = True
     tdbn_alpha: float = 0.0
+    norm_over: NormOver = "time"
+    stem_bias: bool = True
+    initial: str = ""
     normalise: bool = False
     input_code: Literal["direct", "rate"] = "direct"
     dropout: float = 0.0
@@ -68,11 +76,12 @@ class TrainConfig:
         if self.method not in METHODS:
             raise InputError(f"method {self.method!r} is unknown; choose one of {', '.join(METHODS)}")
         method = METHODS[self.method]
-        for name, own in (("loss", method.loss), ("readout", method.readout), ("neuron", method.neuron)):
+        for name, own in (("loss", method.loss), ("readout", method.readout), ("initial", method.initial), ("neuron", method.neuron)):
             object.__setattr__(self, name, getattr(self, name) or own)
         if type(self.neuron) is not type(method.neuron):
             raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
         loss_named(self.loss)
+        check_initial(self.initial)
         if method.training_timesteps == 1 and of_every_prefix(self.loss):
             raise InputError(
                 f"loss {self.loss} needs several timesteps in training; method {self.method} trains with one, so take {method.loss}"
@@ -94,6 +103,8 @@ class TrainConfig:
 
     def _check_layers(self) -> None:
         """What the input and what each layer receives."""
+        if self.norm_over not in get_args(NormOver):
+            raise InputError(f"norm_over {self.norm_over!r} is unknown; choose one of {', '.join(get_args(NormOver))}")
         if self.input_code not in ("direct", "rate"):
             raise InputError(f"input_code {self.input_code!r} is unknown; choose direct or rate")
         if self.normalise and self.input_code == "rate":
@@ -135,7 +146,14 @@ def defaults_for(data: str, **changes: Any) -> TrainConfig:
     own: dict[str, Any] = {}
     if name in METHODS:
         method = METHODS[name]
-        own = {"neuron": method.neuron, "loss": method.loss, "readout": method.readout, **method.settings, **FITTED.get((data, name), {})}
+        own = {
+            "neuron": method.neuron,
+            "loss": method.loss,
+            "readout": method.readout,
+            "initial": method.initial,
+            **method.settings,
+            **FITTED.get((data, name), {}),
+        }
     return replace(usual, **{**own, **changes})
 
 

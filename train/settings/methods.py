@@ -19,7 +19,7 @@ ReadoutSignal: TypeAlias = Literal["current", "spikes"]
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """neuron: its usual configuration. loss, readout: by name. training_timesteps: T in training, None for the network's own.
+    """neuron: its usual configuration. loss, readout, initial (weights): by name. training_timesteps: T in training, None for the network's own.
 
     settings: fields of `TrainConfig` in which a method's usual run differs from a data set's.
     """
@@ -27,6 +27,7 @@ class Method:
     neuron: NeuronConfig
     loss: str = "cross-entropy"
     readout: ReadoutSignal = "current"
+    initial: str = "torch"
     training_timesteps: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -41,6 +42,7 @@ METHODS = {
         neuron=TSSLConfig(),
         loss="kernel",
         readout="spikes",
+        initial="he",  # torch's own are smaller, and deep layers are silent
         settings={
             "timesteps": 5,
             "batch_norm": False,

@@ -123,7 +123,8 @@ def _tic(data: str) -> TrainConfig:
     """Kim et al. 2023: T = 10, tau = 2, 300 epochs; batches are ours. Their code normalises CIFAR; none is public for SVHN."""
     return TrainConfig(
         data=DATA.get(data, data),
-        arch="resnet-19",
+        arch="tic-resnet-19",
+        norm_over="timestep",
         loss=TIC_ALPHA[data],
         timesteps=10,
         epochs=300,

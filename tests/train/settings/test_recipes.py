@@ -12,7 +12,7 @@ from spikeport.train.network.build import build
 from spikeport.train.settings.config import read_config, write_config
 from spikeport.train.settings.methods import METHODS
 from spikeport.train.settings.named_losses import loss_named
-from spikeport.train.settings.optimization import descend, rate_factor
+from spikeport.train.settings.optimization import OptimizerConfig, descend, rate_factor
 from spikeport.train.settings.recipes import PUBLISHED, published
 
 SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "n-mnist": (2, 34, 34), "dvs-cifar10": (2, 48, 48), "imagenet": (3, 224, 224)}
@@ -95,4 +95,5 @@ def test_weighted_cross_entropy_by_hand():
 
 
 def test_learning_rate_restarts():
-    assert [rate_factor(e, 0.0, 20, 4.0) for e in (0, 2, 4, 6, 8)] == pytest.approx([1, 0.5, 1, 0.5, 1])
+    course = OptimizerConfig(restart_epochs=4.0)
+    assert [rate_factor(course, e, 20) for e in (0, 2, 4, 6, 8)] == pytest.approx([1, 0.5, 1, 0.5, 1])
