@@ -23,6 +23,8 @@ from spikeport.train.loop.checkpoint import CONFIG, settings_digest, trained_dig
 from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.trainer import train
 from spikeport.train.settings.config import TrainConfig, read_config
+from spikeport.train.settings.papers import PAPERS
+from spikeport.train.settings.published import table
 from spikeport.train.settings.tables import to_toml
 
 EXAMPLES = """examples:
@@ -57,7 +59,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
     config = _config(arguments)
     if arguments.print_config:
-        print(to_toml({"train": asdict(config)}), end="")
+        print(to_toml({"train": asdict(config)}) + _differences(config, arguments.recipe), end="")
         return 0
     torch_device(arguments.accelerator)  # that it is missing is told before anything is removed
     keep_freed_memory()
@@ -77,6 +79,14 @@ def execute(arguments: argparse.Namespace) -> int:
     text = f"{arguments.out}: test accuracy {best}, best of epoch {result['epoch']}, trained network {short(digest)}"
     emit(arguments, {"trained": digest, **result}, text)
     return 0
+
+
+def _differences(config: TrainConfig, recipe: str | None) -> str:
+    """What differs from the paper of a recipe, and why, as lines of comment."""
+    rows = table(config, PAPERS[recipe]) if recipe else []
+    said_here = "said on the command line or in a file"
+    reasons = ((row, row.why or ("" if row.published == row.here else said_here)) for row in rows)
+    return "".join(f"# {row.setting}: published {row.published}, here {row.here}: {why}\n" for row, why in reasons if why)
 
 
 def go_on(arguments: argparse.Namespace) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
 
 import numpy as np
 import torch
@@ -19,8 +18,7 @@ from spikeport.train.network.convolution import Convolution
 from spikeport.train.network.dropout import HeldDropout
 from spikeport.train.network.pooling import average_pool
 from spikeport.train.network.topology import Projection
-
-NormOver = Literal["time", "timestep"]
+from spikeport.train.settings.config import NormOver
 
 
 class ScaledBatchNorm(_BatchNorm):

@@ -15,12 +15,13 @@ from spikeport.export.model.network import InputCode
 from spikeport.train.data.registry import Task
 from spikeport.train.network.architecture import MaxPool, Skip
 from spikeport.train.network.encoder import encoder
-from spikeport.train.network.initial_weights import draw_initial
-from spikeport.train.network.layers import NormOver, Synapses
+from spikeport.train.network.layers import Synapses
 from spikeport.train.network.rates import currents, pooled
 from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage
 from spikeport.train.neurons.base import Neuron, NeuronConfig
 from spikeport.train.neurons.rated import Rated, carrier
+from spikeport.train.settings.config import NormOver
+from spikeport.train.settings.initial_weights import draw_initial
 from spikeport.train.settings.losses import synaptic_filter
 
 
@@ -31,7 +32,7 @@ class SpikingNetwork(nn.Module):
     `train.network.layers`. bias: a bias where there is no BatchNorm; stem_bias: also of weights from the input into a stream, which
     BatchNorm follows later. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never
     fires, "spikes" has neurons like all other layers. normalise, input_code: see `train.network.encoder`. dropout: see
-    `train.network.dropout`; not of the input. initial: see `train.network.initial_weights`.
+    `train.network.dropout`; not of the input. initial: see `train.settings.initial_weights`.
     """
 
     def __init__(

@@ -13,14 +13,14 @@ from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.own import is_own
-from spikeport.train.network.initial_weights import check_initial
-from spikeport.train.network.layers import NormOver
 from spikeport.train.neurons.base import NeuronConfig
+from spikeport.train.settings.initial_weights import check_initial
 from spikeport.train.settings.methods import METHODS
 from spikeport.train.settings.named_losses import loss_named, of_every_prefix
 from spikeport.train.settings.optimization import OptimizerConfig
 from spikeport.train.settings.tables import flat, parse_table, to_toml
 
+NormOver = Literal["time", "timestep"]
 THREADS_MAX = 1024
 """About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
 
@@ -29,7 +29,7 @@ THREADS_MAX = 1024
 class TrainConfig:
     """One training run. What is left out of loss, readout, initial and neuron is the method's own (`train.settings.methods`).
 
-    loss: see `train.settings.named_losses`. initial: weights, see `train.network.initial_weights`.
+    loss: see `train.settings.named_losses`. initial: weights, see `train.settings.initial_weights`.
     norm_over: BatchNorm's statistics in training are taken over "time" too, or at each "timestep". stem_bias: whether the first layer of
     a pre-activation network has a bias, which BatchNorm takes off again.
     tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0 for plain BatchNorm.

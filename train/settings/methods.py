@@ -50,5 +50,5 @@ METHODS = {
             "optimizer": OptimizerConfig(learning_rate=5e-4, clip_norm=1.0, clip_weights=4.0),
         },
     ),
-    "noise": Method(neuron=NoiseConfig(), loss="rate-mse", training_timesteps=1, settings={"timesteps": 5}),
+    "noise": Method(neuron=NoiseConfig(), loss="rate-mse", training_timesteps=1, settings={"timesteps": 5, "batch_norm": False}),
 }

@@ -6,7 +6,7 @@
 | `weighted-cross-entropy` | of DSR's weighted mean over time |
 | `rate-mse` | square of mean minus one-hot label |
 | `alpha-A` | TIC's, A any number of 0 or more |
-| `kernel`, `kernel-once` | TSSL-BP's van Rossum distance, desired train filtered twice or once |
+| `kernel`, `kernel-once` | TSSL-BP's van Rossum distance, as in the released code, or in that of the paper's time |
 | `count-D-U` | TSSL-BP's count loss, D spikes wanted of the right class, U of all others; `count` is `count-4-1` |
 | `prefix-NAME` | mean of NAME (one of the first three) over the answers after 1 .. T timesteps |
 | `distilled-NAME-W` | `prefix-NAME` plus W times the divergence from the full answer, W = 1 where left out |
@@ -43,8 +43,8 @@ def _weighted_cross_entropy(output: torch.Tensor, labels: torch.Tensor, neuron: 
     return losses.weighted_cross_entropy(output, labels, representation_weights(neuron, len(output)))
 
 
-def _kernel(output: torch.Tensor, labels: torch.Tensor, neuron: NeuronConfig, *, passes: int) -> torch.Tensor:
-    return losses.kernel_loss(output, labels, tau_s=neuron.input_filter, passes=passes)
+def _kernel(output: torch.Tensor, labels: torch.Tensor, neuron: NeuronConfig, *, of_the_paper: bool) -> torch.Tensor:
+    return losses.kernel_loss(output, labels, tau_s=neuron.input_filter, of_the_paper=of_the_paper)
 
 
 ANSWER_LOSSES: dict[str, LossFunction] = {
@@ -55,8 +55,8 @@ ANSWER_LOSSES: dict[str, LossFunction] = {
 """Losses of one answer, that after all timesteps."""
 PLAIN: dict[str, LossFunction] = {
     **ANSWER_LOSSES,
-    "kernel": partial(_kernel, passes=2),
-    "kernel-once": partial(_kernel, passes=1),
+    "kernel": partial(_kernel, of_the_paper=False),
+    "kernel-once": partial(_kernel, of_the_paper=True),
     "count": lambda output, labels, _: losses.count_loss(output, labels),
 }
 """Losses whose name has no number."""

@@ -11,11 +11,11 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.floating.run import FloatModule
 from spikeport.train.data.registry import Task
 from spikeport.train.network.build import build
-from spikeport.train.network.initial_weights import INITIAL
 from spikeport.train.network.lowering import lower
 from spikeport.train.neurons.dsr import DSRConfig
 from spikeport.train.neurons.stbp import LIFConfig
 from spikeport.train.settings.config import TrainConfig, defaults_for
+from spikeport.train.settings.initial_weights import INITIAL
 from spikeport.train.settings.recipes import published
 
 TASK = Task("digits", (1, 8, 8), 10, 16)

@@ -39,7 +39,8 @@ def test_squared_error_of_the_rate_by_hand():
 def test_desired_trains():
     assert desired_train(5).tolist() == [0, 1, 1, 1, 1]
     assert desired_train(3).tolist() == [0, 1, 1]
-    assert desired_train(10).tolist() == [0, 1] * 5
+    assert desired_train(10).tolist() == desired_train(10, of_the_paper=True).tolist() == [0, 1] * 5
+    assert desired_train(5, of_the_paper=True).tolist() == [0, 1, 0, 1, 1]
 
 
 @pytest.mark.parametrize("name", ["kernel", "count"])
@@ -55,7 +56,7 @@ def test_authors_tssl_losses(name):
 
 def test_paper_time_kernel_loss_filters_once():
     """T = 2, tau_s = 2: the desired train [0, 1] becomes [0, 1/2]."""
-    loss = kernel_loss(torch.zeros(2, 1, CLASSES), torch.tensor([1]), tau_s=2.0, passes=1)
+    loss = kernel_loss(torch.zeros(2, 1, CLASSES), torch.tensor([1]), tau_s=2.0, of_the_paper=True)
     assert loss.item() == pytest.approx(0.5 * 0.25)
 
 
