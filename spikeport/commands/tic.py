@@ -1,6 +1,6 @@
 """Fisher information over timesteps, by block and kind of parameter, and its centroid (temporal information concentration, Kim et al. 2023).
 
-Of a network trained here, on validation samples; or of any .nir file, on samples that are given. All timesteps come from the same data
+Of a network trained here, on training samples; or of any .nir file, on samples that are given. All timesteps come from the same data
 and one forward pass. Writes JSON and, beside it, a page with pictures; with the course over epochs where training followed it (spikeport train --tic-every).
 """
 
@@ -28,7 +28,7 @@ from spikeport.hw.records.stimulus import load_input
 from spikeport.stages.bound import MADE_OF, Digests
 from spikeport.stages.claims import check_output, held, json_origin, page_origin
 from spikeport.stages.session import Session
-from spikeport.stages.tic import TicConfig, of_float_network, tic_stage, write_tic
+from spikeport.stages.tic import TAKEN_FROM, TicConfig, of_float_network, tic_stage, write_tic
 from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
@@ -86,7 +86,7 @@ Told = tuple[FisherResult, Digests, Sequence[str]]
 
 def _of_directory(arguments: argparse.Namespace, out: Path) -> Told:
     session = Session.opened(arguments.network, arguments.data_dir, progress_bar)
-    made_of = session.made_of("trained", "validation")
+    made_of = session.made_of(*TAKEN_FROM)
     _check(arguments, out, made_of, home=session.work.root)
     return tic_stage(session, out, _config(arguments, session.trained.config.seed)), made_of, session.notes
 

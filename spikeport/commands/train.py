@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=output_folder, required=True, metavar="DIR")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in DIR, with its settings if none are said")
     parser.add_argument(
-        "--tic-every", type=int, metavar="N", help="take the Fisher information on validation data after every N epochs; changes no weight"
+        "--tic-every", type=int, metavar="N", help="take the Fisher information on training samples after every N epochs; changes no weight"
     )
     add_force(parser, "the run that lies in DIR, and all that was made of it")
     add_print_config(parser)
@@ -69,7 +69,7 @@ def execute(arguments: argparse.Namespace) -> int:
     follow, every = None, arguments.tic_every
     if every is not None:
         looks, settings = TicConfig(seed=config.seed), {"settings": settings_digest(config)}
-        follow = recorder(work.tic_history, data.validation, every, looks, settings)
+        follow = recorder(work.tic_history, data.train, every, looks, settings)
     with claimed(work, **mode):
         trained = train(config, data, work.root, resume=arguments.resume, accelerator=arguments.accelerator, on_epoch=follow)
         work.remember_data(arguments.data_dir)

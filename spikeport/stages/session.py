@@ -88,12 +88,17 @@ class Session:
         """The engine's record of the quantized network on validation and test data; made anew where it is of anything else."""
         return {name: self._record(name) for name in SPLITS}
 
+    @cached_property
+    def training_digest(self) -> str:
+        """Of the training data."""
+        return split_digest(self.data.train)
+
     def split(self, name: SplitName) -> Split:
         """A split by name."""
         return self.data.validation if name == "validation" else self.data.test
 
     def made_of(self, *names: str) -> dict[str, str]:
-        """Digests of `trained`, `settings`, `network`, `validation` or `test`, as a result that was made of these carries them."""
+        """Digests of `trained`, `settings`, `network`, `training`, `validation` or `test`, as a result that was made of these carries them."""
         return {name: self._digest(name) for name in names}
 
     def keep(self, path: Path, result: Any, *names: str) -> None:
@@ -123,6 +128,8 @@ class Session:
     def _digest(self, name: str) -> str:
         if name == "trained":
             return self.trained_digest
+        if name == "training":
+            return self.training_digest
         if name == "settings":
             return settings_digest(self.trained.config)
         return network_digest(self.network) if name == "network" else self.data_digests[name]

@@ -24,7 +24,7 @@ from spikeport.export.floating.run import FloatModule
 from spikeport.export.floating.simulate import physical_input
 from spikeport.export.model.network import FloatNetwork
 from spikeport.export.model.seed import check_seed
-from spikeport.stages.bound import Digests, read_bound, write_bound
+from spikeport.stages.bound import Digests, json_digests, read_bound, write_bound
 from spikeport.stages.session import Session
 from spikeport.train.data.batches import network_input
 from spikeport.train.data.registry import Split
@@ -34,6 +34,8 @@ from spikeport.train.neurons.dsr import DSRConfig
 from spikeport.train.neurons.surrogates import Surrogate
 from spikeport.train.neurons.tsslbp import TSSLConfig
 
+TAKEN_FROM = ("trained", "training")
+"""What Fisher information is made of: as in the papers, training samples. So validation data has no part in a proposal of T'."""
 PASS_SAMPLES = 64
 """Samples in one pass of the per-sample estimator; no result depends on it but where a neuron model looks at its whole batch."""
 Progress = Callable[[int], None]
@@ -152,22 +154,27 @@ def fitting(result: FisherResult | None, path: Path, timesteps: int) -> FisherRe
 def kept_tic(session: Session, path: Path, timesteps: int, **asked: Any) -> FisherResult | None:
     """What lies in a file of this session's network; None where there is nothing, or else than is asked for in fields of `FisherResult`.
 
+    What was taken on validation samples, as before, is nothing: a proposal that these had a part in must not open the tests on them.
+
     Raises:
         InputError: a damaged file, or one of other timesteps than the network's.
     """
-    result = fitting(session.kept(FisherResult, path, "trained", "validation"), path, timesteps)
+    if path.exists() and "validation" in (json_digests(path, FisherResult.__name__) or {}):
+        session.note(f"{path.name} is left out: it was taken on validation samples; make it again with: spikeport tic {path.parent}")
+        return None
+    result = fitting(session.kept(FisherResult, path, *TAKEN_FROM), path, timesteps)
     return result if result and all(getattr(result, name) == value for name, value in asked.items()) else None
 
 
 def tic_stage(session: Session, out: Path, config: TicConfig | None = None) -> FisherResult:
-    """Fisher information of the trained float network on validation samples, as configured or as usual."""
-    trained, data = session.trained, session.data.validation
+    """Fisher information of the trained float network on training samples, as configured or as usual."""
+    trained, data = session.trained, session.data.train
     config = config or TicConfig(seed=trained.config.seed)
     with session.bar(min(len(data), config.samples), "Fisher information") as progress:
         result = of_trained(trained.module, data, config, progress)
     history = session.kept(FisherHistory, session.work.tic_history, "settings")
     title = f"{trained.config.arch} on {trained.config.data}"
-    write_tic(result, history, title, out, session.made_of("trained", "validation"))
+    write_tic(result, history, title, out, session.made_of(*TAKEN_FROM))
     return result
 
 

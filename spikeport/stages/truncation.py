@@ -61,9 +61,13 @@ def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_sample
     return result
 
 
-def decided(validation: Answers, test: Answers, fisher: FisherResult | None, tolerance: float) -> Truncation:
-    """T' and the exit threshold, chosen on validation data and confirmed once on test data."""
-    result = truncate(validation.correct, validation.floating, tolerance)
+def decided(validation: Answers, test: Answers, fisher: FisherResult | None, tolerance: float, *, independent: bool = True) -> Truncation:
+    """T' and the exit threshold, chosen on validation data and confirmed once on test data.
+
+    independent: whether validation data had no part in the Fisher information, so that the tests may begin with what it proposes.
+    """
+    proposal = fisher.proposal() if fisher and independent else None
+    result = truncate(validation.correct, validation.floating, tolerance, proposal=proposal)
     if fisher:
         result = with_proposal(result, fisher)
     result = confirmed(result, test.correct, test.floating)
@@ -87,13 +91,17 @@ def cut_origin(path: Path) -> Digests | None:
 
 
 def _answers(session: Session, name: SplitName) -> Answers:
-    trained, part, record = session.trained, session.split(name), session.records[name]
-    floating = []
+    return answers(session.network, session.split(name), session.records[name], float_right(session, name))
+
+
+def float_right(session: Session, name: SplitName) -> np.ndarray:
+    """Whether the float network is right after T, bool `(samples,)`."""
+    trained, part, floating = session.trained, session.split(name), []
     with session.bar(len(part), "float reference") as progress:
         for right in right_over_time(trained.module, part.images, part.labels, trained.config.timesteps):
             floating.append(right[:, -1])
             progress(len(right))
-    return answers(session.network, part, record, np.concatenate(floating))
+    return np.concatenate(floating)
 
 
 def confirmed_in_lava(result: Truncation, deployed: QuantizedNetwork, part: Split, bar: Bar) -> Truncation:

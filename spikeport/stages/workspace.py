@@ -62,6 +62,16 @@ class Workspace:
         return self.root / "truncation.json"
 
     @property
+    def retraining(self) -> Path:
+        """What retraining for fewer timesteps brought."""
+        return self.root / "retraining.json"
+
+    @property
+    def plan(self) -> Path:
+        """What this network was retrained for; written before retraining begins."""
+        return self.root / "retraining-plan.json"
+
+    @property
     def robustness(self) -> Path:
         """Accuracy under perturbations."""
         return self.root / "robustness.json"
@@ -123,7 +133,16 @@ class Workspace:
     def results(self) -> tuple[Path, ...]:
         """What stages make of the trained network, but for pages and pictures."""
         networks, records = (self.network, self.deployed), (self.record("validation"), self.record("test"))
-        measurements = (self.tic, self.tic_history, self.truncation, self.robustness, self.pruning, self.verification, self.report)
+        measurements = (
+            self.tic,
+            self.tic_history,
+            self.truncation,
+            self.retraining,
+            self.robustness,
+            self.pruning,
+            self.verification,
+            self.report,
+        )
         return (*networks, *records, *measurements)
 
     @property
