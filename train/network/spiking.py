@@ -58,6 +58,7 @@ class SpikingNetwork(nn.Module):
             raise InputError(f"timesteps is {timesteps}; a network runs for at least 1")
         self.task, self.stages, self.timesteps = task, stages, timesteps
         self.readout, self.neuron_config = readout, neuron
+        self._check_time(task, input_code)
         self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
         self._through_rates = not dropout and norm_over == "time" and all(stage.kind in ("neuron", "readout") for stage in stages)
         self.encoder = encoder(task, normalise=normalise, code=input_code)
@@ -69,7 +70,7 @@ class SpikingNetwork(nn.Module):
                     Synapses(
                         path,
                         norm=norm and self._normed(s, path),
-                        bias=bias and (stem_bias or path.source != INPUT or s.kind != "stream"),
+                        bias=bias and not path.lag and (stem_bias or path.source != INPUT or s.kind != "stream"),
                         norm_over=norm_over,
                         norm_scale=_norm_scale(tdbn_alpha, neuron, s),
                         pool_factor=neuron.pool_factor(path.pool),
@@ -123,8 +124,19 @@ class SpikingNetwork(nn.Module):
         source = pooled(synapses, take(name))  # what is taken, often the largest tensor there is, goes before the next are made
         return currents(synapses, source, weights)
 
+    def _check_time(self, task: Task, code: InputCode) -> None:
+        """Refuse recurrence that the method has no gradient for, and delays of what never changes."""
+        for stage in self.stages:
+            if any(path.lag for path in stage.incoming) and not self.neuron_config.recurs:
+                raise InputError(f"{stage.name} sends to itself, which only stbp trains; leave the R out, or choose --method stbp")
+            held = task.code == "direct" and code == "direct"
+            if held and any(path.delays and path.source == INPUT for path in stage.incoming):
+                raise InputError(f"{stage.name} would delay an image that is held over time; put the delays behind spikes")
+
     def _normed(self, stage: Stage, path: Projection) -> bool:
-        """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it."""
+        """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it, and so do a stage's own."""
+        if path.lag:
+            return False
         streams = {s.name for s in self.stages if s.kind == "stream"}
         return (stage.name in self.neurons) and (path.source in streams or not isinstance(path.layer, Skip))
 
@@ -162,11 +174,14 @@ class SpikingNetwork(nn.Module):
     def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
         if stage.kind == "max_pool":
             return _max_pool(stage, activity)
-        total = reduce(torch.add, [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)])
+        incoming = self.synapses_of(stage.name)
+        total = reduce(torch.add, [_over_batch(s, activity[s.path.source]) for s in incoming if not s.path.lag])
         if stage.kind == "stream":
             return total
         if stage.name not in self.neurons:
             return total.expand(timesteps, *total.shape[1:])
+        if own := [s for s in incoming if s.path.lag]:
+            return self.neuron(stage.name).recurrent(total, timesteps, own[0])
         return self.neuron(stage.name)(total, timesteps)
 
 

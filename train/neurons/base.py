@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +43,10 @@ class Neuron(nn.Module):
         """The same in training where `NeuronConfig.rate_weights` says that gradients need no time."""
         raise NotImplementedError
 
+    def recurrent(self, currents: torch.Tensor, timesteps: int, back: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """The same of neurons that send to themselves. back: from spikes `(N, *features)` to the currents they make a timestep later."""
+        raise NotImplementedError
+
     def lowered(self) -> LoweredNeuron:
         """The same neuron for export."""
         raise NotImplementedError
@@ -60,6 +65,11 @@ class NeuronConfig(ABC):
     def rate_weights(self, timesteps: int) -> list[float] | None:
         """What all that the gradient asks of the spikes' gradient weighs the timesteps by, sum 1; None where it has time."""
         return None
+
+    @property
+    def recurs(self) -> bool:
+        """Whether such neurons can be trained to send to themselves (`Neuron.recurrent`)."""
+        return False
 
     @property
     def input_filter(self) -> float:
