@@ -14,6 +14,7 @@ from spikeport.export.model.seed import check_seed
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.own import is_own
 from spikeport.train.neurons.base import NeuronConfig
+from spikeport.train.neurons.stbp import LIFConfig
 from spikeport.train.settings.initial_weights import check_initial
 from spikeport.train.settings.methods import METHODS
 from spikeport.train.settings.named_losses import loss_named, of_every_prefix
@@ -114,6 +115,7 @@ class TrainConfig:
 
 
 CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")
+SPEECH = ("shd", "ssc")
 DATA_DEFAULTS = {
     "digits": TrainConfig(timesteps=4, epochs=40, shift=1, threads=1),
     "mnist": TrainConfig(data="mnist", arch="mnist", epochs=4, batch_size=128),
@@ -125,12 +127,16 @@ DATA_DEFAULTS = {
     "dvs-cifar10": TrainConfig(
         data="dvs-cifar10", arch="dsr-vgg-11", timesteps=10, epochs=100, shift=4, events=EventBins(by="count", size=48)
     ),
+    **{name: TrainConfig(data=name, arch="128R", timesteps=50, epochs=40, events=EventBins(size=140)) for name in SPEECH},
     "events": TrainConfig(data="events", arch="12C5-P2-64C5-P2", timesteps=10, epochs=30),
     "imagenet": TrainConfig(data="imagenet", arch="resnet-18", epochs=90, batch_size=128, flip=True),
 }
 """A sensible run for each data set."""
-FITTED = {("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-2, clip_norm=1.0, clip_weights=4.0)}}
-"""Settings of a data set and a method together, where neither's own will do: 1257 digits make few steps."""
+FITTED: dict[tuple[str, str], dict[str, Any]] = {
+    ("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-2, clip_norm=1.0, clip_weights=4.0)},
+    **{(name, "stbp"): {"neuron": LIFConfig(decay=0.9)} for name in SPEECH},
+}
+"""Settings of a data set and a method together, where neither's own will do: 1257 digits make few steps; words last many timesteps."""
 
 
 def defaults_for(data: str, **changes: Any) -> TrainConfig:
