@@ -208,7 +208,7 @@ def recurrent_lif(
     leak: decay and gain. back: from spikes `(N, *shape)` to the currents they make a timestep later.
     """
     decay, gain = leak
-    v, spikes = torch.zeros_like(currents[0]), []
+    v, spikes = torch.zeros_like(currents[0]), list[torch.Tensor]()
     for t in range(timesteps):
         current = currents[t if len(currents) > 1 else 0]
         h = decay * v + gain * (current + back(spikes[-1]) if spikes else current)
