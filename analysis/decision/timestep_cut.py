@@ -55,8 +55,8 @@ class Truncation:
     tolerance: percentage points. confidence: of the statement about `chosen` (T'), and again of that about `exit`.
     timesteps: T. accuracy_floating: of the float network at T on the validation data. steps: T' = 1 .. T.
     provable: the smallest tolerance that `samples` validation samples can show at all, percentage points.
-    proposal: T' by Fisher information, after which at most `proposal_share` of it is still to come. started: whether the tests
-    began there; a proposal that the validation data had a part in only stands beside the choice.
+    proposal: T' by Fisher information, after which at most `proposal_share` of it is still to come. began: T' that the tests began
+    with, None for T, and began_by: what proposed it.
     lava: the test samples run at T' in real Lava, or None, and lava_absent says why.
     """
 
@@ -70,7 +70,8 @@ class Truncation:
     provable: float
     proposal: int | None = None
     proposal_share: float | None = None
-    started: bool = False
+    began: int | None = None
+    began_by: str = ""
     test: Confirmation | None = None
     exit: EarlyExit | None = None
     lava: Verification | None = None
@@ -100,7 +101,7 @@ class Truncation:
 
 
 def truncate(
-    correct: np.ndarray, floating: np.ndarray, tolerance: float, *, confidence: float = 0.95, proposal: int | None = None
+    correct: np.ndarray, floating: np.ndarray, tolerance: float, *, confidence: float = 0.95, begin: int | None = None
 ) -> Truncation:
     """Choose T' from one record of validation data.
 
@@ -109,23 +110,23 @@ def truncate(
         floating: whether the float network is right after T, bool `(samples,)`.
         tolerance: accuracy loss to stay below, percentage points, above 0 and below 100.
         confidence: of the statement, above 0 and below 1.
-        proposal: T' that the tests begin with, which must not come from these samples; None to begin with T.
+        begin: T' that the tests begin with, which must not come from these samples; None to begin with T.
 
     Raises:
-        InputError: no samples, or a tolerance, a confidence or a proposal out of range.
+        InputError: no samples, or a tolerance, a confidence or a beginning out of range.
     """
-    return truncate_against(correct, References(correct[:, -1], floating), tolerance, confidence=confidence, proposal=proposal)
+    return truncate_against(correct, References(correct[:, -1], floating), tolerance, confidence=confidence, begin=begin)
 
 
 def truncate_against(
-    correct: np.ndarray, references: References, tolerance: float, *, confidence: float = 0.95, proposal: int | None = None
+    correct: np.ndarray, references: References, tolerance: float, *, confidence: float = 0.95, begin: int | None = None
 ) -> Truncation:
     """The same against references of one's own, as those of the network before it was retrained."""
     check_statement(len(correct), tolerance, confidence)
     last = correct.shape[1]
-    if proposal is not None and not 1 <= proposal <= last:
-        raise InputError(f"the proposed number of timesteps is {proposal}; it lies in 1..{last}")
-    judged = judge(correct, references, tolerance, 1 - confidence, proposal)
+    if begin is not None and not 1 <= begin <= last:
+        raise InputError(f"the number of timesteps that the tests begin with is {begin}; it lies in 1..{last}")
+    judged = judge(correct, references, tolerance, 1 - confidence, begin)
     steps = tuple(
         _step(t, now, references, tolerance, one) for t, (now, one) in enumerate(zip(_candidates(correct, references), judged), start=1)
     )
@@ -138,14 +139,13 @@ def truncate_against(
         accuracy_floating=float(references.floating.mean()),
         steps=steps,
         provable=provable(len(correct), 1 - confidence),
-        proposal=proposal,
-        started=proposal is not None,
+        began=begin,
     )
 
 
-def judge(correct: np.ndarray, references: References, tolerance: float, alpha: float, proposal: int | None = None) -> list[Judged]:
+def judge(correct: np.ndarray, references: References, tolerance: float, alpha: float, begin: int | None = None) -> list[Judged]:
     """Verdicts on T' = 1 .. T, at level alpha for the whole; the rest as in `truncate`."""
-    return in_order(_candidates(correct, references), references, tolerance, alpha, proposal)
+    return in_order(_candidates(correct, references), references, tolerance, alpha, begin)
 
 
 def verdict_in_words(step: StepAccuracy) -> str:

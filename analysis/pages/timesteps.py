@@ -65,11 +65,9 @@ def _tests(truncation: Truncation) -> list[Element]:
 
 
 def _statement(truncation: Truncation) -> str:
-    proposal = (
-        f" Fisher information proposed {truncation.proposal}{', where the tests began' if truncation.started else ''}."
-        if truncation.proposal
-        else ""
-    )
+    proposal = f" Fisher information proposed {truncation.proposal}." if truncation.proposal else ""
+    if truncation.began:
+        proposal += f" The tests began with {truncation.began}, proposed by {truncation.began_by}."
     data = f"({counted(truncation.samples, 'validation sample')}; {truncation.method})"
     if not truncation.shown:
         return (

@@ -1,7 +1,7 @@
 """Find the fewest timesteps T' whose accuracy loss stays below the tolerance, with 95 % confidence, and an early exit with the same.
 
 Chosen on validation data from one record in fixed point by exact paired tests against T timesteps and against the float network.
-They begin with what Fisher information on training samples proposes, where DIR/tic.json is (spikeport tic DIR), else with T;
+They begin with the T' that training samples propose (--begin), go down while it is shown and up where it is not, at one level;
 confirmed once on test data, and at T' in real Lava. Needs DIR/network.nir. Writes DIR/deployed.nir, the network with T'.
 Exit status 1 if Lava differs from the reference.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import counted
@@ -30,7 +31,7 @@ from spikeport.stages.claims import held
 from spikeport.stages.pipeline import CUT_FROM
 from spikeport.stages.retraining import SHORTER, check_retraining, retrain_stage
 from spikeport.stages.session import Session
-from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
+from spikeport.stages.truncation import LAVA_SAMPLES, Begin, truncate_stage
 from spikeport.stages.workspace import Workspace
 from spikeport.train.loop.memory import keep_freed_memory
 
@@ -53,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"test samples run in Lava at T' (default {LAVA_SAMPLES}; 0: none)",
     )
+    parser.add_argument(
+        "--begin",
+        choices=get_args(Begin),
+        default="accuracy",
+        help="what proposes the first T' to test: the float network's accuracy on training samples (default), their Fisher information "
+        "(DIR/tic.json, else taken now), or nothing: all T first",
+    )
     parser.add_argument("--retrain", type=output_folder, metavar="DIR2", help="retrain for fewer timesteps, into DIR2")
     parser.add_argument("--t-retrain", type=int, metavar="T", help="timesteps to retrain for (default: from Fisher information)")
     parser.add_argument("--retrain-epochs", type=int, metavar="N", help=f"of retraining (default: those of training over {SHORTER})")
@@ -67,7 +75,7 @@ def execute(arguments: argparse.Namespace) -> int:
     retrained = None
     with held(arguments.directory, arguments.out.parent):
         session = Session.opened(arguments.directory, arguments.data_dir, progress_bar)
-        settings = {"tolerance": arguments.tolerance, "lava_samples": arguments.lava_samples}
+        settings = {"tolerance": arguments.tolerance, "lava_samples": arguments.lava_samples, "begin": arguments.begin}
         result = truncate_stage(session, arguments.out, **settings, force=arguments.force)
         if arguments.retrain:
             retrained = _retrained(session, arguments)
@@ -119,7 +127,9 @@ def describe(result: Truncation) -> str:
     )
     lines = [_tests(result), f"T' = {result.chosen} of {result.timesteps} ({claim})"]
     if result.proposal:
-        lines.append(f"Fisher information proposes T' = {result.proposal}" + ("; the tests began there" if result.started else ""))
+        lines.append(f"Fisher information proposes T' = {result.proposal}")
+    if result.began:
+        lines.append(f"the tests began with T' = {result.began}, proposed by {result.began_by}")
     if result.test:
         lines.append(_confirmed(f"T' = {result.chosen}", result.test, result))
     lines.append(
@@ -131,7 +141,7 @@ def describe(result: Truncation) -> str:
 
 def _tests(result: Truncation) -> str:
     """The table of tests."""
-    limits = "limits" if result.started else f"{100 * result.confidence:g}% limits"
+    limits = "limits" if result.began else f"{100 * result.confidence:g}% limits"
     rows = [
         (s.timesteps, f"{s.accuracy:.2%}", _limits(s.losses.full), _limits(s.losses.floating), verdict_in_words(s)) for s in result.steps
     ]

@@ -225,7 +225,7 @@ def _cut(
 ) -> Truncation:
     """T' and exit, chosen on the first half and confirmed on the second; the cut network is written."""
     validation, test = (answers(network, splits[name], records[name], floating[name][:, -1]) for name in SPLITS)
-    result = decided(validation, test, fisher, config.tolerance, independent=False)
+    result = decided(validation, test, fisher, config.tolerance)
     deployed = saying(network.with_timesteps(result.chosen), made_of)
     result = confirmed_in_lava(result, deployed, splits["test"][:lava_samples], bar)
     write_nir(deployed, work.deployed)

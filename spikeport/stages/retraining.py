@@ -56,7 +56,7 @@ def retrain_stage(
         right = {split: correct_over_time(of.records[split].output, of.split(split).labels, of.network.readout) for split in SPLITS}
         references = {split: _references(session, split) for split in SPLITS}
         begin = plan.timesteps if name == "before" and timesteps is None else None  # a number of the user's may know validation data
-        chosen = truncate_against(right["validation"], references["validation"], tolerance, confidence=each, proposal=begin)
+        chosen = truncate_against(right["validation"], references["validation"], tolerance, confidence=each, begin=begin)
         cuts[name] = confirmed_against(chosen, right["test"], references["test"])
     result = Retraining(CONFIDENCE, plan, **cuts)
     write_bound(out.retraining, result, {**after.made_of(*CUT_FROM), "source": session.trained_digest})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -21,10 +22,13 @@ from spikeport.stages.bound import Digests
 from spikeport.stages.claims import check_output, json_origin, network_origin
 from spikeport.stages.pipeline import CUT_FROM, saying
 from spikeport.stages.session import SPLITS, Bar, Session, SplitName
-from spikeport.stages.tic import kept_tic
+from spikeport.stages.tic import kept_tic, tic_stage
 from spikeport.train.data.registry import Split
-from spikeport.train.loop.evaluation import right_over_time
+from spikeport.train.loop.evaluation import evaluate, right_over_time
 
+Begin = Literal["accuracy", "fisher", "all"]
+PROPOSING = 5000
+"""Training samples whose accuracy proposes a T'."""
 LAVA_SAMPLES = 20
 """Test samples that T' is confirmed on in real Lava, unless said otherwise."""
 
@@ -38,9 +42,18 @@ class Answers:
     floating: np.ndarray
 
 
-def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_samples: int = LAVA_SAMPLES, force: bool = False) -> Truncation:
+def truncate_stage(
+    session: Session,
+    out: Path,
+    *,
+    tolerance: float,
+    lava_samples: int = LAVA_SAMPLES,
+    begin: Begin = "accuracy",
+    force: bool = False,
+) -> Truncation:
     """Choose T' and the exit threshold on validation data, confirm both once on test data, and write the network that is deployed.
 
+    begin: what proposes the T' that the tests begin with (`beginning`).
     lava_samples: test samples run at T' in real Lava and compared spike for spike, 0 for none.
 
     Raises:
@@ -53,7 +66,10 @@ def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_sample
     check_output(out, json_origin(Truncation), session.made_of(*CUT_FROM), force=force, home=work.root)
     check_output(work.deployed, cut_origin, made_of, force=force, home=work.root)
     validation, test = (_answers(session, name) for name in SPLITS)
-    result = decided(validation, test, kept_tic(session, work.tic, network.timesteps), tolerance)
+    fisher = kept_tic(session, work.tic, network.timesteps)
+    if begin == "fisher" and fisher is None:
+        fisher = tic_stage(session, work.tic)
+    result = decided(validation, test, fisher, tolerance, begin=beginning(session, begin, fisher, tolerance))
     deployed = saying(network.with_timesteps(result.chosen), made_of)
     result = confirmed_in_lava(result, deployed, session.data.test[:lava_samples], session.bar)
     write_nir(deployed, work.deployed)
@@ -61,13 +77,32 @@ def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_sample
     return result
 
 
-def decided(validation: Answers, test: Answers, fisher: FisherResult | None, tolerance: float, *, independent: bool = True) -> Truncation:
-    """T' and the exit threshold, chosen on validation data and confirmed once on test data.
+def beginning(session: Session, how: Begin, fisher: FisherResult | None, tolerance: float) -> tuple[int | None, str]:
+    """T' that the tests begin with, None for T, and what proposes it; validation data has no part in it.
 
-    independent: whether validation data had no part in the Fisher information, so that the tests may begin with what it proposes.
+    "accuracy": the smallest T' at which the float network loses at most half the tolerance against T on training samples.
     """
-    proposal = fisher.proposal() if fisher and independent else None
-    result = truncate(validation.correct, validation.floating, tolerance, proposal=proposal)
+    if how == "fisher":
+        return (fisher.proposal() if fisher else None), "Fisher information on training samples"
+    if how == "all":
+        return None, ""
+    part = session.data.train.subset(np.arange(min(len(session.data.train), PROPOSING)))
+    accuracy = evaluate(session.trained.module, part.images, part.labels, session.network.timesteps)
+    enough = 100 * (accuracy[-1] - accuracy) <= tolerance / 2
+    return int(enough.argmax()) + 1, f"accuracy on {len(part):,} training samples"
+
+
+def decided(
+    validation: Answers,
+    test: Answers,
+    fisher: FisherResult | None,
+    tolerance: float,
+    *,
+    begin: tuple[int | None, str] = (None, ""),
+) -> Truncation:
+    """T' and the exit threshold, chosen on validation data and confirmed once on test data. begin: see `beginning`."""
+    first, by = begin
+    result = replace(truncate(validation.correct, validation.floating, tolerance, begin=first), began_by=by if first else "")
     if fisher:
         result = with_proposal(result, fisher)
     result = confirmed(result, test.correct, test.floating)

@@ -21,6 +21,7 @@ from spikeport.hw.semantics import reference
 from spikeport.stages.bound import read_result
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
+from spikeport.train.loop.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -195,13 +196,23 @@ def test_retraining_leaves_other_trainings_alone(trained, capsys):
 
 
 def test_the_tests_begin_with_what_training_samples_propose(trained, capsys):
-    assert main(["tic", str(trained), "--samples", "64"]) == 0
     status, found = truncate(trained, "--lava-samples", "0")
-    assert status == 0 and found.started and found.proposal is not None
-    assert f"proposes T' = {found.proposal}; the tests began there" in capsys.readouterr().out
+    accuracy = Workspace(trained).trained()
+    data = load("digits", None, 0, 3).train
+    right = evaluate(accuracy.module, data.images, data.labels, 3)
+    assert status == 0 and found.began == 1 + [100 * (right[-1] - a) <= 2 for a in right].index(True)
+    assert f"the tests began with T' = {found.began}, proposed by accuracy on 1,037 training samples" in capsys.readouterr().out
+    assert truncate(trained, "--lava-samples", "0", "--begin", "all")[1].began is None
+
+
+def test_fisher_information_on_training_samples_may_begin_but_not_on_validation_samples(trained, capsys):
+    assert main(["tic", str(trained), "--samples", "64"]) == 0
+    status, found = truncate(trained, "--lava-samples", "0", "--begin", "fisher")
+    assert status == 0 and found.began == found.proposal and found.samples == 400
     kept = json.loads((trained / "tic.json").read_text())
-    assert set(kept["made_of"]) == {"trained", "training"}
+    assert kept["samples"] == 64 and set(kept["made_of"]) == {"trained", "training"}
     kept["made_of"] = {"trained": kept["made_of"]["trained"], "validation": "0" * 64}
     (trained / "tic.json").write_text(json.dumps(kept))
+    capsys.readouterr()
     status, found = truncate(trained, "--lava-samples", "0")
-    assert not found.started and "it was taken on validation samples" in "".join(capsys.readouterr())
+    assert found.proposal is None and "it was taken on validation samples" in "".join(capsys.readouterr())

@@ -58,31 +58,31 @@ def test_a_good_proposal_is_reached_over_a_dip_that_stops_the_plain_sequence():
     correct = with_losses(900, 10, 60, 0)
     full = correct[:, -1]
     assert truncate(correct, full, 0.5).chosen == 4
-    result = truncate(correct, full, 0.5, proposal=2)
-    assert (result.chosen, result.proposal, result.started, result.shown) == (2, 2, True, True)
+    result = truncate(correct, full, 0.5, begin=2)
+    assert (result.chosen, result.began, result.shown) == (2, 2, True)
     low, high = round(0.05 * (1 - UP), 4), round(0.05 * UP, 4)
     assert verdicts(result) == [("not shown", low), ("shown", low), ("not shown", high), ("shown", high), ("shown", high)]
 
 
 def test_it_goes_down_from_the_proposal_while_it_is_shown():
     correct = with_losses(900, 10, 10, 0, 0)
-    result = truncate(correct, correct[:, -1], 0.5, proposal=4)
+    result = truncate(correct, correct[:, -1], 0.5, begin=4)
     assert result.chosen == 2
     assert verdicts(result)[:4] == [("not shown", 0.05), ("shown", 0.05), ("shown", 0.05), ("shown", 0.05)]  # freed by the chain above
 
 
 def test_it_goes_up_where_the_proposal_is_not_shown():
     correct = with_losses(900, 60, 10, 0)
-    result = truncate(correct, correct[:, -1], 0.5, proposal=1)
+    result = truncate(correct, correct[:, -1], 0.5, begin=1)
     assert result.chosen == 3 and [s.verdict for s in result.steps] == ["not shown", "not shown", "shown", "shown", "shown"]
 
 
 def test_a_proposal_of_all_timesteps_is_the_plain_sequence():
     correct = with_losses(900, 10, 0)
-    assert truncate(correct, correct[:, -1], 0.5, proposal=4).steps == truncate(correct, correct[:, -1], 0.5).steps
+    assert truncate(correct, correct[:, -1], 0.5, begin=4).steps == truncate(correct, correct[:, -1], 0.5).steps
     for wrong in (0, 5):
         with pytest.raises(InputError, match=r"it lies in 1\.\.4"):
-            truncate(correct, correct[:, -1], 0.5, proposal=wrong)
+            truncate(correct, correct[:, -1], 0.5, begin=wrong)
 
 
 def test_not_shown_says_how_many_samples_would_have_shown_it():
