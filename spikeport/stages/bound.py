@@ -21,7 +21,7 @@ T = TypeVar("T")
 Digests = Mapping[str, str]
 """Digests of what a result was made of, by name."""
 KIND, MADE_OF = "kind", "made_of"
-WHAT = {"trained": "trained network", "network": "quantized network", "settings": "training", "training": "training data"}
+WHAT = {"trained": "trained network", "network": "quantized network", "settings": "training"}
 """What is not data."""
 
 
