@@ -30,7 +30,8 @@ from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.settings.config import TrainConfig, defaults_for
-from spikeport.train.settings.methods import LOSSES, METHODS
+from spikeport.train.settings.methods import METHODS
+from spikeport.train.settings.named_losses import loss_named
 from spikeport.train.settings.optimization import OptimizerConfig, descend
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -85,7 +86,7 @@ def _step(
     module.train()
     with torch.autocast("cpu", torch.bfloat16):
         output = module(images, METHODS[config.method].training_timesteps)
-    descend(optimizer, LOSSES[config.loss](output.float(), labels, config.neuron), config.optimizer)
+    descend(optimizer, loss_named(config.loss)(output.float(), labels, config.neuron), config.optimizer)
 
 
 def reached(curve: list[dict[str, float]], accuracy: float, clock: str) -> float | None:

@@ -18,10 +18,11 @@ from typing import Literal
 import numpy as np
 
 from spikeport.analysis.common.paired import largest_loss, loss_p_value
+from spikeport.analysis.decision.samples_needed import samples_needed
 from spikeport.export.common.errors import InputError
 
 Verdict = Literal["shown", "not shown", "not tested"]
-METHOD = "exact unconditional paired non-inferiority tests (score statistic) against both references, fixed sequence from T downwards"
+METHOD = "exact unconditional paired non-inferiority tests (score statistic) against both references, fixed sequence"
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,13 @@ def check_statement(samples: int, tolerance: float, confidence: float) -> None:
         raise InputError(f"tolerance is {tolerance:g} percentage points; it lies above 0 and below 100")
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence:g}; it lies above 0 and below 1")
+
+
+def needed(now: np.ndarray, references: References, tolerance: float, level: float) -> int | None:
+    """Samples that would have shown a candidate against both references (`samples_needed`); None where no number would."""
+    pairs = [_changes(now, reference) for reference in (references.full, references.floating) if reference is not now]
+    counts = [samples_needed(lost, gained, len(now), tolerance / 100, level) for lost, gained in pairs]
+    return None if None in counts else max(filter(None, counts))
 
 
 def _verdict(now: np.ndarray, references: References, tolerance: float, alpha: float) -> Verdict:

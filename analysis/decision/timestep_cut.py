@@ -1,9 +1,8 @@
 """How few timesteps are enough, with a statement that holds.
 
-The network is causal, so one record of T timesteps holds the answer at every T' <= T. Going down from T, each T' is tested on
-validation data against "accuracy falls by at least the tolerance" (`spikeport.analysis.decision.guarantee`); the last T' that was shown is
-chosen. T itself is tested too: its integers may lose against the float network. Where accuracy is not monotone in T', a smaller T'
-behind a failure is left.
+The network is causal, so one record of T timesteps holds the answer at every T' <= T. Each T' is tested on validation data against
+"accuracy falls by at least the tolerance" (`guarantee`), from T downwards, or from a proposal that the validation data had no part in
+(`order`); the smallest T' that was shown is chosen. T itself is tested too: its integers may lose against the float network.
 """
 
 from __future__ import annotations
@@ -23,23 +22,32 @@ from spikeport.analysis.decision.guarantee import (
     Verdict,
     check_statement,
     confirmation,
-    fixed_sequence,
     losses,
+    needed,
     provable,
 )
+from spikeport.analysis.decision.order import Judged, in_order
+from spikeport.analysis.decision.samples_needed import FACTOR
 from spikeport.analysis.information.fisher import FisherResult
+from spikeport.export.common.errors import InputError
 from spikeport.export.common.tabular import Table, Tabular
 from spikeport.hw.backends.verify import Verification
 
 
 @dataclass(frozen=True)
 class StepAccuracy:
-    """One T' on validation data. accuracy: a fraction. verdict: "not tested" after the first "not shown"."""
+    """One T' on validation data. accuracy: a fraction. verdict: "not tested" after the first "not shown" of its chain.
+
+    level: that it was tested at, and its limits hold at. samples_needed: that would have shown what was not shown, at the rates of
+    change seen; None where it was shown, not tested, or no number would.
+    """
 
     timesteps: int
     accuracy: float
     losses: Losses
     verdict: Verdict
+    level: float = 0.05
+    samples_needed: int | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +57,8 @@ class Truncation(Tabular):
     tolerance: percentage points. confidence: of the statement about `chosen` (T'), and again of that about `exit`.
     timesteps: T. accuracy_floating: of the float network at T on the validation data. steps: T' = 1 .. T.
     provable: the smallest tolerance that `samples` validation samples can show at all, percentage points.
-    proposal: T' by Fisher information, after which at most `proposal_share` of it is still to come.
+    proposal: T' by Fisher information, after which at most `proposal_share` of it is still to come. began: T' that the tests began
+    with, None for T, and began_by: what proposed it.
     lava: the test samples run at T' in real Lava, or None, and lava_absent says why.
     """
 
@@ -63,6 +72,8 @@ class Truncation(Tabular):
     provable: float
     proposal: int | None = None
     proposal_share: float | None = None
+    began: int | None = None
+    began_by: str = ""
     test: Confirmation | None = None
     exit: EarlyExit | None = None
     lava: Verification | None = None
@@ -83,7 +94,7 @@ class Truncation(Tabular):
     @property
     def shown(self) -> bool:
         """Whether the statement holds for the chosen T'; where not even T was shown, T is kept and nothing is claimed."""
-        return self.steps[-1].verdict == "shown"
+        return self.steps[self.chosen - 1].verdict == "shown"
 
     @property
     def warning(self) -> str | None:
@@ -102,7 +113,9 @@ class Truncation(Tabular):
         return None
 
 
-def truncate(correct: np.ndarray, floating: np.ndarray, tolerance: float, *, confidence: float = 0.95) -> Truncation:
+def truncate(
+    correct: np.ndarray, floating: np.ndarray, tolerance: float, *, confidence: float = 0.95, begin: int | None = None
+) -> Truncation:
     """Choose T' from one record of validation data.
 
     Args:
@@ -110,32 +123,58 @@ def truncate(correct: np.ndarray, floating: np.ndarray, tolerance: float, *, con
         floating: whether the float network is right after T, bool `(samples,)`.
         tolerance: accuracy loss to stay below, percentage points, above 0 and below 100.
         confidence: of the statement, above 0 and below 1.
+        begin: T' that the tests begin with, which must not come from these samples; None to begin with T.
 
     Raises:
-        InputError: no samples, or a tolerance or confidence out of range.
+        InputError: no samples, or a tolerance, a confidence or a beginning out of range.
     """
+    return truncate_against(correct, References(correct[:, -1], floating), tolerance, confidence=confidence, begin=begin)
+
+
+def truncate_against(
+    correct: np.ndarray, references: References, tolerance: float, *, confidence: float = 0.95, begin: int | None = None
+) -> Truncation:
+    """The same against references of one's own, as those of the network before it was retrained."""
     check_statement(len(correct), tolerance, confidence)
-    alpha, references = 1 - confidence, References(correct[:, -1], floating)
-    verdicts = judge(correct, references, tolerance, alpha)
-    steps = [
-        StepAccuracy(correct.shape[1] - i, float(now.mean()), losses(now, references, alpha), verdict)
-        for i, (now, verdict) in enumerate(zip(_candidates(correct, references), verdicts))
-    ]
+    last = correct.shape[1]
+    if begin is not None and not 1 <= begin <= last:
+        raise InputError(f"the number of timesteps that the tests begin with is {begin}; it lies in 1..{last}")
+    judged = judge(correct, references, tolerance, 1 - confidence, begin)
+    steps = tuple(
+        _step(t, now, references, tolerance, one) for t, (now, one) in enumerate(zip(_candidates(correct, references), judged), start=1)
+    )
     return Truncation(
         tolerance=tolerance,
         confidence=confidence,
-        timesteps=correct.shape[1],
-        chosen=correct.shape[1] - max(verdicts.count("shown") - 1, 0),
+        timesteps=last,
+        chosen=next((step.timesteps for step in steps if step.verdict == "shown"), last),
         samples=len(correct),
-        accuracy_floating=float(floating.mean()),
-        steps=tuple(reversed(steps)),
-        provable=provable(len(correct), alpha),
+        accuracy_floating=float(references.floating.mean()),
+        steps=steps,
+        provable=provable(len(correct), 1 - confidence),
+        began=begin,
     )
 
 
-def judge(correct: np.ndarray, references: References, tolerance: float, alpha: float) -> list[Verdict]:
-    """Verdicts on T, T - 1 .. 1 at level alpha; the rest as in `truncate`."""
-    return fixed_sequence(_candidates(correct, references), references, tolerance, alpha)
+def judge(correct: np.ndarray, references: References, tolerance: float, alpha: float, begin: int | None = None) -> list[Judged]:
+    """Verdicts on T' = 1 .. T, at level alpha for the whole; the rest as in `truncate`."""
+    return in_order(_candidates(correct, references), references, tolerance, alpha, begin)
+
+
+def verdict_in_words(step: StepAccuracy) -> str:
+    """The verdict and, where it is "not shown", how many samples would have shown it."""
+    if step.verdict != "not shown":
+        return step.verdict
+    return (
+        f"not shown; about {step.samples_needed:,} samples would"
+        if step.samples_needed
+        else f"not shown, nor by {FACTOR} times the samples"
+    )
+
+
+def _step(timesteps: int, now: np.ndarray, references: References, tolerance: float, judged: Judged) -> StepAccuracy:
+    missing = needed(now, references, tolerance, judged.level) if judged.verdict == "not shown" else None
+    return StepAccuracy(timesteps, float(now.mean()), losses(now, references, judged.level), judged.verdict, judged.level, missing)
 
 
 def with_proposal(truncation: Truncation, fisher: FisherResult, share: float = 0.05) -> Truncation:
@@ -147,11 +186,16 @@ def with_proposal(truncation: Truncation, fisher: FisherResult, share: float = 0
 def confirmed(truncation: Truncation, correct: np.ndarray, floating: np.ndarray) -> Truncation:
     """Add the accuracy at T and at the chosen T' on test data, arguments as in `truncate`."""
     assert correct.shape[1] == truncation.timesteps, "the test record has another number of timesteps"
-    references = References(correct[:, -1], floating)
-    now = references.full if truncation.chosen == truncation.timesteps else correct[:, truncation.chosen - 1]
+    return confirmed_against(truncation, correct, References(correct[:, -1], floating))
+
+
+def confirmed_against(truncation: Truncation, correct: np.ndarray, references: References) -> Truncation:
+    """The same against references of one's own."""
+    now = _candidates(correct, references)[truncation.chosen - 1]
     return replace(truncation, test=confirmation(now, references, 1 - truncation.confidence))
 
 
 def _candidates(correct: np.ndarray, references: References) -> list[np.ndarray]:
-    """Right or not after T, T - 1 .. 1 timesteps; T is the reference itself."""
-    return [references.full, *correct.T[-2::-1]]
+    """Right or not after 1 .. T timesteps; T is the reference itself, where it is this network's."""
+    last = references.full if np.array_equal(references.full, correct[:, -1]) else correct[:, -1]
+    return [*correct.T[:-1], last]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spikeport.analysis.common.numbers import Quantity, counted, percent, points, si
 from spikeport.analysis.decision.guarantee import Confirmation, LossLimits
-from spikeport.analysis.decision.timestep_cut import Truncation
+from spikeport.analysis.decision.timestep_cut import Truncation, verdict_in_words
 from spikeport.analysis.figures.exit import exit_figure, exit_histogram
 from spikeport.analysis.figures.fisher import fisher_figure
 from spikeport.analysis.figures.markup import Child, Element, el
@@ -51,15 +51,24 @@ def _tests(truncation: Truncation) -> list[Element]:
         "loss against float",
         f"below {points(truncation.tolerance)}",
     ]
-    rows = [[str(s.timesteps), percent(s.accuracy), limits(s.losses.full), limits(s.losses.floating), s.verdict] for s in truncation.steps]
+    rows = [
+        [str(s.timesteps), percent(s.accuracy), limits(s.losses.full), limits(s.losses.floating), verdict_in_words(s)]
+        for s in truncation.steps
+    ]
     return [
         data_table(columns, rows, (0, 1, 2, 3), "Decision on the number of timesteps"),
-        el("p", f"Losses in percentage points, with limits that hold at {100 * truncation.confidence:g} % each.", class_="aside"),
+        el(
+            "p",
+            f"Losses in percentage points, with limits at the level each was tested at, of {100 * (1 - truncation.confidence):.3g} % in all.",
+            class_="aside",
+        ),
     ]
 
 
 def _statement(truncation: Truncation) -> str:
     proposal = f" Fisher information proposed {truncation.proposal}." if truncation.proposal else ""
+    if truncation.began:
+        proposal += f" The tests began with {truncation.began}, proposed by {truncation.began_by}."
     data = f"({counted(truncation.samples, 'validation sample')}; {truncation.method})"
     if not truncation.shown:
         return (

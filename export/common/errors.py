@@ -43,6 +43,10 @@ class OutOfTime(BackendError):
     """A backend was given so much time, and would have needed more."""
 
 
+BY_PLUGIN = "or load the file that adds it with --plugin"
+"""A remedy for names that people may add to."""
+
+
 def unknown(what: str, name: object, choices: Iterable[str], otherwise: str = "") -> InputError:
     """The error of a name that is none of `choices`: the nearest one first, then all. otherwise: another remedy, after a comma."""
     known = list(choices)

@@ -46,7 +46,8 @@ Value: TypeAlias = "np.ndarray | str | list[str]"
 
 @dataclass(frozen=True)
 class Entry:
-    """One object. kind: "group", "text", NumPy's kind of numbers ("f", "i", "u", "b"), or "other". chunk: numbers unpacked at once."""
+    """One object. kind: "group", "text", NumPy's kind of numbers ("f", "i", "u", "b"), "ragged" (a list of numbers in each
+    place of one axis, see `UntrustedFile.read_ragged`), or "other". chunk: numbers unpacked at once."""
 
     number: int
     kind: str
@@ -82,12 +83,29 @@ class UntrustedFile:
             raise InputError(
                 f"{self.path} claims {total:,} bytes of numbers, which is more than a network's file of its size unpacks to ({most:,})"
             )
+        self._ask([entry.number for entry in entries])
+        return {way: self._value(entry) for way, entry in zip(asked, entries)}
+
+    def read_ragged(self, way: Way, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Lists of numbers in places start .. stop - 1: how long each is, int64, and all numbers after one another.
+
+        Raises:
+            InputError: they cannot be read, or are larger than the file's size allows.
+        """
+        entry = self.entries[way]
+        self._ask([[entry.number, start, stop]])
+        most = FREE_BYTES + INFLATION_MAX * self.path.stat().st_size
+        lengths, numbers = self._array(most), self._array(most)
+        if len(lengths) != stop - start or lengths.sum() != len(numbers):
+            raise InputError(self._unreadable("its lists do not add up"))
+        return lengths, numbers
+
+    def _ask(self, what: list[Any]) -> None:
         try:
-            self._pipe(self._process.stdin).write(json.dumps([entry.number for entry in entries]).encode() + b"\n")
+            self._pipe(self._process.stdin).write(json.dumps(what).encode() + b"\n")
             self._pipe(self._process.stdin).flush()
         except OSError:
             raise self._ended() from None
-        return {way: self._value(entry) for way, entry in zip(asked, entries)}
 
     def _listed(self) -> Iterator[tuple[Way, Entry]]:
         number = 0
@@ -98,18 +116,24 @@ class UntrustedFile:
             number += 1
 
     def _value(self, entry: Entry) -> Value:
-        line = self._line()
         if entry.kind == "text":
-            texts = line["text"]
+            texts = self._line()["text"]
             return texts[0] if not entry.shape else texts
-        array = np.empty(int(line["bytes"]) if line["bytes"] <= entry.size * max(8, entry.bytes) else -1, np.uint8)
+        return self._array(entry.size * max(8, entry.bytes)).reshape(entry.shape)
+
+    def _array(self, most: int) -> np.ndarray:
+        """Numbers that follow their line, of at most so many bytes."""
+        line = self._line()
+        if line["bytes"] > most:
+            raise InputError(self._unreadable(f"it sends {line['bytes']:,} bytes, more than the {most:,} that it may hold"))
+        array = np.empty(int(line["bytes"]), np.uint8)
         at = 0
         while at < len(array):
             count = self._pipe(self._process.stdout).readinto(array.data[at:])  # type: ignore[attr-defined]
             if not count:
                 raise self._ended()
             at += count
-        return array.view(np.dtype(line["dtype"])).reshape(entry.shape)
+        return array.view(np.dtype(line["dtype"]))
 
     def _line(self) -> Mapping[str, Any]:
         raw = self._pipe(self._process.stdout).readline(LINE_MAX)

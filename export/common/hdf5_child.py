@@ -3,8 +3,8 @@
 Run as `python -I -S hdf5_child.py FILE MEMORY SECONDS FOLDER ...`, the folders those of NumPy and
 h5py. Everything it says is a line of JSON on standard output; numbers follow their line as raw
 bytes. First comes one line per object of the file, then an empty one; then, for every line on
-standard input, a list of numbers of objects in that order, the values of those. A line with `error`
-is the last one.
+standard input, a list of numbers of objects in that order, the values of those; in the place of a number, of
+ragged data, [number, start, stop]. A line with `error` is the last one.
 
 It is started as a file without site packages and imports nothing of ours: that is what makes it
 start within a seventh of a second.
@@ -64,7 +64,7 @@ def walk(file: Any) -> "list[tuple[list[str], Any]]":
 
 
 def entry(way: "list[str]", item: Any) -> "dict[str, Any]":
-    """What an object is. kind: group, text, one of NumPy's kinds of numbers, or other.
+    """What an object is. kind: group, text, one of NumPy's kinds of numbers, ragged (a list of numbers in each place of one axis), or other.
 
     chunk: numbers that are unpacked at least, where the data lie in chunks.
     """
@@ -81,6 +81,9 @@ def entry(way: "list[str]", item: Any) -> "dict[str, Any]":
     if text and (text.length or 0) > MAX_TEXT:
         raise RefusedError(f"keeps {item.name} as text of {text.length} bytes a piece; at most {MAX_TEXT} are read")
     shape = list(item.shape or ())
+    within = h5py.check_vlen_dtype(item.dtype)
+    if not text and within is not None and within.kind in "fiu" and len(shape) == 1:
+        return {"way": way, "kind": "ragged", "shape": shape, "bytes": within.itemsize, "chunk": 0, "type": str(within)}
     chunk = prod(item.chunks) if item.chunks else 0
     return {"way": way, "kind": kind, "shape": shape, "bytes": item.dtype.itemsize, "chunk": chunk, "type": str(item.dtype)}
 
@@ -107,6 +110,18 @@ def send(out: "IO[bytes]", item: Any) -> None:
     out.write(array.reshape(-1).view(np.uint8).data)
 
 
+def send_ragged(out: "IO[bytes]", item: Any, start: int, stop: int) -> None:
+    """Lists of numbers of so many places: how long each is, then all numbers after one another."""
+    import h5py  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    lists = list(item[start:stop])
+    kind = h5py.check_vlen_dtype(item.dtype).newbyteorder("=")
+    for array in (np.array([len(each) for each in lists], np.int64), np.concatenate([*lists, np.empty(0, kind)]).astype(kind)):
+        say(out, {"dtype": array.dtype.str, "bytes": array.nbytes})
+        out.write(array.view(np.uint8).data)
+
+
 def serve(path: str, out: "IO[bytes]", requests: "IO[bytes]") -> None:
     """One file, from its list of contents to the last value that is asked for."""
     import h5py  # noqa: PLC0415
@@ -118,8 +133,11 @@ def serve(path: str, out: "IO[bytes]", requests: "IO[bytes]") -> None:
         say(out, {})
         out.flush()
         for request in requests:
-            for number in json.loads(request):
-                send(out, objects[number][1])
+            for asked in json.loads(request):
+                if isinstance(asked, list):
+                    send_ragged(out, objects[asked[0]][1], *asked[1:])
+                else:
+                    send(out, objects[asked][1])
             out.flush()
 
 

@@ -23,7 +23,8 @@ from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.registry import DATASETS
 from spikeport.train.neurons.surrogates import SURROGATES
 from spikeport.train.settings.config import DATA_DEFAULTS, TrainConfig
-from spikeport.train.settings.methods import LOSSES, METHODS, LossFunction, Method
+from spikeport.train.settings.methods import METHODS, Method
+from spikeport.train.settings.named_losses import PLAIN, LossFunction, loss_named
 
 Part = TypeVar("Part")
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -51,7 +52,7 @@ def add_loss(name: str, loss: LossFunction) -> None:
     Raises:
         InputError: the name is taken, or no name.
     """
-    _add(LOSSES, "loss", name, loss)
+    _add(PLAIN, "loss", name, loss)
 
 
 def add_method(name: str, method: Method) -> None:
@@ -60,8 +61,10 @@ def add_method(name: str, method: Method) -> None:
     Raises:
         InputError: the name is taken, or no name, or its loss is unknown.
     """
-    if method.loss not in LOSSES:
-        raise InputError(f"method {name}: its loss {method.loss!r} is unknown; add it first with sp.add_loss")
+    try:
+        loss_named(method.loss)
+    except InputError as error:
+        raise InputError(f"method {name}: {error}, or add one first with sp.add_loss") from None
     _add(METHODS, "method", name, method)
 
 

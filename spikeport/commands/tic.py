@@ -1,6 +1,6 @@
 """Fisher information over timesteps, by block and kind of parameter, and its centroid (temporal information concentration, Kim et al. 2023).
 
-Of a network trained here, on validation samples; or of any .nir file, on samples that are given. All timesteps come from the same data
+Of a network trained here, on training samples; or of any .nir file, on samples that are given. All timesteps come from the same data
 and one forward pass. Writes JSON and, beside it, a page with pictures; with the course over epochs where training followed it (spikeport train --tic-every).
 """
 
@@ -101,7 +101,7 @@ Told = tuple[FisherResult, Digests, Sequence[str]]
 
 def _of_directory(arguments: argparse.Namespace, out: Path) -> Told:
     session = open_session(arguments.network, arguments.data_dir, progress_bar)
-    made_of = session.made_of("trained", "validation")
+    made_of = session.made_of(*session.informed_by)
     _check(arguments, out, made_of, home=session.work.root)
     return tic_stage(session, out, _config(arguments, session.seed)), made_of, session.notes
 

@@ -23,6 +23,8 @@ from spikeport.train.loop.checkpoint import CONFIG, settings_digest, trained_dig
 from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.trainer import train
 from spikeport.train.settings.config import TrainConfig, read_config
+from spikeport.train.settings.papers import PAPERS
+from spikeport.train.settings.published import table
 from spikeport.train.settings.tables import to_toml
 
 EXAMPLES = """examples:
@@ -46,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=output_folder, required=True, metavar="DIR")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run in DIR, with its settings if none are said")
     parser.add_argument(
-        "--tic-every", type=int, metavar="N", help="take the Fisher information on validation data after every N epochs; changes no weight"
+        "--tic-every", type=int, metavar="N", help="take the Fisher information on training samples after every N epochs; changes no weight"
     )
     add_force(parser, "the run that lies in DIR, and all that was made of it")
     add_print_config(parser)
@@ -57,7 +59,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
     config = _config(arguments)
     if arguments.print_config:
-        print(to_toml({"train": asdict(config)}), end="")
+        print(to_toml({"train": asdict(config)}) + _differences(config, arguments.recipe), end="")
         return 0
     torch_device(arguments.accelerator)  # that it is missing is told before anything is removed
     keep_freed_memory()
@@ -67,7 +69,7 @@ def execute(arguments: argparse.Namespace) -> int:
     follow, every = None, arguments.tic_every
     if every is not None:
         looks, settings = TicConfig(seed=config.seed), {"settings": settings_digest(config)}
-        follow = recorder(work.tic_history, data.validation, every, looks, settings)
+        follow = recorder(work.tic_history, data.train, every, looks, settings)
     with claimed(work, **mode):
         trained = train(config, data, work.root, resume=arguments.resume, accelerator=arguments.accelerator, on_epoch=follow)
         work.remember_data(arguments.data_dir)
@@ -77,6 +79,14 @@ def execute(arguments: argparse.Namespace) -> int:
     text = f"{arguments.out}: test accuracy {best}, best of epoch {result['epoch']}, trained network {short(digest)}"
     emit(arguments, {"trained": digest, **result}, text)
     return 0
+
+
+def _differences(config: TrainConfig, recipe: str | None) -> str:
+    """What differs from the paper of a recipe, and why, as lines of comment."""
+    rows = table(config, PAPERS[recipe]) if recipe else []
+    said_here = "said on the command line or in a file"
+    reasons = ((row, row.why or ("" if row.published == row.here else said_here)) for row in rows)
+    return "".join(f"# {row.setting}: published {row.published}, here {row.here}: {why}\n" for row, why in reasons if why)
 
 
 def go_on(arguments: argparse.Namespace) -> str:

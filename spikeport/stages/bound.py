@@ -1,7 +1,7 @@
 """Results that say what they were made of, and are believed only where that is still there.
 
 A JSON result carries its kind, and digests of what it was made of by name: `trained` (weights and settings of a training),
-`network` (a quantized network), `settings` (of a training), `validation` and `test` (data), `input` (an array of the user's).
+`network` (a quantized network), `settings` (of a training), `training` (samples), `validation` and `test` (data), `input` (an array of the user's).
 File times decide nothing.
 """
 

@@ -87,7 +87,7 @@ class SweepConfig:
     recipe: a published run to start from, "" for the data set's own. train: what all points share, as in a [train] table.
     vary: lists of values by field of `TrainConfig`; nested fields as tables or dotted names; a value that is a table sets
     several fields together. grid: every combination; else one field at a time, the others as shared.
-    robustness: of every point too, in float and, after quantization to 8 bits, in fixed point. samples: validation samples for
+    robustness: of every point too, in float and, after quantization to 8 bits, in fixed point. samples: training samples for
     Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher information in training to the
     next, 0 for none.
     """

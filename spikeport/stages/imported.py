@@ -197,6 +197,10 @@ class ImportedSession(Session):
         return self.splits["validation"]
 
     @property
+    def training(self) -> None:
+        return None
+
+    @property
     def settings(self) -> dict[str, Any]:
         return {}
 

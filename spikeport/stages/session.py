@@ -87,6 +87,16 @@ class Session(ABC):
 
     @property
     @abstractmethod
+    def training(self) -> Split | None:
+        """Samples that the float network was trained on, where they are at hand; they may propose T', which validation samples must not."""
+
+    @property
+    def informed_by(self) -> tuple[str, ...]:
+        """What Fisher information is made of: as in the papers, training samples, else the half that chooses."""
+        return ("trained", "validation" if self.training is None else "training")
+
+    @property
+    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What the float network was made with, as JSON values, for the report."""
 
@@ -117,7 +127,7 @@ class Session(ABC):
 
     @abstractmethod
     def information(self, config: TicConfig, progress: Callable[[int], None]) -> FisherResult:
-        """Fisher information of the float network on validation samples."""
+        """Fisher information of the float network on the samples of `informed_by`."""
 
     def float_answers(self, name: SplitName) -> np.ndarray:
         """`float_right` of a whole split."""
@@ -154,7 +164,7 @@ class Session(ABC):
         return self.splits[name]
 
     def made_of(self, *names: str) -> dict[str, str]:
-        """Digests of `trained`, `settings`, `network`, `validation` or `test`, as a result that was made of these carries them."""
+        """Digests of `trained`, `settings`, `network`, `training`, `validation` or `test`, as a result that was made of these carries them."""
         return {name: self._digest(name) for name in names}
 
     def keep(self, path: Path, result: Any, *names: str) -> None:
@@ -184,7 +194,14 @@ class Session(ABC):
     def _digest(self, name: str) -> str:
         if name in ("trained", "settings"):
             return self.float_digests[name]
+        if name == "training":
+            return self._training_digest
         return network_digest(self.network) if name == "network" else self.data_digests[name]
+
+    @cached_property
+    def _training_digest(self) -> str:
+        assert self.training is not None, "asked of a network that was not trained here"
+        return split_digest(self.training)
 
     def _record(self, name: SplitName) -> SpikeRecord:
         path, made_of = self.work.record(name), self.made_of("network", name)

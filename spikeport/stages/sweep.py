@@ -183,7 +183,7 @@ def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Pa
     c = point.config
     data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
     looks, settings = TicConfig(samples=config.samples, seed=c.seed), {"settings": settings_digest(c)}
-    follow = recorder(work.tic_history, data.validation, config.tic_every, looks, settings) if config.tic_every else None
+    follow = recorder(work.tic_history, data.train, config.tic_every, looks, settings) if config.tic_every else None
     with claimed(work, force=False):
         trained = train(c, data, work.root, resume=True, accelerator=accelerator, on_epoch=follow)
         work.remember_data(data_dir)
@@ -209,7 +209,7 @@ def _history(work: Workspace, config: TrainConfig, epochs: int, every: int) -> F
 
 
 def _fisher(session: TrainedSession, config: TicConfig) -> FisherResult:
-    asked = {"samples": min(config.samples, len(session.data.validation)), "estimator": config.estimator, "labels": config.labels}
+    asked = {"samples": min(config.samples, len(session.data.train)), "estimator": config.estimator, "labels": config.labels}
     tic = session.work.tic
     return kept_tic(session, tic, session.trained.config.timesteps, **asked) or tic_stage(session, tic, config)
 

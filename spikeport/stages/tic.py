@@ -24,7 +24,7 @@ from spikeport.export.floating.run import FloatModule
 from spikeport.export.floating.simulate import physical_input
 from spikeport.export.model.network import FloatNetwork
 from spikeport.export.model.seed import check_seed
-from spikeport.stages.bound import Digests, read_bound, write_bound
+from spikeport.stages.bound import Digests, json_digests, read_bound, write_bound
 from spikeport.stages.session import Session
 from spikeport.train.data.batches import network_input
 from spikeport.train.data.registry import Split
@@ -158,20 +158,26 @@ def fitting(result: FisherResult | None, path: Path, timesteps: int) -> FisherRe
 def kept_tic(session: Session, path: Path, timesteps: int, **asked: Any) -> FisherResult | None:
     """What lies in a file of this session's network; None where there is nothing, or else than is asked for in fields of `FisherResult`.
 
+    What was taken on validation samples, as before, is nothing: a proposal that these had a part in must not open the tests on them.
+
     Raises:
         InputError: a damaged file, or one of other timesteps than the network's.
     """
-    result = fitting(session.kept(FisherResult, path, "trained", "validation"), path, timesteps)
+    if session.training and path.exists() and "validation" in (json_digests(path, FisherResult.__name__) or {}):
+        session.note(f"{path.name} is left out: it was taken on validation samples; make it again with: spikeport tic {path.parent}")
+        return None
+    result = fitting(session.kept(FisherResult, path, *session.informed_by), path, timesteps)
     return result if result and all(getattr(result, name) == value for name, value in asked.items()) else None
 
 
 def tic_stage(session: Session, out: Path, config: TicConfig | None = None) -> FisherResult:
-    """Fisher information of the float network on validation samples, as configured or as usual."""
+    """Fisher information of the float network on the samples of `Session.informed_by`, as configured or as usual."""
     config = config or TicConfig(seed=session.seed)
-    with session.bar(min(len(session.split("validation")), config.samples), "Fisher information") as progress:
+    part = session.split("validation") if session.training is None else session.training
+    with session.bar(min(len(part), config.samples), "Fisher information") as progress:
         result = session.information(config, progress)
     history = session.kept(FisherHistory, session.work.tic_history, "settings")
-    write_tic(result, history, session.title, out, session.made_of("trained", "validation"))
+    write_tic(result, history, session.title, out, session.made_of(*session.informed_by))
     return result
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from spikeport.analysis.common.jsonable import to_json
@@ -22,7 +21,7 @@ from spikeport.stages.workspace import Workspace
 from spikeport.train.data.own import is_own
 from spikeport.train.data.registry import Dataset, Split
 from spikeport.train.loop.checkpoint import Trained, settings_digest, trained_digest
-from spikeport.train.loop.evaluation import readout_currents
+from spikeport.train.loop.evaluation import right_over_time
 from spikeport.train.network.architecture import ARCHITECTURES
 from spikeport.train.network.lowering import lower
 
@@ -82,6 +81,10 @@ class TrainedSession(Session):
         return self.data.train
 
     @property
+    def training(self) -> Split:
+        return self.data.train
+
+    @property
     def settings(self) -> dict[str, Any]:
         return {"train": to_json(self.trained.config)}
 
@@ -97,10 +100,10 @@ class TrainedSession(Session):
 
     def float_right(self, part: Split, progress: Callable[[int], None]) -> np.ndarray:
         answers = []
-        for currents in readout_currents(self.trained.module, part.images, self.timesteps):
-            answers.append(currents.cumsum(0).argmax(-1).T)
-            progress(len(answers[-1]))
-        return torch.cat(answers).numpy() == part.labels[:, None]
+        for right in right_over_time(self.trained.module, part.images, part.labels, self.timesteps):
+            answers.append(right)
+            progress(len(right))
+        return np.concatenate(answers)
 
     def float_accuracy(self) -> Mapping[SplitName, Sequence[float]]:
         """As training measured it; one that has not ended has not looked at test data."""
@@ -108,4 +111,4 @@ class TrainedSession(Session):
         return {name: metrics[key] for name in SPLITS if (key := f"{name}_accuracy") in metrics}
 
     def information(self, config: TicConfig, progress: Callable[[int], None]) -> FisherResult:
-        return of_trained(self.trained.module, self.data.validation, config, progress)
+        return of_trained(self.trained.module, self.data.train, config, progress)

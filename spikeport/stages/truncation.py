@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -21,9 +22,12 @@ from spikeport.stages.bound import Digests
 from spikeport.stages.claims import check_output, json_origin, network_origin
 from spikeport.stages.pipeline import saying
 from spikeport.stages.session import CUT_FROM, SPLITS, Bar, Session, SplitName
-from spikeport.stages.tic import kept_tic
+from spikeport.stages.tic import kept_tic, tic_stage
 from spikeport.train.data.registry import Split
 
+Begin = Literal["accuracy", "fisher", "all"]
+PROPOSING = 5000
+"""Training samples whose accuracy proposes a T'."""
 LAVA_SAMPLES = 20
 """Test samples that T' is confirmed on in real Lava, unless said otherwise."""
 
@@ -37,9 +41,18 @@ class Answers:
     floating: np.ndarray
 
 
-def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_samples: int = LAVA_SAMPLES, force: bool = False) -> Truncation:
+def truncate_stage(
+    session: Session,
+    out: Path,
+    *,
+    tolerance: float,
+    lava_samples: int = LAVA_SAMPLES,
+    begin: Begin | None = None,
+    force: bool = False,
+) -> Truncation:
     """Choose T' and the exit threshold on validation data, confirm both once on test data, and write the network that is deployed.
 
+    begin: what proposes the T' that the tests begin with (`_beginning`); None for accuracy where there are training samples.
     lava_samples: test samples run at T' in real Lava and compared spike for spike, 0 for none.
 
     Raises:
@@ -52,7 +65,10 @@ def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_sample
     check_output(out, json_origin(Truncation), session.made_of(*CUT_FROM), force=force, home=work.root)
     check_output(work.deployed, cut_origin, made_of, force=force, home=work.root)
     validation, test = (_answers(session, name) for name in SPLITS)
-    result = _decided(validation, test, kept_tic(session, work.tic, network.timesteps), tolerance)
+    fisher = kept_tic(session, work.tic, network.timesteps)
+    if begin == "fisher" and fisher is None:
+        fisher = tic_stage(session, work.tic)
+    result = _decided(validation, test, fisher, tolerance, _beginning(session, begin, fisher, tolerance))
     deployed = saying(network.with_timesteps(result.chosen), made_of)
     result = _confirmed_in_lava(result, deployed, session.split("test")[:lava_samples], session.bar)
     write_nir(deployed, work.deployed)
@@ -60,9 +76,33 @@ def truncate_stage(session: Session, out: Path, *, tolerance: float, lava_sample
     return result
 
 
-def _decided(validation: Answers, test: Answers, fisher: FisherResult | None, tolerance: float) -> Truncation:
-    """T' and the exit threshold, chosen on validation data and confirmed once on test data."""
-    result = truncate(validation.correct, validation.floating, tolerance)
+def _beginning(session: Session, how: Begin | None, fisher: FisherResult | None, tolerance: float) -> tuple[int | None, str]:
+    """T' that the tests begin with, None for T, and what proposes it; validation data has no part in it.
+
+    "accuracy": the smallest T' at which the float network loses at most half the tolerance against T on training samples.
+
+    Raises:
+        InputError: a proposal is asked for, and there are no training samples.
+    """
+    if session.training is None and how in ("accuracy", "fisher"):
+        raise InputError(f"{session.title} brings no training samples, and others must not propose T'; leave --begin {how} out")
+    if how == "fisher":
+        return (fisher.proposal() if fisher else None), "Fisher information on training samples"
+    if how == "all" or session.training is None:
+        return None, ""
+    part = session.training[:PROPOSING]
+    with session.bar(len(part), "accuracy on training samples") as progress:
+        accuracy = session.float_right(part, progress).mean(axis=0)
+    enough = 100 * (accuracy[-1] - accuracy) <= tolerance / 2
+    return int(enough.argmax()) + 1, f"accuracy on {len(part):,} training samples"
+
+
+def _decided(
+    validation: Answers, test: Answers, fisher: FisherResult | None, tolerance: float, begin: tuple[int | None, str]
+) -> Truncation:
+    """T' and the exit threshold, chosen on validation data and confirmed once on test data. begin: see `_beginning`."""
+    first, by = begin
+    result = replace(truncate(validation.correct, validation.floating, tolerance, begin=first), began_by=by if first else "")
     if fisher:
         result = with_proposal(result, fisher)
     result = confirmed(result, test.correct, test.floating)

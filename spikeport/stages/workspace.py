@@ -64,6 +64,16 @@ class Workspace:
         return self.root / "truncation.json"
 
     @property
+    def retraining(self) -> Path:
+        """What retraining for fewer timesteps brought."""
+        return self.root / "retraining.json"
+
+    @property
+    def plan(self) -> Path:
+        """What this network was retrained for; written before retraining begins."""
+        return self.root / "retraining-plan.json"
+
+    @property
     def robustness(self) -> Path:
         """Accuracy under perturbations."""
         return self.root / "robustness.json"
@@ -159,6 +169,7 @@ class Workspace:
             self.tic,
             self.tic_history,
             self.truncation,
+            self.retraining,
             self.robustness,
             self.pruning,
             self.baseline,

@@ -13,6 +13,7 @@ import pytest
 
 from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.results.report import read_report
+from spikeport.analysis.results.retraining import Retraining
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import read_nir, write_nir
@@ -20,6 +21,7 @@ from spikeport.hw.semantics import reference
 from spikeport.stages.bound import read_result
 from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
+from spikeport.train.loop.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +152,67 @@ def test_a_network_in_which_nothing_fires_is_told(trained, tmp_path, capsys):
     assert main([*command[:1], str(trained / "network.nir"), *command[2:]]) == 0 and "says little" not in capsys.readouterr().out
     assert main(["report", str(trained)]) == 0
     assert not [w for w in read_report(trained / "report.json").all_warnings if "says little" in w]
+
+
+def retrained(folder: Path, out: Path, *more: str) -> int:
+    words = ["--tolerance", "4", "--lava-samples", "0", "--out", str(folder / "truncation.json"), "--retrain", str(out), *more]
+    return main(["truncate", str(folder), *words])
+
+
+def test_retraining_is_judged_against_the_network_as_it_was(trained, tmp_path, capsys):
+    out = tmp_path / "short"
+    assert retrained(trained, out, "--t-retrain", "2", "--retrain-epochs", "2") == 0
+    text = capsys.readouterr().out
+    assert "retrained for T' = 2 (given), 2 epochs; judged against the network as it was, at T" in text
+    assert "both statements hold with 95% confidence" in text
+    found = read_result(Retraining, Workspace(out).retraining)
+    assert (found.before.timesteps, found.after.timesteps, found.before.confidence) == (3, 2, 0.975)
+    assert [s.level for s in found.after.steps] == pytest.approx([0.025] * 2)
+    assert found.after.accuracy_floating == found.before.accuracy_floating  # one reference for both
+    assert found.after.test.accuracy_full == found.before.test.accuracy_full
+    assert Workspace(out).trained().config.timesteps == read_nir(out / "network.nir").timesteps == 2
+    assert main(["report", str(out)]) == 0
+    assert retrained(trained, out, "--t-retrain", "2", "--retrain-epochs", "2") == 0  # taken up: the same again
+    assert read_result(Retraining, Workspace(out).retraining) == found
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--t-retrain", "3"], "--t-retrain is 3; it lies in 1..2"),
+        (["--retrain-epochs", "0"], "--retrain-epochs is 0"),
+    ],
+)
+def test_impossible_retraining_is_one_line(trained, tmp_path, capsys, words, said):
+    assert retrained(trained, tmp_path / "short", *words) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / "short" / "config.toml").exists()
+
+
+def test_retraining_leaves_other_trainings_alone(trained, capsys):
+    assert retrained(trained, trained) == 2
+    assert "is the trained network itself" in capsys.readouterr().err
+    assert main(["truncate", str(trained), "--t-retrain", "2", "--out", str(trained / "truncation.json")]) == 2
+    assert "give --retrain DIR2 too" in capsys.readouterr().err
+
+
+def test_the_tests_begin_with_what_training_samples_propose(trained, capsys):
+    status, found = truncate(trained, "--lava-samples", "0")
+    accuracy = Workspace(trained).trained()
+    data = load("digits", None, 0, 3).train
+    right = evaluate(accuracy.module, data.images, data.labels, 3)
+    assert status == 0 and found.began == 1 + [100 * (right[-1] - a) <= 2 for a in right].index(True)
+    assert f"the tests began with T' = {found.began}, proposed by accuracy on 1,037 training samples" in capsys.readouterr().out
+    assert truncate(trained, "--lava-samples", "0", "--begin", "all")[1].began is None
+
+
+def test_fisher_information_on_training_samples_may_begin_but_not_on_validation_samples(trained, capsys):
+    assert main(["tic", str(trained), "--samples", "64"]) == 0
+    status, found = truncate(trained, "--lava-samples", "0", "--begin", "fisher")
+    assert status == 0 and found.began == found.proposal and found.samples == 400
+    kept = json.loads((trained / "tic.json").read_text())
+    assert kept["samples"] == 64 and set(kept["made_of"]) == {"trained", "training"}
+    kept["made_of"] = {"trained": kept["made_of"]["trained"], "validation": "0" * 64}
+    (trained / "tic.json").write_text(json.dumps(kept))
+    capsys.readouterr()
+    status, found = truncate(trained, "--lava-samples", "0")
+    assert found.proposal is None and "it was taken on validation samples" in "".join(capsys.readouterr())

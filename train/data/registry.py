@@ -16,6 +16,7 @@ from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.grey import digits, mnist_like
 from spikeport.train.data.imagenet import imagenet
 from spikeport.train.data.own import is_own, own
+from spikeport.train.data.speech import speech
 
 __all__ = ["DATASETS", "Dataset", "EventBins", "Split", "Task", "load"]
 
@@ -49,6 +50,8 @@ DATASETS: dict[str, Callable[[str, Path | None, int, int, EventBins], Dataset]] 
     "n-mnist": n_mnist,
     "n-mnist-small": n_mnist_small,
     "dvs-cifar10": dvs_cifar10,
+    "shd": speech,
+    "ssc": speech,
     "events": event_folder,
     "imagenet": imagenet,
 }

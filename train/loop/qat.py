@@ -27,7 +27,7 @@ from spikeport.train.loop.masks import keep_zeros
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.neurons.surrogates import Surrogate
 from spikeport.train.settings.losses import accumulated_cross_entropy
-from spikeport.train.settings.optimization import rate_factor, set_rate
+from spikeport.train.settings.optimization import OptimizerConfig, rate_factor, set_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +112,7 @@ def _epoch(module: FloatModule, optimizer: torch.optim.Optimizer, dataset: Datas
     seed, count = epoch_seed(config.seed, epoch), batch_count(dataset.train, config.batch_size)
     batches = shuffled_batches(dataset.train, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)
     for i, (images, labels) in enumerate(batches):
-        set_rate(optimizer, config.learning_rate * rate_factor(epoch + i / count, 0.0, config.epochs))
+        set_rate(optimizer, config.learning_rate * rate_factor(OptimizerConfig(), epoch + i / count, config.epochs))
         optimizer.zero_grad(set_to_none=True)
         first = (epoch * count + i) * len(labels)  # so that every batch has noise and spikes of its own
         accumulated_cross_entropy(module(images, module.network.timesteps, first=first), labels).backward()

@@ -27,7 +27,8 @@ from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.settings.config import TrainConfig, difference, read_config, write_config
-from spikeport.train.settings.methods import LOSSES, METHODS
+from spikeport.train.settings.methods import METHODS
+from spikeport.train.settings.named_losses import loss_named
 from spikeport.train.settings.optimization import descend, rate_factor, set_rate
 
 
@@ -190,12 +191,12 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
     loss_sum, correct = (torch.zeros((), dtype=dtype, device=run.accelerator) for dtype in (torch.float64, torch.int64))
     seen, rate = 0, 0.0
     for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)):
-        rate = course.learning_rate * rate_factor(epoch + i / count, course.warmup_epochs, config.epochs, course.restart_epochs)
+        rate = course.learning_rate * rate_factor(course, epoch + i / count, config.epochs)
         set_rate(run.optimizer, rate)
         x, y = sent(images, run.accelerator), sent(labels, run.accelerator)
         with torch.autocast(run.accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             output = run.module(x, run.timesteps)
-        loss = LOSSES[config.loss](output.float(), y, config.neuron)
+        loss = loss_named(config.loss)(output.float(), y, config.neuron)
         descend(run.optimizer, loss, config.optimizer)
         loss_sum += loss.detach().double() * len(labels)
         correct += (output.detach().sum(0).argmax(-1) == y).sum()

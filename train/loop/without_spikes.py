@@ -55,9 +55,7 @@ def _epoch(module: NetworkWithoutSpikes, optimizer: torch.optim.Optimizer, confi
     torch.manual_seed(seed)
     batches = shuffled_batches(dataset.train, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)
     for i, (images, labels) in enumerate(batches):
-        set_rate(
-            optimizer, course.learning_rate * rate_factor(epoch + i / count, course.warmup_epochs, config.epochs, course.restart_epochs)
-        )
+        set_rate(optimizer, course.learning_rate * rate_factor(course, epoch + i / count, config.epochs))
         descend(optimizer, F.cross_entropy(module(images)[0], labels), course)
 
 

@@ -6,6 +6,8 @@
 | `P2`, `AP2` | average pooling, window and stride 2 |
 | `MP2` | max pooling of spikes (a logical or), window and stride 2 |
 | `300`, `300FC` | dense |
+| `300R` | dense, and recurrent: its spikes come back through weights of their own a timestep later (STBP only) |
+| `300D8`, `15C5D8`, `300RD8` | what it receives has axonal delays of 0 to 8 timesteps, trained, one for each neuron or channel that sends |
 
 Without `p`, kernels of 3 keep the map's size (padding 1) and all others have no padding. That is how the papers count:
 15C5-P2-40C5-P2-300 has the 210,375 parameters of the TSSL-BP reproduction (section 4) only without padding, and the networks
@@ -20,12 +22,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from spikeport.export.common.errors import InputError, nearest
+from spikeport.export.model.registers import DELAY_MAX
 from spikeport.train.network.residual_plans import RESIDUAL
 
 TOKEN = re.compile(
-    r"(?P<channels>[1-9]\d*)C(?P<kernel>[1-9]\d*)(s(?P<stride>[1-9]\d*))?(p(?P<padding>\d+))?"
+    r"(?P<channels>[1-9]\d*)C(?P<kernel>[1-9]\d*)(s(?P<stride>[1-9]\d*))?(p(?P<padding>\d+))?(D(?P<late>[1-9]\d*))?"
     r"|(?P<pool>AP|MP|P)(?P<size>[1-9]\d*)"
-    r"|(?P<features>[1-9]\d*)(FC)?"
+    r"|(?P<features>[1-9]\d*)(FC)?(?P<recurrent>R)?(D(?P<delays>[1-9]\d*))?"
 )
 
 ARCHITECTURES = {
@@ -54,29 +57,36 @@ def paper_padding(kernel: int) -> int:
     return 1 if kernel == 3 else 0
 
 
+def _delays(largest: int) -> str:
+    return f"D{largest}" if largest else ""
+
+
 @dataclass(frozen=True)
 class ConvLayer:
-    """Square convolution followed by neurons."""
+    """Square convolution followed by neurons. delays: the largest axonal delay of what it receives, in timesteps; 0 for none."""
 
     channels: int
     kernel: int
     stride: int
     padding: int
+    delays: int = 0
 
     def __str__(self) -> str:
         stride = f"s{self.stride}" if self.stride != 1 else ""
         padding = f"p{self.padding}" if self.padding != paper_padding(self.kernel) else ""
-        return f"{self.channels}C{self.kernel}{stride}{padding}"
+        return f"{self.channels}C{self.kernel}{stride}{padding}{_delays(self.delays)}"
 
 
 @dataclass(frozen=True)
 class DenseLayer:
-    """Dense layer followed by neurons."""
+    """Dense layer followed by neurons. recurrent: whether they send to themselves too. delays: as in `ConvLayer`."""
 
     features: int
+    recurrent: bool = False
+    delays: int = 0
 
     def __str__(self) -> str:
-        return str(self.features)
+        return f"{self.features}{'R' if self.recurrent else ''}{_delays(self.delays)}"
 
 
 @dataclass(frozen=True)
@@ -134,10 +144,13 @@ def _layer(token: str, text: str) -> Layer:
         near = nearest(text, (*ARCHITECTURES, *RESIDUAL))
         hint = f"; did you mean {near}?" if near else ""
         raise InputError(f"architecture {text!r}: {token!r} is neither like 15C5, P2, MP2 or 300, nor the whole one of {names}{hint}")
-    numbers = {key: int(value) for key, value in match.groupdict().items() if value and key != "pool"}
+    numbers = {key: int(value) for key, value in match.groupdict().items() if value and value.isdigit()}
+    if max(numbers.get("late", 0), numbers.get("delays", 0)) > DELAY_MAX:
+        raise InputError(f"architecture {text!r}: {token!r} has delays of more than {DELAY_MAX} timesteps, which no chip has")
     if "channels" in numbers:
         kernel = numbers["kernel"]
-        return ConvLayer(numbers["channels"], kernel, numbers.get("stride", 1), numbers.get("padding", paper_padding(kernel)))
+        padding = numbers.get("padding", paper_padding(kernel))
+        return ConvLayer(numbers["channels"], kernel, numbers.get("stride", 1), padding, numbers.get("late", 0))
     if "features" in numbers:
-        return DenseLayer(numbers["features"])
+        return DenseLayer(numbers["features"], bool(match["recurrent"]), numbers.get("delays", 0))
     return MaxPool(numbers["size"]) if match["pool"] == "MP" else AveragePool(numbers["size"])

@@ -38,6 +38,9 @@ def build(config: TrainConfig, task: Task) -> SpikingNetwork:
             normalise=config.normalise,
             input_code=config.input_code,
             dropout=config.dropout,
+            norm_over=config.norm_over,
+            stem_bias=config.stem_bias,
+            initial=config.initial,
         )
     module.config = config
     return module

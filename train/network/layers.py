@@ -15,9 +15,11 @@ from spikeport.export.quantization.fold import fold_average_pool, fold_batch_nor
 from spikeport.train.network.architecture import ConvLayer, DenseLayer, MaxPool, Skip
 from spikeport.train.network.batch_norm import normalised, pays, statistics
 from spikeport.train.network.convolution import Convolution
+from spikeport.train.network.delays import AxonalDelays
 from spikeport.train.network.dropout import HeldDropout
 from spikeport.train.network.pooling import average_pool
 from spikeport.train.network.topology import Projection
+from spikeport.train.settings.config import NormOver
 
 
 class ScaledBatchNorm(_BatchNorm):
@@ -48,15 +50,26 @@ class ScaledBatchNorm(_BatchNorm):
 
 
 class Synapses(nn.Module):
-    """A path's weights. forward: `(batch, *source_shape)` to currents `(batch, *output_shape)`; batch: timesteps times samples, time first.
+    """A path's weights, behind trained delays where it has any. forward: `(batch, *source_shape)` to currents `(batch, *output_shape)`;
+    batch: timesteps times samples, time first.
 
-    norm: BatchNorm behind the weights, its statistics over time, batch and space, instead of a bias. bias: whether there is one.
+    norm: BatchNorm behind the weights, instead of a bias. norm_over: what its statistics in training are taken over, besides batch and
+    space: "time", or "timestep" for each timestep by itself, running statistics shared (a module called T times, as in TIC's code).
+    bias: whether there is one.
     norm_scale: what BatchNorm multiplies the normalised currents by besides gamma; tdBN's alpha * V_th.
     pool_factor: what pooling multiplies the window's mean by. dropout: probability, of what the weights see (`train.network.dropout`).
     """
 
     def __init__(
-        self, path: Projection, *, norm: bool, bias: bool, norm_scale: float = 1.0, pool_factor: float = 1.0, dropout: float = 0.0
+        self,
+        path: Projection,
+        *,
+        norm: bool,
+        bias: bool,
+        norm_scale: float = 1.0,
+        norm_over: NormOver = "time",
+        pool_factor: float = 1.0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         assert not isinstance(path.layer, MaxPool)
@@ -64,15 +77,24 @@ class Synapses(nn.Module):
         self.flatten = isinstance(path.layer, DenseLayer)
         self.weights = None if isinstance(path.layer, Skip) else _weights(path, bias=bias and not norm)
         self.norm = ScaledBatchNorm(path.output_shape[0], norm_scale) if norm else None
+        self.norm_over = norm_over
+        self.delays = AxonalDelays(path.shape[0], path.delays) if path.delays else None
         self.dropout = HeldDropout(dropout) if dropout and self.weights is not None else None
 
     def forward(self, x: torch.Tensor, timesteps: int = 1) -> torch.Tensor:
+        if self.delays is not None:
+            x = self.delays(x.unflatten(0, (timesteps, -1))).flatten(0, 1)
         x = self.pooled(x)
         if self.dropout is not None:
             x = self.dropout(x, timesteps)
         if self.weights is not None:
             x = self.weights(x.flatten(1) if self.flatten else x)
-        return x if self.norm is None else self.norm(x)
+        return x if self.norm is None else self._normed(x, self.norm, timesteps)
+
+    def _normed(self, x: torch.Tensor, norm: ScaledBatchNorm, timesteps: int) -> torch.Tensor:
+        if self.norm_over == "time" or not self.training:
+            return norm(x)
+        return torch.cat([norm(step) for step in x.chunk(timesteps)])
 
     def pooled(self, x: torch.Tensor) -> torch.Tensor:
         """What the weights see."""
@@ -81,17 +103,25 @@ class Synapses(nn.Module):
         x = average_pool(x, self.path.pool)
         return x if self.pool_factor == 1 else x * self.pool_factor
 
-    def lowered(self, target: str, gain: np.ndarray, height: float | np.ndarray) -> tuple[Connection, np.ndarray]:
-        """The connection and the bias `(C,)` it leaves to its target, BatchNorm as in evaluation.
+    def lowered(self, target: str, gain: np.ndarray, height: float | np.ndarray) -> tuple[list[Connection], np.ndarray]:
+        """The connection, or one for each delay that differs, and the bias `(C,)` they leave to their target; BatchNorm as in evaluation.
 
         gain: the target's factor on all that enters it, `()` or per channel `(C,)`. height: of a message of the source, likewise.
         """
         weight, bias = self.folded()
-        factor = gain.reshape(-1, *(1,) * (weight.ndim - 1))
-        op, pool, k = self._op(factor * self._per_weight(height) * self.pool_factor * weight), None, (self.path.pool,) * 2
+        weight = gain.reshape(-1, *(1,) * (weight.ndim - 1)) * self._per_weight(height) * self.pool_factor * weight
+        name = f"{self.path.source}->{target}"
+        if self.delays is None:
+            return [self._connection(name, target, weight, self.path.lag)], gain * bias
+        steps = self.delays.rounded().cpu().numpy()
+        each = [(int(d), weight * self._per_weight((steps == d).astype(np.float64))) for d in np.unique(steps)]
+        return [self._connection(f"{name} after {d}", target, part, d) for d, part in each], gain * bias
+
+    def _connection(self, name: str, target: str, weight: np.ndarray, delay: int) -> Connection:
+        op, pool, k = self._op(weight), None, (self.path.pool,) * 2
         if self.path.pool > 1:
             pool, op = fold_average_pool(op, k, k, (0, 0))
-        return Connection(f"{self.path.source}->{target}", self.path.source, target, op, pool), gain * bias
+        return Connection(name, self.path.source, target, op, pool, delay)
 
     def folded(self) -> tuple[np.ndarray, np.ndarray]:
         """Weights and bias `(C,)` with BatchNorm inside; a `Skip`'s weights are factors per channel `(C,)`."""

@@ -95,8 +95,7 @@ def _followed(
     """Connections along one path, through streams back to spikes: a stream is linear, so factors and biases multiply out."""
     source = synapses.path.source
     if source in heights:
-        connection, bias = synapses.lowered(target, gain, heights[source])
-        return [connection], bias
+        return synapses.lowered(target, gain, heights[source])
     assert synapses.path.pool == 1, "pooled currents are no connection"
     factor, offset = synapses.folded()
     connections, bias = _gathered(network, source, target, gain * factor, heights)

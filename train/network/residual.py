@@ -49,13 +49,14 @@ def residual(plan: ResidualPlan, task: Task) -> tuple[Stage, ...]:
     """
     builder, spiking = _Builder(task), plan.join == "spiking"
     large = len(task.shape) == 3 and min(task.shape[1:]) >= LARGE
-    builder.add("stem", ConvLayer(plan.widths[0], 7, 2, 3) if large else _conv(plan.widths[0]), stream=not (spiking or large))
+    stem = plan.stem or plan.widths[0]
+    builder.add("stem", ConvLayer(stem, 7, 2, 3) if large else _conv(stem), stream=not (spiking or large))
     if large:
         builder.at = replace(builder.at, pool=2)
     block = _spiking_block if spiking else _pre_activation_block
     for group, (width, count) in enumerate(zip(plan.widths, plan.blocks), start=1):
         for number in range(1, count + 1):
-            block(builder, f"group{group}block{number}", width, 2 if number == 1 and group > 1 else 1)
+            block(builder, f"group{group}block{number}", width, 2 if number == 1 and (group > 1 or plan.halves_first) else 1)
     _head(builder, plan)
     return builder.finish(task.classes)
 

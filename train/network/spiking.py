@@ -17,18 +17,22 @@ from spikeport.train.network.architecture import MaxPool
 from spikeport.train.network.encoder import encoder
 from spikeport.train.network.layers import Synapses
 from spikeport.train.network.rates import currents, pooled
-from spikeport.train.network.topology import INPUT, READOUT, Stage, behind_weights
+from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage, behind_weights
 from spikeport.train.neurons.base import Neuron, NeuronConfig
 from spikeport.train.neurons.rated import Rated, carrier
-from spikeport.train.settings.config import TrainConfig
+from spikeport.train.settings.config import NormOver, TrainConfig
+from spikeport.train.settings.initial_weights import draw_initial
 from spikeport.train.settings.losses import synaptic_filter
 
 
 class SpikingNetwork(nn.Module):
     """A network of stages (`train.network.topology`) with one neuron model.
 
-    task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons. bias: a bias where there
-    is no BatchNorm. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never fires, "spikes" has neurons like all other layers. normalise, input_code: see `train.network.encoder`. dropout: see `train.network.dropout`; not of the input.
+    task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons, norm_over: see
+    `train.network.layers`. bias: a bias where there is no BatchNorm; stem_bias: also of weights from the input into a stream, which
+    BatchNorm follows later. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never
+    fires, "spikes" has neurons like all other layers. normalise, input_code: see `train.network.encoder`. dropout: see
+    `train.network.dropout`; not of the input. initial: see `train.settings.initial_weights`.
 
     config: what it was built from, None where stages were put together by hand.
     """
@@ -47,6 +51,9 @@ class SpikingNetwork(nn.Module):
         normalise: bool = False,
         input_code: InputCode = "direct",
         dropout: float = 0.0,
+        norm_over: NormOver = "time",
+        stem_bias: bool = True,
+        initial: str = "torch",
     ) -> None:
         super().__init__()
         if timesteps < 1:
@@ -54,8 +61,9 @@ class SpikingNetwork(nn.Module):
         self.task, self.stages, self.timesteps = task, stages, timesteps
         self.config: TrainConfig | None = None
         self.readout, self.neuron_config = readout, neuron
+        self._check_time(task, input_code)
         self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
-        self._through_rates = not dropout and all(stage.kind in ("neuron", "readout") for stage in stages)
+        self._through_rates = not dropout and norm_over == "time" and all(stage.kind in ("neuron", "readout") for stage in stages)
         self.encoder = encoder(task, normalise=normalise, code=input_code)
         spiking = [s.name for s in stages if s.kind == "neuron" or (s.kind == "readout" and readout == "spikes")]
         self.neurons = nn.ModuleDict({name: neuron.build() for name in spiking})
@@ -64,8 +72,9 @@ class SpikingNetwork(nn.Module):
                 s.name: nn.ModuleList(
                     Synapses(
                         path,
-                        norm=norm and s.name in self.neurons and behind_weights(stages, path),
-                        bias=bias,
+                        norm=norm and self._normed(s, path),
+                        bias=bias and not path.lag and (stem_bias or path.source != INPUT or s.kind != "stream"),
+                        norm_over=norm_over,
                         norm_scale=_norm_scale(tdbn_alpha, neuron, s),
                         pool_factor=neuron.pool_factor(path.pool),
                         dropout=0.0 if path.source == INPUT else dropout,
@@ -77,7 +86,7 @@ class SpikingNetwork(nn.Module):
             }
         )
 
-        self._scale_weights(neuron.initial_gain)
+        draw_initial(initial, [m for m in self.synapses.modules() if isinstance(m, (nn.Conv2d, nn.Linear))])
 
     def forward(self, x: torch.Tensor, timesteps: int | None = None, *, first: int = 0) -> torch.Tensor:
         """Run from rest.
@@ -118,12 +127,18 @@ class SpikingNetwork(nn.Module):
         source = pooled(synapses, take(name))  # what is taken, often the largest tensor there is, goes before the next are made
         return currents(synapses, source, weights)
 
-    def _scale_weights(self, gain: float) -> None:
-        with torch.no_grad():
-            for stage in self.synapses:
-                for synapses in self.synapses_of(stage):
-                    if synapses.weights is not None:
-                        synapses.weights.weight.mul_(gain)
+    def _check_time(self, task: Task, code: InputCode) -> None:
+        """Refuse recurrence that the method has no gradient for, and delays of what never changes."""
+        for stage in self.stages:
+            if any(path.lag for path in stage.incoming) and not self.neuron_config.recurs:
+                raise InputError(f"{stage.name} sends to itself, which only stbp trains; leave the R out, or choose --method stbp")
+            held = task.code == "direct" and code == "direct"
+            if held and any(path.delays and path.source == INPUT for path in stage.incoming):
+                raise InputError(f"{stage.name} would delay an image that is held over time; put the delays behind spikes")
+
+    def _normed(self, stage: Stage, path: Projection) -> bool:
+        """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it, and so do a stage's own."""
+        return stage.name in self.neurons and not path.lag and behind_weights(self.stages, path)
 
     @property
     def neuron_count(self) -> int:
@@ -164,11 +179,14 @@ class SpikingNetwork(nn.Module):
     def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
         if stage.kind == "max_pool":
             return _max_pool(stage, activity)
-        total = reduce(torch.add, [_over_batch(s, activity[s.path.source]) for s in self.synapses_of(stage.name)])
+        incoming = self.synapses_of(stage.name)
+        total = reduce(torch.add, [_over_batch(s, activity[s.path.source]) for s in incoming if not s.path.lag])
         if stage.kind == "stream":
             return total
         if stage.name not in self.neurons:
             return total.expand(timesteps, *total.shape[1:])
+        if own := [s for s in incoming if s.path.lag]:
+            return self.neuron(stage.name).recurrent(total, timesteps, own[0])
         return self.neuron(stage.name)(total, timesteps)
 
 

@@ -24,13 +24,19 @@ StageKind: TypeAlias = Literal["neuron", "max_pool", "readout", "stream"]
 class Projection:
     """Synapses from a source stage. shape: the source's. pool: average pooling ahead of the weights, 1 for none.
 
-    layer: the weights; `MaxPool` and `Skip` have none.
+    layer: the weights; `MaxPool` and `Skip` have none. lag: timesteps until spikes arrive, 1 where a stage sends to itself.
     """
 
     source: str
     shape: Shape
     layer: ConvLayer | DenseLayer | MaxPool | Skip
     pool: int = 1
+    lag: int = 0
+
+    @property
+    def delays(self) -> int:
+        """The largest trained axonal delay, 0 for none."""
+        return self.layer.delays if isinstance(self.layer, (ConvLayer, DenseLayer)) else 0
 
     @property
     def pooled_shape(self) -> Shape:
@@ -102,15 +108,18 @@ def chain(architecture: Architecture, task: Task, *, shrinking: bool = False) ->
 
 def with_readout(architecture: Architecture, classes: int) -> tuple[Layer, ...]:
     """The layers, ending in a dense layer of one neuron per class."""
-    if architecture.layers[-1] == DenseLayer(classes):
+    last = architecture.layers[-1]
+    if isinstance(last, DenseLayer) and last.features == classes and not last.recurrent:
         return architecture.layers
     return (*architecture.layers, DenseLayer(classes))
 
 
 def _stage(before: list[Stage], layer: Layer, path: Projection) -> Stage:
     prefix = {ConvLayer: "conv", DenseLayer: "dense", MaxPool: "pool"}[type(layer)]
-    number = 1 + sum(s.name.startswith(prefix) for s in before)
-    return Stage(f"{prefix}{number}", "max_pool" if prefix == "pool" else "neuron", (path,))
+    name = f"{prefix}{1 + sum(s.name.startswith(prefix) for s in before)}"
+    own = Projection(name, path.output_shape, DenseLayer(path.output_shape[0]), lag=1)
+    recurrent = isinstance(layer, DenseLayer) and layer.recurrent
+    return Stage(name, "max_pool" if prefix == "pool" else "neuron", (path, own) if recurrent else (path,))
 
 
 def _pooled(shape: Shape, size: int) -> Shape:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +44,10 @@ class Neuron(nn.Module):
         """The same in training where `NeuronConfig.rate_weights` says that gradients need no time."""
         raise NotImplementedError
 
+    def recurrent(self, currents: torch.Tensor, timesteps: int, back: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """The same of neurons that send to themselves. back: from spikes `(N, *features)` to the currents they make a timestep later."""
+        raise NotImplementedError
+
     def lowered(self) -> LoweredNeuron:
         """The same neuron for export; InputError where no chip has it, which is what a neuron that says nothing here means."""
         raise InputError(
@@ -65,13 +70,13 @@ class NeuronConfig(ABC):
         return None
 
     @property
-    def input_filter(self) -> float:
-        """tau: the input passes q += (x - q) / tau before the first layer; 1 for no filter."""
-        return 1.0
+    def recurs(self) -> bool:
+        """Whether such neurons can be trained to send to themselves (`Neuron.recurrent`)."""
+        return False
 
     @property
-    def initial_gain(self) -> float:
-        """What torch's initial weights are multiplied by."""
+    def input_filter(self) -> float:
+        """tau: the input passes q += (x - q) / tau before the first layer; 1 for no filter."""
         return 1.0
 
     def pool_factor(self, size: int) -> float:

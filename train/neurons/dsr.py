@@ -38,10 +38,14 @@ from spikeport.train.neurons.rated import Rated, carrier, weighted_sum
 
 @dataclass(frozen=True, kw_only=True)
 class DSRConfig(NeuronConfig):
-    """threshold: V_th to start from. bound: smallest V_th. alpha: firing parameter. tau, dt: LIF only."""
+    """threshold: V_th to start from. trained_threshold: whether V_th learns (the paper compares with a fixed one in table 3).
+
+    bound: smallest V_th. alpha: firing parameter. tau, dt: LIF only.
+    """
 
     kind: Literal["if", "lif"] = "if"
     threshold: float = 6.0
+    trained_threshold: bool = True
     bound: float = 0.01
     alpha: float = 0.5
     tau: float = 1.0
@@ -98,12 +102,12 @@ class DSRConfig(NeuronConfig):
 
 
 class DSR(Neuron):
-    """A layer of `DSRConfig` neurons with one trained threshold."""
+    """A layer of `DSRConfig` neurons with one threshold."""
 
     def __init__(self, config: DSRConfig) -> None:
         super().__init__()
         self.config = config
-        self.threshold = nn.Parameter(torch.tensor(config.threshold))
+        self.threshold = nn.Parameter(torch.tensor(config.threshold), requires_grad=config.trained_threshold)
 
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         """See `Neuron`; the output is 0 or the spike's height. In training the threshold is first moved to its bound if below."""

@@ -8,10 +8,12 @@ With z a bounded random number (below), V = 0 at the start, and a membrane that 
 
 mu and max are taken over the layer at each timestep. Open in the paper, and read so here: N' has mean zero and the range that
 N(lambda V) leaves of [beta - 1/2, beta + 1/2], so it vanishes at alpha = 2 as section 3.3 says; where all of A is equal (t = 1)
-the noise of step 1 is used; z is Gaussian over its largest magnitude in the layer, or uniform on [-1, 1).
+the noise of step 1 is used. The paper's noise is Gaussian "in the range [0, 1]", which beta + z / 2 is here: z has the bell-shaped or
+uniform distribution on -1..1 of the chip's generator, in training too (`train.neurons.noise_draws`). (Versions before divided a normal
+distribution by its largest magnitude in the layer, whose deviation falls with layer and batch; the chip's noise was 1.2 to 1.6 times as strong.)
 
 For deployment mu and max become constants (`calibrating`): N(lambda V) = slope V + offset at every timestep, the first included,
-and z comes from the chip's counter-based generator.
+and z comes from the chip's counter-based generator, with the same distribution.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.model.network import FloatNeuron
 from spikeport.export.model.network import Noise as ChipNoise
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
+from spikeport.train.neurons.noise_draws import NoiseKind, noise_like
 from spikeport.train.neurons.stbp import LIFConfig, LIFOverTime
 from spikeport.train.neurons.surrogates import Surrogate
 
@@ -40,7 +43,7 @@ CONVERSIONS = ("ensemble", "temporal", "calibrated")
 class NoiseConfig(NeuronConfig):
     """alpha: share of the potential's range, 2 (no new noise) or more. beta: mean of the noise. decay: lambda."""
 
-    noise: Literal["gaussian", "uniform"] = "gaussian"
+    noise: NoiseKind = "gaussian"
     alpha: float = 4.0
     beta: float = 0.5
     decay: float = 0.5
@@ -131,10 +134,7 @@ class NoiseNeuron(Neuron):
 
     def draw(self, like: torch.Tensor) -> torch.Tensor:
         """z: random numbers in -1..1."""
-        if self.config.noise == "uniform":
-            return torch.rand_like(like).mul_(2).sub_(1)
-        z = torch.randn_like(like)
-        return z.div_(z.abs().max())
+        return noise_like(like, self.config.noise)
 
     def lowered(self) -> LoweredNeuron:
         """The calibrated neuron.

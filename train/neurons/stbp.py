@@ -20,6 +20,7 @@ Learned time constants (one per layer) add, with v the potential one step earlie
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import isclose, log
 from typing import Any, Literal
@@ -72,6 +73,11 @@ class LIFConfig(NeuronConfig):
         """A neuron layer."""
         return LIF(self)
 
+    @property
+    def recurs(self) -> bool:
+        """See `NeuronConfig`."""
+        return True
+
 
 def wu_lif() -> LIFConfig:
     """The neuron of Wu et al. 2018: decay 0.2, threshold 0.5, rectangular surrogate, the reset path not detached."""
@@ -100,6 +106,10 @@ class LIF(Neuron):
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         """See `Neuron`; the output is 0 or 1 in the currents' type."""
         return LIFOverTime.apply(currents, timesteps, *self.leak(), self.config)
+
+    def recurrent(self, currents: torch.Tensor, timesteps: int, back: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """See `Neuron`."""
+        return recurrent_lif(currents, timesteps, self.leak(), self.config, back)
 
     def leak(self) -> tuple[torch.Tensor | float, torch.Tensor | float]:
         """Decay and gain, tensors where they are learned."""
@@ -188,6 +198,40 @@ def lif_backward(
             torch.mul(grad_h, gain, out=grad[t])
         torch.mul(grad_h, decay, out=grad_v)
     return grad, leak
+
+
+def recurrent_lif(
+    currents: torch.Tensor, timesteps: int, leak: tuple[Leak, Leak], config: LIFConfig, back: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """Spikes `(timesteps, N, *shape)` of neurons that send to themselves, step by step, by torch's own derivatives; currents as `base.Neuron` takes them.
+
+    leak: decay and gain. back: from spikes `(N, *shape)` to the currents they make a timestep later.
+    """
+    decay, gain = leak
+    v, spikes = torch.zeros_like(currents[0]), list[torch.Tensor]()
+    for t in range(timesteps):
+        current = currents[t if len(currents) > 1 else 0]
+        h = decay * v + gain * (current + back(spikes[-1]) if spikes else current)
+        s = _Fired.apply(h - config.threshold, config)
+        held = s.detach() if config.detach_reset else s
+        v = h * (1 - held) if config.reset == "zero" else h - config.threshold * held
+        spikes.append(s)
+    return torch.stack(spikes)
+
+
+class _Fired(torch.autograd.Function):
+    """1 above the threshold (at it too, where not strict), with the surrogate's derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, config: LIFConfig) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        ctx.config = config
+        return (x > 0 if config.strict else x >= 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return grad * ctx.config.surrogate.derivative_(x.clone()), None
 
 
 def _rest(h: torch.Tensor, config: LIFConfig) -> torch.Tensor:

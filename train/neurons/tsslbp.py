@@ -10,9 +10,9 @@ The layer's output is the post-synaptic current q. Backward, G = dL/dI, g = dL/d
 released   p = s * clip(1/delta, 0, 8)
            G[t] = p E[t] + c (u p / tau_m + (1 - 1/tau_m) (1 - s)),  then  c = G[t] s + c (1 - s) (1 - 1/tau_m)
            warm-up, per neuron and step with q[t] < 1/(4 tau_s): G[t] = E[t] sigma'(u), after c was updated
-paper      G[t] = s clip(1/delta, -10, 10) sum_{k>=t} A[t,k] (g + R g)[k],  A[t,k] = (1 - 1/tau_s)^(k-t) / tau_s,
+paper      G[t] = p sum_{k>=t} A[t,k] (g + R g)[k],  p = s clip(1/delta, -10, 10),  A[t,k] = (1 - 1/tau_s)^(k-t) / tau_s,
            R[j,k] = s_j s_k u_j / tau_m (1 - 1/tau_m)^(k-1-j) for the first spike k after j
-           warm-up, for the whole layer where its mean rate is at most 0.1: G[t] = E[t] sigma'(u)
+           warm-up, for the whole layer where its mean rate is at most 0.1: p = sigma'(u), the reset path R stays
 
 sigma'(u) = z / ((1 + z)^2 * 0.2), z = exp(clip((theta - u) / 0.2, -8, 8)).
 """
@@ -20,7 +20,6 @@ sigma'(u) = z / ((1 + z)^2 * 0.2), z = exp(clip((theta - u) / 0.2, -8, 8)).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -66,11 +65,6 @@ class TSSLConfig(NeuronConfig):
     def input_filter(self) -> float:
         """The image passes the synapses' filter like any spike train."""
         return self.tau_s
-
-    @property
-    def initial_gain(self) -> float:
-        """He's deviation sqrt(2 / fan_in) over that of torch's uniform weights, sqrt(1 / (3 fan_in)): less, and deep layers are silent."""
-        return sqrt(6)
 
     def pool_factor(self, size: int) -> float:
         """Pooling is a sum times 1.1 (released code)."""
@@ -138,12 +132,13 @@ def tssl_backward(
         return kernels.tssl_backward(currents, potentials, out, grad, config)
     spikes = (potentials > config.threshold).to(grad.dtype)
     layer_warms_up = config.rule == "paper" and config.warm_up == "inactive" and float(spikes.mean()) <= WARM_UP_RATE
-    if config.warm_up == "all" or layer_warms_up:
-        return _filtered(grad, config).mul_(sigma_slope(potentials, config.threshold))
-    inverse = _inverse_change(currents, potentials, spikes, config)
+    soft = sigma_slope(potentials, config.threshold) if config.warm_up == "all" or layer_warms_up else None
     if config.rule == "paper":
-        return _paper_gradient(grad, potentials, spikes, inverse, config)
-    return _released_gradient(grad, potentials, spikes, inverse, out, config)
+        p = _inverse_change(currents, potentials, spikes, config) if soft is None else soft
+        return _paper_gradient(grad, potentials, spikes, p, config)
+    if soft is not None:
+        return _filtered(grad, config).mul_(soft)
+    return _released_gradient(grad, potentials, spikes, _inverse_change(currents, potentials, spikes, config), out, config)
 
 
 def sigma_slope(u: torch.Tensor, threshold: float) -> torch.Tensor:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from spikeport.export.common.errors import InputError, unknown
+from spikeport.export.common.errors import BY_PLUGIN, InputError, unknown
 from spikeport.export.common.files import write_text
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
@@ -14,20 +14,27 @@ from spikeport.export.model.seed import check_seed
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.own import is_own
 from spikeport.train.neurons.base import NeuronConfig
-from spikeport.train.settings.methods import LOSSES, METHODS
+from spikeport.train.neurons.stbp import LIFConfig
+from spikeport.train.settings.initial_weights import check_initial
+from spikeport.train.settings.methods import METHODS
+from spikeport.train.settings.named_losses import loss_named, of_every_prefix
 from spikeport.train.settings.optimization import OptimizerConfig
 from spikeport.train.settings.tables import flat, parse_table, to_toml
 
 TIMESTEPS_MAX = 10_000
 """Of a training, which keeps every neuron's state at every timestep; the longest published runs here have some hundred."""
+NormOver = Literal["time", "timestep"]
 THREADS_MAX = 1024
 """About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run. What is left out of loss, readout and neuron is the method's own (`train.settings.methods`).
+    """One training run. What is left out of loss, readout, initial and neuron is the method's own (`train.settings.methods`).
 
+    loss: see `train.settings.named_losses`. initial: weights, see `train.settings.initial_weights`.
+    norm_over: BatchNorm's statistics in training are taken over "time" too, or at each "timestep". stem_bias: whether the first layer of
+    a pre-activation network has a bias, which BatchNorm takes off again.
     tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0 for plain BatchNorm.
     normalise: images are centred and scaled per channel (`train.network.encoder`). input_code: of images, "direct" for pixels held over time, "rate" for a
     spike with the pixel as its probability at every timestep; recordings of events are sent as they are.
@@ -53,6 +60,9 @@ class TrainConfig:
     batch_norm: bool = True
     bias: bool = True
     tdbn_alpha: float = 0.0
+    norm_over: NormOver = "time"
+    stem_bias: bool = True
+    initial: str = ""
     normalise: bool = False
     input_code: Literal["direct", "rate"] = "direct"
     dropout: float = 0.0
@@ -69,12 +79,16 @@ class TrainConfig:
         if self.method not in METHODS:
             raise unknown("method", self.method, METHODS, BY_PLUGIN)
         method = METHODS[self.method]
-        for name, own in (("loss", method.loss), ("readout", method.readout), ("neuron", method.neuron)):
+        for name, own in (("loss", method.loss), ("readout", method.readout), ("initial", method.initial), ("neuron", method.neuron)):
             object.__setattr__(self, name, getattr(self, name) or own)
         if type(self.neuron) is not type(method.neuron):
             raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
-        if self.loss not in LOSSES:
-            raise unknown("loss", self.loss, LOSSES, BY_PLUGIN)
+        loss_named(self.loss)
+        check_initial(self.initial)
+        if method.training_timesteps == 1 and of_every_prefix(self.loss):
+            raise InputError(
+                f"loss {self.loss} needs several timesteps in training; method {self.method} trains with one, so take {method.loss}"
+            )
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bfloat16")
         if self.readout not in ("current", "spikes"):
@@ -96,6 +110,8 @@ class TrainConfig:
 
     def _check_layers(self) -> None:
         """What the input and what each layer receives."""
+        if self.norm_over not in get_args(NormOver):
+            raise InputError(f"norm_over {self.norm_over!r} is unknown; choose one of {', '.join(get_args(NormOver))}")
         if self.input_code not in ("direct", "rate"):
             raise InputError(f"input_code {self.input_code!r} is unknown; choose direct or rate")
         if self.normalise and self.input_code == "rate":
@@ -104,8 +120,8 @@ class TrainConfig:
             raise InputError(f"dropout is {self.dropout}; it must lie in 0..1, below 1")
 
 
-BY_PLUGIN = "or load the file that adds it with --plugin"
 CIFAR = ("cifar-10", "cifar-100", "cifar-10-jpeg")
+SPEECH = ("shd", "ssc")
 DATA_DEFAULTS = {
     "digits": TrainConfig(timesteps=4, epochs=40, shift=1, threads=1),
     "mnist": TrainConfig(data="mnist", arch="mnist", epochs=4, batch_size=128),
@@ -117,12 +133,16 @@ DATA_DEFAULTS = {
     "dvs-cifar10": TrainConfig(
         data="dvs-cifar10", arch="dsr-vgg-11", timesteps=10, epochs=100, shift=4, events=EventBins(by="count", size=48)
     ),
+    **{name: TrainConfig(data=name, arch="128R", timesteps=50, epochs=40, events=EventBins(size=140)) for name in SPEECH},
     "events": TrainConfig(data="events", arch="12C5-P2-64C5-P2", timesteps=10, epochs=30),
     "imagenet": TrainConfig(data="imagenet", arch="resnet-18", epochs=90, batch_size=128, flip=True),
 }
 """A sensible run for each data set."""
-FITTED = {("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-2, clip_norm=1.0, clip_weights=4.0)}}
-"""Settings of a data set and a method together, where neither's own will do: 1257 digits make few steps."""
+FITTED: dict[tuple[str, str], dict[str, Any]] = {
+    ("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-2, clip_norm=1.0, clip_weights=4.0)},
+    **{(name, "stbp"): {"neuron": LIFConfig(decay=0.9)} for name in SPEECH},
+}
+"""Settings of a data set and a method together, where neither's own will do: 1257 digits make few steps; words last many timesteps."""
 
 
 def defaults_for(data: str, **changes: Any) -> TrainConfig:
@@ -138,7 +158,14 @@ def defaults_for(data: str, **changes: Any) -> TrainConfig:
     own: dict[str, Any] = {}
     if name in METHODS:
         method = METHODS[name]
-        own = {"neuron": method.neuron, "loss": method.loss, "readout": method.readout, **method.settings, **FITTED.get((data, name), {})}
+        own = {
+            "neuron": method.neuron,
+            "loss": method.loss,
+            "readout": method.readout,
+            "initial": method.initial,
+            **method.settings,
+            **FITTED.get((data, name), {}),
+        }
     return replace(usual, **{**own, **changes})
 
 

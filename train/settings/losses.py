@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch.nn import functional as F
@@ -30,8 +30,35 @@ def alpha_loss(output: torch.Tensor, labels: torch.Tensor, alpha: float) -> torc
     return (losses - alpha).abs().mean()
 
 
-def desired_train(timesteps: int, device: torch.device | None = None) -> torch.Tensor:
-    """TSSL-BP's spikes for the right class: silent first, then always; [0, 1] repeated from T = 10 on (released code)."""
+def over_prefixes(output: torch.Tensor, answer: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Mean of a loss of the answer after 1 .. T timesteps, a scalar: training for early answers. answer: output `(t, N, classes)` to a scalar.
+
+    With cross-entropy, alpha loss at alpha = 0.
+    """
+    return torch.stack([answer(output[:t]) for t in range(1, len(output) + 1)]).mean()
+
+
+def divergence_from_full(output: torch.Tensor) -> torch.Tensor:
+    """Mean over t < T and samples of KL(p_T || p_t), a scalar; p_t: softmax of the mean output up to t, p_T a constant.
+
+    The full answer teaches the early ones (self-distillation over timesteps; Yu et al. 2025, arXiv 2501.15925, who take logits of single
+    timesteps and an artificial network's answers besides). 0 at T = 1.
+    """
+    steps = torch.arange(1, len(output) + 1, device=output.device, dtype=output.dtype)[:, None, None]
+    log_p = (output.cumsum(0) / steps).log_softmax(2)
+    if len(output) == 1:
+        return log_p.sum() * 0
+    teacher = log_p[-1:].detach().expand_as(log_p[:-1])
+    return F.kl_div(log_p[:-1].flatten(0, 1), teacher.flatten(0, 1), reduction="batchmean", log_target=True)
+
+
+def desired_train(timesteps: int, device: torch.device | None = None, *, of_the_paper: bool = False) -> torch.Tensor:
+    """TSSL-BP's spikes for the right class: silent first, then always; [0, 1] repeated from T = 10 on (released code).
+
+    of_the_paper: the paper-time code's, [0, 1, 0, 1, 1] at T = 5, else the same.
+    """
+    if of_the_paper and timesteps == 5:
+        return torch.tensor([0.0, 1.0, 0.0, 1.0, 1.0], device=device)
     t = torch.arange(timesteps, device=device)
     return (t % 2 if timesteps >= 10 else t > 0).float()
 
@@ -45,14 +72,14 @@ def synaptic_filter(x: torch.Tensor, tau_s: float) -> torch.Tensor:
     return torch.stack(out)
 
 
-def kernel_loss(output: torch.Tensor, labels: torch.Tensor, *, tau_s: float, passes: int = 2) -> torch.Tensor:
+def kernel_loss(output: torch.Tensor, labels: torch.Tensor, *, tau_s: float, of_the_paper: bool = False) -> torch.Tensor:
     """TSSL-BP's van Rossum distance: half the squared difference of post-synaptic currents, summed over batch, class and time.
 
-    passes: how often the desired train is filtered; the released code does it twice, the paper-time code once.
+    of_the_paper: the desired train is the paper-time code's and filtered once, as there; the released code filters its own twice.
     """
     timesteps, _, classes = output.shape
-    target = desired_train(timesteps, output.device)
-    for _ in range(passes):
+    target = desired_train(timesteps, output.device, of_the_paper=of_the_paper)
+    for _ in range(1 if of_the_paper else 2):
         target = synaptic_filter(target, tau_s)
     wanted = target[:, None, None] * F.one_hot(labels, classes)
     return 0.5 * (output - wanted).square().sum()

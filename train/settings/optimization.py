@@ -14,7 +14,7 @@ from spikeport.export.common.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Optimizer and its course. The learning rate rises over `warmup_epochs`, then falls along a cosine to zero.
+    """Optimizer and its course. The learning rate rises over `warmup_epochs`, then falls along a cosine to zero, or stays ("constant").
 
     restart_epochs: the cosine falls within so many epochs and starts anew (Loshchilov and Hutter 2017), 0 for once over the run.
     momentum: SGD only. clip_norm: largest norm of the gradient, clip_weights: largest size of a weight; 0 for no clipping.
@@ -25,6 +25,7 @@ class OptimizerConfig:
     weight_decay: float = 1e-2
     momentum: float = 0.9
     warmup_epochs: float = 0.0
+    course: Literal["cosine", "constant"] = "cosine"
     restart_epochs: float = 0.0
     clip_norm: float = 0.0
     clip_weights: float = 0.0
@@ -32,6 +33,10 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         if self.kind not in ("adamw", "adam", "sgd"):
             raise InputError(f"optimizer {self.kind!r} is unknown; choose adamw, adam or sgd")
+        if self.course not in ("cosine", "constant"):
+            raise InputError(f"course {self.course!r} is unknown; choose cosine or constant")
+        if self.course == "constant" and self.restart_epochs:
+            raise InputError(f"restart_epochs is {self.restart_epochs:g}, but a constant rate has no cosine to start anew")
         if self.restart_epochs < 0:
             raise InputError(f"restart_epochs {self.restart_epochs} must be 0 or more")
         if not self.learning_rate > 0:
@@ -59,11 +64,14 @@ def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, config: Optimi
                 p.clamp_(-config.clip_weights, config.clip_weights)
 
 
-def rate_factor(epoch: float, warmup: float, epochs: float, restart: float = 0.0) -> float:
-    """Learning rate at a (fractional) epoch over its peak: linear over the warm-up, then a cosine to zero, or one every `restart` epochs."""
-    if epoch < warmup:
-        return epoch / warmup
-    done, period = epoch - warmup, restart or max(epochs - warmup, 1e-9)
+def rate_factor(config: OptimizerConfig, epoch: float, epochs: float) -> float:
+    """Learning rate at a (fractional) epoch of so many over its peak: linear over the warm-up, then as the course says."""
+    if epoch < config.warmup_epochs:
+        return epoch / config.warmup_epochs
+    if config.course == "constant":
+        return 1.0
+    done, restart = epoch - config.warmup_epochs, config.restart_epochs
+    period = restart or max(epochs - config.warmup_epochs, 1e-9)
     return 0.5 * (1 + cos(pi * (done % restart if restart else done) / period))
 
 

@@ -199,5 +199,13 @@ def test_accuracy_over_time_by_hand():
 
 
 def test_learning_rate_rises_and_falls():
-    assert [rate_factor(e, 2.0, 6) for e in (0, 1, 2, 4, 6)] == pytest.approx([0, 0.5, 1, 0.5, 0])
-    assert rate_factor(0, 0.0, 6) == 1
+    warmed = OptimizerConfig(warmup_epochs=2.0)
+    assert [rate_factor(warmed, e, 6) for e in (0, 1, 2, 4, 6)] == pytest.approx([0, 0.5, 1, 0.5, 0])
+    assert rate_factor(OptimizerConfig(), 0, 6) == 1
+
+
+def test_a_constant_rate_stays_after_its_warm_up():
+    constant = OptimizerConfig(course="constant", warmup_epochs=2.0)
+    assert [rate_factor(constant, e, 6) for e in (0, 1, 2, 5.9)] == [0, 0.5, 1, 1]
+    with pytest.raises(InputError, match="has no cosine to start anew"):
+        OptimizerConfig(course="constant", restart_epochs=3.0)

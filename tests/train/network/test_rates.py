@@ -24,7 +24,9 @@ def network(neuron="lif", arch="4C3-P2-6C3p0-20", **changes):
     config = defaults_for("digits", method="dsr", arch=arch, timesteps=6, neuron=NEURONS[neuron], **changes)
     made = build(config, TASK).double()
     if not config.batch_norm:
-        made._scale_weights(6.0)  # or nothing fires
+        with torch.no_grad():
+            for layer in (m for m in made.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))):
+                layer.weight.mul_(6.0)  # or nothing fires
     return made
 
 

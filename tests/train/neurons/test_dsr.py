@@ -94,6 +94,13 @@ def test_threshold_is_kept_at_its_bound_in_training_only():
     assert neuron.threshold.item() == 0.5
 
 
+def test_a_fixed_threshold_does_not_learn():
+    neuron = DSRConfig(threshold=0.8, trained_threshold=False).build()
+    x = torch.rand(4, 9, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    neuron(x, 4).sum().backward()
+    assert neuron.threshold.grad is None and x.grad.any() and neuron.lowered().neuron.reset_value == pytest.approx(0.8)
+
+
 def test_a_tie_at_the_firing_threshold_fires():
     """IF with alpha 0.5: half a threshold is enough, and leaves minus half a threshold."""
     assert DSRConfig(threshold=2.0, alpha=0.5).build()(torch.tensor([[1.0], [0.5], [2.0]]), 3).tolist() == [[2.0], [0.0], [2.0]]

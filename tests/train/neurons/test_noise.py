@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.run import FloatModule
+from spikeport.export.model.neuron import Noise
+from spikeport.export.model.noise import sample_noise
 from spikeport.train.data.registry import Task
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.network.build import build
 from spikeport.train.network.lowering import lower
 from spikeport.train.neurons.noise import NoiseConfig, calibrating, convert, noise_layers
+from spikeport.train.neurons.noise_draws import noise_like
 from spikeport.train.settings.config import TrainConfig
 
 T = 4
@@ -31,9 +35,7 @@ def draws(config, shape, count):
     with torch.random.fork_rng():
         torch.manual_seed(7)
         for _ in range(count):
-            like = torch.empty(shape, dtype=torch.float64)
-            z = torch.rand_like(like) * 2 - 1 if config.noise == "uniform" else torch.randn_like(like)
-            yield z if config.noise == "uniform" else z / z.abs().max()
+            yield noise_like(torch.empty(shape, dtype=torch.float64), config.noise)
 
 
 def by_hand(x, config, conversion):
@@ -50,6 +52,28 @@ def by_hand(x, config, conversion):
         v = h * (1 - s)
         spikes.append(s)
     return torch.stack(spikes)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "uniform"])
+@pytest.mark.parametrize("shape", [(3, 70001), (128, 64, 5, 5)])
+def test_training_draws_from_the_chips_distribution(kind, shape):
+    """Two samples of one distribution: Kolmogorov and Smirnov's distance, in any layer and batch."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        trained = noise_like(torch.empty(shape), kind).double().numpy().ravel()
+        halved = noise_like(torch.empty(shape, dtype=torch.bfloat16), kind).double().numpy().ravel()
+    chip = sample_noise(Noise(kind, 1.0, 11), np.arange(40), 2, 5000).ravel() / 2**15
+    assert stats.ks_2samp(trained, chip).pvalue > 0.01
+    assert chip.min() >= -1 and np.abs([trained, halved]).max() <= 1
+    assert np.std(trained) == pytest.approx(np.std(chip), rel=0.01) and np.std(halved) == pytest.approx(np.std(chip), rel=0.01)
+    if kind == "gaussian":
+        exact = np.array([1.0])
+        for _ in range(4):
+            exact = np.convolve(exact, np.full(256, 1 / 256))
+        counts = np.bincount((trained * 512 + 510).astype(int), minlength=1021)
+        likely = exact * len(trained) > 5
+        distance = ((counts - exact * len(trained))[likely] ** 2 / (exact * len(trained))[likely]).sum()
+        assert stats.chi2.sf(distance, likely.sum()) > 0.01
 
 
 @pytest.mark.parametrize("noise", ["gaussian", "uniform"])
@@ -167,3 +191,16 @@ def test_lowering_and_freezing_need_calibration():
 def test_impossible_neurons_are_refused(wrong):
     with pytest.raises(InputError, match="noise"):
         NoiseConfig(**wrong)
+
+
+def test_a_deployed_layer_is_as_noisy_as_a_trained_one():
+    """Alpha without bound leaves the noise of step 1, in training, calibrated and lowered: potentials have one spread."""
+    config = NoiseConfig(alpha=1e9, threshold=100.0)
+    neuron = config.build().eval()
+    neuron.mean.fill_(0.0)
+    neuron.peak.fill_(1.0)
+    noise = neuron.lowered().neuron.noise
+    deployed = noise.amplitude * sample_noise(noise, np.arange(64), 0, 1000) / 2**15
+    assert config.build().train()._with_noise(torch.zeros(1, 64, 1000), 1, neuron._pure_noise).std().item() == pytest.approx(
+        deployed.std(), rel=0.02
+    )

@@ -52,15 +52,16 @@ def released_by_hand(grad, course, c):
     return out
 
 
-def paper_by_hand(grad, course, c):
-    """With the matrices A and R in full."""
+def paper_by_hand(grad, course, c, warm_up=False):
+    """With the matrices A and R in full. warm_up: sigma' in the place of 1 / delta; the reset path R stays, as in the authors' code."""
     delta, u, s, _ = course
     reset = np.zeros((len(grad), len(grad)))
     for j in range(len(grad)):
         for k in range(j + 1, len(grad)):
             if not s[j + 1 : k].any():
                 reset[j, k] = s[k] * s[j] * u[j] / c.tau_m * (1 - 1 / c.tau_m) ** (k - 1 - j)
-    return synaptic_matrix(c, len(grad)) @ (grad + reset @ grad) * np.clip(1 / delta, -10, 10) * s
+    slope = sigma(u, c) if warm_up else np.clip(1 / delta, -10, 10) * s
+    return synaptic_matrix(c, len(grad)) @ (grad + reset @ grad) * slope
 
 
 BY_HAND = {"released": released_by_hand, "paper": paper_by_hand}
@@ -82,16 +83,21 @@ def test_forward_and_gradient(rule, warm_up):
     np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_a_quiet_layer_warms_up_with_the_papers_rule():
+@pytest.mark.parametrize("warm_up", ["inactive", "all"])
+def test_a_quiet_layer_warms_up_with_the_papers_rule_and_keeps_its_reset_path(warm_up):
+    """The leak is slow enough for some neurons of a quiet layer to fire twice, else R is empty."""
     rng = np.random.default_rng(4)
-    c = TSSLConfig(rule="paper")
-    currents, grad = rng.normal(0.1, 0.3, (T, NEURONS)), rng.normal(size=(T, NEURONS))
+    c = TSSLConfig(rule="paper", warm_up=warm_up, tau_m=8)
+    currents, grad = rng.normal(0.12, 0.45, (2 * T, NEURONS)), rng.normal(size=(2 * T, NEURONS))
     courses = [forward_by_hand(currents[:, n], c) for n in range(NEURONS)]
-    assert 0 < np.mean([course[2] for course in courses]) <= 0.1
+    fired = np.array([course[2] for course in courses])
+    assert 0 < fired.mean() <= 0.1 and (fired.sum(axis=1) > 1).sum() > 5
     x = torch.from_numpy(currents).requires_grad_()
-    c.build()(x, T).backward(torch.from_numpy(grad))
-    expected = np.stack([synaptic_matrix(c, T) @ grad[:, n] * sigma(courses[n][1], c) for n in range(NEURONS)], axis=1)
+    c.build()(x, 2 * T).backward(torch.from_numpy(grad))
+    expected = np.stack([paper_by_hand(grad[:, n], courses[n], c, warm_up=True) for n in range(NEURONS)], axis=1)
     np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-9, atol=1e-12)
+    without = np.stack([synaptic_matrix(c, 2 * T) @ grad[:, n] * sigma(courses[n][1], c) for n in range(NEURONS)], axis=1)
+    assert np.abs(expected - without).max() > 0.01
 
 
 def test_held_currents_are_the_same_as_repeated_ones():

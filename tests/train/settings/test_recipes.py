@@ -10,8 +10,9 @@ from spikeport.stages.config import run_config
 from spikeport.train.data.registry import DATASETS, Task
 from spikeport.train.network.build import build
 from spikeport.train.settings.config import read_config, write_config
-from spikeport.train.settings.methods import LOSSES, METHODS
-from spikeport.train.settings.optimization import descend, rate_factor
+from spikeport.train.settings.methods import METHODS
+from spikeport.train.settings.named_losses import loss_named
+from spikeport.train.settings.optimization import OptimizerConfig, descend, rate_factor
 from spikeport.train.settings.recipes import PUBLISHED, published
 
 SHAPES = {"mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "n-mnist": (2, 34, 34), "dvs-cifar10": (2, 48, 48), "imagenet": (3, 224, 224)}
@@ -49,7 +50,7 @@ def test_a_step_of_training(name):
     x = torch.rand(len(labels), *task.shape, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng():
         output = module(x, METHODS[config.method].training_timesteps)
-    loss = LOSSES[config.loss](output, labels, config.neuron)
+    loss = loss_named(config.loss)(output, labels, config.neuron)
     descend(config.optimizer.build(module.parameters()), loss, config.optimizer)
     assert torch.isfinite(loss) and any(not torch.equal(tensor, before[key]) for key, tensor in module.named_parameters())
 
@@ -88,10 +89,11 @@ def test_weighted_cross_entropy_by_hand():
     b = neuron.decay
     mean = (b * output[0] + output[1]) / (1 + b)
     by_hand = -torch.log_softmax(mean, 1)[torch.arange(3), labels].mean()
-    torch.testing.assert_close(LOSSES["weighted-cross-entropy"](output, labels, neuron), by_hand)
+    torch.testing.assert_close(loss_named("weighted-cross-entropy")(output, labels, neuron), by_hand)
     with pytest.raises(InputError, match="DSR"):
-        LOSSES["weighted-cross-entropy"](output, labels, published("tic-svhn-t10").neuron)
+        loss_named("weighted-cross-entropy")(output, labels, published("tic-svhn-t10").neuron)
 
 
 def test_learning_rate_restarts():
-    assert [rate_factor(e, 0.0, 20, 4.0) for e in (0, 2, 4, 6, 8)] == pytest.approx([1, 0.5, 1, 0.5, 1])
+    course = OptimizerConfig(restart_epochs=4.0)
+    assert [rate_factor(course, e, 20) for e in (0, 2, 4, 6, 8)] == pytest.approx([1, 0.5, 1, 0.5, 1])
