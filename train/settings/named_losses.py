@@ -64,6 +64,11 @@ NUMBERED = ("alpha-A", "count-D-U", "prefix-NAME", "distilled-NAME-W")
 """What the other names look like."""
 
 
+def loss_forms() -> tuple[str, ...]:
+    """What names look like, those of one's own among them."""
+    return (*PLAIN, *NUMBERED)
+
+
 def _alpha(alpha: float) -> LossFunction:
     return lambda output, labels, _: losses.alpha_loss(output, labels, alpha)
 
@@ -99,7 +104,7 @@ def loss_named(name: str) -> LossFunction:
         kind, answer, weight = match.groups()
         if kind == "distilled" or weight is None:
             return _prefixes(ANSWER_LOSSES[answer], float(weight or 1) if kind == "distilled" else 0.0)
-    raise unknown("loss", name, (*PLAIN, *NUMBERED), BY_PLUGIN)
+    raise unknown("loss", name, loss_forms(), BY_PLUGIN)
 
 
 def of_every_prefix(name: str) -> bool:

@@ -10,7 +10,7 @@ from spikeport.train.data.own import is_own
 from spikeport.train.loop.accelerator import ACCELERATORS
 from spikeport.train.settings.config import DATA_DEFAULTS
 from spikeport.train.settings.methods import METHODS
-from spikeport.train.settings.named_losses import FORMS
+from spikeport.train.settings.named_losses import loss_forms
 from spikeport.train.settings.recipes import PUBLISHED
 
 
@@ -26,7 +26,7 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--method", choices=list(METHODS), help="training method")
     parser.add_argument("--arch", metavar="NAME", help="a named network, or the papers' notation such as 15C5-P2-40C5-P2-300")
-    parser.add_argument("--loss", metavar="NAME", help=f"default the method's own; {', '.join(FORMS)}")
+    parser.add_argument("--loss", metavar="NAME", help=f"default the method's own; {', '.join(loss_forms())}")
     parser.add_argument("--timesteps", type=int, metavar="T")
     parser.add_argument("--epochs", type=int, metavar="N")
     parser.add_argument("--seed", type=int, metavar="S", help="of weights, order of samples, augmentation and splits")
