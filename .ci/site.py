@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import spikeport
 from spikeport.cli import COMMANDS, command_parser
+from spikeport.commands.parts.modules import command_module
 
 GROUPS = {
     "Data": ["load_data", "dataset", "Dataset", "Split", "Task"],
@@ -48,7 +48,7 @@ def commands() -> str:
     os.environ["COLUMNS"] = "110"
     parts = []
     for name, summary in COMMANDS.items():
-        parser = command_parser(import_module(f"spikeport.commands.{name}"), name)
+        parser = command_parser(command_module(name), name)
         parts.append(f"## spikeport {name}\n\n{summary[:1].upper()}{summary[1:]}.\n\n```text\n{parser.format_help()}```\n")
     return "\n".join(parts)
 

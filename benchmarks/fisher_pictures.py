@@ -14,7 +14,7 @@ from spikeport.analysis.figures.fisher import blocks_figure, centroid_figure, ep
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
 from spikeport.analysis.pages.picture import write_picture
-from spikeport.stages.bound import read_result
+from spikeport.stages.folder.bound import read_result
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

@@ -17,8 +17,8 @@ from spikeport.export.model.synapse import Connection, Dense
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.stimulus import encode
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pipeline import CALIBRATION_SAMPLES
-from spikeport.stages.workspace import Workspace
 from spikeport.train.network.lowering import lower
 
 BITS = (4, 6, 8)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # what `_HOME` loads, for editors and type checkers
     from spikeport.analysis.cost.devices import Device as Device
     from spikeport.analysis.cost.estimate import estimate_cost as estimate_cost
     from spikeport.analysis.cost.result import Cost as Cost
+    from spikeport.analysis.cost.tables import cost_tables as cost_tables
     from spikeport.analysis.decision.timestep_cut import Truncation as Truncation
     from spikeport.analysis.decision.timestep_cut import truncate as truncate
     from spikeport.analysis.information.fisher import FisherResult as FisherResult
@@ -140,6 +141,7 @@ _HOME = {
     "backend": "spikeport.hw.backends.simulate",
     "build": "spikeport.api.training",
     "check_network": "spikeport.hw.mapping.check",
+    "cost_tables": "spikeport.analysis.cost.tables",
     "correct_over_time": "spikeport.hw.records.record",
     "dataset": "spikeport.api.data",
     "deploy": "spikeport.stages.foreign",

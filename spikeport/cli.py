@@ -13,11 +13,11 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from importlib.metadata import entry_points
 from types import ModuleType
 
 from spikeport import __version__
+from spikeport.commands.parts.modules import command_module
 from spikeport.commands.parts.parser import Parser, add_common, plugins_of
 from spikeport.export.common import progress
 from spikeport.export.common.errors import BackendError, InputError
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     name = arguments[0]
     with _ends_at_once(name):
-        module = import_module(f"spikeport.commands.{name}")
+        module = command_module(name)
     try:
         load_parts(arguments[1:])
     except InputError as error:

@@ -30,7 +30,7 @@ class CostTable(Tabular):
         return Table(f"{self.name}, {len(self)} rows", self.columns)
 
 
-def tables(cost: Cost, timesteps: int | None = None) -> dict[str, CostTable]:
+def cost_tables(cost: Cost, timesteps: int | None = None) -> dict[str, CostTable]:
     """All tables of an estimate by name. timesteps: T' that layers, events and baselines are told at, None for all T.
 
     Raises:

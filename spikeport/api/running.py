@@ -16,10 +16,10 @@ from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import backend as backend_named
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
 from spikeport.hw.records.stimulus import encode
-from spikeport.stages.claims import check_report, held
+from spikeport.stages.folder.claims import check_report, held
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import open_session
 from spikeport.stages.pipeline import report_stage
-from spikeport.stages.workspace import Workspace
 
 
 def device(name: str | Path = "loihi2") -> Device:

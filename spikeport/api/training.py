@@ -13,9 +13,9 @@ from spikeport.api.data import Samples, as_dataset
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import as_path
 from spikeport.export.model.network import FloatNetwork
-from spikeport.stages.claims import check_place, claimed
 from spikeport.stages.config import training_config
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.folder.claims import check_place, claimed
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.train.data.dataset import Dataset
 from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.checkpoint import Trained

@@ -26,8 +26,8 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import open_session
-from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport cost network.nir --input x.npy

@@ -29,8 +29,8 @@ from spikeport.export.onnx.float_graph import write_float_onnx
 from spikeport.export.onnx.graph import write_onnx
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.stimulus import encode, load_input
-from spikeport.stages.bound import network_made_of
-from spikeport.stages.claims import Origin, check_output, held, network_origin, netx_origin, onnx_origin
+from spikeport.stages.folder.bound import network_made_of
+from spikeport.stages.folder.claims import Origin, check_output, held, network_origin, netx_origin, onnx_origin
 
 EXAMPLES = """examples:
   spikeport export network.nir --to onnx --out network.onnx

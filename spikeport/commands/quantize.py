@@ -41,8 +41,8 @@ from spikeport.export.nir.file import is_quantized, write_nir
 from spikeport.export.nir.graph import load_graph
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import load_input
-from spikeport.stages.bound import network_made_of
-from spikeport.stages.claims import check_network, held
+from spikeport.stages.folder.bound import network_made_of
+from spikeport.stages.folder.claims import check_network, held
 from spikeport.stages.imported import open_session
 from spikeport.stages.pipeline import COMPARED_SAMPLES, QuantizationConfig, quantization_digest, quantize_stage, saying
 from spikeport.train.loop.memory import keep_freed_memory

@@ -16,8 +16,6 @@ from spikeport.analysis.pages.comparison import table_rows
 from spikeport.commands.parts.options import add_data, add_device, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
-from spikeport.stages.bound import bound
-from spikeport.stages.claims import check_report, held
 from spikeport.stages.comparison import (
     PAGE,
     check_comparison,
@@ -28,9 +26,11 @@ from spikeport.stages.comparison import (
     reported,
     run_names,
 )
+from spikeport.stages.folder.bound import bound
+from spikeport.stages.folder.claims import check_report, held
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import open_session
 from spikeport.stages.pipeline import report_stage
-from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport report runs/digits

@@ -14,11 +14,11 @@ from spikeport.analysis.pages.robustness import lead, table_rows
 from spikeport.analysis.results.perturbations import Strengths
 from spikeport.commands.parts.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.export.common.digest import short
-from spikeport.stages.bound import bound
-from spikeport.stages.claims import held
+from spikeport.stages.folder.bound import bound
+from spikeport.stages.folder.claims import held
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import open_session
 from spikeport.stages.robustness import RobustnessConfig, robustness_stage
-from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport robustness runs/digits

@@ -29,11 +29,11 @@ from spikeport.commands.parts.result import describe, proven
 from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
 from spikeport.export.common.errors import InputError
-from spikeport.stages.claims import check_place, claimed
 from spikeport.stages.config import RunConfig, run_config, said
+from spikeport.stages.folder.claims import check_place, claimed
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.trained import TrainedSession
 from spikeport.stages.whole import all_stages
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
 from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.memory import keep_freed_memory

@@ -39,7 +39,7 @@ from spikeport.hw.backends.simulate import BACKENDS, Backend, backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord, answers_over_time
 from spikeport.hw.records.record_file import read_made_of, save_arrays, save_record
 from spikeport.hw.records.stimulus import encode, load_input
-from spikeport.stages.claims import check_output, held
+from spikeport.stages.folder.claims import check_output, held
 
 if TYPE_CHECKING:
     from spikeport.hw.engine import Profile

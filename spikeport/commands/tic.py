@@ -36,11 +36,11 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
 from spikeport.export.nir.file import is_quantized
 from spikeport.hw.records.stimulus import load_input
-from spikeport.stages.bound import MADE_OF, Digests
-from spikeport.stages.claims import check_output, held, json_origin, page_origin
+from spikeport.stages.folder.bound import MADE_OF, Digests
+from spikeport.stages.folder.claims import check_output, held, json_origin, page_origin
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import open_session
 from spikeport.stages.tic import TicConfig, of_float_network, tic_stage, write_tic
-from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport tic runs/digits

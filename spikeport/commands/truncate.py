@@ -26,14 +26,14 @@ from spikeport.commands.verify import describe as describe_verification
 from spikeport.export.common.digest import short
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.lock import locked
-from spikeport.stages.bound import bound
-from spikeport.stages.claims import held
+from spikeport.stages.folder.bound import bound
+from spikeport.stages.folder.claims import held
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import open_session
 from spikeport.stages.retraining import SHORTER, check_retraining, retrain_stage
 from spikeport.stages.session import CUT_FROM, Session
 from spikeport.stages.trained import TrainedSession
 from spikeport.stages.truncation import LAVA_SAMPLES, Begin, truncate_stage
-from spikeport.stages.workspace import Workspace
 from spikeport.train.loop.memory import keep_freed_memory
 
 EXAMPLES = """examples:

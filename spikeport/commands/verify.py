@@ -40,9 +40,9 @@ from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import BACKENDS, backend
 from spikeport.hw.backends.verify import Verification, verify
 from spikeport.hw.records.stimulus import Stimulus, encode, load_input
-from spikeport.stages.bound import MADE_OF, Digests, write_bound
-from spikeport.stages.claims import check_output, held, json_origin
 from spikeport.stages.config import LavaSettings, RunConfig
+from spikeport.stages.folder.bound import MADE_OF, Digests, write_bound
+from spikeport.stages.folder.claims import check_output, held, json_origin
 from spikeport.stages.pipeline import Verified
 from spikeport.stages.through_lava import lava_set
 

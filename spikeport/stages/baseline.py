@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spikeport.analysis.cost.baselines import INT8, level_bits
 from spikeport.analysis.decision.timestep_cut import Truncation
-from spikeport.stages.claims import check_output, json_origin
+from spikeport.stages.folder.claims import check_output, json_origin
 from spikeport.stages.session import CUT_FROM
 from spikeport.stages.trained import TrainedSession
 from spikeport.train.loop.without_spikes import WithoutSpikes, train_without_spikes

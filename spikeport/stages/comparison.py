@@ -16,11 +16,11 @@ from spikeport.analysis.results.report import Report
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import check_file
 from spikeport.hw.records.record import correct_over_time
-from spikeport.stages.bound import Digests, write_bound
-from spikeport.stages.claims import check_kept, check_output, check_report, json_origin, page_origin
+from spikeport.stages.folder.bound import Digests, write_bound
+from spikeport.stages.folder.claims import check_kept, check_output, check_report, json_origin, page_origin
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pipeline import report_stage
 from spikeport.stages.session import Session
-from spikeport.stages.workspace import Workspace
 
 PAGE = "comparison.html"
 ALPHA = 0.05

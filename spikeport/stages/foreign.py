@@ -12,12 +12,12 @@ from spikeport.analysis.results.report import Report
 from spikeport.export.common.progress import silent_bar
 from spikeport.export.model.network import FloatNetwork
 from spikeport.hw.backends.simulate import usual_backends
-from spikeport.stages.claims import claimed
 from spikeport.stages.config import RunConfig
+from spikeport.stages.folder.claims import claimed
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import Foreign, ImportedSession, keep
 from spikeport.stages.session import Bar
 from spikeport.stages.whole import all_stages
-from spikeport.stages.workspace import Workspace
 from spikeport.train.settings.config import TrainConfig
 
 

@@ -30,11 +30,11 @@ from spikeport.hw.backends.expect import Expectation, expect_float, expect_integ
 from spikeport.hw.records.record import correct_over_time
 from spikeport.hw.records.record_file import save_arrays
 from spikeport.hw.records.stimulus import load_input
-from spikeport.stages.bound import Digests, json_digests, read_result, write_bound
+from spikeport.stages.folder.bound import Digests, json_digests, read_result, write_bound
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.session import SPLITS, Bar, Session, SplitName
 from spikeport.stages.tic import TicConfig, differentiable, of_float_network
 from spikeport.stages.trained import TrainedSession
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data.dataset import Split, cut
 
 KEPT_MAX = 1 << 28

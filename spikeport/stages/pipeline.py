@@ -43,11 +43,11 @@ from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.records.record import SpikeRecord, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.baseline import BASELINE_FROM, Baselines
-from spikeport.stages.bound import MADE_OF, Digests
-from spikeport.stages.claims import check_network, network_origin
 from spikeport.stages.config import LavaSettings
+from spikeport.stages.folder.bound import MADE_OF, Digests
+from spikeport.stages.folder.claims import check_network, network_origin
+from spikeport.stages.folder.reporting import write_reported
 from spikeport.stages.imported import Expected
-from spikeport.stages.reporting import write_reported
 from spikeport.stages.session import CUT_FROM, Session, SplitName
 from spikeport.stages.through_lava import lava_set
 from spikeport.stages.tic import kept_tic
@@ -97,7 +97,7 @@ def quantize_stage(
     """Choose the integers of the float network on calibration samples, and write the `.nir`, which says what it was made of.
 
     Raises:
-        InputError: settings out of range, or `out` holds a network of its own (`stages.claims`), unless `force`.
+        InputError: settings out of range, or `out` holds a network of its own (`stages.folder.claims`), unless `force`.
     """
     if config.finetune_epochs and not isinstance(session, TrainedSession):
         raise InputError(f"{session.title} was not trained here; quantization-aware fine-tuning needs training data and settings")

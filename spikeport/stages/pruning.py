@@ -12,10 +12,10 @@ from spikeport.analysis.pages.pruning import pruning_page, sparsity_figure
 from spikeport.analysis.results.pruning_cycles import Pruning, PruningCycle
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
-from spikeport.stages.bound import Digests, json_digests, read_result, write_bound
+from spikeport.stages.folder.bound import Digests, json_digests, read_result, write_bound
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.tic import kept_tic, tic_stage
 from spikeport.stages.trained import TrainedSession
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data.batches import batch_count
 from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.checkpoint import Trained, save, trained_digest

@@ -15,12 +15,12 @@ from spikeport.analysis.results.retraining import Retraining, RetrainingPlan
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import write_nir
 from spikeport.hw.records.record import correct_over_time
-from spikeport.stages.bound import read_bound, write_bound
+from spikeport.stages.folder.bound import read_bound, write_bound
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pipeline import QuantizationConfig, quantize_stage, saying
 from spikeport.stages.session import CUT_FROM, SPLITS, SplitName
 from spikeport.stages.tic import kept_tic, tic_stage
 from spikeport.stages.trained import TrainedSession
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data.dataset import Dataset, cut
 from spikeport.train.loop import masks
 from spikeport.train.loop.checkpoint import Trained

@@ -21,7 +21,7 @@ from spikeport.export.model.seed import check_seed
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.record import correct_over_time
 from spikeport.hw.records.stimulus import encode
-from spikeport.stages.claims import check_output, json_origin, page_origin
+from spikeport.stages.folder.claims import check_output, json_origin, page_origin
 from spikeport.stages.session import Session
 from spikeport.train.data.batches import epoch_seed
 from spikeport.train.data.registry import Split

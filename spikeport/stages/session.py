@@ -21,8 +21,8 @@ from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records
 from spikeport.hw.records.record_file import load_record, read_made_of, save_record
 from spikeport.hw.records.stimulus import encode
-from spikeport.stages.bound import Digests, network_made_of, read_bound, write_bound
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.folder.bound import Digests, network_made_of, read_bound, write_bound
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.train.data.dataset import Split, split_digest
 from spikeport.train.data.on_demand import in_batches
 

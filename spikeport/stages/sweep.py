@@ -19,15 +19,15 @@ from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json, write_text
-from spikeport.stages.bound import read_bound
-from spikeport.stages.claims import claimed
 from spikeport.stages.config import SweepConfig, training_config
+from spikeport.stages.folder.bound import read_bound
+from spikeport.stages.folder.claims import claimed
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pipeline import QuantizationConfig, quantize_stage
 from spikeport.stages.robustness import RobustnessConfig, robustness_stage
 from spikeport.stages.session import Bar
 from spikeport.stages.tic import TicConfig, kept_tic, recorder, tic_stage
 from spikeport.stages.trained import TrainedSession
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, checked_metrics, settings_digest
 from spikeport.train.loop.resume import epochs_done

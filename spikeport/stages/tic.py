@@ -24,7 +24,7 @@ from spikeport.export.floating.run import FloatModule
 from spikeport.export.floating.simulate import physical_input
 from spikeport.export.model.network import FloatNetwork
 from spikeport.export.model.seed import check_seed
-from spikeport.stages.bound import Digests, json_digests, read_bound, write_bound
+from spikeport.stages.folder.bound import Digests, json_digests, read_bound, write_bound
 from spikeport.stages.session import Session
 from spikeport.train.data.batches import network_input
 from spikeport.train.data.registry import Split

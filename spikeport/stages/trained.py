@@ -14,10 +14,10 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNetwork
-from spikeport.stages.bound import Digests
+from spikeport.stages.folder.bound import Digests
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.session import SPLITS, Bar, Session, SplitName
 from spikeport.stages.tic import TicConfig, of_trained
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data.own import is_own
 from spikeport.train.data.registry import Dataset, Split
 from spikeport.train.loop.checkpoint import Trained, settings_digest, trained_digest

@@ -18,8 +18,8 @@ from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import verify
 from spikeport.hw.records.record import correct_over_time
 from spikeport.hw.records.stimulus import encode
-from spikeport.stages.bound import Digests
-from spikeport.stages.claims import check_output, json_origin, network_origin
+from spikeport.stages.folder.bound import Digests
+from spikeport.stages.folder.claims import check_output, json_origin, network_origin
 from spikeport.stages.pipeline import saying
 from spikeport.stages.session import CUT_FROM, SPLITS, Bar, Session, SplitName
 from spikeport.stages.tic import kept_tic, tic_stage

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from support.places import ROOT
 
 from spikeport.api.parts import load_plugin
 from spikeport.cli import COMMANDS, command_parser, main
+from spikeport.commands.parts.modules import command_module
 
 FOLLOWED = {
     "docs/data.md": (),
@@ -79,7 +79,7 @@ def test_every_command_is_understood(page):
             continue
         assert name in COMMANDS, line
         if "--help" not in words:
-            command_parser(import_module(f"spikeport.commands.{name}"), name).parse_args(words)
+            command_parser(command_module(name), name).parse_args(words)
 
 
 @pytest.mark.slow

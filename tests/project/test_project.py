@@ -18,7 +18,7 @@ else:
 
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKAGE = re.compile(r"[a-z0-9-]+")
-OF_DEVELOPERS = {"dev", "bench"}
+OF_DEVELOPERS = {"dev", "bench", "browser"}
 """Extras that nobody needs who uses spikeport."""
 
 

@@ -18,8 +18,8 @@ from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import read_nir, write_nir
 from spikeport.hw.semantics import reference
-from spikeport.stages.bound import read_result
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.folder.bound import read_result
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.train.data.registry import load
 from spikeport.train.loop.evaluation import evaluate
 

@@ -22,8 +22,8 @@ from spikeport.export.model.synapse import Connection, Dense
 from spikeport.export.nir.file import read_nir
 from spikeport.hw.backends.expect import expect_integers
 from spikeport.hw.records.record import correct_over_time
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import ImportedSession, brought
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
 
 T = 6

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 
+from spikeport.commands.parts.modules import command_module
 from spikeport.commands.parts.parser import Parser, add_common
 from spikeport.export.common.errors import InputError, unknown
 
@@ -33,6 +33,6 @@ def _whole_parser(commands: Mapping[str, str]) -> Parser:
     below = parser.add_subparsers(parser_class=Parser)
     for name, summary in commands.items():
         command = below.add_parser(name, help=summary)
-        import_module(f"spikeport.commands.{name}").add_arguments(command)
+        command_module(name).add_arguments(command)
         add_common(command)
     return parser

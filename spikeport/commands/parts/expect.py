@@ -16,8 +16,8 @@ from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.export.nir.graph import load_graph
 from spikeport.hw.backends.expect import Expectation, NodeAgreement, expect_float, expect_integers, read_expected
 from spikeport.hw.records.stimulus import load_input
-from spikeport.stages.bound import KIND, MADE_OF
-from spikeport.stages.claims import check_output, json_origin
+from spikeport.stages.folder.bound import KIND, MADE_OF
+from spikeport.stages.folder.claims import check_output, json_origin
 
 
 def execute_expect(arguments: argparse.Namespace) -> int:

@@ -15,9 +15,9 @@ from spikeport.export.nir.graph import load_graph
 from spikeport.hw.backends.expect import read_expected
 from spikeport.hw.records.stimulus import load_input
 from spikeport.stages.config import RunConfig
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.foreign import foreign_run
 from spikeport.stages.imported import Foreign
-from spikeport.stages.workspace import Workspace
 
 TRAINING = ("data", "data_dir", "method", "arch", "loss", "epochs", "recipe")
 """What `--nir` leaves nothing to do for."""

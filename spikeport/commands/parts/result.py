@@ -7,7 +7,7 @@ from spikeport.analysis.results.report import Report
 from spikeport.commands.parts.options import table
 from spikeport.export.common.digest import short
 from spikeport.hw.backends.through_lava import LavaProof
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.folder.workspace import Workspace
 
 
 def describe(report: Report, work: Workspace) -> str:

@@ -55,13 +55,6 @@ def test_runs_on_other_test_data_or_prices_are_not_compared():
     assert "energy and latency are not comparable: a, b, c and e against d" in said and "e does not say which test data" in said
 
 
-def test_halves_of_imported_samples_are_the_same_for_the_same_seed_only():
-    reports = [replace(REPORT, made_of={"network": "n", "input": "i"}, seeds={"seed": seed}) for seed in (0, 0, 1)]
-    runs = [compared_run(name, name, report) for name, report in zip("abc", reports)]
-    assert runs[0].test_data == runs[1].test_data != runs[2].test_data
-    assert any("a and b" in remark or "a, b and c" in remark for remark in compare(runs).remarks if "same quantized network" in remark)
-
-
 @pytest.mark.parametrize(("settings", "expected"), [(({"x": "1"}, {"x": "1"}), {}), (({"x": "1"}, {}), {"x": ("1", None)})])
 def test_differences_are_settings_that_are_not_the_same(settings, expected):
     runs = [run_at(name, 1, 0.5, settings=each) for name, each in zip("ab", settings)]

@@ -15,7 +15,7 @@ from spikeport.analysis.results.comparison import Comparison, compare
 from spikeport.analysis.results.report import Report
 from spikeport.analysis.results.schemas import published, schemas
 from spikeport.export.common.errors import InputError
-from spikeport.stages.bound import bound
+from spikeport.stages.folder.bound import bound
 
 jsonschema = pytest.importorskip("jsonschema", reason="checks JSON against the schemas: pip install jsonschema")
 

@@ -18,8 +18,8 @@ from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import read_nir
 from spikeport.hw.records.record import correct_over_time
-from spikeport.stages.bound import read_result
 from spikeport.stages.comparison import run_names
+from spikeport.stages.folder.bound import read_result
 from spikeport.train.data.registry import load
 
 TINY = ["--arch", "8C3-P2-16", "--timesteps", "2", "--tolerance", "30", "--backends", "engine", "--verify-samples", "4"]

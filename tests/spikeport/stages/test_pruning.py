@@ -20,9 +20,9 @@ from spikeport.export.nir.file import read_nir
 from spikeport.export.quantization.quantize import quantize
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pruning import PruningConfig, prune_stage
 from spikeport.stages.trained import TrainedSession
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data import registry as data
 from spikeport.train.loop import trainer
 from spikeport.train.loop.checkpoint import load

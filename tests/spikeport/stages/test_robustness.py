@@ -17,10 +17,10 @@ from spikeport.analysis.results.perturbed_accuracy import Robustness, outcome
 from spikeport.analysis.results.report import read_report
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
-from spikeport.stages.bound import read_result
+from spikeport.stages.folder.bound import read_result
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.robustness import RobustnessConfig, in_window, robustness_stage
 from spikeport.stages.trained import TrainedSession
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data import registry as data
 from spikeport.train.loop.checkpoint import load
 from spikeport.train.loop.trainer import train

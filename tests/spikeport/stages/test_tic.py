@@ -16,7 +16,7 @@ from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
 from spikeport.cli import main
 from spikeport.export.common.files import read_json
-from spikeport.stages.bound import read_result
+from spikeport.stages.folder.bound import read_result
 from spikeport.stages.tic import block_name, with_surrogate
 from spikeport.train.data.registry import load as load_data
 from spikeport.train.loop.checkpoint import load

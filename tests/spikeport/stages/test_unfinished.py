@@ -8,7 +8,7 @@ import pytest
 
 from spikeport.analysis.results.report import read_report
 from spikeport.cli import main
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.train.loop import trainer
 
 SMALL = ["--arch", "4C3-P4", "--timesteps", "2"]

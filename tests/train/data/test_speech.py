@@ -10,7 +10,7 @@ from spikeport.export.nir.file import read_nir
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import verify
 from spikeport.hw.records.stimulus import encode
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.registry import load
 

@@ -105,7 +105,7 @@ def test_numbers_in_names():
 
 @pytest.mark.parametrize("name", ["alpha", "alpha--1", "alpha-0.1-2", "count-4", "prefix-kernel", "prefix-cross-entropy-2", "magic"])
 def test_unknown_names_are_refused(name):
-    with pytest.raises(InputError, match=r"is unknown; choose one of cross-entropy, .*alpha-A, count-D-U"):
+    with pytest.raises(InputError, match=r"is unknown; .*choose one of cross-entropy, .*alpha-A, count-D-U"):
         TrainConfig(loss=name)
 
 

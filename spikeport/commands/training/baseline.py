@@ -13,10 +13,10 @@ from spikeport.analysis.common.numbers import percent
 from spikeport.commands.parts.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
 from spikeport.export.common.errors import InputError
 from spikeport.stages.baseline import BASELINE_FROM, baseline_stage
-from spikeport.stages.bound import bound
-from spikeport.stages.claims import held
+from spikeport.stages.folder.bound import bound
+from spikeport.stages.folder.claims import held
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.trained import TrainedSession
-from spikeport.stages.workspace import Workspace
 
 EXAMPLES = """examples:
   spikeport baseline runs/digits && spikeport report runs/digits

@@ -9,7 +9,7 @@ from dataclasses import replace
 from spikeport.analysis.pages.render import write_page
 from spikeport.analysis.results.report import Report, read_report, write_report
 from spikeport.export.common.errors import InputError
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.folder.workspace import Workspace
 
 EPOCH = "SOURCE_DATE_EPOCH"
 """Environment variable that states the day, as of reproducible builds: seconds since 1970, UTC."""

@@ -24,7 +24,7 @@ from spikeport.export.common.lock import locked
 from spikeport.export.model.digest import network_digest
 from spikeport.export.nir.file import read_nir
 from spikeport.hw.records.record_file import read_made_of
-from spikeport.stages.bound import json_digests
+from spikeport.stages.folder.bound import json_digests
 from spikeport.train.data.registry import load
 
 SMALL = ["--arch", "4C3-P4", "--timesteps", "2", "--epochs", "1"]

@@ -18,8 +18,8 @@ from spikeport.export.common.lock import locked
 from spikeport.export.floating.file import is_float_file
 from spikeport.export.nir.file import is_quantized, read_nir
 from spikeport.hw.records.record_file import read_made_of
-from spikeport.stages.bound import KIND, MADE_OF, Digests, json_digests, network_made_of, stale
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.folder.bound import KIND, MADE_OF, Digests, json_digests, network_made_of, stale
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.train.loop.checkpoint import CONFIG
 from spikeport.train.settings.config import read_config
 

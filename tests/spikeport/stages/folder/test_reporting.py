@@ -9,9 +9,9 @@ from support.reports import full_report
 
 from spikeport.analysis.results.report import read_report
 from spikeport.export.common.errors import InputError
-from spikeport.stages import reporting
-from spikeport.stages.reporting import EPOCH, write_reported
-from spikeport.stages.workspace import Workspace
+from spikeport.stages.folder import reporting
+from spikeport.stages.folder.reporting import EPOCH, write_reported
+from spikeport.stages.folder.workspace import Workspace
 
 REPORT = full_report()
 

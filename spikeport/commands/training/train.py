@@ -13,10 +13,10 @@ from spikeport.analysis.common.numbers import counted
 from spikeport.commands.parts.options import add_force, add_json, add_print_config, emit, output_folder
 from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.export.common.digest import short
-from spikeport.stages.claims import check_place, claimed
 from spikeport.stages.config import run_config, said
+from spikeport.stages.folder.claims import check_place, claimed
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.tic import TicConfig, recorder
-from spikeport.stages.workspace import Workspace
 from spikeport.train.data.registry import load
 from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.checkpoint import CONFIG, settings_digest, trained_digest

@@ -15,10 +15,10 @@ from spikeport.analysis.pages.pruning import lead, table_rows
 from spikeport.commands.parts.options import add_data, add_json, emit, output_folder, progress_bar, table
 from spikeport.commands.parts.training import add_accelerator
 from spikeport.export.common.lock import locked
-from spikeport.stages.claims import check_ours
+from spikeport.stages.folder.claims import check_ours
+from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pruning import SHARE, SHORTER, PruningConfig, prune_stage
 from spikeport.stages.trained import TrainedSession
-from spikeport.stages.workspace import Workspace
 from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.masks import Scope
 from spikeport.train.loop.memory import keep_freed_memory
