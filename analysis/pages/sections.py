@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from spikeport.analysis.common.numbers import DASH, TIMES, count, percent, si, significant
 from spikeport.analysis.cost.result import Cost
+from spikeport.analysis.cost.verdict import verdict
 from spikeport.analysis.figures.chip import chip_figure, steps_figure
 from spikeport.analysis.figures.cost import accuracy_figure, trade_off_figure
 from spikeport.analysis.figures.markup import Child, Element, el
@@ -103,6 +104,7 @@ def _beside(cost: Cost, chosen: int) -> Element:
             f"The same network without spikes: {cost.ann_multiplications:,} multiply-accumulates, {si(cost.ann_energy, 'J')} of 8-bit arithmetic at "
             f"45 nm without any memory access; here {count(cost.operations[at])} synaptic operations.",
         ),
+        *(el("li", f"{words[:1].upper()}{words[1:]}.") for words in verdict(cost, at + 1)),
         el("li", "Not in these figures: " + "; ".join(cost.unpriced) + "."),
         class_="notes",
     )
