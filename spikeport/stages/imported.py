@@ -192,11 +192,6 @@ class ImportedSession(Session):
         return {"trained": self.foreign.made_of["trained"]}
 
     @property
-    def calibration(self) -> Split:
-        """The half that chooses."""
-        return self.splits["validation"]
-
-    @property
     def training(self) -> None:
         return None
 
@@ -243,7 +238,7 @@ class ImportedSession(Session):
         return {name: tuple(self.float_answers(name).mean(axis=0).tolist()) for name in SPLITS}
 
     def information(self, config: TicConfig, progress: Callable[[int], None]) -> FisherResult:
-        part = self.splits["validation"]
+        part = self.calibration
         return of_float_network(self.foreign.network, part.array, part.labels, config, progress)
 
     def expect(self, expected: Mapping[str, np.ndarray]) -> Expected:

@@ -51,10 +51,9 @@ def retrain_stage(
     bits = session.network.weight_bits
     quantize_stage(after, out.network, QuantizationConfig(weight_bits=bits), force=True)
     each = (1 + CONFIDENCE) / 2
-    cuts = {}
+    references, cuts = {split: _references(session, split) for split in SPLITS}, {}
     for name, of in (("before", session), ("after", after)):
         right = {split: correct_over_time(of.records[split].output, of.split(split).labels, of.network.readout) for split in SPLITS}
-        references = {split: _references(session, split) for split in SPLITS}
         begin = plan.timesteps if name == "before" and timesteps is None else None  # a number of the user's may know validation data
         chosen = truncate_against(right["validation"], references["validation"], tolerance, confidence=each, begin=begin)
         cuts[name] = confirmed_against(chosen, right["test"], references["test"])

@@ -81,9 +81,9 @@ class Session(ABC):
         """Of the float network, `trained`, and of what it was trained with where that is known, `settings`."""
 
     @property
-    @abstractmethod
     def calibration(self) -> Split:
-        """Samples that integers are chosen on unless others are given."""
+        """Samples that integers are chosen on unless others are given, and that Fisher information is of: training ones, else the half that chooses."""
+        return self.split("validation") if self.training is None else self.training
 
     @property
     @abstractmethod
@@ -92,7 +92,7 @@ class Session(ABC):
 
     @property
     def informed_by(self) -> tuple[str, ...]:
-        """What Fisher information is made of: as in the papers, training samples, else the half that chooses."""
+        """What Fisher information is made of: the network and `calibration`."""
         return ("trained", "validation" if self.training is None else "training")
 
     @property
@@ -127,7 +127,7 @@ class Session(ABC):
 
     @abstractmethod
     def information(self, config: TicConfig, progress: Callable[[int], None]) -> FisherResult:
-        """Fisher information of the float network on the samples of `informed_by`."""
+        """Fisher information of the float network on the samples of `calibration`."""
 
     def float_answers(self, name: SplitName) -> np.ndarray:
         """`float_right` of a whole split."""

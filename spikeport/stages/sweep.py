@@ -209,7 +209,7 @@ def _history(work: Workspace, config: TrainConfig, epochs: int, every: int) -> F
 
 
 def _fisher(session: TrainedSession, config: TicConfig) -> FisherResult:
-    asked = {"samples": min(config.samples, len(session.data.train)), "estimator": config.estimator, "labels": config.labels}
+    asked = {"samples": min(config.samples, len(session.calibration)), "estimator": config.estimator, "labels": config.labels}
     tic = session.work.tic
     return kept_tic(session, tic, session.trained.config.timesteps, **asked) or tic_stage(session, tic, config)
 

@@ -171,10 +171,9 @@ def kept_tic(session: Session, path: Path, timesteps: int, **asked: Any) -> Fish
 
 
 def tic_stage(session: Session, out: Path, config: TicConfig | None = None) -> FisherResult:
-    """Fisher information of the float network on the samples of `Session.informed_by`, as configured or as usual."""
+    """Fisher information of the float network on the samples of `Session.calibration`, as configured or as usual."""
     config = config or TicConfig(seed=session.seed)
-    part = session.split("validation") if session.training is None else session.training
-    with session.bar(min(len(part), config.samples), "Fisher information") as progress:
+    with session.bar(min(len(session.calibration), config.samples), "Fisher information") as progress:
         result = session.information(config, progress)
     history = session.kept(FisherHistory, session.work.tic_history, "settings")
     write_tic(result, history, session.title, out, session.made_of(*session.informed_by))

@@ -77,10 +77,6 @@ class TrainedSession(Session):
         return {"trained": trained_digest(self.trained.module, config), "settings": settings_digest(config)}
 
     @property
-    def calibration(self) -> Split:
-        return self.data.train
-
-    @property
     def training(self) -> Split:
         return self.data.train
 
@@ -111,4 +107,4 @@ class TrainedSession(Session):
         return {name: metrics[key] for name in SPLITS if (key := f"{name}_accuracy") in metrics}
 
     def information(self, config: TicConfig, progress: Callable[[int], None]) -> FisherResult:
-        return of_trained(self.trained.module, self.data.train, config, progress)
+        return of_trained(self.trained.module, self.calibration, config, progress)
