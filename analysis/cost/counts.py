@@ -35,7 +35,7 @@ from spikeport.hw.mapping.cores import NetworkMap, Placement, map_network
 from spikeport.hw.mapping.encoding import Encoding
 from spikeport.hw.mapping.loads import NetworkLoads
 from spikeport.hw.mapping.mesh import Load, Mesh, in_order, load
-from spikeport.hw.records.fanout import multiplications, synapse_count
+from spikeport.hw.records.fanout import synapse_count
 from spikeport.hw.records.record import SpikeRecord
 
 
@@ -148,11 +148,6 @@ def layer_counts(
 def _busy(nanoseconds: np.ndarray) -> dict[str, np.ndarray]:
     """nanoseconds: of each core, `(samples, T, cores)`."""
     return {"peak": peak(nanoseconds), "busy": nanoseconds.mean(axis=(0, 1))}
-
-
-def ann_multiplications(network: QuantizedNetwork) -> int:
-    """Multiply-accumulates of one inference of the same network without spikes."""
-    return sum(multiplications(c, network.shape(c.source)) for c in network.connections)
 
 
 def _kernels(network: QuantizedNetwork, placement: Placement) -> Kernels:
