@@ -1,4 +1,6 @@
-"""What the documentation site is made of beside the pages: help of every command, public names, and links to files that are not pages."""
+"""What the documentation site is made of beside the pages: help of every command, public names, and
+links to files that are not pages.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +66,8 @@ def names() -> str:
 
 
 def _kept(link: re.Match[str], here: Path, docs: Path) -> str:
-    """A link to another page as it is; of one to a file of the repository its words, which name the file."""
+    """A link to another page as it is; of one to a file of the repository its words, which name the
+    file.
+    """
     target = (here / link[2]).resolve()
     return link[0] if target.is_relative_to(docs.resolve()) else link[1]

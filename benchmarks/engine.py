@@ -1,10 +1,13 @@
-"""Time per sample and timestep of one network on stock Lava, our Lava backend, the engine, float frameworks and bare products.
+"""Time per sample and timestep of one network on stock Lava, our Lava backend, the engine, float
+frameworks and bare products.
 
     python benchmarks/engine.py [--make-rivals] [--quick] [--only NAME ...]
 
-Same network, same images, one run. Writes benchmarks/results/engine.json and the table in docs/engine.md. SpikingJelly 2 needs Python
-3.11 and lives in an environment of its own, .venv-rivals, which --make-rivals creates. Contenders take turns, and each is given its
-fastest round, so that other work on the machine harms all alike; the load is recorded. Lava's start-up is not counted.
+Same network, same images, one run. Writes benchmarks/results/engine.json and the table in
+docs/engine.md. SpikingJelly 2 needs Python 3.11 and lives in an environment of its own,
+.venv-rivals, which --make-rivals creates. Contenders take turns, and each is given its fastest
+round, so that other work on the machine harms all alike; the load is recorded. Lava's start-up is
+not counted.
 """
 
 from __future__ import annotations
@@ -17,12 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import engine_lava
-import engine_networks
-import engine_rivals
-import engine_table
 import numpy as np
-import rivals
+from parts import engine_lava, engine_networks, engine_rivals, engine_table, rivals
 
 from spikeport.hw import engine
 from spikeport.hw.records.record import class_scores
@@ -40,8 +39,8 @@ def subprocess_rounds(framework: str, path: Path, rounds: int) -> dict[str, Any]
     """One round of a framework in the rivals' environment; an error where that is missing."""
     if not rivals.PYTHON.exists():
         return {"missing": f"no environment at {rivals.FOLDER.name}; run with --make-rivals"}
-    command = [rivals.PYTHON, ROOT / "benchmarks/engine_rivals.py", framework, path, str(rounds)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [rivals.PYTHON, "-m", "parts.engine_rivals", framework, path, str(rounds)]
+    done = subprocess.run(command, env=rivals.ENVIRONMENT, capture_output=True, text=True, check=False)
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"missing": done.stderr.strip().splitlines()[-1]}
 
 

@@ -1,8 +1,10 @@
-"""What the engine's time depends on: batch, timesteps, width and spike rate, as a plot in docs/engine-cost.png.
+"""What the engine's time depends on: batch, timesteps, width and spike rate, as a plot in
+docs/engine-cost.png.
 
     python benchmarks/engine_cost.py [--rounds 7]
 
-15C5-P2-40C5-P2-300-10 on MNIST images, one axis varied at a time, beside the network's bare products (dense, float32).
+15C5-P2-40C5-P2-300-10 on MNIST images, one axis varied at a time, beside the network's bare
+products (dense, float32).
 """
 
 from __future__ import annotations
@@ -13,11 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import engine_networks
-import engine_rivals
-import engine_table
 import torch
 from matplotlib.figure import Figure
+from parts import engine_networks, engine_rivals, engine_table
 
 from spikeport.hw import engine
 
@@ -33,7 +33,9 @@ TITLES = {"batch": "images in the batch", "timesteps": "timesteps", "width": "ch
 
 
 def point(batch: int, timesteps: int, width: float, rate: float, rounds: int) -> dict[str, float]:
-    """Processor microseconds of one core per image and timestep of the engine and of the bare products, fastest of several turns."""
+    """Processor microseconds of one core per image and timestep of the engine and of the bare
+    products, fastest of several turns.
+    """
     network = engine_networks.network(engine_networks.NAMES[1], timesteps, rate, width)
     stimulus = engine_networks.stimulus(network, batch)
     with tempfile.TemporaryDirectory() as folder:

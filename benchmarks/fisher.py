@@ -1,10 +1,13 @@
-"""What Fisher information over time costs: ours, a plain loop over samples and timesteps, the authors' way, and torch.func.
+"""What Fisher information over time costs: ours, a plain loop over samples and timesteps, the
+authors' way, and torch.func.
 
     python benchmarks/fisher.py [--rounds N]
 
-One thread. STBP on 15C5-P2-40C5-P2-300, T = 5, 128 images of uniform random pixels, weights as at the start of training, BatchNorm statistics
-from those images. All find the same numbers (`deviation`, relative, of I_t). Contenders take turns and each is given its fastest round, in
-processor time, so that other work on the machine harms all alike. Writes benchmarks/results/fisher.json.
+One thread. STBP on 15C5-P2-40C5-P2-300, T = 5, 128 images of uniform random pixels, weights as at
+the start of training, BatchNorm statistics from those images. All find the same numbers
+(`deviation`, relative, of I_t). Contenders take turns and each is given its fastest round, in
+processor time, so that other work on the machine harms all alike. Writes
+benchmarks/results/fisher.json.
 """
 
 from __future__ import annotations
@@ -15,10 +18,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import engine_table
-import fisher_rivals
 import numpy as np
 import torch
+from parts import engine_table, fisher_rivals
 from torch import Tensor
 
 from spikeport.analysis.information.fisher import fisher_information

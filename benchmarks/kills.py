@@ -1,10 +1,12 @@
-"""Kills `spikeport run` at random moments and runs it again: is what it left readable, and does it end as an undisturbed run does?
+"""Kills `spikeport run` at random moments and runs it again: is what it left readable, and does it
+end as an undisturbed run does?
 
     python benchmarks/kills.py [--kills 50] [--seed 0]
 
-Each kill (SIGKILL, so nothing can be tidied up) comes at a moment drawn over the length of an undisturbed run after its imports. The same
-command is then started again, up to three kills a folder; then it runs to its end, and its weights and its report are
-compared with those of the undisturbed run. Writes benchmarks/results/kills.json.
+Each kill (SIGKILL, so nothing can be tidied up) comes at a moment drawn over the length of an
+undisturbed run after its imports. The same command is then started again, up to three kills a
+folder; then it runs to its end, and its weights and its report are compared with those of the
+undisturbed run. Writes benchmarks/results/kills.json.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ STAGES = ("config.toml", "model.safetensors", "network.nir", "tic.json", "trunca
 
 @dataclass
 class Outcome:
-    """kills: that hit a running process. reached: kills by the last file that was there. left: files beside the known ones."""
+    """kills: that hit a running process. reached: kills by the last file that was there. left:
+    files beside the known ones.
+    """
 
     kills: int = 0
     folders: int = 0

@@ -1,4 +1,5 @@
-"""Time of one step of a convolution: Lava's stock process model against ours, same weights and input, equal bits checked.
+"""Time of one step of a convolution: Lava's stock process model against ours, same weights and
+input, equal bits checked.
 
     python benchmarks/lava_conv.py [--out FILE.json]
 
@@ -26,7 +27,7 @@ from spikeport.hw.lava.graph import ProcessNode
 
 GOAL = 20
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from support.lava_inprocess import build  # noqa: E402
+from support.oracles.lava_inprocess import build  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "lava_conv.json"
 REPEATS = {PyConvModelFixed: 15, PyFastConv: 501}
@@ -46,7 +47,9 @@ class Port:
 
 
 def step_seconds(model: type, params: dict[str, Any], messages: np.ndarray) -> tuple[float, np.ndarray]:
-    """Shortest time of one step, which other work on the machine disturbs least, and what the model sends."""
+    """Shortest time of one step, which other work on the machine disturbs least, and what the model
+    sends.
+    """
     running = build(ProcessNode(Conv, params, model), Conv(**params))
     running.s_in = running.a_out = Port(messages)
     times = []

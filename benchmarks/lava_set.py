@@ -1,11 +1,14 @@
-"""Whole test sets through real Lava, ONNX Runtime beside the engine, and the start of a command; each figure with its target.
+"""Whole test sets through real Lava, ONNX Runtime beside the engine, and the start of a command;
+each figure with its target.
 
     python benchmarks/lava_set.py [--only set rates start] [--networks NAME ...]
 
-set: MNIST's 10,000 test images through real Lava on 15C5-P2-40C5-P2-300-10 (T = 8, random int8 weights, thresholds set so that every
-layer spikes at 10 %), every spike against the engine. rates: time per sample and timestep of stock Lava, Lava side by side, ONNX Runtime
-and the engine; Lava's start is not counted. start: `spikeport simulate` from the command to its end on 8 samples, a second run.
-Parts that are not run keep what was measured of them before. Writes benchmarks/results/lava_set.json.
+set: MNIST's 10,000 test images through real Lava on 15C5-P2-40C5-P2-300-10 (T = 8, random int8
+weights, thresholds set so that every layer spikes at 10 %), every spike against the engine. rates:
+time per sample and timestep of stock Lava, Lava side by side, ONNX Runtime and the engine; Lava's
+start is not counted. start: `spikeport simulate` from the command to its end on 8 samples, a second
+run. Parts that are not run keep what was measured of them before. Writes
+benchmarks/results/lava_set.json.
 """
 
 from __future__ import annotations
@@ -21,11 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import engine_lava
-import engine_networks
-import engine_table
-import marks
 import numpy as np
+from parts import engine_lava, engine_networks, engine_table, marks
 
 from spikeport.export.common.files import write_json
 from spikeport.export.model.network import QuantizedNetwork
@@ -104,7 +104,9 @@ def side_by_side(network: QuantizedNetwork, stimulus: Stimulus) -> float:
 
 
 def start() -> dict[str, Any]:
-    """Wall and processor seconds, the shortest of a few after one to fill the caches, and what importing PyTorch takes of it."""
+    """Wall and processor seconds, the shortest of a few after one to fill the caches, and what
+    importing PyTorch takes of it.
+    """
     network = engine_networks.network(SET_NETWORK)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

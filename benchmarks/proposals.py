@@ -1,11 +1,13 @@
-"""How good the proposal of T' by Fisher information is against the exhaustive answer, over finished run folders.
+"""How good the proposal of T' by Fisher information is against the exhaustive answer, over finished
+run folders.
 
     python benchmarks/proposals.py runs/* [--json benchmarks/results/proposals.json] [--into docs/results.md]
 
-Reads each folder's report.json (spikeport run). Exhaustive answers are two: T' as it was shown on validation data, with its confidence, and the
-smallest T' whose loss on the test data, as measured, stays below the tolerance (in hindsight: no one can choose by it).
-Losses are those on test data against the worse reference, T timesteps in fixed point or the float network. Without --into, the Markdown goes to
-standard output; with it, it replaces what lies between the two marks in that file.
+Reads each folder's report.json (spikeport run). Exhaustive answers are two: T' as it was shown on
+validation data, with its confidence, and the smallest T' whose loss on the test data, as measured,
+stays below the tolerance (in hindsight: no one can choose by it). Losses are those on test data
+against the worse reference, T timesteps in fixed point or the float network. Without --into, the
+Markdown goes to standard output; with it, it replaces what lies between the two marks in that file.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import marks
+from parts import marks
 
 from spikeport.analysis.common.numbers import percent, points, si
 from spikeport.analysis.results.report import Report, read_report
@@ -33,9 +35,11 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Row:
-    """One run. losses: percentage points on test data at T' = 1 .. T; energies: dynamic joules per sample at T' = 1 .. T.
+    """One run. losses: percentage points on test data at T' = 1 .. T; energies: dynamic joules per
+    sample at T' = 1 .. T.
 
-    proposals: T' by share still to come. exit_steps, exit_loss, exit_energy: of the early exit, None where none was shown.
+    proposals: T' by share still to come. exit_steps, exit_loss, exit_energy: of the early exit,
+    None where none was shown.
     """
 
     name: str

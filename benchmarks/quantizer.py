@@ -1,6 +1,8 @@
-"""Signal to quantization noise of every connection, where several enter one neuron: joined, recurrent and residual networks.
+"""Signal to quantization noise of every connection, where several enter one neuron: joined,
+recurrent and residual networks.
 
-Prints JSON. Networks are drawn from seeds; with `--trained DIR ...` (training directories) also theirs, against float on test data.
+Prints JSON. Networks are drawn from seeds; with `--trained DIR ...` (training directories) also
+theirs, against float on test data.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ def weights(rng: np.random.Generator, sources: int, peak: float) -> Dense:
 
 
 def joined(seed: int, ratio: float) -> FloatNetwork:
-    """Input to `out` straight and by way of `hidden`; the largest weights of the straight path are `ratio` times the others'."""
+    """Input to `out` straight and by way of `hidden`; the largest weights of the straight path are
+    `ratio` times the others'.
+    """
     rng = np.random.default_rng(seed)
     populations = (Population("hidden", (NEURONS,), neuron()), Population("out", (NEURONS,), neuron()))
     connections = (
@@ -53,7 +57,9 @@ def joined(seed: int, ratio: float) -> FloatNetwork:
 
 
 def recurrent(seed: int, ratio: float) -> FloatNetwork:
-    """One layer with connections among itself; the largest weights of the input are `ratio` times theirs."""
+    """One layer with connections among itself; the largest weights of the input are `ratio` times
+    theirs.
+    """
     rng = np.random.default_rng(seed)
     connections = (
         Connection("input", "in", "out", weights(rng, INPUTS, 0.7 * ratio)),
@@ -93,8 +99,9 @@ def drawn() -> list[dict]:
 
 
 def trained(folder: Path) -> list[dict]:
-    """A trained network at every number of bits: decibels of shared connections, and against float on test data: accuracy, share of
-    answers changed, and of the spikes of either that both have."""
+    """A trained network at every number of bits: decibels of shared connections, and against float
+    on test data: accuracy, share of answers changed, and of the spikes of either that both have.
+    """
     work = Workspace(folder)
     made = work.trained()
     data = work.dataset(made, None)

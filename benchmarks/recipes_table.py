@@ -1,4 +1,5 @@
-"""Write what differs from the papers in each recipe into docs/recipes.md, from the recipes themselves.
+"""Write what differs from the papers in each recipe into docs/recipes.md, from the recipes
+themselves.
 
 python benchmarks/recipes_table.py docs/recipes.md
 """

@@ -1,8 +1,10 @@
-"""What finished runs reached: published, float, fixed point, T', energy, latency, Lava, time; one line per run.
+"""What finished runs reached: published, float, fixed point, T', energy, latency, Lava, time; one
+line per run.
 
     python benchmarks/results_table.py runs/mnist-noise runs/fashion-noise ... [--into docs/results.md]
 
-Reads report.json and train.json of each folder (spikeport run). Without --into, the Markdown goes to standard output.
+Reads report.json and train.json of each folder (spikeport run). Without --into, the Markdown goes
+to standard output.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import sys
 from pathlib import Path
 
-import marks
+from parts import marks
 
 from spikeport.analysis.common.numbers import percent, si
 from spikeport.analysis.results.report import Report, read_report
@@ -23,7 +25,10 @@ PUBLISHED = {
     ("mnist", "noise"): "99.61 %, this network",
     ("fashion-mnist", "noise"): "93.89 %, this network",
 }
-"""Zhang and Li 2020 and its reproduction; Jiang and Zhang 2022, T = 5. Wu et al. 2018 and Meng et al. 2022 have none on these data and networks."""
+"""Zhang and Li 2020 and its reproduction; Jiang and Zhang 2022, T = 5.
+
+Wu et al. 2018 and Meng et al. 2022 have none on these data and networks.
+"""
 HEAD = (
     *("data, method", "published", "epochs, seconds", "float", "fixed point at T", "T'", "fixed point at T'"),
     *("worse loss, points (95 %)", "Fisher's T'", "early exit", "energy", "latency", "on Lava"),

@@ -1,7 +1,9 @@
 """Predicted energy, time and cores of published networks against what was measured on chips.
 
-Each network is rebuilt in its published shape with random weights; its spikes are drawn at the published rate, independent of each other, and
-go through the whole estimate: placement, loads of cores, ways between them, prices. Writes benchmarks/results/silicon.json and docs/silicon.md.
+Each network is rebuilt in its published shape with random weights; its spikes are drawn at the
+published rate, independent of each other, and
+go through the whole estimate: placement, loads of cores, ways between them, prices. Writes
+benchmarks/results/silicon.json and docs/silicon.md.
 
     python benchmarks/silicon.py
 """
@@ -34,7 +36,7 @@ from spikeport.hw.semantics.limits import CHIPS
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-from support.published import keyword_spotting, lenet, pilotnet, resnet18, vgg11, vgg16  # noqa: E402
+from support.networks.published import keyword_spotting, lenet, pilotnet, resnet18, vgg11, vgg16  # noqa: E402
 
 SAMPLES = 4
 GOALS = {"PilotNet, energy": 0.15, "PilotNet, time": 0.25, "PilotNet, cores": 0.10}
@@ -52,12 +54,16 @@ BEFORE = {
 }
 """Ratios by this script before links, hops, management, injection and host were terms."""
 YAN_T, YAN_RATE = 5, 0.057
-"""Spikes per neuron and timestep below which VGG-16-like networks win at T = 5 (Yan et al. 2024, arXiv 2409.08290)."""
+"""Spikes per neuron and timestep below which VGG-16-like networks win at T = 5 (Yan et al. 2024,
+arXiv 2409.08290).
+"""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: `what` in words, in SI units (cores in pieces); the interval is 95 %, None where the estimate has none."""
+    """One figure: `what` in words, in SI units (cores in pieces); the interval is 95 %, None where
+    the estimate has none.
+    """
 
     network: str
     what: str
@@ -103,7 +109,9 @@ def row(network: str, what: str, unit: str, band: Band, published: float, why: s
 
 
 def pilotnet_rows(cost: Cost) -> list[Row]:
-    """lava-dl's PilotNet LIF on Loihi 2: 74 cores, 152.8 us a step, 1.661 mJ a frame, 1.094 of it dynamic, at 15.6 % spikes."""
+    """lava-dl's PilotNet LIF on Loihi 2: 74 cores, 152.8 us a step, 1.661 mJ a frame, 1.094 of it
+    dynamic, at 15.6 % spikes.
+    """
     return [
         Row("PilotNet", "cores", "", cost.cores, None, None, 74, "a compiler's own blocks; ours are as few as fit"),
         row("PilotNet", "time", "s", cost.pipelined, 152.8e-6, "a step, pipelined", cost.timesteps),
@@ -113,7 +121,9 @@ def pilotnet_rows(cost: Cost) -> list[Row]:
 
 
 def keyword_rows(rate: float, cost: Cost) -> list[Row]:
-    """Blouw et al. 2019 on Loihi 1: 337 us a step; of 272 uJ dynamic an inference about 36 are the cores'; 110.2 mW in all, 296.5 inferences/s."""
+    """Blouw et al. 2019 on Loihi 1: 337 us a step; of 272 uJ dynamic an inference about 36 are the
+    cores'; 110.2 mW in all, 296.5 inferences/s.
+    """
     name, fitted = f"keyword spotting, {rate:.0%} spikes", "management was fitted to it"
     return [
         row(name, "time", "s", cost.pipelined, 337e-6, f"a step; {fitted}", cost.timesteps),
@@ -193,7 +203,9 @@ def _ways() -> Iterator[str]:
 
 
 def _break_even() -> Iterator[str]:
-    """The memory-aware baseline against Yan et al.: energy with spikes is a straight line in their rate, drawn through rate 0 and another."""
+    """The memory-aware baseline against Yan et al.: energy with spikes is a straight line in their
+    rate, drawn through rate 0 and another.
+    """
     network, bits = vgg16(YAN_T), level_bits(YAN_T)
     quiet, busy = (
         next(b for b in baselines(network, record_at(network, rate)[1], accelerator_named("int8")) if b.bits == bits)

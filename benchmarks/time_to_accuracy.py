@@ -1,11 +1,14 @@
-"""Time to accuracy: noise single-step, trained at T = 1 and run at T = 10, against STBP and DSR at T = 10 (Jiang and Zhang 2022, section 4.3).
+"""Time to accuracy: noise single-step, trained at T = 1 and run at T = 10, against STBP and DSR at
+T = 10 (Jiang and Zhang 2022, section 4.3).
 
     python benchmarks/time_to_accuracy.py --data-dir DIR [--contenders noise stbp dsr] [--accuracy 0.88 0.89 0.9] [--limit 3000]
 
-All train the noise paper's network on Fashion-MNIST, batch for batch the same images, Adam with one constant learning rate, which favours
-nobody's schedule. The clock stands still while the validation images are run for T = 10 steps, noise neurons calibrated as they would be
-deployed. An accuracy counts as reached at the first evaluation that shows it. Writes benchmarks/results/time-to-accuracy.json after
-every evaluation, and the table in docs/training-speed.md at the end; contenders that are not named keep their results.
+All train the noise paper's network on Fashion-MNIST, batch for batch the same images, Adam with one
+constant learning rate, which favours nobody's schedule. The clock stands still while the validation
+images are run for T = 10 steps, noise neurons calibrated as they would be deployed. An accuracy
+counts as reached at the first evaluation that shows it. Writes
+benchmarks/results/time-to-accuracy.json after every evaluation, and the table in
+docs/training-speed.md at the end; contenders that are not named keep their results.
 """
 
 from __future__ import annotations
@@ -17,9 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import engine_table
-import marks
 import torch
+from parts import engine_table, marks
 
 from spikeport.export.common.files import write_text
 from spikeport.train.data.batches import epoch_seed, shuffled_batches

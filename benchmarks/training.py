@@ -1,16 +1,17 @@
-"""Time and memory of training: one step and one epoch against snnTorch, SpikingJelly and Norse on the same network.
+"""Time and memory of training: one step and one epoch against snnTorch, SpikingJelly and Norse on
+the same network.
 
     python benchmarks/training.py --data-dir DIR [--make-rivals] [--quick] [--timesteps 5 10 20] [--batch 64 128]
 
-Writes benchmarks/results/training.json and the table in docs/training-speed.md, which says how it is measured. --quick tries everything
-on small sizes and writes nothing. --table prints the table of the results there are.
+Writes benchmarks/results/training.json and the table in docs/training-speed.md, which says how it
+is measured. --quick tries everything on small sizes and writes nothing. --table prints the table of
+the results there are.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,11 +21,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import engine_table
 import numpy as np
-import rivals
-import training_table
-from training_worker import ARCHITECTURE
+from parts import engine_table, rivals, training_table
+from parts.training_worker import ARCHITECTURE
 
 from spikeport.export.common.files import write_text
 from spikeport.train.data.registry import load
@@ -35,7 +34,9 @@ DOCUMENT = ROOT / "docs/training-speed.md"
 OURS = (("stbp", "float32"), ("stbp", "bfloat16"), ("dsr", "float32"))
 OTHERS = (("snntorch", "float32"), ("spikingjelly", "float32"), ("spikingjelly", "float32 kept"), ("norse", "float32"))
 KEPT = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1)}
-"""What `train.loop.memory.keep_freed_memory` does, for a rival of precision "... kept": what our trainer's allocator alone would do for it."""
+"""What `train.loop.memory.keep_freed_memory` does, for a rival of precision "... kept": what our
+trainer's allocator alone would do for it.
+"""
 
 
 class Worker:
@@ -43,7 +44,7 @@ class Worker:
 
     def __init__(self, command: list[str], environment: Mapping[str, str] | None = None) -> None:
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-        self.process = subprocess.Popen(command, env={**os.environ, **(environment or {})}, **pipes)
+        self.process = subprocess.Popen(command, env={**rivals.ENVIRONMENT, **(environment or {})}, **pipes)
         self.started = self._answer()
 
     def round(self, what: str = "steps") -> dict[str, float]:
@@ -65,12 +66,14 @@ class Worker:
 
 
 def case(timesteps: int, batch: int, options: argparse.Namespace, data: str) -> dict[str, Any]:
-    """All contenders at one size, taking turns; seconds per step and per epoch are medians over rounds."""
+    """All contenders at one size, taking turns; seconds per step and per epoch are medians over
+    rounds.
+    """
     settings = [str(n) for n in (timesteps, batch, options.threads, options.steps)] + [data]
-    script = str(ROOT / "benchmarks/training_worker.py")
     pythons = {**dict.fromkeys(OURS, sys.executable), **dict.fromkeys(OTHERS, str(rivals.PYTHON))}
     workers = {
-        " ".join(who): Worker([python, script, *who, *settings], KEPT if "kept" in who[1] else {}) for who, python in pythons.items()
+        " ".join(who): Worker([python, "-m", "parts.training_worker", *who, *settings], KEPT if "kept" in who[1] else {})
+        for who, python in pythons.items()
     }
     steps: dict[str, list[dict[str, float]]] = {key: [] for key in workers}
     epochs: dict[str, list[dict[str, float]]] = {key: [] for key in workers}

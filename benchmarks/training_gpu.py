@@ -1,10 +1,12 @@
-"""Time and memory of training on a GPU: a step of a network, and a bare layer of LIF neurons, against other frameworks.
+"""Time and memory of training on a GPU: a step of a network, and a bare layer of LIF neurons,
+against other frameworks.
 
     python benchmarks/training_gpu.py [--make-rivals] [--quick]
 
-The network is that of benchmarks/training.py, the layer that of Open Neuromorphic's comparison (16,000 neurons, 500 timesteps, batch 16),
-forward and backward. Prints the ratios to STBP and writes benchmarks/results/training-gpu.json. --quick tries everything on small sizes
-and writes nothing. What cannot be had here (a framework) is named and left out. Exit status 2 without a GPU.
+The network is that of benchmarks/training.py, the layer that of Open Neuromorphic's comparison
+(16,000 neurons, 500 timesteps, batch 16), forward and backward. Prints the ratios to STBP and
+writes benchmarks/results/training-gpu.json. --quick tries everything on small sizes and writes
+nothing. What cannot be had here (a framework) is named and left out. Exit status 2 without a GPU.
 """
 
 from __future__ import annotations
@@ -16,9 +18,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import engine_table
-import rivals
 import torch
+from parts import engine_table, rivals
 from training import Worker
 
 from spikeport.export.common.files import write_text
@@ -33,12 +34,13 @@ OTHERS = ("spikingjelly", "norse", "snntorch")
 
 def case(what: str, timesteps: int, batch: int, options: argparse.Namespace) -> dict[str, Any]:
     """All contenders at one size, taking turns; seconds of a step are medians over rounds."""
-    script = str(ROOT / "benchmarks/training_gpu_worker.py")
     theirs = str(rivals.PYTHON) if rivals.PYTHON.exists() else sys.executable
     pythons = dict.fromkeys((*OURS, *(OURS_IN_NETWORKS if what == "network" else ())), sys.executable)
     pythons |= {(name, "float32"): theirs for name in OTHERS}
     sizes = [str(n) for n in (timesteps, batch, options.neurons, options.steps)]
-    workers = {" ".join(who): Worker([python, script, *who, what, *sizes, "cuda"]) for who, python in pythons.items()}
+    workers = {
+        " ".join(who): Worker([python, "-m", "parts.training_gpu_worker", *who, what, *sizes, "cuda"]) for who, python in pythons.items()
+    }
     rounds: dict[str, list[float]] = {key: [] for key, worker in workers.items() if "missing" not in worker.started}
     for _ in range(options.rounds):
         for key, times in rounds.items():

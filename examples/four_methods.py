@@ -1,8 +1,10 @@
-"""Four training methods side by side: the same data, network and seed; accuracy in float and in integers, spikes, energy.
+"""Four training methods side by side: the same data, network and seed; accuracy in float and in
+integers, spikes, energy.
 
     python examples/four_methods.py --epochs 10
 
-One seed is a look, not a comparison: for one that holds, see `spikeport sweep` and `spikeport report DIR DIR`.
+One seed is a look, not a comparison: for one that holds, see `spikeport sweep` and `spikeport
+report DIR DIR`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
-"""A quantized network inside a Lava program of your own: a live source of spikes ahead of it, a sink that acts on the answer.
+"""A quantized network inside a Lava program of your own: a live source of spikes ahead of it, a
+sink that acts on the answer.
 
     python examples/lava_program.py [NET.nir] [--steps 60]
 
-Without a file it takes a network of eight inputs and two neurons, which tell whether the left or the right half is busier. The
-source makes its spikes up while Lava runs: a burst that wanders from left to right and back. The sink counts the spikes of each
-output over the last steps and says which leads. Everything runs step by step, without samples and without resets.
+Without a file it takes a network of eight inputs and two neurons, which tell whether the left or
+the right half is busier. The source makes its spikes up while Lava runs: a burst that wanders from
+left to right and back. The sink counts the spikes of each output over the last steps and says which
+leads. Everything runs step by step, without samples and without resets.
 """
 
 from __future__ import annotations

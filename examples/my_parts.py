@@ -28,7 +28,10 @@ def margin(output: torch.Tensor, labels: torch.Tensor, neuron: sp.NeuronConfig) 
 
 @dataclass(frozen=True, kw_only=True)
 class SoftLIFConfig(sp.NeuronConfig):
-    """A leaky neuron that is reset by half its threshold. Fields are plain numbers and texts, so that a configuration can keep them."""
+    """A leaky neuron that is reset by half its threshold.
+
+    Fields are plain numbers and texts, so that a configuration can keep them.
+    """
 
     threshold: float = 1.0
     decay: float = 0.6
@@ -40,7 +43,10 @@ class SoftLIFConfig(sp.NeuronConfig):
 
 
 class SoftLIF(sp.Neuron):
-    """v = decay v + x; a spike where v > threshold; then v less threshold / 2. Gradients are autograd's, through the surrogate."""
+    """v = decay v + x; a spike where v > threshold; then v less threshold / 2.
+
+    Gradients are autograd's, through the surrogate.
+    """
 
     def __init__(self, config: SoftLIFConfig) -> None:
         super().__init__()
@@ -56,7 +62,10 @@ class SoftLIF(sp.Neuron):
         return torch.stack(spikes)
 
     def lowered(self) -> sp.LoweredNeuron:
-        """The same dynamics in the terms of a chip. Without this method such neurons train, but nothing beyond `train` takes them."""
+        """The same dynamics in the terms of a chip.
+
+        Without this method such neurons train, but nothing beyond `train` takes them.
+        """
         c = self.config
         neuron = sp.FloatNeuron(
             alpha=np.array(0.0),  # of the synaptic current, kept per timestep

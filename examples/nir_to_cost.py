@@ -1,4 +1,5 @@
-"""A `.nir` file of another framework: what it means, the integers it becomes, proof, and what a sample costs.
+"""A `.nir` file of another framework: what it means, the integers it becomes, proof, and what a
+sample costs.
 
     python examples/nir_to_cost.py [NET.nir] [--dt 1e-3] [--device loihi1]
 

@@ -1,8 +1,10 @@
-"""Own data and an own training loop: arrays, a network in the papers' notation, plain PyTorch, then the whole way to the chip.
+"""Own data and an own training loop: arrays, a network in the papers' notation, plain PyTorch, then
+the whole way to the chip.
 
     python examples/own_data_own_loop.py --out runs/own
 
-The data are made here: which of two tones sounds in a noisy window of 32 samples. Nothing of this file is special to them.
+The data are made here: which of two tones sounds in a noisy window of 32 samples. Nothing of this
+file is special to them.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ def main() -> sp.Report:
     data = sp.dataset(tones(1200, seed=0), test=tones(600, seed=1))
     network = sp.build("64-32", data, timesteps=4, seed=0)
 
-    # Your loop, your loss, your optimizer: the network is a torch module; its outputs (T, N, classes) add up over time.
+    # Your loop, your loss, your optimizer: the network is a torch module; its outputs (T, N,
+    # classes) add up over time.
     x, y = torch.from_numpy(data.train.array), torch.from_numpy(data.train.labels)
     torch.manual_seed(0)
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)

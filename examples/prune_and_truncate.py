@@ -1,4 +1,5 @@
-"""Fewer weights, then fewer timesteps: prune, retrain with zeros kept, quantize, and cut T with a statement that holds.
+"""Fewer weights, then fewer timesteps: prune, retrain with zeros kept, quantize, and cut T with a
+statement that holds.
 
 python examples/prune_and_truncate.py
 """

@@ -1,9 +1,11 @@
-"""Train a small snnTorch network, import it alive, prove it equal, and take it to Lava: integers, fewer timesteps, price, report.
+"""Train a small snnTorch network, import it alive, prove it equal, and take it to Lava: integers,
+fewer timesteps, price, report.
 
     python examples/snntorch_to_report.py                                   scikit-learn's digits, under a minute
     python examples/snntorch_to_report.py --fashion-mnist DIR --epochs 2    Fashion-MNIST, its four idx files in DIR
 
-Needs snnTorch: pip install 'spikeport[snntorch]'. Writes report.html, network.nir and the rest into --out.
+Needs snnTorch: pip install 'spikeport[snntorch]'. Writes report.html, network.nir and the rest into
+--out.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ LAVA_IMAGES = 2
 
 
 class Net(nn.Module):
-    """A convolutional network in the style of snnTorch's tutorials: the image is the current of every timestep."""
+    """A convolutional network in the style of snnTorch's tutorials: the image is the current of
+    every timestep.
+    """
 
     def __init__(self, side: int, timesteps: int) -> None:
         super().__init__()
@@ -106,11 +110,13 @@ def main() -> None:
     train(net, x_train, y_train, arguments.epochs, rate=2e-3 if arguments.fashion_mnist else 5e-3)
     theirs = own_spikes(net, x_test)
 
-    # Alive into a float network: every spike on the sample is compared in float64 while it is imported.
+    # Alive into a float network: every spike on the sample is compared in float64 while it is
+    # imported.
     network = sp.from_snntorch(net, x_train[:8])
     print("imported:", network.provenance["compared"])
 
-    # Integers for Loihi, the same spikes on the engine and on Intel's Lava, fewer timesteps, a price, and a page for people.
+    # Integers for Loihi, the same spikes on the engine and on Intel's Lava, fewer timesteps, a
+    # price, and a page for people.
     report = sp.deploy(
         network,
         x_test,

@@ -184,7 +184,9 @@ class _Training(ModuleType):
 
 
 class _Package(ModuleType):
-    """This package; the import system sets the folder `train` in the function's place, so the folder learns to be called."""
+    """This package; the import system sets the folder `train` in the function's place, so the
+    folder learns to be called.
+    """
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "train":

@@ -1,6 +1,7 @@
 """The command line: one stage, one command, one file in, one file out.
 
-Exit status: 0 success, 1 a finding (a difference, an unsupported node, a backend that failed), 2 bad input, told in one line.
+Exit status: 0 success, 1 a finding (a difference, an unsupported node, a backend that failed), 2
+bad input, told in one line.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ def _completed(shell: str) -> int:
 
 
 def load_parts(arguments: Sequence[str]) -> None:
-    """Parts of one's own, before the arguments that name them are understood; InputError from a file that fails."""
+    """Parts of one's own, before the arguments that name them are understood; InputError from a
+    file that fails.
+    """
     files, installed = plugins_of(arguments), entry_points(group=PARTS)
     if files or installed:
         from spikeport.api.parts import load_installed, load_plugin  # noqa: PLC0415  # loads the training package
@@ -157,7 +160,9 @@ def _interrupted(name: str, stop: KeyboardInterrupt, way: str = "") -> int:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM inside raises `Terminated` in this process; its children die of it as they always did."""
+    """SIGTERM inside raises `Terminated` in this process; its children die of it as they always
+    did.
+    """
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield  # somebody else decides
         return
@@ -178,7 +183,9 @@ def _terminated_like_interrupted() -> Iterator[None]:
 
 @contextmanager
 def _ends_at_once(name: str) -> Iterator[None]:
-    """A signal to stop ends the process: torch and others, still loading, turn exceptions into crashes; nothing is half-written yet."""
+    """A signal to stop ends the process: torch and others, still loading, turn exceptions into
+    crashes; nothing is half-written yet.
+    """
     usual = signal.getsignal(signal.SIGINT)
     if usual is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
         yield  # somebody else decides what Ctrl-C does

@@ -1,4 +1,6 @@
-"""One thread a test process: small tensors only lose by more, and results do not depend on the number of cores."""
+"""One thread a test process: small tensors only lose by more, and results do not depend on the
+number of cores.
+"""
 
 import torch
 

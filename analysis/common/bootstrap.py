@@ -1,7 +1,10 @@
-"""Confidence intervals by the bootstrap, bias-corrected and accelerated (BCa; Efron 1987, J. Am. Stat. Assoc. 82, 171-185).
+"""Confidence intervals by the bootstrap, bias-corrected and accelerated (BCa; Efron 1987, J.
 
-Squared gradient norms are skewed, a few samples carrying much of the sum; intervals that are symmetric about the estimate miss too
-often on one side. BCa corrects for the bias and the skewness of the bootstrap distribution, and needs no variance formula.
+Am. Stat. Assoc. 82, 171-185).
+
+Squared gradient norms are skewed, a few samples carrying much of the sum; intervals that are
+symmetric about the estimate miss too often on one side. BCa corrects for the bias and the skewness
+of the bootstrap distribution, and needs no variance formula.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ def bca_intervals(
 ) -> np.ndarray:
     """Intervals `(statistics, 2)` of a smooth function of means.
 
-    units: `(units, features)`, independent and identically distributed, at least 2. statistic: means `(..., features)` to
-    `(..., statistics)`. A statistic that no resampling moves has the interval of width 0.
+    units: `(units, features)`, independent and identically distributed, at least 2. statistic:
+    means `(..., features)` to `(..., statistics)`. A statistic that no resampling moves has the
+    interval of width 0.
     """
     count = len(units)
     assert count >= 2

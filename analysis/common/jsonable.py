@@ -1,7 +1,7 @@
 """Frozen dataclasses to JSON values and back, checked against their type hints.
 
-Results of the analysis are plain: numbers, strings, tuples, mappings with string keys and further dataclasses. So a file
-read back equals what was written.
+Results of the analysis are plain: numbers, strings, tuples, mappings with string keys and further
+dataclasses. So a file read back equals what was written.
 """
 
 from __future__ import annotations

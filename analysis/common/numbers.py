@@ -11,7 +11,8 @@ PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M
 class Quantity(str):
     """A number as people read it, which still knows what it was made from.
 
-    value: in `unit` without a prefix. limits: lowest and highest, where an interval is told with it.
+    value: in `unit` without a prefix. limits: lowest and highest, where an interval is told with
+    it.
     """
 
     value: float

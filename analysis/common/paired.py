@@ -1,9 +1,11 @@
 """Exact bound on the accuracy that one classifier loses against another on the same samples.
 
-Of n samples, b go from right to wrong ("lost") and c from wrong to right ("gained"); the loss is p_b - p_c. Tests and limits
-are exact and unconditional (Hsueh, Liu & Chen 2001): outcomes are ordered by Tango's score statistic (Tango 1998, Statistics
-in Medicine 17, 891) and the probability of one at least as extreme is maximised over what the loss leaves open, so a stated
-level holds at any sample size, also where nothing changed (b = c = 0: the bound is 1 - alpha^(1/n), the rule of three).
+Of n samples, b go from right to wrong ("lost") and c from wrong to right ("gained"); the loss is
+p_b - p_c. Tests and limits
+are exact and unconditional (Hsueh, Liu & Chen 2001): outcomes are ordered by Tango's score
+statistic (Tango 1998, Statistics in Medicine 17, 891) and the probability of one at least as
+extreme is maximised over what the loss leaves open, so a stated level holds at any sample size,
+also where nothing changed (b = c = 0: the bound is 1 - alpha^(1/n), the rule of three).
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ import numpy as np
 from scipy import optimize, special, stats
 
 NUISANCE_POINTS = 48
-"""Values of p_c over which the probability is maximised, close together where few samples change."""
+"""Values of p_c over which the probability is maximised, close together where few samples change.
+"""
 
 
 @cache
 def loss_p_value(lost: int, gained: int, samples: int, margin: float) -> float:
-    """P-value of "the loss is at least `margin`" (a fraction within (-1, 1)); small means the loss is shown to be smaller."""
+    """P-value of "the loss is at least `margin`" (a fraction within (-1, 1)); small means the loss
+    is shown to be smaller.
+    """
     observed = float(_score(lost, np.array([gained]), samples, margin)[0])
     if observed >= 0:
         return 1.0
@@ -31,7 +36,9 @@ def loss_p_value(lost: int, gained: int, samples: int, margin: float) -> float:
 
 @cache
 def largest_loss(lost: int, gained: int, samples: int, alpha: float = 0.05) -> float:
-    """Upper confidence limit, one-sided at 1 - alpha, of the loss as a fraction; `-largest_loss(gained, lost, ...)` is the lower one."""
+    """Upper confidence limit, one-sided at 1 - alpha, of the loss as a fraction;
+    `-largest_loss(gained, lost, ...)` is the lower one.
+    """
     if lost == samples:
         return 1.0
     estimate = (lost - gained) / samples
@@ -39,7 +46,9 @@ def largest_loss(lost: int, gained: int, samples: int, alpha: float = 0.05) -> f
 
 
 def _score(lost: np.ndarray | int, gained: np.ndarray, samples: int, margin: float) -> np.ndarray:
-    """Tango's statistic: the loss's distance from `margin` in standard errors estimated at that margin."""
+    """Tango's statistic: the loss's distance from `margin` in standard errors estimated at that
+    margin.
+    """
     linear = -lost - gained + (2 * samples - lost + gained) * margin
     root = np.sqrt(np.maximum(linear**2 + 8 * samples * gained * margin * (1 - margin), 0))
     gain = np.maximum((root - linear) / (4 * samples), max(0.0, -margin))
@@ -48,7 +57,9 @@ def _score(lost: np.ndarray | int, gained: np.ndarray, samples: int, margin: flo
 
 
 def _tail(lost_within: np.ndarray, samples: int, margin: float, gain: float) -> float:
-    """Probability, rounded up, of b <= lost_within[c] where truly p_c = gain and p_b = gain + margin."""
+    """Probability, rounded up, of b <= lost_within[c] where truly p_c = gain and p_b = gain +
+    margin.
+    """
     reach = 8 * np.sqrt(samples * gain) + 30
     gained = np.arange(max(0, int(samples * gain - reach)), min(samples, int(samples * gain + reach)) + 1)
     mass = stats.binom.pmf(gained, samples, gain)
@@ -58,7 +69,10 @@ def _tail(lost_within: np.ndarray, samples: int, margin: float, gain: float) -> 
 
 
 def _most_lost(observed: float, gained: np.ndarray, samples: int, margin: float) -> np.ndarray:
-    """Largest b with a score of at most `observed` for each c; -1 where there is none. The score rises with b."""
+    """Largest b with a score of at most `observed` for each c; -1 where there is none.
+
+    The score rises with b.
+    """
     low, high = np.full(len(gained), -1.0), np.floor(gained + max(margin, 0) * samples) + 1
     while (high - low > 1).any():
         middle = np.floor((low + high) / 2)

@@ -1,4 +1,5 @@
-"""JSON Schema (draft 2020-12) of frozen dataclasses, from the same type hints that `from_json` checks values against.
+"""JSON Schema (draft 2020-12) of frozen dataclasses, from the same type hints that `from_json`
+checks values against.
 
 So a file is valid exactly where it can be read: the two cannot say different things.
 """
@@ -22,7 +23,9 @@ PLAIN: dict[Any, dict[str, Any]] = {
 
 
 def json_schema(kind: type, extra: Mapping[str, dict[str, Any]] | None = None) -> dict[str, Any]:
-    """Schema of a dataclass's JSON. extra: fields that its file has besides, and must have; or what is known of one of its own."""
+    """Schema of a dataclass's JSON. extra: fields that its file has besides, and must have; or what
+    is known of one of its own.
+    """
     definitions: dict[str, Any] = {}
     whole = _record(kind, definitions)
     for name, schema in (extra or {}).items():

@@ -1,4 +1,6 @@
-"""A conventional accelerator: what a product, an addition and a memory access cost, as a profile with sources."""
+"""A conventional accelerator: what a product, an addition and a memory access cost, as a profile
+with sources.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class Range:
 
 @dataclass(frozen=True)
 class Accelerator:
-    """Prices of a machine for networks without spikes. on_chip, bank: KiB. reuse: products per value read. accumulator: bits."""
+    """Prices of a machine for networks without spikes. on_chip, bank: KiB. reuse: products per
+    value read. accumulator: bits.
+    """
 
     name: str
     title: str

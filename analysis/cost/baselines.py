@@ -1,14 +1,19 @@
-"""The same network without spikes, in int8 and with as many bits as its timesteps can tell apart, data movement included.
+"""The same network without spikes, in int8 and with as many bits as its timesteps can tell apart,
+data movement included.
 
-A spiking network of T timesteps tells T + 1 levels of a neuron apart, as an activation of ceil(log2(T + 1)) bits does (Yan et al. 2024, arXiv
-2409.08290). Memory is counted as in Lemaire et al. 2022 (arXiv 2210.13107), but a value that is read may serve several products.
+A spiking network of T timesteps tells T + 1 levels of a neuron apart, as an activation of
+ceil(log2(T + 1)) bits does (Yan et al. 2024, arXiv 2409.08290). Memory is counted as in Lemaire et
+al. 2022 (arXiv 2210.13107), but a value that is read may serve several products.
 
-    without spikes, a layer:  M products; weights and inputs read M / reuse times, but each at least once; outputs written once
-    with spikes, a layer:     an addition per event, its weight read, the target's sum read and written; states read and written each step
+    without spikes, a layer:  M products; weights and inputs read M / reuse times, but each at least
+        once; outputs written once
+    with spikes, a layer:     an addition per event, its weight read, the target's sum read and
+        written; states read and written each step
 
-The break-even rate is where both take the same energy on equal hardware, as a neuromorphic chip is: all weights in its memories, nothing
-that was read used twice; spikes per source neuron and timestep. Against a conventional accelerator, which reuses, it is lower. Padding
-counts on neither side.
+The break-even rate is where both take the same energy on equal hardware, as a neuromorphic chip is:
+all weights in its memories, nothing that was read used twice; spikes per source neuron and
+timestep. Against a conventional accelerator, which reuses, it is lower. Padding counts on neither
+side.
 """
 
 from __future__ import annotations
@@ -29,10 +34,11 @@ INT8, NO_REUSE = 8, 1.0
 
 @dataclass(frozen=True)
 class LayerBaseline:
-    """One layer without spikes. multiplications: per inference. arithmetic, movement: joules. unshared: joules if nothing read were
-    reused and all weights were on the chip. spiking: joules of the layer with its spikes at the same prices, for T' = 1 .. T. rate: spikes per source neuron and timestep
-    that came in, mean over synapses. break_even: the rate at which `spiking` is `unshared`; 0 where the visits of its neurons alone take
-    more. Both for T' = 1 .. T.
+    """One layer without spikes. multiplications: per inference. arithmetic, movement: joules.
+    unshared: joules if nothing read were reused and all weights were on the chip. spiking: joules
+    of the layer with its spikes at the same prices, for T' = 1 .. T. rate: spikes per source neuron
+    and timestep that came in, mean over synapses. break_even: the rate at which `spiking` is
+    `unshared`; 0 where the visits of its neurons alone take more. Both for T' = 1 .. T.
     """
 
     name: str
@@ -47,8 +53,9 @@ class LayerBaseline:
 
 @dataclass(frozen=True)
 class Baseline:
-    """The network without spikes. bits: of its activations; weights have 8. energy: joules an inference, low and high where reuse, banks
-    and prices are at their ends together. accuracy: measured on test data, None where it was not.
+    """The network without spikes. bits: of its activations; weights have 8. energy: joules an
+    inference, low and high where reuse, banks and prices are at their ends together. accuracy:
+    measured on test data, None where it was not.
     """
 
     bits: int
@@ -87,7 +94,9 @@ def level_bits(timesteps: int) -> int:
 def baselines(
     network: QuantizedNetwork, record: SpikeRecord, machine: Accelerator, measured: Mapping[int, float] | None = None
 ) -> tuple[Baseline, ...]:
-    """In int8, then for every number of bits that T' = 1 .. T needs. measured: test accuracy by bits."""
+    """In int8, then for every number of bits that T' = 1 .. T needs. measured: test accuracy by
+    bits.
+    """
     bits = dict.fromkeys([INT8, *(level_bits(t) for t in range(record.timesteps, 0, -1))])
     return tuple(_baseline(network, record, machine, b, (measured or {}).get(b)) for b in bits)
 
@@ -147,7 +156,9 @@ def _without(network: QuantizedNetwork, population: Population, machine: Acceler
 
 
 def _event(network: QuantizedNetwork, connection: Connection, machine: Accelerator) -> float:
-    """Joules of one synaptic event at the accelerator's prices; of a graded message it is a product."""
+    """Joules of one synaptic event at the accelerator's prices; of a graded message it is a
+    product.
+    """
     graded = connection.source == network.input.name and not network.input.binary
     arithmetic = machine.product(INT8) if graded else machine.product(0)
     width, targets = machine.accumulator.value, network[connection.target].size
@@ -161,7 +172,9 @@ def _visits(population: Population, machine: Accelerator) -> float:
 
 
 def _fetched(network: QuantizedNetwork, connection: Connection, machine: Accelerator) -> float:
-    """Joules of bringing a connection's weights from outside once; 0 where the network's weights fit on the chip."""
+    """Joules of bringing a connection's weights from outside once; 0 where the network's weights
+    fit on the chip.
+    """
     if sum(map(_weight_bits, network.connections)) <= machine.on_chip.value * KIB:
         return 0.0
     return machine.fetched(_weight_bits(connection))

@@ -1,9 +1,10 @@
 """Events per layer as exact integers, from a record: what is paid for, before any price.
 
-A layer is a population with everything that enters it. Synaptic events count where they are handled, at the target, and at the
-step they were sent (an axonal delay moves them in time, not in number). Which synapses a spike makes a core read is a matter of their
-encoding (`hw.mapping.encoding`, chosen by `hw.mapping.cores`): a sparse list holds no zero weights, a dense one holds and reads them all. Zeros
-in a shared kernel are not counted; `cost` names them.
+A layer is a population with everything that enters it. Synaptic events count where they are
+handled, at the target, and at the step they were sent (an axonal delay moves them in time, not in
+number). Which synapses a spike makes a core read is a matter of their
+encoding (`hw.mapping.encoding`, chosen by `hw.mapping.cores`): a sparse list holds no zero weights,
+a dense one holds and reads them all. Zeros in a shared kernel are not counted; `cost` names them.
 """
 
 from __future__ import annotations
@@ -51,12 +52,14 @@ class Kernels:
 class LayerCounts:
     """Events of one layer per sample and timestep, int64 `(samples, T)` by term.
 
-    cores: of the mapping. peak: how many times the mean core's time the busiest takes, `(T,)`; 1 where no core was looked at. busy: mean
-    nanoseconds a timestep of each core, `(cores,)`; empty where none was looked at. depth:
-    hardware timesteps behind the input. synapses: nonzero, unrolled. "neuron access" is every neuron at every step; "neuron update" as
-    the fitted source has it: a membrane potential other than 0, input, or a bias. Events that depend on cores are exact on the samples
-    whose cores were looked at, and scaled from them to the others; without such a look, every spike is a message to all cores
-    of its target, and neurons that receive an event or hold a bias are updated, at most: upper bounds.
+    cores: of the mapping. peak: how many times the mean core's time the busiest takes, `(T,)`; 1
+    where no core was looked at. busy: mean nanoseconds a timestep of each core, `(cores,)`; empty
+    where none was looked at. depth: hardware timesteps behind the input. synapses: nonzero,
+    unrolled. "neuron access" is every neuron at every step; "neuron update" as
+    the fitted source has it: a membrane potential other than 0, input, or a bias. Events that
+    depend on cores are exact on the samples whose cores were looked at, and scaled from them to the
+    others; without such a look, every spike is a message to all cores of its target, and neurons
+    that receive an event or hold a bias are updated, at most: upper bounds.
     """
 
     name: str
@@ -80,8 +83,9 @@ class LayerCounts:
 class NetworkCounts:
     """Events of a network per sample and timestep.
 
-    layers: in order of update. events: of the whole network by term, `(samples, T)`, those of no layer included. heaviest_link: messages
-    over the busiest link, `(samples, T)`: the profiled samples' mean, in proportion to each sample's messages; 0 where no core was looked
+    layers: in order of update. events: of the whole network by term, `(samples, T)`, those of no
+    layer included. heaviest_link: messages over the busiest link, `(samples, T)`: the profiled
+    samples' mean, in proportion to each sample's messages; 0 where no core was looked
     at. ways: of messages on the mesh, mean sample, as placed and in layer-by-layer order.
     """
 
@@ -127,8 +131,9 @@ def _heaviest_link(loads: NetworkLoads, found: Load, sent: np.ndarray) -> np.nda
 def layer_counts(
     network: QuantizedNetwork, record: SpikeRecord, device: Device, loads: NetworkLoads | None = None
 ) -> tuple[LayerCounts, ...]:
-    """Counts of every population, in order of update. loads: of every core on some samples, from `profile_cores`,
-    which brings the placement along."""
+    """Counts of every population, in order of update. loads: of every core on some samples, from
+    `profile_cores`, which brings the placement along.
+    """
     placed = loads.placed if loads else map_network(network, device.chip)
     return tuple(
         LayerCounts(
@@ -183,7 +188,9 @@ def _events(
 def _by_core(
     network: QuantizedNetwork, record: SpikeRecord, population: Population[IntegerNeuron], loads: NetworkLoads
 ) -> dict[str, np.ndarray]:
-    """Events that depend on which core holds what, scaled from the samples whose cores were looked at."""
+    """Events that depend on which core holds what, scaled from the samples whose cores were looked
+    at.
+    """
     own, steps = loads[population.name], record.timesteps
     samples = len(own.spikes)
     arrivals = sum((record.spike_counts[c.source] for c in network.incoming(population.name)), start=np.zeros(record.output.shape[:2]))
@@ -199,7 +206,9 @@ def _by_core(
 
 
 def _hops(name: str, loads: NetworkLoads) -> dict[str, float]:
-    """Of a population's mean message, by direction; crossings between chips only where there are several."""
+    """Of a population's mean message, by direction; crossings between chips only where there are
+    several.
+    """
     mesh, sent = loads.mesh, loads.traffic
     blocks = [(sent.numbers(a), sent.numbers(b), sent.messages[c].sum(axis=0)) for c, (a, b) in sent.ends.items() if a == name]
     messages = sum(block.sum() for *_, block in blocks)

@@ -1,7 +1,8 @@
-"""Hardware profiles: what each event costs in energy and time, with the source and the kind of evidence behind every number.
+"""Hardware profiles: what each event costs in energy and time, with the source and the kind of
+evidence behind every number.
 
-A profile is a TOML file: those that ship lie beside this file, a user's own is given by its path. A term that a profile has no price for
-is named in the result, never counted as free.
+A profile is a TOML file: those that ship lie beside this file, a user's own is given by its path. A
+term that a profile has no price for is named in the result, never counted as free.
 """
 
 from __future__ import annotations
@@ -28,14 +29,18 @@ EAST_WEST, NORTH_SOUTH, CROSSING = "hop east or west", "hop north or south", "cr
 MANAGEMENT, INJECTION = "management of a timestep", "input injection"
 HOPS = (EAST_WEST, NORTH_SOUTH)
 TERMS = (DENSE, CONVOLUTION, SPARSE, GRADED, ACCESS, UPDATE, SPIKE, AXON_OUT, AXON_IN, *HOPS, CROSSING, MANAGEMENT, INJECTION)
-"""What is counted. Management: once for every chip and timestep. Injection: every message that comes from outside."""
+"""What is counted.
+
+Management: once for every chip and timestep. Injection: every message that comes from outside.
+"""
 DEVICES = ("loihi2", "loihi1")
 """Profiles that ship."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """One number with its origin. spread: relative half-width of a 95 % range, so value / (1 + spread) .. value * (1 + spread).
+    """One number with its origin. spread: relative half-width of a 95 % range, so value / (1 +
+    spread) .. value * (1 + spread).
 
     scope: what it covers, and what it does not.
     """
@@ -54,7 +59,9 @@ class Price:
 
 @dataclass(frozen=True)
 class ModelError:
-    """What was measured on whole networks, relative to what was predicted: 95 % of them lie in `low` .. `high`."""
+    """What was measured on whole networks, relative to what was predicted: 95 % of them lie in
+    `low` .. `high`.
+    """
 
     low: float
     high: float
@@ -68,7 +75,9 @@ class ModelError:
 
 @dataclass(frozen=True)
 class Barrier:
-    """Synchronisation that ends a timestep: nanoseconds over the number of tiles in use, interpolated between the points."""
+    """Synchronisation that ends a timestep: nanoseconds over the number of tiles in use,
+    interpolated between the points.
+    """
 
     tiles: tuple[int, ...]
     nanoseconds: tuple[float, ...]
@@ -78,10 +87,12 @@ class Barrier:
 
 @dataclass(frozen=True)
 class Device:
-    """A chip. energy: pJ per event. time: ns per event, of the core or link that handles it, or added to every step. static: W per chip.
+    """A chip. energy: pJ per event. time: ns per event, of the core or link that handles it, or
+    added to every step. static: W per chip.
 
-    latency, dynamic: how far measured times and dynamic energies of whole networks are from what is predicted of cores and links. host: W while
-    it runs, of processors that feed the chip, None where nothing is known. note: what must be said with every figure. calibrated: whether the
+    latency, dynamic: how far measured times and dynamic energies of whole networks are from what is
+    predicted of cores and links. host: W while it runs, of processors that feed the chip, None
+    where nothing is known. note: what must be said with every figure. calibrated: whether the
     prices were fitted to this chip. chip: its limits.
     """
 
@@ -129,7 +140,10 @@ def shipped(name: str) -> Path:
 
 
 def read_profile(kind: type[T], path: Path) -> T:
-    """A profile. `[sources]` names what prices refer to by `source`; `chip` is a table of limits, or the name of a chip known here.
+    """A profile.
+
+    `[sources]` names what prices refer to by `source`; `chip` is a table of limits, or the name of
+    a chip known here.
 
     Raises:
         InputError: the file is no such profile.

@@ -1,8 +1,9 @@
-"""Energy and latency per sample at every number of timesteps, from exact counts and a device's prices.
+"""Energy and latency per sample at every number of timesteps, from exact counts and a device's
+prices.
 
-Energy is that of samples streamed back to back: T' timesteps each. Dynamic energy is counts times prices; total energy adds
-static power over the same time, system energy the host's. Latency is that of one sample, T' + depth timesteps (`cost.timing`). Units are SI:
-joules, seconds.
+Energy is that of samples streamed back to back: T' timesteps each. Dynamic energy is counts times
+prices; total energy adds static power over the same time, system energy the host's. Latency is that
+of one sample, T' + depth timesteps (`cost.timing`). Units are SI: joules, seconds.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ def estimate_cost(
 ) -> Cost:
     """Price a record.
 
-    loads: of every core on some samples, from `profile_cores`; without them events are taken to be spread evenly over a layer's cores and
-    every spike to go to all cores of its targets, which is said in the warnings. machine: what the network without spikes runs on.
+    loads: of every core on some samples, from `profile_cores`; without them events are taken to be
+    spread evenly over a layer's cores and every spike to go to all cores of its targets, which is
+    said in the warnings. machine: what the network without spikes runs on.
     measured: its test accuracy, by bits of its activations. seed: of the bootstrap.
     """
     counts = network_counts(network, record, device, loads)
@@ -79,7 +81,10 @@ def estimate_cost(
 
 
 def dynamic_parts(counts: NetworkCounts, device: Device) -> list[Part]:
-    """Energy of events up to T', by kind. What has no price may cost as much as the dearest event of a core that has one."""
+    """Energy of events up to T', by kind.
+
+    What has no price may cost as much as the dearest event of a core that has one.
+    """
     return energy_parts({term: n.cumsum(axis=1) for term, n in counts.events.items()}, device)
 
 

@@ -1,9 +1,12 @@
-"""Energy and latency where every sample stops at its own timestep, summed exactly per sample from one record.
+"""Energy and latency where every sample stops at its own timestep, summed exactly per sample from
+one record.
 
-The answer to timestep t leaves the chip at hardware step t + D (D: depth of the network, `spikeport.analysis.cost.estimate`). Whether it is safe
-is known only then, and by then a layer of depth d has worked on timesteps up to t + D - d. That work is paid for, and so are the
-neurons that are visited before a sample's first step arrives: samples run one after the other, unlike those of a fixed T', which stream.
-Deciding (host or microcode) and clearing the state before the next sample have no price here.
+The answer to timestep t leaves the chip at hardware step t + D (D: depth of the network,
+`spikeport.analysis.cost.estimate`). Whether it is safe is known only then, and by then a layer of
+depth d has worked on timesteps up to t + D - d. That work is paid for, and so are the neurons that
+are visited before a sample's first step arrives: samples run one after the other, unlike those of a
+fixed T', which stream. Deciding (host or microcode) and clearing the state before the next sample
+have no price here.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from spikeport.hw.records.record import SpikeRecord
 
 @dataclass(frozen=True)
 class ExitCost:
-    """Per sample; each band holds one value. dynamic, total: joules. latency: seconds, also the time until the next sample starts."""
+    """Per sample; each band holds one value. dynamic, total: joules. latency: seconds, also the
+    time until the next sample starts.
+    """
 
     dynamic: Band
     total: Band
@@ -40,7 +45,9 @@ def exit_cost(
     loads: NetworkLoads | None = None,
     seed: int = 0,
 ) -> ExitCost:
-    """Price a record whose samples stop after `steps` timesteps, int `(samples,)`, each 1 .. T. loads, seed: as in `estimate_cost`."""
+    """Price a record whose samples stop after `steps` timesteps, int `(samples,)`, each 1 .. T.
+    loads, seed: as in `estimate_cost`.
+    """
     counts = network_counts(network, record, device, loads)
     depth, last = counts.depth, steps + counts.depth - 1  # hardware step, 0-based, at which the answer leaves
     events = {
@@ -59,7 +66,9 @@ def exit_cost(
 
 
 def _events(layers: tuple[LayerCounts, ...], term: str, depth: int) -> np.ndarray:
-    """Events of a kind over all layers per hardware step; a layer without a timestep still visits its neurons."""
+    """Events of a kind over all layers per hardware step; a layer without a timestep still visits
+    its neurons.
+    """
     with_term = [layer for layer in layers if term in layer.events]
     idle = [layer.neurons if term == ACCESS else 0 for layer in with_term]
     return np.sum([on_hardware_clock(layer.events[term], layer.depth, depth, rest) for layer, rest in zip(with_term, idle)], axis=0)

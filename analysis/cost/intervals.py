@@ -1,4 +1,6 @@
-"""Intervals: bootstrap over samples, times one factor for every source of prices, drawn once for all that rests on it."""
+"""Intervals: bootstrap over samples, times one factor for every source of prices, drawn once for
+all that rests on it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class Band:
 
 @dataclass(frozen=True)
 class Factor:
-    """What truth may be, relative to the estimate: 95 % in `low` .. `high`, the estimate itself in the middle of the draws."""
+    """What truth may be, relative to the estimate: 95 % in `low` .. `high`, the estimate itself in
+    the middle of the draws.
+    """
 
     source: str
     low: float
@@ -47,9 +51,11 @@ class Factor:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A share of a total, under a name: `(samples, T)` in joules or seconds, and the factors that it is uncertain by.
+    """A share of a total, under a name: `(samples, T)` in joules or seconds, and the factors that
+    it is uncertain by.
 
-    unknown: nothing of it is in the mean; up to all of it (95 %) may come on top. What has no price.
+    unknown: nothing of it is in the mean; up to all of it (95 %) may come on top. What has no
+    price.
     """
 
     name: str

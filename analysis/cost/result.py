@@ -1,4 +1,6 @@
-"""What an estimate says, as values: energy, time, where both go, how sure they are, and the same network without spikes."""
+"""What an estimate says, as values: energy, time, where both go, how sure they are, and the same
+network without spikes.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ Boundary = Literal["dynamic", "total", "system"]
 
 @dataclass(frozen=True)
 class TermCost:
-    """One kind of event: mean count per sample and its energy in joules, for T' = 1 .. T; energy None without a price."""
+    """One kind of event: mean count per sample and its energy in joules, for T' = 1 .. T; energy
+    None without a price.
+    """
 
     name: str
     count: tuple[float, ...]
@@ -28,7 +32,9 @@ class TermCost:
 
 @dataclass(frozen=True)
 class TimeTerm:
-    """What a step's time is made of: mean seconds up to T' = 1 .. T while samples stream; None where nothing is known."""
+    """What a step's time is made of: mean seconds up to T' = 1 .. T while samples stream; None
+    where nothing is known.
+    """
 
     name: str
     seconds: tuple[float, ...] | None
@@ -38,8 +44,9 @@ class TimeTerm:
 
 @dataclass(frozen=True)
 class CorePlace:
-    """One core. chip, column, row: of its tile (columns counted on through all chips). fullest: the resource of which it has used the
-    largest share, `used`; more than 1 where it does not fit. busy: seconds a timestep that it works, mean.
+    """One core. chip, column, row: of its tile (columns counted on through all chips). fullest: the
+    resource of which it has used the largest share, `used`; more than 1 where it does not fit.
+    busy: seconds a timestep that it works, mean.
     """
 
     chip: int
@@ -52,11 +59,14 @@ class CorePlace:
 
 @dataclass(frozen=True)
 class LayerCost:
-    """One layer; tuples are means per sample for T' = 1 .. T. operations: synaptic events and graded multiply-accumulates.
+    """One layer; tuples are means per sample for T' = 1 .. T. operations: synaptic events and
+    graded multiply-accumulates.
 
-    energy: dynamic, joules; hops count for the layer that sends. bottleneck: share of timesteps that this layer's cores are the busiest.
-    resources: seconds a timestep that its busiest core spends on "memory", "neurons" and "messages": the largest is a lower bound on its
-    time, the sum an upper one (floorline, arXiv 2511.21549). places: its cores on the mesh; empty where no core was looked at.
+    energy: dynamic, joules; hops count for the layer that sends. bottleneck: share of timesteps
+    that this layer's cores are the busiest.
+    resources: seconds a timestep that its busiest core spends on "memory", "neurons" and
+    "messages": the largest is a lower bound on its time, the sum an upper one (floorline, arXiv
+    2511.21549). places: its cores on the mesh; empty where no core was looked at.
     """
 
     name: str
@@ -88,7 +98,9 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What a quantity becomes if one number alone moves to the ends of its range, at T timesteps, joules or seconds."""
+    """What a quantity becomes if one number alone moves to the ends of its range, at T timesteps,
+    joules or seconds.
+    """
 
     quantity: Literal["total energy", "latency"]
     name: str
@@ -98,7 +110,8 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class MeshUse:
-    """Ways of messages between cores, mean sample over all T timesteps. hops: each message's. layer_by_layer: hops in that order.
+    """Ways of messages between cores, mean sample over all T timesteps. hops: each message's.
+    layer_by_layer: hops in that order.
 
     heaviest: messages over the busiest link in the busiest timestep.
     """
@@ -115,10 +128,11 @@ class MeshUse:
 class Cost(Tabular):
     """Energy and latency per sample for T' = 1 .. T on one device.
 
-    dynamic, total, system: joules, by `Boundary`; system is None where nothing is known of a host. latency: seconds, one sample alone (fall-through,
-    T' + depth steps). pipelined: seconds between samples that are streamed. delay_products: total or dynamic energy times latency, joule-seconds.
-    unpriced: what is not in the figures. step: mean seconds a timestep of the busiest core, the heaviest link and the barrier; waits: share of
-    timesteps in which each of them takes longest.
+    dynamic, total, system: joules, by `Boundary`; system is None where nothing is known of a host.
+    latency: seconds, one sample alone (fall-through, T' + depth steps). pipelined: seconds between
+    samples that are streamed. delay_products: total or dynamic energy times latency, joule-seconds.
+    unpriced: what is not in the figures. step: mean seconds a timestep of the busiest core, the
+    heaviest link and the barrier; waits: share of timesteps in which each of them takes longest.
     baselines: the network without spikes, int8 first. mesh: None where no core was looked at.
     """
 
@@ -170,7 +184,9 @@ class Cost(Tabular):
 
     @property
     def ann_energy(self) -> float:
-        """Arithmetic of the 8-bit network without spikes, joules per inference; memory not included."""
+        """Arithmetic of the 8-bit network without spikes, joules per inference; memory not
+        included.
+        """
         return self.baselines[0].arithmetic
 
     def baseline(self, bits: int) -> Baseline:

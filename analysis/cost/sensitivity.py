@@ -1,4 +1,6 @@
-"""One at a time: what total energy and latency become if a single number moves to either end of its range, at T timesteps."""
+"""One at a time: what total energy and latency become if a single number moves to either end of its
+range, at T timesteps.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def sensitivity(counts: NetworkCounts, device: Device, total: Sequence[Part], la
 
 
 def _energy(device: Device, parts: Sequence[Part]) -> Iterator[Sensitivity]:
-    """Each price of an event and of power, and the model's error, which multiplies all of the cores."""
+    """Each price of an event and of power, and the model's error, which multiplies all of the
+    cores.
+    """
     base = float(mean_of(parts)[-1])
     models = {device.dynamic.source: ENERGY_MODEL, device.latency.source: TIME_MODEL}
     shares: dict[tuple[str, Factor], float] = {}

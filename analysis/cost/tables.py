@@ -1,4 +1,7 @@
-"""An estimate as tables: one row a layer, a kind of event, a timestep, a baseline, a doubt. Each becomes a pandas frame if asked."""
+"""An estimate as tables: one row a layer, a kind of event, a timestep, a baseline, a doubt.
+
+Each becomes a pandas frame if asked.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from spikeport.export.common.tabular import Table, Tabular
 
 @dataclass(frozen=True, repr=False)
 class CostTable(Tabular):
-    """Columns by name, all of one length. Units are in the names: joules, seconds, or none for counts and shares."""
+    """Columns by name, all of one length.
+
+    Units are in the names: joules, seconds, or none for counts and shares.
+    """
 
     name: str
     columns: dict[str, tuple[Any, ...]]
@@ -31,7 +37,8 @@ class CostTable(Tabular):
 
 
 def cost_tables(cost: Cost, timesteps: int | None = None) -> dict[str, CostTable]:
-    """All tables of an estimate by name. timesteps: T' that layers, events and baselines are told at, None for all T.
+    """All tables of an estimate by name. timesteps: T' that layers, events and baselines are told
+    at, None for all T.
 
     Raises:
         InputError: T' is out of range.

@@ -1,7 +1,9 @@
-"""Time of every step: cores and links side by side, then what comes after them, on the clock of the hardware.
+"""Time of every step: cores and links side by side, then what comes after them, on the clock of the
+hardware.
 
-A step lasts as long as its busiest core or its heaviest link, then come the barrier, management, and the messages that are put in from
-outside. Layer l works on input step t at hardware step t + depth of l; messages between cores are taken to travel one step after their input.
+A step lasts as long as its busiest core or its heaviest link, then come the barrier, management,
+and the messages that are put in from outside. Layer l works on input step t at hardware step t +
+depth of l; messages between cores are taken to travel one step after their input.
 """
 
 from __future__ import annotations
@@ -54,7 +56,9 @@ def barrier_time(device: Device, cores: int) -> float:
 
 
 def on_hardware_clock(values: np.ndarray, lag: int, depth: int, idle: float) -> np.ndarray:
-    """A layer's `(samples, T)` moved to the hardware steps it works at, `(samples, T + depth)`; `idle` where it has no timestep."""
+    """A layer's `(samples, T)` moved to the hardware steps it works at, `(samples, T + depth)`;
+    `idle` where it has no timestep.
+    """
     samples, steps = values.shape
     course = np.full((samples, steps + depth), idle, np.float64)
     course[:, lag : lag + steps] = values
@@ -75,7 +79,9 @@ class Clock:
 
     @cached_property
     def link(self) -> np.ndarray:
-        """Seconds of the heaviest link, `(samples, T)`: a message holds a link for one hop; 0 without a price."""
+        """Seconds of the heaviest link, `(samples, T)`: a message holds a link for one hop; 0
+        without a price.
+        """
         price = max((self.device.time[hop].value for hop in HOPS if hop in self.device.time), default=0.0)
         return NANO * price * self.network.heaviest_link
 
@@ -106,7 +112,9 @@ class Clock:
         return [self._chip(until(self.course(self.busy.shape[1]), last)), *self._after(until(management, last), until(injection, last))]
 
     def course(self, steps: int) -> np.ndarray:
-        """Seconds of every hardware step of so many timesteps, `(samples, steps + depth)`; a layer without data still visits its neurons."""
+        """Seconds of every hardware step of so many timesteps, `(samples, steps + depth)`; a layer
+        without data still visits its neurons.
+        """
         depth, idle = self.network.depth, NANO * self.device.time[ACCESS].value if ACCESS in self.device.time else 0.0
         longest = on_hardware_clock(self.link[:, :steps], min(1, depth), depth, 0.0)
         for i, layer in enumerate(self.network.layers):

@@ -1,4 +1,6 @@
-"""In plain words: whether the spiking network wins against the same network without spikes, and by how much."""
+"""In plain words: whether the spiking network wins against the same network without spikes, and by
+how much.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from spikeport.analysis.cost.result import Cost
 
 
 def verdict(cost: Cost, timesteps: int) -> tuple[str, ...]:
-    """One sentence for each baseline that T' timesteps stand against, on the device and at equal prices."""
+    """One sentence for each baseline that T' timesteps stand against, on the device and at equal
+    prices.
+    """
     return tuple(_sentence(cost, baseline, timesteps) for baseline in cost.compared(timesteps))
 
 

@@ -35,7 +35,9 @@ RUNGS = 8
 
 @dataclass(frozen=True)
 class ExitPoint:
-    """One threshold on validation data; neighbours on the ladder that stop every sample alike are one point, named by the smallest."""
+    """One threshold on validation data; neighbours on the ladder that stop every sample alike are
+    one point, named by the smallest.
+    """
 
     threshold: int
     accuracy: float
@@ -65,13 +67,17 @@ class EarlyExit:
 
 
 def margins_over_time(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
-    """Largest minus second largest score after 1 .. T timesteps, int64 `(samples, T)`, of two classes or more."""
+    """Largest minus second largest score after 1 .. T timesteps, int64 `(samples, T)`, of two
+    classes or more.
+    """
     scores = np.sort(class_scores(output.reshape(*output.shape[:2], -1), readout), axis=2)
     return scores[:, :, -1] - scores[:, :, -2]
 
 
 def exit_steps(margins: np.ndarray, threshold: int | None) -> np.ndarray:
-    """Timesteps, 1 .. T, after which each sample stops, int64 `(samples,)`. margins: int `(samples, T)`; None: all T."""
+    """Timesteps, 1 .. T, after which each sample stops, int64 `(samples,)`. margins: int `(samples,
+    T)`; None: all T.
+    """
     samples, last = margins.shape
     if threshold is None:
         return np.full(samples, last)
@@ -120,7 +126,9 @@ def judge(correct: np.ndarray, margins: np.ndarray, references: References, tole
 def exit_confirmed(
     chosen: EarlyExit, correct: np.ndarray, margins: np.ndarray, floating: np.ndarray, *, confidence: float = 0.95
 ) -> EarlyExit:
-    """Add the accuracy and the steps of the chosen threshold on test data; arguments as in `choose_threshold`."""
+    """Add the accuracy and the steps of the chosen threshold on test data; arguments as in
+    `choose_threshold`.
+    """
     steps = exit_steps(margins, chosen.threshold)
     exits = np.bincount(steps, minlength=correct.shape[1] + 1)[1:] / len(steps)
     test = confirmation(_at(correct, steps), References(correct[:, -1], floating), 1 - confidence)
@@ -128,7 +136,9 @@ def exit_confirmed(
 
 
 def _policies(margins: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """Thresholds and the steps `(samples,)` they stop at, in falling order, without those that change nothing on this data."""
+    """Thresholds and the steps `(samples,)` they stop at, in falling order, without those that
+    change nothing on this data.
+    """
     kept: list[tuple[int, np.ndarray]] = []
     for threshold in ladder():
         steps = exit_steps(margins, threshold)

@@ -1,12 +1,14 @@
 """The statement that a cut and an early exit make, and the one procedure that shows it.
 
-A candidate (a number of timesteps, an exit threshold) loses less accuracy than the tolerance against both references: the same
-integers run for all T timesteps, and the float network at T.
+A candidate (a number of timesteps, an exit threshold) loses less accuracy than the tolerance
+against both references: the same integers run for all T timesteps, and the float network at T.
 
-- One candidate: two exact paired tests (`spikeport.analysis.common.paired`), each at the full level alpha; shown where both reject. The
-  null is the union of the two, so the level is alpha without a correction (intersection-union test, Berger 1982, Technometrics 24, 295).
-- Many candidates: an order that was fixed before the data was seen, most conservative first, up to the first that is not shown
-  (fixed sequence, Maurer, Hothorn & Lehmacher 1995). Whichever is chosen, the statement is wrong with probability at most alpha.
+- One candidate: two exact paired tests (`spikeport.analysis.common.paired`), each at the full level
+  alpha; shown where both reject. The null is the union of the two, so the level is alpha without a
+  correction (intersection-union test, Berger 1982, Technometrics 24, 295).
+- Many candidates: an order that was fixed before the data was seen, most conservative first, up to
+  the first that is not shown (fixed sequence, Maurer, Hothorn & Lehmacher 1995). Whichever is
+  chosen, the statement is wrong with probability at most alpha.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ METHOD = "exact unconditional paired non-inferiority tests (score statistic) aga
 
 @dataclass(frozen=True)
 class References:
-    """Whether each sample is right, bool `(samples,)`: `full` in fixed point after T timesteps, `floating` in PyTorch after T."""
+    """Whether each sample is right, bool `(samples,)`: `full` in fixed point after T timesteps,
+    `floating` in PyTorch after T.
+    """
 
     full: np.ndarray
     floating: np.ndarray
@@ -38,7 +42,9 @@ class References:
 
 @dataclass(frozen=True)
 class LossLimits:
-    """Accuracy lost against a reference and its limits (each one-sided at the confidence), in percentage points."""
+    """Accuracy lost against a reference and its limits (each one-sided at the confidence), in
+    percentage points.
+    """
 
     value: float
     low: float
@@ -77,9 +83,11 @@ class Confirmation:
 
 
 def fixed_sequence(candidates: Iterable[np.ndarray], references: References, tolerance: float, alpha: float) -> list[Verdict]:
-    """Verdicts on candidates, each bool `(samples,)`, most conservative first. tolerance: percentage points.
+    """Verdicts on candidates, each bool `(samples,)`, most conservative first. tolerance:
+    percentage points.
 
-    The order must not depend on the data. T itself is given as `references.full`, the very array: it loses nothing against itself.
+    The order must not depend on the data. T itself is given as `references.full`, the very array:
+    it loses nothing against itself.
     """
     verdicts: list[Verdict] = []
     for now in candidates:
@@ -128,7 +136,9 @@ def check_statement(samples: int, tolerance: float, confidence: float) -> None:
 
 
 def needed(now: np.ndarray, references: References, tolerance: float, level: float) -> int | None:
-    """Samples that would have shown a candidate against both references (`samples_needed`); None where no number would."""
+    """Samples that would have shown a candidate against both references (`samples_needed`); None
+    where no number would.
+    """
     pairs = [_changes(now, reference) for reference in (references.full, references.floating) if reference is not now]
     counts = [samples_needed(lost, gained, len(now), tolerance / 100, level) for lost, gained in pairs]
     return None if None in counts else max(filter(None, counts))
@@ -141,7 +151,9 @@ def _verdict(now: np.ndarray, references: References, tolerance: float, alpha: f
 
 
 def loss_limits(now: np.ndarray, reference: np.ndarray, alpha: float) -> LossLimits:
-    """Loss of `now` against `reference`, bool `(samples,)` of the same samples; each limit holds at level `1 - alpha`."""
+    """Loss of `now` against `reference`, bool `(samples,)` of the same samples; each limit holds at
+    level `1 - alpha`.
+    """
     lost, gained = _changes(now, reference)
     n = len(now)
     return LossLimits(100 * (lost - gained) / n, -100 * largest_loss(gained, lost, n, alpha), 100 * largest_loss(lost, gained, n, alpha))

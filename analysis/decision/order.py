@@ -1,15 +1,20 @@
-"""In which order numbers of timesteps are tested, and at which level: one error for the whole, whatever the order.
+"""In which order numbers of timesteps are tested, and at which level: one error for the whole,
+whatever the order.
 
-Without a proposal: T, T - 1 .. 1, each at the full level, up to the first that is not shown (fixed sequence, `guarantee`).
+Without a proposal: T, T - 1 .. 1, each at the full level, up to the first that is not shown (fixed
+sequence, `guarantee`).
 
-With a proposal P, which the validation data must have no part in, two chains share the level (a sequentially rejective graph, Bretz,
-Maurer, Brannath and Posch 2009, Statistics in Medicine 28, 586):
+With a proposal P, which the validation data must have no part in, two chains share the level (a
+sequentially rejective graph, Bretz, Maurer, Brannath and Posch 2009, Statistics in Medicine 28,
+586):
 
 1. up:   T, T - 1 .. P + 1, at `UP` of the level, up to the first that is not shown;
-2. down: P, P - 1 .. 1, at the rest of it; at the whole where all of the chain above was shown, which then needs its share no more.
+2. down: P, P - 1 .. 1, at the rest of it; at the whole where all of the chain above was shown,
+   which then needs its share no more.
 
-A false claim in either chain begins with its first false candidate, so the chances add up to the level at most; no accuracy need be monotone in T'. The
-smallest T' that was shown is chosen. So P is tested where a larger T' fails, which the plain sequence cannot.
+A false claim in either chain begins with its first false candidate, so the chances add up to the
+level at most; no accuracy need be monotone in T'. The smallest T' that was shown is chosen. So P is
+tested where a larger T' fails, which the plain sequence cannot.
 """
 
 from __future__ import annotations
@@ -22,7 +27,9 @@ import numpy as np
 from spikeport.analysis.decision.guarantee import References, Verdict, fixed_sequence
 
 UP = 0.4
-"""Share of the level for the candidates above the proposal, fixed before any data: the proposal and what lies below get the larger one."""
+"""Share of the level for the candidates above the proposal, fixed before any data: the proposal and
+what lies below get the larger one.
+"""
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,10 @@ class Judged:
 def in_order(
     candidates: Sequence[np.ndarray], references: References, tolerance: float, alpha: float, proposal: int | None = None
 ) -> list[Judged]:
-    """Judge T' = 1 .. T, each bool `(samples,)`, T last and `references.full` itself. tolerance: percentage points. alpha: of the whole."""
+    """Judge T' = 1 .. T, each bool `(samples,)`, T last and `references.full` itself. tolerance:
+    percentage points.
+    alpha: of the whole.
+    """
     last = len(candidates)
     if proposal is None or proposal >= last:
         return list(reversed(_chain(candidates, last, 0, references, tolerance, alpha)))

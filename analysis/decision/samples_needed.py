@@ -11,10 +11,12 @@ FINEST = 0.02
 
 
 def samples_needed(lost: int, gained: int, samples: int, margin: float, level: float) -> int | None:
-    """About the smallest number of samples (rounding apart, to 2 %) whose exact test shows a loss below `margin` (a fraction) at this level.
+    """About the smallest number of samples (rounding apart, to 2 %) whose exact test shows a loss
+    below `margin` (a fraction) at this level.
 
-    lost, gained: seen among `samples`, of which others are taken to have the same share, rounded. None where no number would,
-    because the loss itself is not below the margin, or where it would be more than `FACTOR` times as many.
+    lost, gained: seen among `samples`, of which others are taken to have the same share, rounded.
+    None where no number would, because the loss itself is not below the margin, or where it would
+    be more than `FACTOR` times as many.
     """
     if (lost - gained) / samples >= margin:
         return None

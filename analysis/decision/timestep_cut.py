@@ -1,8 +1,9 @@
 """How few timesteps are enough, with a statement that holds.
 
-The network is causal, so one record of T timesteps holds the answer at every T' <= T. Each T' is tested on validation data against
-"accuracy falls by at least the tolerance" (`guarantee`), from T downwards, or from a proposal that the validation data had no part in
-(`order`); the smallest T' that was shown is chosen. T itself is tested too: its integers may lose against the float network.
+The network is causal, so one record of T timesteps holds the answer at every T' <= T. Each T' is
+tested on validation data against "accuracy falls by at least the tolerance" (`guarantee`), from T
+downwards, or from a proposal that the validation data had no part in (`order`); the smallest T'
+that was shown is chosen. T itself is tested too: its integers may lose against the float network.
 """
 
 from __future__ import annotations
@@ -36,10 +37,12 @@ from spikeport.hw.backends.verify import Verification
 
 @dataclass(frozen=True)
 class StepAccuracy:
-    """One T' on validation data. accuracy: a fraction. verdict: "not tested" after the first "not shown" of its chain.
+    """One T' on validation data. accuracy: a fraction. verdict: "not tested" after the first "not
+    shown" of its chain.
 
-    level: that it was tested at, and its limits hold at. samples_needed: that would have shown what was not shown, at the rates of
-    change seen; None where it was shown, not tested, or no number would.
+    level: that it was tested at, and its limits hold at. samples_needed: that would have shown what
+    was not shown, at the rates of change seen; None where it was shown, not tested, or no number
+    would.
     """
 
     timesteps: int
@@ -54,10 +57,14 @@ class StepAccuracy:
 class Truncation(Tabular):
     """The smallest number of timesteps, and why.
 
-    tolerance: percentage points. confidence: of the statement about `chosen` (T'), and again of that about `exit`.
-    timesteps: T. accuracy_floating: of the float network at T on the validation data. steps: T' = 1 .. T.
-    provable: the smallest tolerance that `samples` validation samples can show at all, percentage points.
-    proposal: T' by Fisher information, after which at most `proposal_share` of it is still to come. began: T' that the tests began
+    tolerance: percentage points. confidence: of the statement about `chosen` (T'), and again of
+    that about `exit`.
+    timesteps: T. accuracy_floating: of the float network at T on the validation data. steps: T' = 1
+    .. T.
+    provable: the smallest tolerance that `samples` validation samples can show at all, percentage
+    points.
+    proposal: T' by Fisher information, after which at most `proposal_share` of it is still to come.
+    began: T' that the tests began
     with, None for T, and began_by: what proposed it.
     lava: the test samples run at T' in real Lava, or None, and lava_absent says why.
     """
@@ -93,7 +100,9 @@ class Truncation(Tabular):
 
     @property
     def shown(self) -> bool:
-        """Whether the statement holds for the chosen T'; where not even T was shown, T is kept and nothing is claimed."""
+        """Whether the statement holds for the chosen T'; where not even T was shown, T is kept and
+        nothing is claimed.
+        """
         return self.steps[self.chosen - 1].verdict == "shown"
 
     @property
@@ -119,11 +128,13 @@ def truncate(
     """Choose T' from one record of validation data.
 
     Args:
-        correct: whether each sample is right after 1 .. T timesteps in fixed point, bool `(samples, T)` (`hw.records.record.correct_over_time`).
+        correct: whether each sample is right after 1 .. T timesteps in fixed point, bool `(samples,
+            T)` (`hw.records.record.correct_over_time`).
         floating: whether the float network is right after T, bool `(samples,)`.
         tolerance: accuracy loss to stay below, percentage points, above 0 and below 100.
         confidence: of the statement, above 0 and below 1.
-        begin: T' that the tests begin with, which must not come from these samples; None to begin with T.
+        begin: T' that the tests begin with, which must not come from these samples; None to begin
+            with T.
 
     Raises:
         InputError: no samples, or a tolerance, a confidence or a beginning out of range.

@@ -1,6 +1,9 @@
-"""Small SVG charts: a frame with axes, and marks to put into it. Colours and fonts come from the page's style sheet.
+"""Small SVG charts: a frame with axes, and marks to put into it.
 
-Drawn at about the size they are shown at (360 units wide), so that text stays readable from phone to laptop.
+Colours and fonts come from the page's style sheet.
+
+Drawn at about the size they are shown at (360 units wide), so that text stays readable from phone
+to laptop.
 """
 
 from __future__ import annotations
@@ -46,7 +49,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Curve:
-    """What a chart draws of one thing, as numbers. limits: lowest and highest at every x, where they are drawn."""
+    """What a chart draws of one thing, as numbers. limits: lowest and highest at every x, where
+    they are drawn.
+    """
 
     name: str
     xs: Sequence[float | str]
@@ -65,7 +70,9 @@ def padded(values: Sequence[float], share: float = 0.08, floor: float | None = N
 def chart(
     title: str, summary: str, *marks: Child, curves: Sequence[Curve], labels: tuple[str, str], caption: Child = None, height: int = HEIGHT
 ) -> Element:
-    """A figure; `summary` is what a screen reader says, and what is drawn stands in a table below. labels: of both axes."""
+    """A figure; `summary` is what a screen reader says, and what is drawn stands in a table below.
+    labels: of both axes.
+    """
     drawing = el("svg", el("title", summary), marks, viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=summary)
     below = [el("figcaption", caption) if caption else None, _values(title, curves, labels)]
     return el("figure", el("h3", title), drawing, below, class_="chart")
@@ -94,7 +101,8 @@ def _limits(curve: Curve, i: int, limited: bool) -> list[Child]:
 
 
 def axes(frame: Frame, x_label: str, y_label: str, *, steps: int = 0, y_most: float = inf, names: Sequence[str] = ()) -> list[Element]:
-    """Grid, ticks and labels. steps: label 1 .. steps on the horizontal axis, thinned out where they are many. y_most: last tick.
+    """Grid, ticks and labels. steps: label 1 .. steps on the horizontal axis, thinned out where
+    they are many. y_most: last tick.
 
     names: labels at 1, 2, ... on the horizontal axis, instead of numbers.
     """
@@ -170,7 +178,9 @@ def whiskers(frame: Frame, xs: Sequence[float], lows: Sequence[float], highs: Se
 
 
 def level(frame: Frame, y: float, kind: str) -> Element:
-    """A horizontal line; the caption says what it is, since words beside it would stand in the curves' way."""
+    """A horizontal line; the caption says what it is, since words beside it would stand in the
+    curves' way.
+    """
     return el("line", x1=LEFT, x2=WIDTH - RIGHT, y1=frame.y(y), y2=frame.y(y), class_=f"mark {kind}")
 
 

@@ -1,4 +1,6 @@
-"""The chip as a picture: a square for every core, coloured by layer and filled as far as its memory is; and where the energy goes."""
+"""The chip as a picture: a square for every core, coloured by layer and filled as far as its memory
+is; and where the energy goes.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.results.chip_use import MEMORY, ChipUse, LayerCores
 
 ACROSS, GAP, EDGE, TITLE = 16, 3.0, 1.0, 18.0
-"""Cores in a row; between two of them; beside the outer ones, for their lines; above each chip, for its name."""
+"""Cores in a row; between two of them; beside the outer ones, for their lines; above each chip, for
+its name.
+"""
 SIDE = (WIDTH - 2 * EDGE - (ACROSS - 1) * GAP) / ACROSS
 WIDE = 0.62
 """Part of a timestep's place that its column takes."""

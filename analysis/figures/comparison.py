@@ -1,4 +1,6 @@
-"""Runs side by side as pictures: accuracy against energy, and over timesteps, a curve for every run."""
+"""Runs side by side as pictures: accuracy against energy, and over timesteps, a curve for every
+run.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,11 @@ ROOM = 0.12
 
 
 def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element | None:
-    """Accuracy against total energy: a curve over T' for each run, its chosen T' a large dot, and the front through those.
+    """Accuracy against total energy: a curve over T' for each run, its chosen T' a large dot, and
+    the front through those.
 
-    beaten: names of runs that another one beats, which the front leaves out. None where no run has both numbers.
+    beaten: names of runs that another one beats, which the front leaves out. None where no run has
+    both numbers.
     """
     drawn = [run for run in runs if run.deployed]
     if not drawn:
@@ -58,7 +62,9 @@ def pareto_figure(runs: Sequence[ComparedRun], beaten: Sequence[str]) -> Element
 
 
 def accuracy_figure(runs: Sequence[ComparedRun]) -> Element | None:
-    """Accuracy of the quantized networks after every T', the chosen one a large dot; None where none was measured."""
+    """Accuracy of the quantized networks after every T', the chosen one a large dot; None where
+    none was measured.
+    """
     drawn = [(run, run.quantized) for run in runs if run.quantized and run.chosen <= len(run.quantized.accuracy)]
     if not drawn:
         return None

@@ -16,7 +16,9 @@ from spikeport.analysis.results.report import AccuracyCurve, Report
 ROOM = 0.12
 """Share of the height that is left above all curves, for what a vertical line says."""
 MOST_INTERVAL = 3.0
-"""The axis makes room for an interval up to so many times the largest mean; the caption tells the rest."""
+"""The axis makes room for an interval up to so many times the largest mean; the caption tells the
+rest.
+"""
 ACCURACY_STAGES = ("quantized", "Lava", "float")
 
 

@@ -1,4 +1,6 @@
-"""Figures of the early exit: accuracy against mean timesteps over the ladder of thresholds, and when samples stop."""
+"""Figures of the early exit: accuracy against mean timesteps over the ladder of thresholds, and
+when samples stop.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from spikeport.analysis.figures.markup import Element, el
 
 
 def exit_figure(truncation: Truncation, early_exit: EarlyExit) -> Element:
-    """Validation accuracy over the mean number of timesteps: a line over thresholds (early exit), a dot for each T' (cut)."""
+    """Validation accuracy over the mean number of timesteps: a line over thresholds (early exit), a
+    dot for each T' (cut).
+    """
     exits = early_exit.points
     cuts, heights = [s.timesteps for s in truncation.steps], [100 * s.accuracy for s in truncation.steps]
     xs, ys = [p.mean_steps for p in exits], [100 * p.accuracy for p in exits]

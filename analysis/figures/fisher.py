@@ -1,4 +1,6 @@
-"""Pictures of Fisher information: over time, by block, and over training (Kim et al. 2023, figures 1, 3 and 4)."""
+"""Pictures of Fisher information: over time, by block, and over training (Kim et al. 2023, figures
+1, 3 and 4).
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,18 @@ from spikeport.analysis.information.fisher import Curves, FisherResult, normalis
 from spikeport.analysis.information.history import FisherHistory
 
 MOST_LIMIT, STAIRS = 160.0, 48.0
-"""Largest limit that the columns make room for, and the room above them for labels, both in per cent of the largest column."""
+"""Largest limit that the columns make room for, and the room above them for labels, both in per
+cent of the largest column.
+"""
 SHOWN_EPOCHS = 4
 """Epochs whose I_t is drawn beside the centroid, as in figure 1."""
 
 
 def fisher_figure(fisher: FisherResult, chosen: int | None = None, proposal: int | None = None) -> Element:
-    """I_t as columns, the share still to come as a line, both with their limits; centroid and cut. Only where there is information."""
+    """I_t as columns, the share still to come as a line, both with their limits; centroid and cut.
+
+    Only where there is information.
+    """
     steps, limits, top = fisher.timesteps, fisher.intervals, max(fisher.per_step)
     assert fisher.centroid is not None
     xs = list(range(1, steps + 1))
@@ -69,7 +76,9 @@ def groups_figure(fisher: FisherResult) -> Element:
 
 
 def centroid_figure(history: FisherHistory) -> Element:
-    """The information centroid over epochs, with its limits (figures 1 and 4); all of them with information."""
+    """The information centroid over epochs, with its limits (figures 1 and 4); all of them with
+    information.
+    """
     epochs, centroids = history.epochs, history.centroids
     limits = [r.intervals.centroid if r.intervals else (c, c) for r, c in zip(history.results, centroids)]
     frame = Frame(*padded(epochs, 0.04), *padded([y for pair in limits for y in pair] + list(centroids), 0.12))

@@ -42,7 +42,9 @@ class Box:
 
 @dataclass
 class Labels:
-    """Places labels in a frame one after the other; taken: positions `(n, 2)` where something is drawn."""
+    """Places labels in a frame one after the other; taken: positions `(n, 2)` where something is
+    drawn.
+    """
 
     frame: Frame
     taken: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
@@ -75,8 +77,9 @@ class Labels:
 def uprights(frame: Frame, *lines: tuple[float, str, str]) -> list[Element]:
     """Vertical lines, each a position, label and kind.
 
-    Labels go down like stairs and every line begins at its own, so that no line runs through a label: from the right edge inwards those
-    that have room on the left of their lines only, then from left to right the others.
+    Labels go down like stairs and every line begins at its own, so that no line runs through a
+    label: from the right edge inwards those that have room on the left of their lines only, then
+    from left to right the others.
     """
     inwards: list[tuple[float, str, str]] = []
     rightward: list[tuple[float, str, str]] = []

@@ -11,7 +11,11 @@ Child: TypeAlias = "Element | str | Iterable[Child] | None"
 
 
 def el(tag: str, *children: Child, **attributes: object) -> Element:
-    """An element. Attribute names: `class_` is class, `stroke_width` is stroke-width; None leaves one out. None children vanish."""
+    """An element.
+
+    Attribute names: `class_` is class, `stroke_width` is stroke-width; None leaves one out. None
+    children vanish.
+    """
     node = ElementTree.Element(tag, {k.rstrip("_").replace("_", "-"): _plain(v) for k, v in attributes.items() if v is not None})
     for child in children:
         _append(node, child)

@@ -20,7 +20,9 @@ LABELS, GAP = 92.0, 16.0
 
 
 def raster_figure(sample: SampleRaster, chosen: int) -> Element:
-    """Image, raster and answer over time of one sample, with a line after the chosen number of timesteps."""
+    """Image, raster and answer over time of one sample, with a line after the chosen number of
+    timesteps.
+    """
     title = f"sample {sample.number}" + (f", class {sample.label}" if sample.label is not None else "")
     return el(
         "figure",

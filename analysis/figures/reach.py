@@ -1,4 +1,6 @@
-"""How far down an accuracy axis goes: at a few timesteps networks are near chance, and would squeeze everything else together."""
+"""How far down an accuracy axis goes: at a few timesteps networks are near chance, and would
+squeeze everything else together.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from itertools import pairwise
 
 Point = tuple[float, float]
 SPREAD, LEAST = 1.5, 2.0
-"""The axis goes so many times the spread of the accuracies that matter below them, at least so many percentage points."""
+"""The axis goes so many times the spread of the accuracies that matter below them, at least so many
+percentage points.
+"""
 BELOW_KEY = "What is less accurate than the axis reaches is cut off; it stands among the values."
 
 

@@ -1,4 +1,6 @@
-"""Tables: numbers to the right, each with its exact value beside what is shown, and every cell with the name of its column."""
+"""Tables: numbers to the right, each with its exact value beside what is shown, and every cell with
+the name of its column.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ ACROSS = "runs"
 def data_table(
     head: Sequence[str], rows: Sequence[Sequence[Child]], numeric: Sequence[int] = (), label: str = "", *, across: bool = False
 ) -> Element:
-    """A table in a box that scrolls; on a phone it becomes a list, in which every cell says its column.
+    """A table in a box that scrolls; on a phone it becomes a list, in which every cell says its
+    column.
 
-    numeric: columns that are set to the right; what is in brackets there goes to a line of its own where the page is narrow. label: what it
+    numeric: columns that are set to the right; what is in brackets there goes to a line of its own
+    where the page is narrow. label: what it
     is called, also as a file. across: see `ACROSS`.
     """
 

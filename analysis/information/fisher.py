@@ -1,4 +1,5 @@
-"""Fisher information over time and its centroid (Kim et al., AAAI 2023, equations 6 and 7), for any spiking torch module.
+"""Fisher information over time and its centroid (Kim et al., AAAI 2023, equations 6 and 7), for any
+spiking torch module.
 
     I_t = mean over samples of || d/d(theta) log p(y | x, steps i <= t) ||^2        IC = sum(t I_t) / sum(I_t)
 
@@ -55,7 +56,8 @@ class Intervals:
 
 @dataclass(frozen=True, repr=False)
 class FisherResult(Tabular):
-    """Fisher information of a model on a data set; index t - 1 of every tuple belongs to timestep t.
+    """Fisher information of a model on a data set; index t - 1 of every tuple belongs to timestep
+    t.
 
     per_step: I_t. standard_error: of I_t over samples. innovation: D_t. per_layer: I_t of each
     layer's own parameters, by module name; they sum to I_t, as do per_block (layers taken together)
@@ -173,10 +175,12 @@ def fisher_information(
     """Estimate I_t for t = 1 .. T from one forward and T backward passes per batch.
 
     Args:
-        model: called as `model(x, timesteps)`, gives outputs per step `(T, N, classes)`; run in inference mode. A model that
-            draws random numbers draws them from `seed`; torch's generator is left as it was.
-        batches: pairs of x `(N, *input)` or `(T, N, *input)` and labels y `(N,)`. Layers may see N or T*N rows, time-major.
-            With estimator "batch" each is one unit of the average, so all must be of one size.
+        model: called as `model(x, timesteps)`, gives outputs per step `(T, N, classes)`; run in
+            inference mode. A model that draws random numbers draws them from `seed`; torch's
+            generator is left as it was.
+        batches: pairs of x `(N, *input)` or `(T, N, *input)` and labels y `(N,)`. Layers may see N
+            or T*N rows, time-major. With estimator "batch" each is one unit of the average, so all
+            must be of one size.
         timesteps: T.
         estimator, labels, readout: see `FisherResult`.
         fresh: run the model anew for t timesteps for every t (see `scores.Question`).

@@ -1,10 +1,10 @@
-"""Squared norms of per-sample gradients, layer by layer, from a layer's inputs and output gradients.
+"""Squared norms of per-sample gradients, layer by layer, from a layer's inputs and output
+gradients.
 
 A layer's gradient for sample n is a sum over its rows r (timesteps, and positions of a convolution)
 of output gradient times input, so no loop over samples is needed. For few rows the norm comes from
-Gram matrices,
-||sum_r g_r x_r^T||^2 = sum_rs (g_r . g_s)(x_r . x_s) (Goodfellow 2015, arXiv 1510.01799), else from the gradient itself.
-Exact either way.
+Gram matrices, ||sum_r g_r x_r^T||^2 = sum_rs (g_r . g_s)(x_r . x_s) (Goodfellow 2015, arXiv
+1510.01799), else from the gradient itself. Exact either way.
 
 Several losses are taken together, because what depends on the inputs alone (unfolding, the inputs'
 Gram matrix) is then done once, because one product serves all losses, and because the change from
@@ -28,14 +28,18 @@ from spikeport.export.floating.layers import SynapseLayer
 from spikeport.export.model.synapse import Conv, Dense, windows_along
 
 CHUNK_BYTES = 1 << 22
-"""Unfolded inputs, and gradients, of a convolution held at a time; about what a processor's cache holds."""
+"""Unfolded inputs, and gradients, of a convolution held at a time; about what a processor's cache
+holds.
+"""
 
 Group: TypeAlias = Literal["weights", "biases", "BatchNorm", "neurons"]
 """Kind of parameter; "neurons" are thresholds and time constants."""
 
 
 class Squares(NamedTuple):
-    """Squared gradient norms `(K, N)`: of every loss, and of its change from the loss before (the first: from nothing)."""
+    """Squared gradient norms `(K, N)`: of every loss, and of its change from the loss before (the
+    first: from nothing).
+    """
 
     own: Tensor
     change: Tensor
@@ -59,7 +63,8 @@ def linear_norms(bias: bool, x: Tensor, g: Tensor) -> dict[Group, Squares]:
 
 
 def conv_norms(geometry: tuple, bias: bool, x: Tensor, g: Tensor) -> dict[Group, Squares]:
-    """x `(S, N, C, *spatial)`, g `(K, S, N, O, *spatial)`; a 1-d convolution is a 2-d one of height 1.
+    """x `(S, N, C, *spatial)`, g `(K, S, N, O, *spatial)`; a 1-d convolution is a 2-d one of height
+    1.
 
     geometry: kernel, dilation, padding, stride, groups.
     """
@@ -82,7 +87,9 @@ def _conv_part(geometry: tuple, x: Tensor, g: Tensor) -> Squares:
 
 
 def unfolded(x: Tensor, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple) -> Tensor:
-    """`torch.nn.functional.unfold` by one strided copy, which is several times faster on a processor: `(B, C*kernel, positions)`."""
+    """`torch.nn.functional.unfold` by one strided copy, which is several times faster on a
+    processor: `(B, C*kernel, positions)`.
+    """
     x = torch.nn.functional.pad(x, (padding[1], padding[1], padding[0], padding[0]))
     (b, c, high, wide), (sb, sc, sh, sw) = x.shape, x.stride()
     out = [windows_along(n, k, s, 0, d) for n, d, k, s in zip((high, wide), dilation, kernel, stride)]
@@ -127,7 +134,8 @@ def outer_squares(x: Tensor, g: Tensor) -> Squares:
     losses, outputs, inputs, rows = len(g), g.shape[3], x.shape[2], len(x) * x.shape[3]
     if rows * (inputs + 2 * losses * outputs) < losses * inputs * outputs / 2:
         return _by_gram_matrices(x, g)
-    # One product per step serves all losses: `(N, I, P) @ (N, P, K'*O)`, K' the losses that this step has a say in.
+    # One product per step serves all losses: `(N, I, P) @ (N, P, K'*O)`, K' the losses that this
+    # step has a say in.
     gradient = x.new_zeros(x.shape[1], inputs, losses * outputs)
     for x_now, g_now in zip(x, g.unbind(1)):
         first = next((k for k in range(losses) if _any(g_now[k])), losses)

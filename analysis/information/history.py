@@ -26,6 +26,8 @@ class FisherHistory:
         return tuple(centroid for result in self.results if (centroid := result.centroid) is not None)
 
     def with_result(self, epoch: int, result: FisherResult) -> FisherHistory:
-        """With one more; what is there of this epoch and later ones belongs to a run that was taken up before them."""
+        """With one more; what is there of this epoch and later ones belongs to a run that was taken
+        up before them.
+        """
         before = sum(e < epoch for e in self.epochs)
         return replace(self, epochs=(*self.epochs[:before], epoch), results=(*self.results[:before], result))

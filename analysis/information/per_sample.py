@@ -1,7 +1,8 @@
-"""Every sample's own gradient from one batched pass: taps on layers that catch inputs forwards and output gradients backwards.
+"""Every sample's own gradient from one batched pass: taps on layers that catch inputs forwards and
+output gradients backwards.
 
-What follows from these is in `spikeport.analysis.information.gradient_norms`. S calls or timesteps, N samples; batches that hold time are
-time-major, `(S*N, ...)`.
+What follows from these is in `spikeport.analysis.information.gradient_norms`. S calls or timesteps,
+N samples; batches that hold time are time-major, `(S*N, ...)`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from spikeport.export.floating.layers import NeuronLayer, Step, SynapseLayer
 
 @dataclass
 class Tap:
-    """What one layer with parameters saw: inputs and outputs of all its calls, and how its gradient norms follow from them.
+    """What one layer with parameters saw: inputs and outputs of all its calls, and how its gradient
+    norms follow from them.
 
     time_axes: leading axes that hold time and samples; 0 means all but the last.
     """
@@ -62,7 +64,9 @@ class Tap:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def squares(self, gradients: Sequence[Tensor]) -> dict[Group, Squares]:
-        """For several losses, each with joined output gradients `(S' <= S, N, *features)`; steps not there are zero, the last loss has all."""
+        """For several losses, each with joined output gradients `(S' <= S, N, *features)`; steps
+        not there are zero, the last loss has all.
+        """
         assert self.versions == [y._version for y in self.outputs], f"the output of {self.name} was changed in place"
         x = self.joined(self.inputs, gradients[0].shape[1])
         missing = [len(gradients[-1]) - len(g) for g in gradients]
@@ -71,7 +75,9 @@ class Tap:
 
 @contextmanager
 def tapped(model: nn.Module) -> Iterator[list[Tap]]:
-    """Taps on all layers whose gradient is understood; they fill during forward passes inside the context."""
+    """Taps on all layers whose gradient is understood; they fill during forward passes inside the
+    context.
+    """
     taps, handles = [], []
     for name, layer in model.named_modules():
         tap = _tap(name, layer)
@@ -86,7 +92,9 @@ def tapped(model: nn.Module) -> Iterator[list[Tap]]:
 
 
 def untapped_parameters(model: nn.Module, seen: Collection[str]) -> tuple[str, ...]:
-    """Trainable parameters outside the layers `seen` (learned thresholds or time constants, layers never called), by name."""
+    """Trainable parameters outside the layers `seen` (learned thresholds or time constants, layers
+    never called), by name.
+    """
     covered = {id(p) for name, layer in model.named_modules() if name in seen for p in layer.parameters(recurse=False)}
     return tuple(name for name, p in model.named_parameters() if p.requires_grad and id(p) not in covered)
 
@@ -102,11 +110,15 @@ def _hook(tap: Tap):
 
 
 PLAIN_FORWARDS = {nn.Linear.forward, nn.Conv1d.forward, nn.Conv2d.forward, _BatchNorm.forward}
-"""Arithmetic known here; a subclass that computes otherwise is left out and named, unless it is a BatchNorm with a `norm_scale`."""
+"""Arithmetic known here; a subclass that computes otherwise is left out and named, unless it is a
+BatchNorm with a `norm_scale`.
+"""
 
 
 def _tap(name: str, layer: nn.Module) -> Tap | None:
-    """How the layer's gradient norm is computed; None for layers without parameters or of unknown arithmetic."""
+    """How the layer's gradient norm is computed; None for layers without parameters or of unknown
+    arithmetic.
+    """
     if isinstance(layer, SynapseLayer):
         return Tap(name, partial(synapse_norms, layer), time_axes=2)
     if isinstance(layer, NeuronLayer):

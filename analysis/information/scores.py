@@ -20,8 +20,10 @@ from spikeport.analysis.information.per_sample import Tap
 Labels = Literal["true", "sampled"]
 Estimator = Literal["sample", "batch"]
 SoftmaxOf = Literal["mean", "sum", "last"]
-"""What the softmax is taken of at t: the outputs accumulated so far as their mean (what cross-entropy on the time-mean trains,
-and what the authors' script has) or as their sum; or the last output, for a membrane potential."""
+"""What the softmax is taken of at t: the outputs accumulated so far as their mean (what
+cross-entropy on the time-mean trains, and what the authors' script has) or as their sum; or the
+last output, for a membrane potential.
+"""
 GRADIENT_BYTES = 1 << 29
 """Output gradients held at a time; every timestep's, unless the network is large."""
 Part: TypeAlias = "tuple[str, Group]"

@@ -1,4 +1,6 @@
-"""The report's section on float against integers: how far each layer is apart, and which rounding does it."""
+"""The report's section on float against integers: how far each layer is apart, and which rounding
+does it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Every figure and table of a page as files of their own, SVG and CSV, in a folder beside it, linked where they stand on the page."""
+"""Every figure and table of a page as files of their own, SVG and CSV, in a folder beside it,
+linked where they stand on the page.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def folder_of(page: Path) -> Path:
 
 @dataclass
 class Beside:
-    """Collects a page's figures and tables. folder: name, from the page. about: what every SVG says of itself."""
+    """Collects a page's figures and tables. folder: name, from the page. about: what every SVG says
+    of itself.
+    """
 
     folder: str
     about: str
@@ -72,8 +76,9 @@ def _tables(part: Element) -> list[Element]:
 
 
 def csv_text(box: Element) -> str:
-    """A table as CSV with a row for each thing: exact values where the page holds them, units in the head, interval ends in columns of
-    their own, nothing where the page has a dash."""
+    """A table as CSV with a row for each thing: exact values where the page holds them, units in
+    the head, interval ends in columns of their own, nothing where the page has a dash.
+    """
     (table,) = box.iter("table")
     rows = [list(row) for row in table.iter("tr")]
     columns = rows if table.get("class") == ACROSS else [list(column) for column in zip(*rows)]

@@ -16,7 +16,9 @@ LEAD = (
 
 
 def chain_section(report: Report) -> Element | None:
-    """Their spikes = ours in float -> integers -> backends; None where no spikes of theirs are known."""
+    """Their spikes = ours in float -> integers -> backends; None where no spikes of theirs are
+    known.
+    """
     if not report.expected:
         return None
     rows = [_link(link) for link in report.expected]

@@ -1,4 +1,6 @@
-"""Runs side by side for people: a column for each, accuracy against energy, what differs between them, and what to know of each."""
+"""Runs side by side for people: a column for each, accuracy against energy, what differs between
+them, and what to know of each.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ NOTE = (
 
 
 def comparison_page(comparison: Comparison, beside: Beside | None = None) -> str:
-    """A self-contained HTML page. beside: what keeps its figures and tables as files too, and is linked."""
+    """A self-contained HTML page. beside: what keeps its figures and tables as files too, and is
+    linked.
+    """
     names = ", ".join(run.name for run in comparison.runs)
     parts = [
         headlines(comparison),
@@ -47,7 +51,9 @@ def comparison_page(comparison: Comparison, beside: Beside | None = None) -> str
 
 
 def write_comparison(comparison: Comparison, path: Path, made_of: Mapping[str, str]) -> None:
-    """Write the page, whole, and its figures and tables in a folder beside it. made_of: of the networks, by run."""
+    """Write the page, whole, and its figures and tables in a folder beside it. made_of: of the
+    networks, by run.
+    """
     beside = Beside(folder_of(path).name, about(made_of))
     text = comparison_page(comparison, beside)
     write_kept(folder_of(path), beside.files, made_of)

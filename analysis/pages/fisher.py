@@ -1,4 +1,6 @@
-"""Fisher information for people: a section of the report, a page of its own, and words for the command line."""
+"""Fisher information for people: a section of the report, a page of its own, and words for the
+command line.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ def fisher_page(fisher: FisherResult, history: FisherHistory | None, title: str)
 
 
 def fisher_section(fisher: FisherResult, history: FisherHistory | None, *, whole: bool = False) -> Element:
-    """Figures by block and by kind of parameter, and over training where it was followed; with the curve itself where `whole`.
+    """Figures by block and by kind of parameter, and over training where it was followed; with the
+    curve itself where `whole`.
 
     Where there is no information there is nothing to draw of it.
     """

@@ -1,4 +1,6 @@
-"""What runs side by side come to, in four numbers: who is most accurate, who needs least energy, who is fastest, and what is proven."""
+"""What runs side by side come to, in four numbers: who is most accurate, who needs least energy,
+who is fastest, and what is proven.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from spikeport.analysis.results.comparison import ComparedCost, ComparedRun, Com
 
 
 def headlines(comparison: Comparison) -> Element | None:
-    """Of runs that may all be compared, and were all measured; None of any others. Means only, each run at its T'."""
+    """Of runs that may all be compared, and were all measured; None of any others.
+
+    Means only, each run at its T'.
+    """
     runs = [(run, run.cost) for run in comparison.runs if run.deployed and run.cost]
     if len(comparison.groups) > 1 or len(runs) < len(comparison.runs) or len(runs) < 2:
         return None

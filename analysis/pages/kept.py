@@ -1,7 +1,8 @@
-"""The folder of figures and tables beside a page: it says what it was made of, and nothing of the user's in it is replaced.
+"""The folder of figures and tables beside a page: it says what it was made of, and nothing of the
+user's in it is replaced.
 
-`manifest.json` names every file that was written there, with its SHA-256. So a file that is not named, or was changed since, is the
-user's.
+`manifest.json` names every file that was written there, with its SHA-256. So a file that is not
+named, or was changed since, is the user's.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ SUFFIXES = (".svg", ".csv")
 
 
 def write_kept(folder: Path, files: Mapping[str, str], made_of: Mapping[str, str]) -> None:
-    """Write texts by name, and remove what an earlier page left there. made_of: content digests, by name.
+    """Write texts by name, and remove what an earlier page left there. made_of: content digests, by
+    name.
 
-    The manifest names old and new content while files are replaced, so that a run that dies between two of them has lost nothing and
-    can be done again.
+    The manifest names old and new content while files are replaced, so that a run that dies between
+    two of them has lost nothing and can be done again.
     """
     before, now = _known(folder), {name: [_digest(text.encode())] for name, text in files.items()}
     names = sorted({*before, *now})
@@ -37,7 +39,9 @@ def write_kept(folder: Path, files: Mapping[str, str], made_of: Mapping[str, str
 
 
 def not_ours(folder: Path) -> Path | None:
-    """The first SVG or CSV file, or manifest, in such a folder that spikeport did not write, or that was changed since."""
+    """The first SVG or CSV file, or manifest, in such a folder that spikeport did not write, or
+    that was changed since.
+    """
     if not folder.exists():
         return None
     if not folder.is_dir():

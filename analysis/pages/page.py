@@ -1,4 +1,6 @@
-"""One self-contained HTML page: no scripts, nothing loaded from elsewhere, light and dark, phone to laptop."""
+"""One self-contained HTML page: no scripts, nothing loaded from elsewhere, light and dark, phone to
+laptop.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ def style_sheet() -> str:
 
 
 def figure_sheet() -> str:
-    """Colours, and what figures look like, on pages and alone: a block of light colours, one of dark ones, then rules, one a line."""
+    """Colours, and what figures look like, on pages and alone: a block of light colours, one of
+    dark ones, then rules, one a line.
+    """
     return _sheet("figures.css")
 
 

@@ -12,11 +12,15 @@ from spikeport.analysis.pages.page import GENERATOR, figure_sheet
 from spikeport.export.common.files import write_text
 
 ROW, KEY, LETTER, SPACE = 16, 13, 5.7, 14
-"""Of the names beneath: height of a row, width of a colour's square with its gap, mean width of a letter at 11 pixels, gap to the next."""
+"""Of the names beneath: height of a row, width of a colour's square with its gap, mean width of a
+letter at 11 pixels, gap to the next.
+"""
 
 
 def write_picture(figure: Element, path: Path) -> None:
-    """Write the drawing with the page's colours, light and dark, and the names of its curves beneath."""
+    """Write the drawing with the page's colours, light and dark, and the names of its curves
+    beneath.
+    """
     write_text(path, picture(figure))
 
 
@@ -43,7 +47,9 @@ def picture(figure: Element, about: str | None = None) -> str:
 
 
 def colours(sheet: str) -> str:
-    """A style sheet without variables, which only browsers know: its rules with the light colours, and again with the dark ones."""
+    """A style sheet without variables, which only browsers know: its rules with the light colours,
+    and again with the dark ones.
+    """
     (light, dark), rules = re.findall(r":root \{(.*?)\}", sheet, re.DOTALL), sheet.rsplit("\n}\n", maxsplit=1)[-1]
 
     def resolved(block: str) -> str:

@@ -1,4 +1,6 @@
-"""A sweep for people: a table of all points, and for every varied field what it does to information, accuracy and robustness."""
+"""A sweep for people: a table of all points, and for every varied field what it does to
+information, accuracy and robustness.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def _row(point: SweepPoint) -> list[str]:
 
 
 def robustness_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
-    """Head and rows, one per point and network: accuracy at T under every perturbation (table 1); no rows where none was measured."""
+    """Head and rows, one per point and network: accuracy at T under every perturbation (table 1);
+    no rows where none was measured.
+    """
     measured = [(point.name, point.robustness) for point in sweep.points if point.robustness]
     names = list(dict.fromkeys(c.name for _, result in measured for c in result.conditions))
     rows = [

@@ -1,4 +1,6 @@
-"""The report's section on timesteps: Fisher information, the cut and its tests, the early exit, and what both save."""
+"""The report's section on timesteps: Fisher information, the cut and its tests, the early exit, and
+what both save.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from spikeport.analysis.results.report import Report
 
 
 def timesteps_section(report: Report) -> Element | None:
-    """What was found about time; None where there is no Fisher information and truncation was not run."""
+    """What was found about time; None where there is no Fisher information and truncation was not
+    run.
+    """
     fisher, truncation = report.fisher, report.truncation
     if not (fisher and fisher.informative) and not truncation:
         return None

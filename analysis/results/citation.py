@@ -1,4 +1,6 @@
-"""One line that says which result this is: the network by its digest, the data, the version, what came out, and the day."""
+"""One line that says which result this is: the network by its digest, the data, the version, what
+came out, and the day.
+"""
 
 from __future__ import annotations
 

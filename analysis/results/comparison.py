@@ -1,4 +1,6 @@
-"""Several runs side by side, as values that go to JSON and back: what may be compared, and who is better at what."""
+"""Several runs side by side, as values that go to JSON and back: what may be compared, and who is
+better at what.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from spikeport.hw.backends.verify import Verification
 
 @dataclass(frozen=True)
 class ComparedCost:
-    """Of a run's energy and latency, what is compared; bands as in `analysis.cost.estimate.Cost`. prices: digest of the whole profile."""
+    """Of a run's energy and latency, what is compared; bands as in `analysis.cost.estimate.Cost`.
+    prices: digest of the whole profile.
+    """
 
     device: str
     prices: str
@@ -31,11 +35,14 @@ class ComparedCost:
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run. name: its folder, as far as it differs from the others'. report: where all of it stands.
+    """One run. name: its folder, as far as it differs from the others'. report: where all of it
+    stands.
 
-    test_data: which samples accuracy and cost are of; empty where the report does not say. settings: configuration and meaning, by dotted
-    name. date: of its report. floating, quantized: accuracy on test data, on validation data where none was measured. loss: against the first run that was
-    measured on the same test data, which `against` names, each at its T', percentage points; None where that was not measured.
+    test_data: which samples accuracy and cost are of; empty where the report does not say.
+    settings: configuration and meaning, by dotted
+    name. date: of its report. floating, quantized: accuracy on test data, on validation data where
+    none was measured. loss: against the first run that was measured on the same test data, which
+    `against` names, each at its T', percentage points; None where that was not measured.
     """
 
     name: str
@@ -63,7 +70,9 @@ class ComparedRun:
 
     @property
     def points(self) -> list[tuple[float, float]]:
-        """Mean total energy in joules and accuracy of the quantized network, for T' = 1 .. T; empty where either is missing."""
+        """Mean total energy in joules and accuracy of the quantized network, for T' = 1 .. T; empty
+        where either is missing.
+        """
         return list(zip(self.cost.total.mean, self.quantized.accuracy)) if self.cost and self.quantized else []
 
     @property
@@ -74,10 +83,12 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Runs in the order asked for. groups: names of runs that share test data and prices; across groups nothing is compared.
+    """Runs in the order asked for. groups: names of runs that share test data and prices; across
+    groups nothing is compared.
 
-    beaten: for every run with accuracy and energy, the runs of its group that are at least as accurate at no more total energy, each at its
-    T', and better in one of them (means only). differences: settings that are not the same in all runs, None where a run has none.
+    beaten: for every run with accuracy and energy, the runs of its group that are at least as
+    accurate at no more total energy, each at its T', and better in one of them (means only).
+    differences: settings that are not the same in all runs, None where a run has none.
     remarks: what to know before comparing.
     """
 

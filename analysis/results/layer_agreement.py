@@ -16,9 +16,11 @@ from spikeport.export.model.network import FloatNetwork, QuantizedNetwork
 class LayerAgreement:
     """One population in float and in integers.
 
-    neuron_steps: samples x timesteps x neurons compared. spikes: counts in float (first), in integers (second) and in both (shared);
-    None where the population does not spike. potential_error: root mean square difference of v after reset, as a share of the
-    threshold (the largest of the population), or of the float potential's own root mean square where it does not spike.
+    neuron_steps: samples x timesteps x neurons compared. spikes: counts in float (first), in
+    integers (second) and in both (shared); None where the population does not spike.
+    potential_error: root mean square difference of v after reset, as a share of the threshold (the
+    largest of the population), or of the float potential's own root mean square where it does not
+    spike.
     """
 
     name: str
@@ -34,7 +36,9 @@ class LayerAgreement:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Layers in the network's order. answers_changed: share of samples that the integers classify otherwise."""
+    """Layers in the network's order. answers_changed: share of samples that the integers classify
+    otherwise.
+    """
 
     samples: int
     timesteps: int
@@ -70,7 +74,8 @@ def layer_agreement(
 
     Args:
         network: what was quantized, T timesteps or more.
-        data: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`, as for `quantize`.
+        data: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`, as for
+            `quantize`.
 
     Raises:
         InputError: the data do not fit the network.

@@ -1,4 +1,5 @@
-"""What quantization costs, by the kind of parameter: one kind at a time as the integers have it, everything else in float64.
+"""What quantization costs, by the kind of parameter: one kind at a time as the integers have it,
+everything else in float64.
 
 In a fine-tuned network the weights' row holds what training changed, too.
 """
@@ -18,14 +19,16 @@ from spikeport.export.quantization.bias_neurons import with_bias_neurons
 from spikeport.export.quantization.dequantize import dequantize
 
 Turn = Callable[[FloatNeuron, FloatNeuron], FloatNeuron]
-"""Float neuron and its quantized meaning to the neuron of which one kind of parameter is rounded."""
+"""Float neuron and its quantized meaning to the neuron of which one kind of parameter is rounded.
+"""
 
 
 @dataclass(frozen=True)
 class LossRow:
     """A run in which only `rounded` took part, against the float network.
 
-    spikes: of all spiking populations together; float first. answers_changed: share of samples. accuracy: None without labels.
+    spikes: of all spiking populations together; float first. answers_changed: share of samples.
+    accuracy: None without labels.
     """
 
     rounded: str
@@ -36,7 +39,9 @@ class LossRow:
 
 @dataclass(frozen=True)
 class LossSplit:
-    """Rows from single kinds to everything; shares do not add up, as errors may cancel. accuracy: of the float network."""
+    """Rows from single kinds to everything; shares do not add up, as errors may cancel. accuracy:
+    of the float network.
+    """
 
     samples: int
     timesteps: int
@@ -55,8 +60,10 @@ def loss_split(
     """Measure what each kind of rounding does to spikes, answers and accuracy.
 
     Args:
-        network: what was quantized. quantized: what came out; populations and connections are matched by name.
-        data: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`. labels: `(samples,)`.
+        network: what was quantized. quantized: what came out; populations and connections are
+            matched by name.
+        data: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`. labels:
+            `(samples,)`.
 
     Raises:
         InputError: the data do not fit the network.

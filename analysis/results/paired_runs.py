@@ -1,4 +1,6 @@
-"""The same samples through a float network and through integers, kept in one form so that they can be compared."""
+"""The same samples through a float network and through integers, kept in one form so that they can
+be compared.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,10 @@ CHUNK_STATES = 1 << 23
 class Run:
     """What a network did on some samples.
 
-    spikes: bool `(samples, timesteps, *shape)` per spiking population. potentials: v after reset in physical units, float64, same
-    shape, per population. answers: class after the last timestep, int64 `(samples,)`; ties go to the lowest class.
+    spikes: bool `(samples, timesteps, *shape)` per spiking population. potentials: v after reset in
+    physical units, float64, same
+    shape, per population. answers: class after the last timestep, int64 `(samples,)`; ties go to
+    the lowest class.
     """
 
     spikes: Mapping[str, np.ndarray]
@@ -34,7 +38,9 @@ class Run:
 
 @dataclass(frozen=True)
 class SpikeOverlap:
-    """Spikes of two runs over the same neurons, timesteps and samples. shared: those both runs have."""
+    """Spikes of two runs over the same neurons, timesteps and samples. shared: those both runs
+    have.
+    """
 
     first: int
     second: int
@@ -42,7 +48,9 @@ class SpikeOverlap:
 
     @property
     def agreement(self) -> float:
-        """Share of the spikes of either run that both have; 1 where neither has any (Jaccard 1901, the coefficient of community)."""
+        """Share of the spikes of either run that both have; 1 where neither has any (Jaccard 1901,
+        the coefficient of community).
+        """
         either = self.first + self.second - self.shared
         return self.shared / either if either else 1.0
 
@@ -63,7 +71,9 @@ def sample_chunks(network: Network, samples: int) -> Iterator[slice]:
 
 
 def run_float(network: FloatNetwork, values: np.ndarray, part: slice) -> Run:
-    """Samples `part` of physical values `(samples, *shape)` or `(samples, timesteps or more, *shape)`, in float64."""
+    """Samples `part` of physical values `(samples, *shape)` or `(samples, timesteps or more,
+    *shape)`, in float64.
+    """
     spikes: dict[str, np.ndarray] = {}
     potentials: dict[str, np.ndarray] = {}
     spiking = {p.name: p.neuron.spiking for p in network.populations}

@@ -1,9 +1,12 @@
-"""Perturbed images as in Kim et al. (AAAI 2023, "Robustness against Noise / Adversarial sample"): noise, blur, FGSM and PGD.
+"""Perturbed images as in Kim et al. (AAAI 2023, "Robustness against Noise / Adversarial sample"):
+noise, blur, FGSM and PGD.
 
-Images lie in [0, 1] and so do the results: every perturbation is clipped to the valid range as its last step. What the paper leaves open
-and how it is read here: the norm of the noise is that before clipping; blur halves the resolution (32 x 32 to 16 x 16 there); PGD
-starts at a random point of the ball, as in Madry et al. 2017, or at the image itself; both attacks climb the cross-entropy of
-the time-mean of the outputs, whatever loss the network was trained with (climbing |L - alpha| would go down where L < alpha).
+Images lie in [0, 1] and so do the results: every perturbation is clipped to the valid range as its
+last step. What the paper leaves open
+and how it is read here: the norm of the noise is that before clipping; blur halves the resolution
+(32 x 32 to 16 x 16 there); PGD starts at a random point of the ball, as in Madry et al. 2017, or at
+the image itself; both attacks climb the cross-entropy of the time-mean of the outputs, whatever
+loss the network was trained with (climbing |L - alpha| would go down where L < alpha).
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from spikeport.export.common.errors import InputError
 class Strengths:
     """How strong each perturbation is; the defaults are the paper's.
 
-    noise: l2 norm of the noise over that of the image. blur: factor of down-sampling. epsilon: of FGSM and PGD, largest change of a
+    noise: l2 norm of the noise over that of the image. blur: factor of down-sampling. epsilon: of
+    FGSM and PGD, largest change of a
     pixel. step, iterations: of PGD. random_start: PGD starts at a random point of the ball.
     """
 
@@ -46,7 +50,9 @@ class Strengths:
 
 
 def gaussian_noise(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
-    """Images `(N, C, H, W)` plus white noise, whose l2 norm is `strength` times that of each image before clipping."""
+    """Images `(N, C, H, W)` plus white noise, whose l2 norm is `strength` times that of each image
+    before clipping.
+    """
     noise = torch.randn(x.shape, generator=generator)
     scale = strength * x.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
     return (x + scale[:, None, None, None] * noise).clamp(0, 1)
@@ -61,17 +67,21 @@ def blur(x: Tensor, factor: float) -> Tensor:
 
 
 def fgsm(model: nn.Module, x: Tensor, labels: Tensor, timesteps: int, strengths: Strengths, seed: int) -> Tensor:
-    """One step of epsilon along the sign of the loss's gradient (Goodfellow et al. 2014); arguments as in `pgd`."""
+    """One step of epsilon along the sign of the loss's gradient (Goodfellow et al. 2014); arguments
+    as in `pgd`.
+    """
     with in_evaluation(model):
         return (x + strengths.epsilon * _gradient(model, x, labels, timesteps, seed).sign()).clamp(0, 1)
 
 
 def pgd(model: nn.Module, x: Tensor, labels: Tensor, timesteps: int, strengths: Strengths, seed: int) -> Tensor:
-    """Signed gradient steps, each brought back into the ball of epsilon around the image and into [0, 1] (Madry et al. 2017).
+    """Signed gradient steps, each brought back into the ball of epsilon around the image and into
+    [0, 1] (Madry et al. 2017).
 
-    model: called as `model(x, timesteps)` with x `(N, C, H, W)` held over time, gives outputs per step `(T, N, classes)`. It runs in
-    evaluation mode; the gradient is its own, through all timesteps. seed: of the start, and of neurons that draw noise: they draw
-    the same in every iteration.
+    model: called as `model(x, timesteps)` with x `(N, C, H, W)` held over time, gives outputs per
+    step `(T, N, classes)`. It runs in evaluation mode; the gradient is its own, through all
+    timesteps. seed: of the start, and of neurons that draw noise: they draw the same in every
+    iteration.
     """
     low, high = (x - strengths.epsilon).clamp(min=0), (x + strengths.epsilon).clamp(max=1)
     at = x
@@ -94,7 +104,9 @@ def _gradient(model: nn.Module, x: Tensor, labels: Tensor, timesteps: int, seed:
 
 @contextmanager
 def _constant(model: nn.Module) -> Iterator[None]:
-    """The parameters need no gradient inside; weights' gradients would cost as much as those of the images."""
+    """The parameters need no gradient inside; weights' gradients would cost as much as those of the
+    images.
+    """
     trained = [p for p in model.parameters() if p.requires_grad]
     for p in trained:
         p.requires_grad_(False)

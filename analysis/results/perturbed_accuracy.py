@@ -1,7 +1,8 @@
-"""How much accuracy perturbed images cost, in float and in fixed point, as values that go to JSON and back.
+"""How much accuracy perturbed images cost, in float and in fixed point, as values that go to JSON
+and back.
 
-Losses against clean images are paired: the same samples, each right or wrong before and after. Limits are exact
-(`spikeport.analysis.common.paired`), 2.5 % on either side.
+Losses against clean images are paired: the same samples, each right or wrong before and after.
+Limits are exact (`spikeport.analysis.common.paired`), 2.5 % on either side.
 """
 
 from __future__ import annotations
@@ -32,9 +33,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Condition:
-    """One set of images. name: "clean" or a perturbation. first, last: timesteps (from 1) that were perturbed.
+    """One set of images. name: "clean" or a perturbation. first, last: timesteps (from 1) that were
+    perturbed.
 
-    outcomes: by network, "float" (the trained one in PyTorch) and "fixed point" (the quantized one).
+    outcomes: by network, "float" (the trained one in PyTorch) and "fixed point" (the quantized
+    one).
     """
 
     name: str
@@ -45,10 +48,12 @@ class Condition:
 
 @dataclass(frozen=True)
 class Robustness:
-    """Accuracy under perturbations. samples: of test data. cut: T' where truncation chose one. level: smallest change of a pixel that fixed point sees.
+    """Accuracy under perturbations. samples: of test data. cut: T' where truncation chose one.
+    level: smallest change of a pixel that fixed point sees.
 
-    conditions: clean first, then images perturbed at all timesteps. windows: images perturbed in a window of timesteps that slides
-    from the first step to the last (figure 2), with the perturbation named `deficit`; empty where that was not asked for.
+    conditions: clean first, then images perturbed at all timesteps. windows: images perturbed in a
+    window of timesteps that slides from the first step to the last (figure 2), with the
+    perturbation named `deficit`; empty where that was not asked for.
     """
 
     samples: int
@@ -67,13 +72,17 @@ class Robustness:
         return tuple(self.conditions[0].outcomes)
 
     def relative(self, network: str) -> tuple[float, ...]:
-        """Accuracy with the deficit in each window minus that in the last one, percentage points (figure 2, right panels)."""
+        """Accuracy with the deficit in each window minus that in the last one, percentage points
+        (figure 2, right panels).
+        """
         accuracy = [100 * window.outcomes[network].accuracy[-1] for window in self.windows]
         return tuple(a - accuracy[-1] for a in accuracy)
 
 
 def outcome(correct: np.ndarray, clean: np.ndarray) -> Outcome:
-    """From whether each sample is right after 1 .. T timesteps, bool `(samples, T)`, on perturbed and on clean images."""
+    """From whether each sample is right after 1 .. T timesteps, bool `(samples, T)`, on perturbed
+    and on clean images.
+    """
     lost, gained = int((clean[:, -1] & ~correct[:, -1]).sum()), int((correct[:, -1] & ~clean[:, -1]).sum())
     low, high = 0.0, 0.0
     if correct is not clean:

@@ -1,6 +1,8 @@
-"""Iterative magnitude pruning as values that go to JSON and back (Kim et al. 2023, figures 6 and 7).
+"""Iterative magnitude pruning as values that go to JSON and back (Kim et al. 2023, figures 6 and
+7).
 
-Training is counted in sample-timesteps: samples that went through the network in training times the timesteps each was shown for.
+Training is counted in sample-timesteps: samples that went through the network in training times the
+timesteps each was shown for.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from typing import Literal
 class PruningCycle:
     """One cycle: pruned, then retrained. remaining: nonzero weights by layer.
 
-    accuracy: of the best epoch on test data after 1 .. T timesteps; validation: on validation data at T. seconds: of retraining and
-    its validation, as measured.
+    accuracy: of the best epoch on test data after 1 .. T timesteps; validation: on validation data
+    at T. seconds: of retraining and its validation, as measured.
     """
 
     remaining: Mapping[str, int]
@@ -29,10 +31,13 @@ class PruningCycle:
 class Pruning:
     """A whole run of prune. source: where the trained network lay. weights: of it, by layer.
 
-    timesteps: T, at which everything is evaluated; trained_timesteps: of the first training (1 for single-step methods).
-    retraining_timesteps: T_retrain, chosen_by: in words. to_come: share of Fisher information still to come after 1 .. T timesteps
-    in the trained network, None where it did not decide. trained_epochs, epochs: of the first training and of each cycle.
-    samples: that an epoch trains on. planned: cycles. cycles: those done; before: the trained network, not pruned.
+    timesteps: T, at which everything is evaluated; trained_timesteps: of the first training (1 for
+    single-step methods).
+    retraining_timesteps: T_retrain, chosen_by: in words. to_come: share of Fisher information still
+    to come after 1 .. T timesteps in the trained network, None where it did not decide.
+    trained_epochs, epochs: of the first training and of each cycle.
+    samples: that an epoch trains on. planned: cycles. cycles: those done; before: the trained
+    network, not pruned.
     """
 
     source: str
@@ -72,6 +77,8 @@ class Pruning:
 
     @property
     def saved(self) -> float:
-        """Share of all training that T_retrain saves against retraining with T: N_r R (T - T_r) / (N T + N_r R T), section 6."""
+        """Share of all training that T_retrain saves against retraining with T: N_r R (T - T_r) /
+        (N T + N_r R T), section 6.
+        """
         full = self.first_training + self.retraining(self.timesteps)
         return (self.retraining(self.timesteps) - self.retraining(self.retraining_timesteps)) / full

@@ -1,4 +1,6 @@
-"""A few samples as people see them: the input image, and the spikes of every layer over time, compact."""
+"""A few samples as people see them: the input image, and the spikes of every layer over time,
+compact.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ SHOWN = 80
 
 @dataclass(frozen=True)
 class LayerRaster:
-    """Spikes of one layer. shown: neurons drawn, of `neurons`. spikes: per timestep the rows (0 .. shown - 1) that fire.
+    """Spikes of one layer. shown: neurons drawn, of `neurons`. spikes: per timestep the rows (0 ..
+    shown - 1) that fire.
 
     counts: spikes of all neurons per timestep.
     """
@@ -30,7 +33,9 @@ class LayerRaster:
 
 @dataclass(frozen=True)
 class SampleRaster:
-    """One sample. image: grey levels 0..255, rows by columns, time and channels averaged. answers: class after 1 .. T timesteps."""
+    """One sample. image: grey levels 0..255, rows by columns, time and channels averaged. answers:
+    class after 1 .. T timesteps.
+    """
 
     number: int
     label: int | None
@@ -42,7 +47,9 @@ class SampleRaster:
 def sample_rasters(
     network: QuantizedNetwork, stimulus: Stimulus, record: SpikeRecord, labels: np.ndarray | None = None, count: int = 3
 ) -> tuple[SampleRaster, ...]:
-    """Rasters of the first `count` samples of a record that holds spikes; labels `(samples,)` as far as they are known."""
+    """Rasters of the first `count` samples of a record that holds spikes; labels `(samples,)` as
+    far as they are known.
+    """
     answers = answers_over_time(record.output, network.readout)
     return tuple(
         SampleRaster(

@@ -51,7 +51,9 @@ PACKAGES = ("spikeport", "torch", "numpy", "lava-nc", "nir", "onnxruntime")
 
 @dataclass(frozen=True)
 class AccuracyCurve:
-    """Accuracy of one stage ("float", "quantized", "Lava") on one split after 1 .. T timesteps, as fractions."""
+    """Accuracy of one stage ("float", "quantized", "Lava") on one split after 1 .. T timesteps, as
+    fractions.
+    """
 
     stage: str
     split: str
@@ -65,7 +67,8 @@ class AccuracyCurve:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """Size of the quantized network. synapses: nonzero, weight sharing unrolled. layers: name and shape, in order.
+    """Size of the quantized network. synapses: nonzero, weight sharing unrolled. layers: name and
+    shape, in order.
 
     weight_bits: that weights were rounded to; None in reports of before they said so.
     """
@@ -83,12 +86,15 @@ class NetworkFacts:
 class Report(Tabular):
     """All results on one network.
 
-    title, subtitle: what it is, for people. semantics: what is never left to a default, in words. seeds, versions,
-    configuration: all that is needed to get the same again. warnings: one sentence each. made_of: content digests of the trained and
-    the quantized network and of the data that the report speaks of, by name. expected: spikes recorded in another framework against
-    ours, in float and in integers. lava: samples that went through real Lava. date: the day that these values were first found, "" in
-    reports of before they said so. agreement, loss: integers against the float network, by layer and by kind of rounding. chip: the cores
-    that `cost` is of. These, lava, robustness and pruning are never missed in `absent`.
+    title, subtitle: what it is, for people. semantics: what is never left to a default, in words.
+    seeds, versions,
+    configuration: all that is needed to get the same again. warnings: one sentence each. made_of:
+    content digests of the trained and the quantized network and of the data that the report speaks
+    of, by name. expected: spikes recorded in another framework against
+    ours, in float and in integers. lava: samples that went through real Lava. date: the day that
+    these values were first found, "" in reports of before they said so. agreement, loss: integers
+    against the float network, by layer and by kind of rounding. chip: the cores that `cost` is of.
+    These, lava, robustness and pruning are never missed in `absent`.
     """
 
     title: str
@@ -152,7 +158,9 @@ class Report(Tabular):
         return Table(title, {"timesteps": steps, **curves}, "timesteps", tuple(curves), "accuracy")
 
     def curve(self, *stages: str) -> AccuracyCurve | None:
-        """Accuracy of the first of these stages that was measured, on test data where there is some."""
+        """Accuracy of the first of these stages that was measured, on test data where there is
+        some.
+        """
         curves = [c for stage in stages for c in self.accuracy if c.stage == stage]
         return next((c for c in curves if c.split == "test"), curves[0] if curves else None)
 

@@ -18,7 +18,8 @@ class RetrainingPlan:
 
 @dataclass(frozen=True)
 class Retraining:
-    """A network cut as it is, and one retrained for fewer timesteps, each judged against the first at T.
+    """A network cut as it is, and one retrained for fewer timesteps, each judged against the first
+    at T.
 
     confidence: that both statements hold; each has half of the error.
     """

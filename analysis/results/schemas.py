@@ -1,6 +1,8 @@
-"""The published schemas of `report.json` and `comparison.json`: files of the package, made from the types.
+"""The published schemas of `report.json` and `comparison.json`: files of the package, made from the
+types.
 
-After a change of a type, write them anew: `python -m spikeport.analysis.results.schemas`. A test says when that was forgotten.
+After a change of a type, write them anew: `python -m spikeport.analysis.results.schemas`. A test
+says when that was forgotten.
 """
 
 from __future__ import annotations

@@ -15,8 +15,10 @@ from spikeport.analysis.results.perturbed_accuracy import Robustness
 class SweepPoint:
     """One trained network.
 
-    name: its folder. labels: how it is called in each figure it belongs to, by the figure's name. settings: of every varied field.
-    accuracy: on test data after 1 .. T timesteps. validation: at T after every epoch. fisher: of the network that was kept.
+    name: its folder. labels: how it is called in each figure it belongs to, by the figure's name.
+    settings: of every varied field.
+    accuracy: on test data after 1 .. T timesteps. validation: at T after every epoch. fisher: of
+    the network that was kept.
     history: during training, empty where nobody looked.
     """
 
@@ -32,7 +34,8 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class Sweep:
-    """points: those that are finished, in order. planned: how many there will be. base: the settings that all share unless varied.
+    """points: those that are finished, in order. planned: how many there will be. base: the
+    settings that all share unless varied.
 
     failed: why a point has no network, by name.
     """

@@ -18,9 +18,11 @@ SIDE = 8
 
 @dataclass(frozen=True)
 class Case:
-    """One network. recorded: input `(samples, T, *shape)` and the framework's own spikes `(samples, T, classes)`.
+    """One network. recorded: input `(samples, T, *shape)` and the framework's own spikes `(samples,
+    T, classes)`.
 
-    imported: it as a float network, live; or write: the `.nir` that the framework makes of it, with `options` beside `--from`.
+    imported: it as a float network, live; or write: the `.nir` that the framework makes of it, with
+    `options` beside `--from`.
     """
 
     name: str

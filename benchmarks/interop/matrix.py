@@ -1,10 +1,12 @@
-"""Networks of every framework that is installed, in and out, against the framework's own spikes: the matrix of docs/interop.md.
+"""Networks of every framework that is installed, in and out, against the framework's own spikes:
+the matrix of docs/interop.md.
 
     python benchmarks/interop/matrix.py --results benchmarks/results/interop.json --into docs/interop.md
 
-Frameworks that are not installed keep the rows that were measured last, with their version and date; no one Python takes all of them.
-In: the network's spikes in float, then in 8 bits, against theirs, in bins of the output. Out: the quantized network's `.nir`, read by the
-framework, against its own float meaning.
+Frameworks that are not installed keep the rows that were measured last, with their version and
+date; no one Python takes all of them.
+In: the network's spikes in float, then in 8 bits, against theirs, in bins of the output. Out: the
+quantized network's `.nir`, read by the framework, against its own float meaning.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ import sinabs_cases  # noqa: E402
 import snntorch_cases  # noqa: E402
 import spikingjelly_cases  # noqa: E402
 from cases import SAMPLES, Case, T  # noqa: E402
-from marks import publish  # noqa: E402
+from parts.marks import publish  # noqa: E402
 
 FRAMEWORKS = {
     "snntorch": snntorch_cases,
@@ -56,13 +58,16 @@ FRAMEWORKS = {
     "sinabs": sinabs_cases,
     "rockpool": rockpool_cases,
 }
-"""By name on the index; each module has `cases()` and, where the framework reads NIR here, `read_back(path, x)` and `DT`."""
+"""By name on the index; each module has `cases()` and, where the framework reads NIR here,
+`read_back(path, x)` and `DT`.
+"""
 SAID_MAX = 110
 
 
 @dataclass(frozen=True)
 class Row:
-    """One network. way: "live" or ".nir". spikes: theirs. floats, back: bins that differ, or why there are none. bins: of the output.
+    """One network. way: "live" or ".nir". spikes: theirs. floats, back: bins that differ, or why
+    there are none. bins: of the output.
 
     integers: share of the output's bins that agree in 8 bits, or why there is none.
     """

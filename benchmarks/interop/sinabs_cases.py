@@ -9,7 +9,7 @@ import nir
 import numpy as np
 import torch
 from cases import CLASSES, HIDDEN, INPUTS, Case, first, louder, spikes
-from support import nir_clients
+from support.oracles import nir_clients
 from torch import nn
 
 DT = 1.0

@@ -1,4 +1,6 @@
-"""snnTorch: its neurons live, with each reset, a convolutional network, and a file of its own exporter."""
+"""snnTorch: its neurons live, with each reset, a convolutional network, and a file of its own
+exporter.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from cases import CLASSES, HIDDEN, INPUTS, SIDE, Case, first, louder, spikes
-from support import nir_clients
+from support.oracles import nir_clients
 from torch import nn
 
 import spikeport as sp

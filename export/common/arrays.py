@@ -1,6 +1,8 @@
-"""NumPy's `.npy` and `.npz` files of unknown origin: what a header claims is checked before anything is loaded, nothing is unpickled.
+"""NumPy's `.npy` and `.npz` files of unknown origin: what a header claims is checked before
+anything is loaded, nothing is unpickled.
 
-Numbers of any byte order come back in this machine's, and long doubles, which no other part of the pipeline knows, as float64.
+Numbers of any byte order come back in this machine's, and long doubles, which no other part of the
+pipeline knows, as float64.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import check_regular, reading
 
 NPY_MAX = 1 << 40
-"""Bytes of an `.npy` file: no limit but that of a length, since it holds no more numbers than it has bytes."""
+"""Bytes of an `.npy` file: no limit but that of a length, since it holds no more numbers than it
+has bytes.
+"""
 NPZ_MAX = 1 << 31
 """Bytes of all arrays of an `.npz` file together, unpacked."""
 NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -44,7 +48,9 @@ Check: TypeAlias = "Callable[[Claim], None]"
 
 
 def native(array: np.ndarray) -> np.ndarray:
-    """The same numbers in this machine's byte order, long doubles as float64; no copy where they are so already."""
+    """The same numbers in this machine's byte order, long doubles as float64; no copy where they
+    are so already.
+    """
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
         with np.errstate(over="ignore"):  # becomes infinite, which whoever uses it refuses
             return array.astype(np.float64)
@@ -68,10 +74,12 @@ def read_npy(path: Path, check: Check = lambda claim: None) -> np.ndarray:
 
 
 def read_npz(path: Path, limit: int = NPZ_MAX, checks: Mapping[str, Check] | None = None) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file by name. limit: bytes of all together, unpacked. checks: of the arrays that are read, None for all.
+    """The arrays of an `.npz` file by name. limit: bytes of all together, unpacked. checks: of the
+    arrays that are read, None for all.
 
     Raises:
-        InputError: missing, damaged, encrypted, larger than the limit, without one of the arrays, or of objects.
+        InputError: missing, damaged, encrypted, larger than the limit, without one of the arrays,
+            or of objects.
     """
     with reading(path, "an archive of arrays", "save one with numpy.savez, or make it again"):
         check_regular(path, limit)
@@ -102,10 +110,12 @@ def _both(size: int, where: str, check: Check) -> Check:
 
 
 def read_array(file: IO[bytes], where: str, check: Check) -> np.ndarray:
-    """One array from an open file, in this machine's byte order; `check` sees what its header claims before it is loaded.
+    """One array from an open file, in this machine's byte order; `check` sees what its header
+    claims before it is loaded.
 
     Raises:
-        InputError: of objects, or what `check` refuses. Any other exception means a damaged file; see `reading`.
+        InputError: of objects, or what `check` refuses. Any other exception means a damaged file;
+            see `reading`.
     """
     claim = read_claim(file, where)
     check(claim)

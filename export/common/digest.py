@@ -1,7 +1,9 @@
-"""A SHA-256 over what values mean: types, names, numbers and arrays, in a canonical form that no file format or machine decides.
+"""A SHA-256 over what values mean: types, names, numbers and arrays, in a canonical form that no
+file format or machine decides.
 
-Two values have the same digest exactly if they are of the same types, with equal fields, and arrays of the same element type,
-shape and elements. Byte order, memory layout, file compression and timestamps play no part.
+Two values have the same digest exactly if they are of the same types, with equal fields, and arrays
+of the same element type, shape and elements. Byte order, memory layout, file compression and
+timestamps play no part.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ SHOWN = 12
 def content_digest(kind: str, *values: Any) -> str:
     """64 hexadecimal digits for values of a kind; `kind` keeps digests of different things apart.
 
-    values: dataclasses, mappings with text as keys, tuples, lists, arrays of numbers or text, text, bytes, numbers, booleans, None.
+    values: dataclasses, mappings with text as keys, tuples, lists, arrays of numbers or text, text,
+    bytes, numbers, booleans, None.
 
     Raises:
         TypeError: a value of another type.
@@ -37,7 +40,9 @@ def short(digest: str) -> str:
 
 
 def _feed(hasher: Any, value: Any) -> None:
-    """Add one value: its type's letter, its length where it has one, then its content, so that no two values read the same."""
+    """Add one value: its type's letter, its length where it has one, then its content, so that no
+    two values read the same.
+    """
     if isinstance(value, np.ndarray):
         _feed_array(hasher, value)
     elif is_dataclass(value) and not isinstance(value, type):

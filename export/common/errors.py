@@ -1,4 +1,6 @@
-"""The errors that people meet: their input was wrong, a file could not be written, or a backend failed."""
+"""The errors that people meet: their input was wrong, a file could not be written, or a backend
+failed.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ NEAR = 0.5
 class InputError(ValueError):
     """Bad input, told in one line: what is wrong, where, the limit, and the remedy.
 
-    The command line prints it without a traceback and exits with status 2. Whatever the message quotes from a file is made
-    printable (`spikeport.export.common.printable`).
+    The command line prints it without a traceback and exits with status 2. Whatever the message
+    quotes from a file is made printable (`spikeport.export.common.printable`).
     """
 
     def __init__(self, message: str) -> None:
@@ -25,12 +27,14 @@ class InputError(ValueError):
 class OutputError(InputError):
     """A result that could not be written, told in one line; nothing half-written is left.
 
-    The disk is full, the place is read-only, or the folder is gone. The command line exits with status 2.
+    The disk is full, the place is read-only, or the folder is gone. The command line exits with
+    status 2.
     """
 
 
 class BackendError(RuntimeError):
-    """A backend failed or stood still while running a network that is valid; says which, where and when in one line.
+    """A backend failed or stood still while running a network that is valid; says which, where and
+    when in one line.
 
     The command line prints it without a traceback and exits with status 1.
     """
@@ -48,7 +52,9 @@ BY_PLUGIN = "or load the file that adds it with --plugin"
 
 
 def unknown(what: str, name: object, choices: Iterable[str], otherwise: str = "") -> InputError:
-    """The error of a name that is none of `choices`: the nearest one first, then all. otherwise: another remedy, after a comma."""
+    """The error of a name that is none of `choices`: the nearest one first, then all. otherwise:
+    another remedy, after a comma.
+    """
     known = list(choices)
     hint = f"did you mean {near}? " if (near := nearest(str(name), known)) else ""
     return InputError(f"{what} {name!r} is unknown; {hint}choose one of {', '.join(known)}{f', {otherwise}' if otherwise else ''}")

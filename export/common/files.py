@@ -1,4 +1,7 @@
-"""Writing files so that nothing half-written is ever seen: beside first, then renamed. JSON, out and back."""
+"""Writing files so that nothing half-written is ever seen: beside first, then renamed.
+
+JSON, out and back.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +48,15 @@ def check_folder(path: Path) -> None:
 
 
 def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
-    """Write a file whole: beside first, then renamed, so that a reader sees the file before or the file after, never a part.
+    """Write a file whole: beside first, then renamed, so that a reader sees the file before or the
+    file after, never a part.
 
-    Every file that spikeport writes goes through here, built in memory first: a library that writes by itself (HDF5, ONNX,
-    safetensors) fails in its own ways on a full disk.
+    Every file that spikeport writes goes through here, built in memory first: a library that writes
+    by itself (HDF5, ONNX, safetensors) fails in its own ways on a full disk.
 
     Raises:
-        OutputError: the disk is full, the place is read-only or gone, or `path` is a directory; what was there before stays.
+        OutputError: the disk is full, the place is read-only or gone, or `path` is a directory;
+            what was there before stays.
     """
     path = as_path(path)
     check_file(path)
@@ -73,7 +78,9 @@ def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
 
 
 def _write_all(file: io.RawIOBase, rest: memoryview) -> None:
-    """A system may take only a part of what it is given, such as the last bytes that fit on the disk."""
+    """A system may take only a part of what it is given, such as the last bytes that fit on the
+    disk.
+    """
     rest = rest.cast("B")
     while rest:
         rest = rest[file.write(rest) :]
@@ -99,7 +106,8 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str | bytes, where: str) -> Any:
-    """JSON as we write it: UTF-8, every number finite, nested at most `JSON_DEPTH` deep; `where` names it in errors.
+    """JSON as we write it: UTF-8, every number finite, nested at most `JSON_DEPTH` deep; `where`
+    names it in errors.
 
     Raises:
         InputError: anything else.

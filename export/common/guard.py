@@ -1,4 +1,6 @@
-"""Reading what nobody vouches for: whatever a library throws on the way becomes one line that names the file and the remedy."""
+"""Reading what nobody vouches for: whatever a library throws on the way becomes one line that names
+the file and the remedy.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ TEXT_MAX = 1 << 28
 
 
 def as_path(place: str | os.PathLike[str]) -> Path:
-    """Where a user says that a file is, as text or as a `Path`; raises InputError for anything else."""
+    """Where a user says that a file is, as text or as a `Path`; raises InputError for anything
+    else.
+    """
     try:
         return Path(place)
     except TypeError:
@@ -25,9 +29,9 @@ def as_path(place: str | os.PathLike[str]) -> Path:
 def reading(where: Path | str, kind: str, remedy: str) -> Iterator[None]:
     """Inside, every exception but `InputError` means that the file is damaged or hostile.
 
-    Libraries throw what they like over such a file: zlib's own error, the end of the file, recursion, overflow, division by
-    zero, a failed assertion, a failed decoding, no memory. So no list of types is kept here; the reader's tests show that it
-    reads what is in order.
+    Libraries throw what they like over such a file: zlib's own error, the end of the file,
+    recursion, overflow, division by zero, a failed assertion, a failed decoding, no memory. So no
+    list of types is kept here; the reader's tests show that it reads what is in order.
 
     Args:
         where: the file, or the file and the part of it.
@@ -60,7 +64,8 @@ def reason(error: BaseException) -> str:
 
 
 def check_regular(path: Path, limit: int) -> None:
-    """Refuse what is no file of at most `limit` bytes: a folder, a device or a pipe, which would never end.
+    """Refuse what is no file of at most `limit` bytes: a folder, a device or a pipe, which would
+    never end.
 
     Raises:
         InputError: missing, no regular file, or too large.

@@ -1,8 +1,10 @@
-"""HDF5 files of unknown origin, opened in a process of their own: the C library trusts what it reads.
+"""HDF5 files of unknown origin, opened in a process of their own: the C library trusts what it
+reads.
 
-A damaged file makes HDF5 loop, allocate without end or crash; none of that reaches us, since `hdf5_child` runs with
-limits on memory and on the processor's time, and is killed when a clock of ours runs out. It lists what is in the file; we
-decide what to ask for, by name, kind and size; it sends plain numbers and text, which are checked against the list.
+A damaged file makes HDF5 loop, allocate without end or crash; none of that reaches us, since
+`hdf5_child` runs with limits on memory and on the processor's time, and is killed when a clock of
+ours runs out. It lists what is in the file; we decide what to ask for, by name, kind and size; it
+sends plain numbers and text, which are checked against the list.
 """
 
 from __future__ import annotations
@@ -29,14 +31,18 @@ from spikeport.export.common.guard import check_regular
 CHILD = Path(__file__).with_name("hdf5_child.py")
 MAX_FILE_BYTES = 1 << 31
 MEMORY = 3 << 30
-"""Bytes that the child may use beyond its libraries: the largest array that is read, as HDF5 unpacks it, and again in order."""
+"""Bytes that the child may use beyond its libraries: the largest array that is read, as HDF5
+unpacks it, and again in order.
+"""
 SECONDS = 60
-"""Of the processor's time in the child, and of ours for all that is read from a file, twice that."""
+"""Of the processor's time in the child, and of ours for all that is read from a file, twice that.
+"""
 LINE_MAX = 1 << 26
 """Bytes of one line of what the child says: names and text of a file."""
 FREE_BYTES, INFLATION_MAX = 1 << 26, 200
-"""Numbers of up to 64 MB are read whatever the file's size, beyond that at most 200 times as many bytes as it has: trained weights
-pack 1.1 to 30 times, only constants more."""
+"""Numbers of up to 64 MB are read whatever the file's size, beyond that at most 200 times as many
+bytes as it has: trained weights pack 1.1 to 30 times, only constants more.
+"""
 
 Way: TypeAlias = "tuple[str, ...]"
 """Names from the root of the file to an object."""
@@ -46,8 +52,10 @@ Value: TypeAlias = "np.ndarray | str | list[str]"
 
 @dataclass(frozen=True)
 class Entry:
-    """One object. kind: "group", "text", NumPy's kind of numbers ("f", "i", "u", "b"), "ragged" (a list of numbers in each
-    place of one axis, see `UntrustedFile.read_ragged`), or "other". chunk: numbers unpacked at once."""
+    """One object. kind: "group", "text", NumPy's kind of numbers ("f", "i", "u", "b"), "ragged" (a
+    list of numbers in each place of one axis, see `UntrustedFile.read_ragged`), or "other". chunk:
+    numbers unpacked at once.
+    """
 
     number: int
     kind: str
@@ -63,7 +71,9 @@ class Entry:
 
 
 class UntrustedFile:
-    """An HDF5 file in its child. entries: all objects in it; nothing else is loaded until it is asked for."""
+    """An HDF5 file in its child. entries: all objects in it; nothing else is loaded until it is
+    asked for.
+    """
 
     def __init__(self, path: Path, process: subprocess.Popen[bytes], late: Event) -> None:
         self.path, self._process, self._late = path, process, late
@@ -87,7 +97,8 @@ class UntrustedFile:
         return {way: self._value(entry) for way, entry in zip(asked, entries)}
 
     def read_ragged(self, way: Way, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """Lists of numbers in places start .. stop - 1: how long each is, int64, and all numbers after one another.
+        """Lists of numbers in places start .. stop - 1: how long each is, int64, and all numbers
+        after one another.
 
         Raises:
             InputError: they cannot be read, or are larger than the file's size allows.
@@ -173,7 +184,8 @@ def opened_hdf5(path: Path) -> Iterator[UntrustedFile]:
     """An HDF5 file, listed by a child process that ends with the context.
 
     Raises:
-        InputError: missing, too large, no HDF5 file, damaged, with links or data in other files, or beyond the limits above.
+        InputError: missing, too large, no HDF5 file, damaged, with links or data in other files, or
+            beyond the limits above.
     """
     check_regular(path, MAX_FILE_BYTES)
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "HDF5_PLUGIN_PRELOAD": "::"}  # no filters from elsewhere

@@ -1,10 +1,11 @@
-"""The process that opens an HDF5 file of unknown origin for `spikeport.export.common.hdf5`: h5py and NumPy, limits, nothing else.
+"""The process that opens an HDF5 file of unknown origin for `spikeport.export.common.hdf5`: h5py
+and NumPy, limits, nothing else.
 
 Run as `python -I -S hdf5_child.py FILE MEMORY SECONDS FOLDER ...`, the folders those of NumPy and
 h5py. Everything it says is a line of JSON on standard output; numbers follow their line as raw
 bytes. First comes one line per object of the file, then an empty one; then, for every line on
-standard input, a list of numbers of objects in that order, the values of those; in the place of a number, of
-ragged data, [number, start, stop]. A line with `error` is the last one.
+standard input, a list of numbers of objects in that order, the values of those; in the place of a
+number, of ragged data, [number, start, stop]. A line with `error` is the last one.
 
 It is started as a file without site packages and imports nothing of ours: that is what makes it
 start within a seventh of a second.
@@ -27,7 +28,9 @@ class RefusedError(Exception):
 
 
 def limit(memory: int, seconds: int) -> None:
-    """No more than so many bytes beyond what is in use, so many seconds of the processor, and no file is written."""
+    """No more than so many bytes beyond what is in use, so many seconds of the processor, and no
+    file is written.
+    """
     import resource  # noqa: PLC0415  # not on Windows
 
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
@@ -43,7 +46,8 @@ def walk(file: Any) -> "list[tuple[list[str], Any]]":
     """Every object with its way from the root; nothing is loaded, and no link is followed.
 
     Raises:
-        RefusedError: links, data in another file, objects that are neither numbers nor text, or too many.
+        RefusedError: links, data in another file, objects that are neither numbers nor text, or too
+            many.
     """
     import h5py  # noqa: PLC0415
 
@@ -64,7 +68,8 @@ def walk(file: Any) -> "list[tuple[list[str], Any]]":
 
 
 def entry(way: "list[str]", item: Any) -> "dict[str, Any]":
-    """What an object is. kind: group, text, one of NumPy's kinds of numbers, ragged (a list of numbers in each place of one axis), or other.
+    """What an object is. kind: group, text, one of NumPy's kinds of numbers, ragged (a list of
+    numbers in each place of one axis), or other.
 
     chunk: numbers that are unpacked at least, where the data lie in chunks.
     """

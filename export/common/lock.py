@@ -1,4 +1,6 @@
-"""One process at a time in a folder: a lock that ends with the process that holds it, however that ends."""
+"""One process at a time in a folder: a lock that ends with the process that holds it, however that
+ends.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from spikeport.export.common.errors import InputError, OutputError
 from spikeport.export.common.files import check_folder
 
 LOCK = ".spikeport.lock"
-"""The file that is locked; it goes with the work, and one that a killed process left behind locks nobody out."""
+"""The file that is locked; it goes with the work, and one that a killed process left behind locks
+nobody out.
+"""
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""Text that a file brought with it, made fit for a terminal: it can neither hide, nor reorder, nor flood what is printed."""
+"""Text that a file brought with it, made fit for a terminal: it can neither hide, nor reorder, nor
+flood what is printed.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,12 @@ CELL_MAX = 160
 
 
 def printable(text: str, limit: int = LINE_MAX) -> str:
-    """One line of at most `limit` characters: what is not printable is escaped, the middle of a longer text left out.
+    """One line of at most `limit` characters: what is not printable is escaped, the middle of a
+    longer text left out.
 
-    Escaped are control characters (line ends and the terminal's own commands among them), marks that change the direction
-    of text or have no width, half surrogates and everything else that `str.isprintable` knows. Applied twice, it changes nothing.
+    Escaped are control characters (line ends and the terminal's own commands among them), marks
+    that change the direction of text or have no width, half surrogates and everything else that
+    `str.isprintable` knows. Applied twice, it changes nothing.
     """
     whole = text if len(text) <= 2 * limit else text[:limit] + text[-limit:]
     escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in whole)

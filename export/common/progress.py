@@ -1,4 +1,6 @@
-"""How far a stage is: a bar where standard error is a terminal, else one line when the stage begins."""
+"""How far a stage is: a bar where standard error is a terminal, else one line when the stage
+begins.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ LOUDNESS = Loudness()
 
 
 class _Bar(tqdm):
-    """A bar that may stand within a step, as within an epoch after some of its batches; whole steps are counted."""
+    """A bar that may stand within a step, as within an epoch after some of its batches; whole steps
+    are counted.
+    """
 
     @property
     def format_dict(self) -> dict[str, Any]:
@@ -41,7 +45,9 @@ def choose(*, quiet: bool, verbose: bool) -> None:
 def progress_bar(
     total: int, what: str, *, unit: str = "sample", done: int = 0, leave: bool = False, shown: bool = True
 ) -> Iterator[tqdm[None]]:
-    """A `tqdm` bar to update. done: where it starts. leave: it stays on the screen. shown: False for neither bar nor line."""
+    """A `tqdm` bar to update. done: where it starts. leave: it stays on the screen. shown: False
+    for neither bar nor line.
+    """
     terminal, shown, begun = sys.stderr.isatty(), shown and not LOUDNESS.quiet, perf_counter()
     if shown and not terminal:
         say(f"{what}: {total - done:,} {unit}{'' if total - done == 1 else 's'}")

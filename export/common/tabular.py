@@ -1,4 +1,6 @@
-"""Results as tables: one short line as text, HTML in a notebook, a pandas frame, a plot. pandas and matplotlib are extras."""
+"""Results as tables: one short line as text, HTML in a notebook, a pandas frame, a plot. pandas and
+matplotlib are extras.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ ROWS_SHOWN = 40
 class Table:
     """What a result shows of itself. title: one short line. columns: of equal length, by name.
 
-    x, y: the column along the horizontal axis and those drawn over it; `y` is empty where there is nothing to draw. label: of the vertical axis.
+    x, y: the column along the horizontal axis and those drawn over it; `y` is empty where there is
+    nothing to draw. label: of the vertical axis.
     """
 
     title: str
@@ -44,7 +47,9 @@ class Tabular:
         return f"{type(self).__name__}({printable(self.table().title)})"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the title and the table, in HTML that asks nothing of the page around it."""
+        """What a notebook shows: the title and the table, in HTML that asks nothing of the page
+        around it.
+        """
         table = self.table()
         rows = list(zip(*table.columns.values()))
         head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)

@@ -13,7 +13,9 @@ from spikeport.export.model.network import FloatNetwork
 
 @dataclass
 class Activity:
-    """An observer of `FloatModule`. spikes: per spiking population. several: how many neuron-steps held more than one spike."""
+    """An observer of `FloatModule`. spikes: per spiking population. several: how many neuron-steps
+    held more than one spike.
+    """
 
     network: FloatNetwork
     spikes: Counter[str] = field(default_factory=Counter)

@@ -1,7 +1,8 @@
-"""A float network in a file of our own: arrays in an `.npz`, the rest as JSON beside them, sealed with the network's digest.
+"""A float network in a file of our own: arrays in an `.npz`, the rest as JSON beside them, sealed
+with the network's digest.
 
-No exchange format holds all that a float network may be (firing rules, late resets, bias of the current), so this is for folders in
-which later stages need the network again, not for other tools.
+No exchange format holds all that a float network may be (firing rules, late resets, bias of the
+current), so this is for folders in which later stages need the network again, not for other tools.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ def is_float_file(path: Path) -> bool:
 
 
 def _plain(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """JSON values; arrays are named by their number. A mapping is wrapped, so that its keys mean nothing here."""
+    """JSON values; arrays are named by their number.
+
+    A mapping is wrapped, so that its keys mean nothing here.
+    """
     if isinstance(value, np.ndarray):
         arrays[str(len(arrays))] = value
         return {"array": str(len(arrays) - 1)}

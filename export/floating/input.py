@@ -13,7 +13,9 @@ from spikeport.export.model.noise import rate_draws
 
 
 class InputLayer(nn.Module):
-    """`export.model.input.Input` in physical units and without rounding to levels; a rate code draws the very spikes that are sent."""
+    """`export.model.input.Input` in physical units and without rounding to levels; a rate code
+    draws the very spikes that are sent.
+    """
 
     offset: Tensor
 
@@ -23,12 +25,16 @@ class InputLayer(nn.Module):
         self.register_buffer("offset", torch.tensor(source.offsets * source.scale, dtype=torch.float64), persistent=False)
 
     def forward(self, x: Tensor, timesteps: int, first: int) -> Tensor:
-        """Values `(1 or T, N, *shape)` less their channel's offset, or spikes `(T, N, *shape)`. first: absolute number of the first sample."""
+        """Values `(1 or T, N, *shape)` less their channel's offset, or spikes `(T, N, *shape)`.
+        first: absolute number of the first sample.
+        """
         x = self.drawn(x, timesteps, first)
         return x - self.offset.to(x.dtype) if self.source.offset else x
 
     def drawn(self, x: Tensor, timesteps: int, first: int) -> Tensor:
-        """The spikes of a rate code, whose gradient is that of their mean; values of other codes as they are. Drawing from spikes gives them back."""
+        """The spikes of a rate code, whose gradient is that of their mean; values of other codes as
+        they are. Drawing from spikes gives them back.
+        """
         if self.source.code != "rate":
             return x
         intensity = (x.detach() / self.source.scale * RATE_STEPS).round().clamp(0, RATE_STEPS)

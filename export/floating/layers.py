@@ -32,7 +32,10 @@ class Step(NamedTuple):
 
 
 class NeuronLayer(nn.Module):
-    """A population's dynamics, `spikeport.export.model.network`, one timestep at a time. `bias` is trainable, the rest is fixed."""
+    """A population's dynamics, `spikeport.export.model.network`, one timestep at a time.
+
+    `bias` is trainable, the rest is fixed.
+    """
 
     alpha: Tensor
     beta: Tensor
@@ -86,7 +89,9 @@ class NeuronLayer(nn.Module):
         return kept + once * self.reset_value if self.reset == "value" else kept
 
     def noise_at(self, first: int, samples: int, step: int) -> Tensor | float:
-        """Noise of one timestep, `(samples, *shape)`: the integer generator's r times amplitude / 2**15."""
+        """Noise of one timestep, `(samples, *shape)`: the integer generator's r times amplitude /
+        2**15.
+        """
         if self.noise is None:
             return 0.0
         size = int(np.prod(self.shape))

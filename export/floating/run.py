@@ -1,6 +1,8 @@
-"""Run a `FloatNetwork` in PyTorch: layer by layer with time inside the layer, step by step only where there are loops.
+"""Run a `FloatNetwork` in PyTorch: layer by layer with time inside the layer, step by step only
+where there are loops.
 
-Shapes are time-first: T timesteps, N samples. Semantics: `spikeport.export.model.network`, in floating point.
+Shapes are time-first: T timesteps, N samples. Semantics: `spikeport.export.model.network`, in
+floating point.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ Observer = Callable[[str, Step], None]
 class FloatModule(nn.Module):
     """A network in physical units as a torch module; weights and biases are trainable parameters.
 
-    spike: replaces the hard threshold by a function of membrane minus threshold, for training through a surrogate gradient; it
+    spike: replaces the hard threshold by a function of membrane minus threshold, for training
+    through a surrogate gradient; it
     then decides on strictness too. dtype: float64 where values must be exact.
     """
 
@@ -50,13 +53,15 @@ class FloatModule(nn.Module):
         """Run from rest.
 
         Args:
-            x: `(T, N, *input_shape)`, or `(N, *input_shape)` held over `timesteps` steps; values as `Input` takes them.
+            x: `(T, N, *input_shape)`, or `(N, *input_shape)` held over `timesteps` steps; values as
+                `Input` takes them.
             timesteps: T; may be left out where x has a time axis, and cuts it where smaller.
             first: absolute number of the first sample, from which random generators count.
             observe: receives the input's name and every population's, with all that happened there.
 
         Returns:
-            `(T, N, *output_shape)`: spikes, membrane increments or membrane potentials, as `Network.readout` says.
+            `(T, N, *output_shape)`: spikes, membrane increments or membrane potentials, as
+            `Network.readout` says.
         """
         x, timesteps = self._over_time(x, timesteps)
         x = self.input(x, timesteps, first)
@@ -88,7 +93,9 @@ class FloatModule(nn.Module):
         return torch.diff(v, dim=0, prepend=torch.zeros_like(v[:1])) if self.network.readout == "accumulated_current" else v
 
     def _run(self, stage: list[str], signals: Mapping[str, Tensor], timesteps: int, first: int) -> dict[str, list[Step]]:
-        """Populations that depend on one another, over all time; what comes from outside is computed beforehand."""
+        """Populations that depend on one another, over all time; what comes from outside is
+        computed beforehand.
+        """
         samples = signals[self.network.input.name].shape[1]
         outside = {name: self._outside_current(name, signals, timesteps, samples).unbind(0) for name in stage}
         inner = {name: [(c, s) for c, s in self._incoming(name) if c.source in stage] for name in stage}
@@ -125,7 +132,9 @@ def delayed(x: Tensor, delay: int) -> Tensor:
 
 
 def causal_stages(network: Network) -> list[list[str]]:
-    """Groups of populations that depend on one another through loops (mostly single ones), each after all it needs."""
+    """Groups of populations that depend on one another through loops (mostly single ones), each
+    after all it needs.
+    """
     names = [p.name for p in network.populations]
     reach = np.eye(len(names), dtype=np.int64)
     for c in network.connections:

@@ -1,4 +1,6 @@
-"""`--backend torch`: a whole array through a `FloatNetwork`, in chunks of samples with bounded memory."""
+"""`--backend torch`: a whole array through a `FloatNetwork`, in chunks of samples with bounded
+memory.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,11 @@ CHUNK_STATES = 1 << 25
 
 
 def physical_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.ndarray, bool]:
-    """The values that an input array stands for, and whether it is held: integers count in `target.scale`, floats are values.
+    """The values that an input array stands for, and whether it is held: integers count in
+    `target.scale`, floats are values.
 
-    Intensities of a rate code are rounded to its resolution, so that they mean the same in every floating-point type.
+    Intensities of a rate code are rounded to its resolution, so that they mean the same in every
+    floating-point type.
 
     Raises:
         InputError: as `shape_input`.
@@ -38,7 +42,9 @@ def run_in_chunks(
     observe: Observer | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[np.ndarray]:
-    """Outputs `(samples, timesteps, *output_shape)` of one chunk of samples after another; see `FloatModule.forward`."""
+    """Outputs `(samples, timesteps, *output_shape)` of one chunk of samples after another; see
+    `FloatModule.forward`.
+    """
     values, held = physical_input(module.network.input, array, timesteps)
     dtype = next(module.parameters()).dtype
     widest = max(p.size for p in module.network.populations)
@@ -65,14 +71,16 @@ def simulate_float(
     """Run a float network over an array.
 
     Args:
-        array: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`; integers count in the input's scale.
+        array: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`;
+            integers count in the input's scale.
         record: also return every spike.
         observe: receives every population's course, chunk after chunk; see `FloatModule.forward`.
         progress: gets the number of samples finished since its last call.
 
     Returns:
-        `output` `(samples, timesteps, *output_shape)`: int32 spikes, or the physical current or potential of the readout; with
-        `record` also `spikes/<population>` for every spiking population: bool, or int32 counts where a neuron may fire several times.
+        `output` `(samples, timesteps, *output_shape)`: int32 spikes, or the physical current or
+        potential of the readout; with `record` also `spikes/<population>` for every spiking
+        population: bool, or int32 counts where a neuron may fire several times.
 
     Raises:
         InputError: the array does not fit the network.

@@ -1,8 +1,9 @@
 """Pooling taken into the weights behind it, where that is exact. Imports numpy and scipy only.
 
-Sum pooling with kernel k, stride s and padding p ahead of a convolution with kernel K, stride S, padding P and dilation D is
-one convolution with kernel (K - 1) D s + k, stride S s and padding P s + p whose tap m = j D s + i, i < k, is weight j.
-It differs only where the convolution's padding lies over inputs that a window beyond the pooled map would cover.
+Sum pooling with kernel k, stride s and padding p ahead of a convolution with kernel K, stride S,
+padding P and dilation D is one convolution with kernel (K - 1) D s + k, stride S s and padding P s
++ p whose tap m = j D s + i, i < k, is weight j. It differs only where the convolution's padding
+lies over inputs that a window beyond the pooled map would cover.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ Folded: TypeAlias = "Conv | np.ndarray | csr_matrix"
 
 
 def folded_synapses(op: Op, pool: Pool | None, source: Shape) -> Folded | None:
-    """The connection's synapses with pooling folded in: a convolution, a full or a sparse matrix `(targets, sources)`.
+    """The connection's synapses with pooling folded in: a convolution, a full or a sparse matrix
+    `(targets, sources)`.
 
     None where pooling does not fold exactly into 8-bit weights.
     """
@@ -59,7 +61,9 @@ def fold_convolution(conv: Conv, pool: Pool, source: Shape) -> Conv | None:
 
 
 def _border_agrees(P: int, k: int, s: int, p: int, size: int, pooled: int) -> bool:
-    """Whether windows before the first and after the last see only padding (or the convolution never asks for them)."""
+    """Whether windows before the first and after the last see only padding (or the convolution
+    never asks for them).
+    """
     return P == 0 or (k <= s + p and pooled * s - p >= size)
 
 

@@ -8,11 +8,13 @@ from spikeport.export.common.errors import InputError
 
 
 def frozen_array(values: np.ndarray | float | int, dtype: np.dtype | type | None = None) -> np.ndarray:
-    """An array that can be written through no name: not through this one, not through the array it was made of.
+    """An array that can be written through no name: not through this one, not through the array it
+    was made of.
 
-    A read-only flag on the caller's array is not enough, since the caller may hold a view of it or clear the flag. The
-    numbers are therefore copied into `bytes`, which Python itself keeps constant. An array that lies in `bytes` already
-    (a frozen one, or a part of it) is shared, so that a weight is copied once, however often its network is rebuilt.
+    A read-only flag on the caller's array is not enough, since the caller may hold a view of it or
+    clear the flag. The numbers are therefore copied into `bytes`, which Python itself keeps
+    constant. An array that lies in `bytes` already (a frozen one, or a part of it) is shared, so
+    that a weight is copied once, however often its network is rebuilt.
 
     Args:
         values: an array or a number of any shape.

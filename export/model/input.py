@@ -1,4 +1,7 @@
-"""Where data enters a network: what its values mean, and the integers that are sent for them. Imports numpy only."""
+"""Where data enters a network: what its values mean, and the integers that are sent for them.
+
+Imports numpy only.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,20 @@ RATE_STEPS = 1 << reg.RATE_BITS
 
 @dataclass(frozen=True)
 class Input:
-    """Where data enters. A value x is level `rint(x / scale)`, saturated to `low..high`; level - offset is sent, and each unit of it counts `scale`.
+    """Where data enters.
 
-    What is sent is a graded spike; `low, high = 0, 1` without offset means plain binary spikes. code says how data became levels:
-    "direct" (the value itself at every step), "latency" (time to first spike), "events" (event counts per step), or
-    "rate": at every step a spike with probability x / scale, drawn in integers from a counter (`spikeport.export.model.noise`) of `seed`, sample,
-    step and pixel, so the same for every batch, order and backend.
+    A value x is level `rint(x / scale)`, saturated to `low..high`; level - offset is sent, and each
+    unit of it counts `scale`.
 
-    offset: levels taken off each of the `shape[0]` channels, empty for none. It centres images on their mean (in whole levels, so that
-    nothing is rounded), and zero padding then means that mean wherever the network runs.
+    What is sent is a graded spike; `low, high = 0, 1` without offset means plain binary spikes.
+    code says how data became levels: "direct" (the value itself at every step), "latency" (time to
+    first spike), "events" (event counts per step), or "rate": at every step a spike with
+    probability x / scale, drawn in integers from a counter (`spikeport.export.model.noise`) of
+    `seed`, sample, step and pixel, so the same for every batch, order and backend.
+
+    offset: levels taken off each of the `shape[0]` channels, empty for none. It centres images on
+    their mean (in whole levels, so that nothing is rounded), and zero padding then means that mean
+    wherever the network runs.
     """
 
     name: str
@@ -75,7 +83,9 @@ class Input:
         return self.scale / RATE_STEPS if self.code == "rate" else self.scale
 
     def levels(self, values: np.ndarray) -> np.ndarray:
-        """Values in whole steps of the resolution, rounded half to even and saturated, int32: levels, or intensities of a rate code."""
+        """Values in whole steps of the resolution, rounded half to even and saturated, int32:
+        levels, or intensities of a rate code.
+        """
         steps = RATE_STEPS if self.code == "rate" else 1
         with np.errstate(over="ignore"):  # saturated like any other value beyond the range
             return np.clip(np.rint(values / self.scale * steps), self.low * steps, self.high * steps).astype(np.int32)

@@ -11,12 +11,15 @@ from spikeport.export.model.network import Input
 
 
 def shape_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.ndarray, bool]:
-    """Check type, shape and finiteness of `(samples, *shape)` or `(samples, timesteps or more, *shape)`.
+    """Check type, shape and finiteness of `(samples, *shape)` or `(samples, timesteps or more,
+    *shape)`.
 
-    Returns the array cut to `timesteps`, its numbers in this machine's byte order, and whether it is held over time.
+    Returns the array cut to `timesteps`, its numbers in this machine's byte order, and whether it
+    is held over time.
 
     Raises:
-        InputError: wrong shape or type, no samples, NaN, integers beyond 24 bits, fewer than `timesteps` steps, or timesteps < 1.
+        InputError: wrong shape or type, no samples, NaN, integers beyond 24 bits, fewer than
+            `timesteps` steps, or timesteps < 1.
     """
     if timesteps < 1:
         raise InputError(f"timesteps is {timesteps}; simulate at least 1")

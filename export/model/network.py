@@ -1,4 +1,5 @@
-"""The network: populations of neurons joined by connections, in float (`FloatNetwork`) or integers (`QuantizedNetwork`).
+"""The network: populations of neurons joined by connections, in float (`FloatNetwork`) or integers
+(`QuantizedNetwork`).
 
 One neuron serves both. Per timestep, in this order, with `a` the sum over incoming connections:
 
@@ -7,9 +8,10 @@ One neuron serves both. Per timestep, in this order, with `a` the sum over incom
     s = v > threshold                  strict, unless the float neuron says otherwise
     v = 0, reset_value, or v - reset_value where s is set    (reset kind: zero, value, subtract)
 
-In integers alpha = 1 - (du + 1)/4096, beta = 1 - dv/4096, both rounded toward zero; u and v count in 1/64 of a weight unit.
-Populations are updated in topological order within a timestep, so a feed-forward network answers input t at output t;
-the hardware's one step of delay per connection is added by `Network.depths`, never seen in results.
+In integers alpha = 1 - (du + 1)/4096, beta = 1 - dv/4096, both rounded toward zero; u and v count
+in 1/64 of a weight unit. Populations are updated in topological order within a timestep, so a
+feed-forward network answers input t at output t; the hardware's one step of delay per connection is
+added by `Network.depths`, never seen in results.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ Self = TypeVar("Self", bound="Network[Any]")
 ReadoutKind: TypeAlias = Literal["spike_count", "accumulated_current", "membrane_potential"]
 READOUTS = ("spike_count", "accumulated_current", "membrane_potential")
 NOMINAL_DT = 1e-3
-"""Seconds that a timestep stands for in files, of networks that know no seconds: their decays are per timestep."""
+"""Seconds that a timestep stands for in files, of networks that know no seconds: their decays are
+per timestep.
+"""
 Integrator: TypeAlias = Literal["euler", "exponential", "impulse", "per timestep"]
 SHOWN = 6
 """Populations that a network's `repr` names."""
@@ -67,7 +71,9 @@ INTEGRATORS = ("euler", "exponential", "impulse", "per timestep")
 
 @dataclass(frozen=True, eq=False)
 class Population(Generic[Neuron]):
-    """Neurons of one kind. scale: physical potential of one weight unit (1 in a float network); may be per channel."""
+    """Neurons of one kind. scale: physical potential of one weight unit (1 in a float network); may
+    be per channel.
+    """
 
     name: str
     shape: Shape
@@ -87,14 +93,17 @@ class Population(Generic[Neuron]):
 class Network(Tabular, Generic[Neuron]):
     """Topology and meaning shared by float and quantized networks; validated when made.
 
-    readout: how `output` is read. "spike_count": its spikes, classes by their sum over time. "accumulated_current": the
-    non-spiking population's membrane increment per step, classes by its sum. "membrane_potential": the potential itself,
-    classes by its value at the last step.
+    readout: how `output` is read. "spike_count": its spikes, classes by their sum over time.
+    "accumulated_current": the non-spiking population's membrane increment per step, classes by its
+    sum. "membrane_potential": the potential itself, classes by its value at the last step.
     timesteps: T the network was trained or truncated for.
-    dt: seconds that one timestep stands for. The dynamics are per timestep, so dt changes no spike; files and latencies in
-    seconds need it. integrator: where the decays per timestep come from: "euler", "exponential" or "impulse" (steps of a differential
-    equation, see `spikeport.export.nir.foreign.dynamics`), or "per timestep" (trained or given as such).
-    provenance: where the network comes from, for people: JSON values (data, seeds, notes, ...). Nothing is computed from it.
+    dt: seconds that one timestep stands for. The dynamics are per timestep, so dt changes no spike;
+    files and latencies in
+    seconds need it. integrator: where the decays per timestep come from: "euler", "exponential" or
+    "impulse" (steps of a differential equation, see `spikeport.export.nir.foreign.dynamics`), or
+    "per timestep" (trained or given as such).
+    provenance: where the network comes from, for people: JSON values (data, seeds, notes, ...).
+    Nothing is computed from it.
     """
 
     input: Input
@@ -144,7 +153,11 @@ class Network(Tabular, Generic[Neuron]):
             )
 
     def table(self) -> Table:
-        """A row per population. As text: `QuantizedNetwork(input (64,) -> hidden (32,), ...; T = 10; 2 connections, 2,368 weights)`."""
+        """A row per population.
+
+        As text: `QuantizedNetwork(input (64,) -> hidden (32,), ...; T = 10; 2 connections, 2,368
+        weights)`.
+        """
         names = ", ".join(f"{p.name} {p.shape}" for p in self.populations[:SHOWN])
         more = f", ... {len(self.populations) - SHOWN} more" if len(self.populations) > SHOWN else ""
         weights = sum(np.size(c.weight) for c in self.connections)
@@ -177,7 +190,9 @@ class Network(Tabular, Generic[Neuron]):
         return self.input.sent if name == self.input.name else (0, 1)
 
     def unit(self, name: str) -> float:
-        """What a message of 1 from a population or the input stands for: a spike of height 1, or the input's scale."""
+        """What a message of 1 from a population or the input stands for: a spike of height 1, or
+        the input's scale.
+        """
         return self.input.scale if name == self.input.name else 1.0
 
     def incoming(self, name: str) -> tuple[Connection, ...]:
@@ -206,10 +221,11 @@ class Network(Tabular, Generic[Neuron]):
 
     @cached_property
     def depths(self) -> dict[str, int]:
-        """Hardware timesteps by which each population lags the input: every connection costs at least one step on Loihi.
+        """Hardware timesteps by which each population lags the input: every connection costs at
+        least one step on Loihi.
 
-        A connection's delay on hardware is `hardware_delay`; the smallest depths for which all are at least 1. A float network may
-        have none (InputError), a quantized one always has.
+        A connection's delay on hardware is `hardware_delay`; the smallest depths for which all are
+        at least 1. A float network may have none (InputError), a quantized one always has.
         """
         return hardware_depths([self.input.name, *(p.name for p in self.populations)], self.connections)
 
@@ -233,9 +249,12 @@ class FloatNetwork(Network[FloatNeuron]):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuantizedNetwork(Network[IntegerNeuron]):
-    """A network in Loihi's integers: int8 weights with exponents, `IntegerNeuron`s. Written to `.nir` and read back exactly.
+    """A network in Loihi's integers: int8 weights with exponents, `IntegerNeuron`s.
 
-    weight_bits: 2 to 8, the bits that weights were rounded to; they lie in `-2**(bits-1) .. 2**(bits-1) - 1`.
+    Written to `.nir` and read back exactly.
+
+    weight_bits: 2 to 8, the bits that weights were rounded to; they lie in `-2**(bits-1) ..
+    2**(bits-1) - 1`.
     """
 
     weight_bits: int = field(kw_only=True)

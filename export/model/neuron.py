@@ -1,4 +1,6 @@
-"""Neurons in physical units and in Loihi's registers; the dynamics they share stand in `spikeport.export.model.network`. Imports numpy only."""
+"""Neurons in physical units and in Loihi's registers; the dynamics they share stand in
+`spikeport.export.model.network`. Imports numpy only.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,12 @@ FIRING_RULES = ("single", "multiple", "refractory", "deferred")
 
 @dataclass(frozen=True)
 class Noise:
-    """Bounded noise added to the membrane potential, from a counter-based generator (`spikeport.export.model.noise`).
+    """Bounded noise added to the membrane potential, from a counter-based generator
+    (`spikeport.export.model.noise`).
 
-    kind: "uniform" on [-amplitude, amplitude), or "gaussian", the sum of four uniform bytes, bounded by the same
-    amplitude, standard deviation 0.289 * amplitude. amplitude: physical in a float neuron, state units in an integer one.
+    kind: "uniform" on [-amplitude, amplitude), or "gaussian", the sum of four uniform bytes,
+    bounded by the same amplitude, standard deviation 0.289 * amplitude. amplitude: physical in a
+    float neuron, state units in an integer one.
     """
 
     kind: Literal["uniform", "gaussian"]
@@ -35,16 +39,20 @@ class FloatNeuron:
     """A neuron in physical units. Arrays are float64 and broadcast against the population's shape.
 
     alpha, beta: fraction of synaptic current and membrane potential kept per timestep.
-    strict: fires on v > threshold, else on v >= threshold. spiking False: a readout that never fires.
-    bias enters the membrane potential; current_bias enters the synaptic current (NIR's affine bias ahead of a CubaLIF).
+    strict: fires on v > threshold, else on v >= threshold. spiking False: a readout that never
+    fires. bias enters the membrane potential; current_bias enters the synaptic current (NIR's
+    affine bias ahead of a CubaLIF).
 
-    A reset that acts one step late and undecayed, v[t+1] = beta v[t] + x[t+1] - theta s[t] (snnTorch's default), is the same as
-    `reset="subtract"` with `reset_value = theta / beta` (beta > 0): see `late_reset_value`.
+    A reset that acts one step late and undecayed, v[t+1] = beta v[t] + x[t+1] - theta s[t]
+    (snnTorch's default), is the same as `reset="subtract"` with `reset_value = theta / beta` (beta
+    > 0): see `late_reset_value`.
 
-    firing: how often a neuron fires. "single": once where v passes the threshold, as a chip does; the only rule that is quantized.
-    "multiple": floor(v / threshold) spikes in one step, each reset for itself (Sinabs). "refractory": v is held at 0 in the step
-    after a spike, whatever arrives (snnTorch's late reset to zero in Synaptic, RLeaky and RSynaptic). "deferred": the threshold
-    counts twice in a step that starts with v still above it (snnTorch's reset by subtraction with `reset_delay=False`).
+    firing: how often a neuron fires. "single": once where v passes the threshold, as a chip does;
+    the only rule that is quantized. "multiple": floor(v / threshold) spikes in one step, each reset
+    for itself (Sinabs). "refractory": v is held at 0 in the step after a spike, whatever arrives
+    (snnTorch's late reset to zero in Synaptic, RLeaky and RSynaptic). "deferred": the threshold
+    counts twice in a step that starts with v still above it (snnTorch's reset by subtraction with
+    `reset_delay=False`).
     """
 
     alpha: np.ndarray
@@ -72,10 +80,12 @@ class FloatNeuron:
 
 
 def late_reset_value(threshold: np.ndarray, beta: np.ndarray) -> np.ndarray:
-    """What to take off at once, so that a decay later the threshold is missing: threshold / beta, float64.
+    """What to take off at once, so that a decay later the threshold is missing: threshold / beta,
+    float64.
 
     Raises:
-        InputError: beta is 0 somewhere; such a neuron forgets all but the late reset, which no reset of its own can do.
+        InputError: beta is 0 somewhere; such a neuron forgets all but the late reset, which no
+            reset of its own can do.
     """
     if not (np.asarray(beta) > 0).all():
         raise InputError("a reset that acts one step late needs beta > 0; a neuron with beta = 0 keeps nothing to reset")
@@ -86,8 +96,10 @@ def late_reset_value(threshold: np.ndarray, beta: np.ndarray) -> np.ndarray:
 class IntegerNeuron:
     """A neuron in Loihi's registers. Arrays are int32 and broadcast against the population's shape.
 
-    du, dv: decay of current and potential in 1/4096; threshold and reset_value: mantissas in weight units (64 state units);
-    bias: `bias_mantissa << bias_exponent` state units, added at every step. noise amplitude: state units.
+    du, dv: decay of current and potential in 1/4096; threshold and reset_value: mantissas in weight
+    units (64 state units);
+    bias: `bias_mantissa << bias_exponent` state units, added at every step. noise amplitude: state
+    units.
     """
 
     du: np.ndarray

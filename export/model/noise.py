@@ -1,8 +1,9 @@
-"""Counter-based random integers, for noise and for rate codes: the same in every backend, batch, order or restart. Imports numpy only.
+"""Counter-based random integers, for noise and for rate codes: the same in every backend, batch,
+order or restart. Imports numpy only.
 
-`r(seed, sample, step, neuron) = mix(mix(mix(mix(seed) ^ sample) ^ step) ^ neuron)` with the 32-bit mixer of C. Wellons' hash
-prospector (constants 0x21f0aaad, 0x735a2d97), chosen because every product fits a signed 64-bit integer, so that ONNX,
-numba and NumPy agree without tricks.
+`r(seed, sample, step, neuron) = mix(mix(mix(mix(seed) ^ sample) ^ step) ^ neuron)` with the 32-bit
+mixer of C. Wellons' hash prospector (constants 0x21f0aaad, 0x735a2d97), chosen because every
+product fits a signed 64-bit integer, so that ONNX, numba and NumPy agree without tricks.
 """
 
 from __future__ import annotations
@@ -27,18 +28,24 @@ def mix(x: np.ndarray) -> np.ndarray:
 
 
 def random_bits(seed: int, samples: np.ndarray, step: int, size: int) -> np.ndarray:
-    """r of the module's docstring, unsigned 32 bits, int64 `(len(samples), size)`, for absolute sample numbers at one timestep."""
+    """r of the module's docstring, unsigned 32 bits, int64 `(len(samples), size)`, for absolute
+    sample numbers at one timestep.
+    """
     key = mix(mix(np.int64(seed & MASK) ^ np.zeros(1, np.int64)) ^ np.asarray(samples, np.int64))
     return mix(mix(key ^ step)[:, None] ^ np.arange(size, dtype=np.int64))
 
 
 def rate_draws(seed: int, samples: np.ndarray, step: int, size: int) -> np.ndarray:
-    """What intensities of a rate code are compared with, int64 `(len(samples), size)` in 0..65535: a spike where the intensity is larger."""
+    """What intensities of a rate code are compared with, int64 `(len(samples), size)` in 0..65535:
+    a spike where the intensity is larger.
+    """
     return random_bits(seed, samples, step, size) >> (32 - RATE_BITS)
 
 
 def sample_noise(noise: Noise, samples: np.ndarray, step: int, size: int) -> np.ndarray:
-    """Signed 16-bit integers r, int64 `(len(samples), size)`, for the given absolute sample numbers at one timestep."""
+    """Signed 16-bit integers r, int64 `(len(samples), size)`, for the given absolute sample numbers
+    at one timestep.
+    """
     bits = random_bits(noise.seed, samples, step, size)
     if noise.kind == "uniform":
         return (bits >> 16) - 32768

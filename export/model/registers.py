@@ -1,6 +1,9 @@
-"""Register widths of Loihi as Lava 0.10 simulates it in fixed point. Every limit of the integer semantics is named here.
+"""Register widths of Loihi as Lava 0.10 simulates it in fixed point.
 
-Source: `lava.proc.lif.models.PyLifModelBitAcc` and `lava.proc.dense.models.PyDenseModelBitAcc`, read and executed.
+Every limit of the integer semantics is named here.
+
+Source: `lava.proc.lif.models.PyLifModelBitAcc` and `lava.proc.dense.models.PyDenseModelBitAcc`,
+read and executed.
 """
 
 STATE_BITS = 24
@@ -22,7 +25,9 @@ BIAS_EXPONENT_MAX = 7
 WEIGHT_BITS_MIN = 2
 WEIGHT_BITS_MAX = 8
 WEIGHT_EXPONENT_MIN, WEIGHT_EXPONENT_MAX = -16, 7
-"""Chosen here: Lava enforces none; the chip's signed 4-bit exponent is relative to 6 more bits of alignment."""
+"""Chosen here: Lava enforces none; the chip's signed 4-bit exponent is relative to 6 more bits of
+alignment.
+"""
 GRADED_BITS_MAX = 24
 """Largest graded message that Lava's ports carry without loss."""
 DELAY_MAX = 62

@@ -25,7 +25,8 @@ class LoopError(InputError):
 
 
 def hardware_depths(names: Iterable[str], connections: Sequence[Connection]) -> dict[str, int]:
-    """Timesteps by which each population lags the input: the smallest at which every connection takes at least one.
+    """Timesteps by which each population lags the input: the smallest at which every connection
+    takes at least one.
 
     Raises:
         LoopError: there are none.
@@ -44,7 +45,9 @@ def hardware_depths(names: Iterable[str], connections: Sequence[Connection]) -> 
 
 
 def _loop(last: dict[str, Connection], name: str, count: int) -> list[Connection]:
-    """The loop that never settles: walk back along the connections that were last to push, first into it, then round it."""
+    """The loop that never settles: walk back along the connections that were last to push, first
+    into it, then round it.
+    """
     for _ in range(count):
         name = last[name].source
     loop = [last[name]]

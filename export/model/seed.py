@@ -5,7 +5,9 @@ from __future__ import annotations
 from spikeport.export.common.errors import InputError
 
 SEED_MAX = (1 << 63) - 1
-"""NumPy's generators take no negative seed, torch's none beyond 64 bits, and TOML has no integers beyond 63 bits and a sign."""
+"""NumPy's generators take no negative seed, torch's none beyond 64 bits, and TOML has no integers
+beyond 63 bits and a sign.
+"""
 
 
 def check_seed(seed: int) -> None:

@@ -1,7 +1,10 @@
-"""Synapse geometry: how the spikes of one population become the current of another. Imports numpy only.
+"""Synapse geometry: how the spikes of one population become the current of another.
 
-Shapes: a population's shape has no batch and no time axis: `(features,)`, `(channels, length)` or `(channels, height, width)`.
-Weights keep PyTorch's layout and its meaning (cross-correlation, kernels are not flipped).
+Imports numpy only.
+
+Shapes: a population's shape has no batch and no time axis: `(features,)`, `(channels, length)` or
+`(channels, height, width)`. Weights keep PyTorch's layout and its meaning (cross-correlation,
+kernels are not flipped).
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ def windows_along(size: int, kernel: int, stride: int, padding: int, dilation: i
 class Pool:
     """Sum pooling ahead of the weights: `y[c, i] = sum_k x[c, i*stride + k - padding]`.
 
-    Average pooling is sum pooling with the factor 1/prod(kernel) moved into the weights, which is exact.
+    Average pooling is sum pooling with the factor 1/prod(kernel) moved into the weights, which is
+    exact.
     """
 
     kernel: Shape
@@ -75,7 +79,9 @@ class Dense:
 
 @dataclass(frozen=True, eq=False)
 class Conv:
-    """Convolution in PyTorch's sense over one or two axes; weight `(C_out, C_in / groups, *kernel)`, zero padding."""
+    """Convolution in PyTorch's sense over one or two axes; weight `(C_out, C_in / groups,
+    *kernel)`, zero padding.
+    """
 
     weight: np.ndarray
     stride: Shape
@@ -113,7 +119,9 @@ class Conv:
 
 @dataclass(frozen=True, eq=False)
 class Elementwise:
-    """One to one: `a = weight * x`; weight broadcasts against the source (a scalar, `(C, 1, 1)`, or the full shape)."""
+    """One to one: `a = weight * x`; weight broadcasts against the source (a scalar, `(C, 1, 1)`, or
+    the full shape).
+    """
 
     weight: np.ndarray
 
@@ -138,10 +146,11 @@ Op: TypeAlias = "Dense | Conv | Elementwise"
 class Connection:
     """Synapses from one population to another.
 
-    At timestep t the target receives `shift(op(pool(x[t - delay])), exponent)` where x are the source's spikes and
-    `shift(a, e) = a * 2**e`, in integers rounded down (floor, after the sum) for negative e, as Lava does.
-    A delay of 0 means within the same timestep; a loop needs a delay of at least 1. Weights of a float network are
-    float64 with exponent 0; weights of a quantized network are int8.
+    At timestep t the target receives `shift(op(pool(x[t - delay])), exponent)` where x are the
+    source's spikes and `shift(a, e) = a * 2**e`, in integers rounded down (floor, after the sum)
+    for negative e, as Lava does. A delay of 0 means within the same timestep; a loop needs a delay
+    of at least 1. Weights of a float network are float64 with exponent 0; weights of a quantized
+    network are int8.
     """
 
     name: str
@@ -166,5 +175,7 @@ class Connection:
         return self.pool.output_shape(source) if self.pool else source
 
     def output_shape(self, source: Shape) -> Shape:
-        """Shape of the current for a source of this shape, before the target's own shape (a flatten is a reshape)."""
+        """Shape of the current for a source of this shape, before the target's own shape (a flatten
+        is a reshape).
+        """
         return self.op.output_shape(self.pooled_shape(source))

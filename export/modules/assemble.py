@@ -53,7 +53,9 @@ class Assembly:
             raise InputError(f"neuron {group.name}: {error}") from None
 
     def arriving(self, group: Group) -> list[tuple[Term, int]]:
-        """Each chain into a group and its delay, the same at every timestep from when it has something to carry."""
+        """Each chain into a group and its delay, the same at every timestep from when it has
+        something to carry.
+        """
         last = len(group.inputs) - 1
         terms = [(t, _delay(t, last, group.name)) for t in group.inputs[last]]
         for step, earlier in enumerate(group.inputs):
@@ -107,7 +109,9 @@ class Assembly:
         return replace(value.terms[0], labels=(f"{name}.recurrent",)), value.bias
 
     def read_out(self, name: str, group: Group) -> str:
-        """A population that holds the potential of spiking neurons as the framework gives it; its name."""
+        """A population that holds the potential of spiking neurons as the framework gives it; its
+        name.
+        """
         reading = self.reading(group)
         if reading.membrane is None:
             raise InputError(f"neuron {name} cannot be read by its membrane: {reading.no_membrane}")
@@ -171,7 +175,9 @@ def _output(assembly: Assembly, trace: Trace, returned: Any, readout: str) -> tu
 
 
 def _first_signal(trace: Trace, returned: Any) -> Value | str | None:
-    """What the first tensor that the module returned stands for: a signal, or the name of the neurons whose state it is."""
+    """What the first tensor that the module returned stands for: a signal, or the name of the
+    neurons whose state it is.
+    """
     for tensor in _flat(returned):
         tracked = trace.tracked.get(tensor)
         if isinstance(tracked, Derived):

@@ -22,7 +22,8 @@ def compare(trace: Trace, network: FloatNetwork, sample: Tensor, framework: str,
     """The network, with what was compared in its provenance.
 
     Raises:
-        InputError: a spike, or a potential that is read out, is not the module's own; names the first.
+        InputError: a spike, or a potential that is read out, is not the module's own; names the
+            first.
     """
     ours: dict[str, Step] = {}
     x = sample if trace.time_axis is None else sample.movedim(trace.time_axis, 0)

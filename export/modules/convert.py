@@ -1,4 +1,6 @@
-"""From a live module and a sample to a float network: run watched, assemble, and run again to compare every spike."""
+"""From a live module and a sample to a float network: run watched, assemble, and run again to
+compare every spike.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,10 @@ READOUTS = ("spikes", "membrane")
 
 @dataclass(frozen=True)
 class Framework:
-    """Where neurons come from. call_of: how a module of this name is called, None if it is no neuron; prepare: forget its
-    state, on a copy in float64; read: its meaning, for neurons of a shape."""
+    """Where neurons come from. call_of: how a module of this name is called, None if it is no
+    neuron; prepare: forget its state, on a copy in float64; read: its meaning, for neurons of a
+    shape.
+    """
 
     name: str
     call_of: Callable[[nn.Module, str], NeuronCall | None]
@@ -72,7 +76,9 @@ def _arguments(sample: Sample) -> list[Any]:
 
 
 def _private_copy(module: nn.Module) -> nn.Module:
-    """A copy in float64, for evaluation, that shares nothing with the user's; what its last training step left behind is cut off."""
+    """A copy in float64, for evaluation, that shares nothing with the user's; what its last
+    training step left behind is cut off.
+    """
     memo: dict[int, Any] = {}
     for part in module.modules():
         for value in (*part.__dict__.values(), *part.__dict__["_buffers"].values()):
@@ -92,7 +98,10 @@ def _in_float64() -> Iterator[None]:
 
 
 def _watch(trace: Trace, module: nn.Module, arguments: list[Any], timesteps: int | None, time_axis: int | None) -> tuple[Trace, Any]:
-    """Run the forward; as often as there are timesteps, if one call is one timestep. Returns what it returned last, too."""
+    """Run the forward; as often as there are timesteps, if one call is one timestep.
+
+    Returns what it returned last, too.
+    """
     x = arguments[0]
     if time_axis is not None and not -x.dim() <= time_axis < x.dim():
         raise InputError(f"time_axis is {time_axis}; the sample has {x.dim()} axes")
@@ -130,5 +139,7 @@ def _step(trace: Trace, module: nn.Module, x: Tensor, step: int | None, rest: li
 
 
 def _next_states(trace: Trace, given: list[Any]) -> list[Any]:
-    """The state arguments of the next call: those that a neuron took are replaced by what it holds now."""
+    """The state arguments of the next call: those that a neuron took are replaced by what it holds
+    now.
+    """
     return [trace.latest.get(id(value), value) if isinstance(value, Tensor) else value for value in given]

@@ -1,7 +1,8 @@
 """Torch functions between two neurons, as links of a chain of synapses.
 
-A rule gets the function's arguments, of which the first is a signal, and returns how each term of the signal goes on; the bias needs
-no rule, since the function itself is run on the signal's constant part.
+A rule gets the function's arguments, of which the first is a signal, and returns how each term of
+the signal goes on; the bias needs no rule, since the function itself is run on the signal's
+constant part.
 """
 
 from __future__ import annotations

@@ -18,11 +18,14 @@ ZERO, ONE = np.zeros(()), np.ones(())
 class Reading:
     """One neuron module. Arrays are float64 and broadcast against the neurons' shape.
 
-    alpha, beta, threshold, reset, reset_value, firing, strict: as `FloatNeuron`. gain: multiplies what comes in, bias included.
-    leak: added to the potential at every step. feedback: layer through which its own last spikes come back.
+    alpha, beta, threshold, reset, reset_value, firing, strict: as `FloatNeuron`. gain: multiplies
+    what comes in, bias included.
+    leak: added to the potential at every step. feedback: layer through which its own last spikes
+    come back.
     self_weight: a synapse from each neuron to itself, one step later.
-    membrane: the potential as the framework gives it is `beta v + x + membrane * spikes`, with the spikes `membrane_delay` steps old;
-    None where it is no such sum, with the reason in `no_membrane`.
+    membrane: the potential as the framework gives it is `beta v + x + membrane * spikes`, with the
+    spikes `membrane_delay` steps old; None where it is no such sum, with the reason in
+    `no_membrane`.
     """
 
     beta: np.ndarray
@@ -46,7 +49,8 @@ class Reading:
 
 
 def parameter(tensor: Tensor | float, shape: Shape, what: str) -> np.ndarray:
-    """A parameter as float64, broadcasting against neurons of `shape`; a batch axis of length 1 is taken off.
+    """A parameter as float64, broadcasting against neurons of `shape`; a batch axis of length 1 is
+    taken off.
 
     Raises:
         InputError: it does not broadcast.

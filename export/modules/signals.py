@@ -1,4 +1,6 @@
-"""What every torch function of a forward pass makes of signals: the rules of `layers`, time axes, sums and products."""
+"""What every torch function of a forward pass makes of signals: the rules of `layers`, time axes,
+sums and products.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ Lookup = Callable[[Any], "Tracked | None"]
 
 
 def signal(tracked: Tracked, tensor: Tensor, source: str, axes: int) -> Value | Derived:
-    """The input as a signal where a layer reads it whole: its axes are batch and features, the same at every timestep."""
+    """The input as a signal where a layer reads it whole: its axes are batch and features, the same
+    at every timestep.
+    """
     if not isinstance(tracked, RawInput):
         return tracked
     if tracked.axes != tuple(range(axes)):
@@ -28,7 +32,8 @@ def signal(tracked: Tracked, tensor: Tensor, source: str, axes: int) -> Value | 
 def linear_result(
     name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Tensor, lookup: Lookup, label: str
 ) -> Value | None:
-    """The signal that a linear function makes of signals; None where the function is not linear in them.
+    """The signal that a linear function makes of signals; None where the function is not linear in
+    them.
 
     Raises:
         InputError: a layer that no chain of synapses can hold.
@@ -117,7 +122,8 @@ def _shape(value: Any) -> tuple[int, ...] | None:
 def raw_result(
     name: str, raw: RawInput, args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any
 ) -> list[tuple[Tensor, RawInput, int | None]] | None:
-    """The sample after a function that only moves or takes axes: tensors, their axes, and for each the timestep that it is, if any.
+    """The sample after a function that only moves or takes axes: tensors, their axes, and for each
+    the timestep that it is, if any.
 
     None where the function does anything else.
     """
@@ -145,7 +151,9 @@ def _without(raw: RawInput, axis: int) -> RawInput:
 
 
 def _taken(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], axes: int) -> tuple[int, int] | None:
-    """Axis and index of `x[..., index, ...]` or `x.select(axis, index)`; None for any other indexing."""
+    """Axis and index of `x[..., index, ...]` or `x.select(axis, index)`; None for any other
+    indexing.
+    """
     if name == "select":
         axis, index = (kwargs.get(key, args[i] if len(args) > i else None) for i, key in ((1, "dim"), (2, "index")))
         return (axis % axes, int(index)) if axis is not None and index is not None else None

@@ -1,16 +1,18 @@
 """snnTorch 1.0 modules as float networks, and what each of its neurons means.
 
-Equations read from snnTorch 1.0.0's neurons; x is what comes in, m the membrane before its reset, r = [m_before > theta]:
+Equations read from snnTorch 1.0.0's neurons; x is what comes in, m the membrane before its reset, r
+= [m_before > theta]:
 
     Leaky, RLeaky         m = beta m + x - theta r                subtract, one step late (`reset_delay=True`, the default)
     Synaptic, RSynaptic   the same with x = syn = alpha syn + x
     Lapicque              m = (1 - dt/RC) m + (dt/C) x - theta r  always late
 
-A reset by subtraction that is late and undecayed equals one of theta / beta at once. Late resets to zero: Leaky zeroes its old state
-before it decays, which is a reset at once; the others leave out the whole step after a spike (`firing="refractory"`).
-`reset_delay=False` resets at once, but in a step that began above the threshold the threshold counts twice (`firing="deferred"`);
-to zero that never happens. The recurrent ones get their last spikes through a layer, with its bias at every step.
-alpha and beta are clamped to 0..1 as in snnTorch's forward; Lapicque's decay is not.
+A reset by subtraction that is late and undecayed equals one of theta / beta at once. Late resets to
+zero: Leaky zeroes its old state before it decays, which is a reset at once; the others leave out
+the whole step after a spike (`firing="refractory"`). `reset_delay=False` resets at once, but in a
+step that began above the threshold the threshold counts twice (`firing="deferred"`); to zero that
+never happens. The recurrent ones get their last spikes through a layer, with its bias at every
+step. alpha and beta are clamped to 0..1 as in snnTorch's forward; Lapicque's decay is not.
 """
 
 from __future__ import annotations
@@ -56,19 +58,26 @@ def from_snntorch(
 ) -> FloatNetwork:
     """A live snnTorch module as a float network that fires in the same bins.
 
-    The module is copied, set to evaluation and float64, and run on the sample once, watched; then the network runs on the sample too,
-    and every spike of every neuron at every timestep must be the module's own. What cannot be equal is refused by name.
+    The module is copied, set to evaluation and float64, and run on the sample once, watched; then
+    the network runs on the sample too, and every spike of every neuron at every timestep must be
+    the module's own. What cannot be equal is refused by name.
 
     Args:
-        module: any module of snnTorch neurons (Leaky, Synaptic, RLeaky, RSynaptic, Lapicque), linear layers, convolutions, average pooling,
-            max pooling of spikes, batch norm, dropout and reshapes. Its forward loops over time, or takes one timestep.
-        sample: what its forward takes, batch first once a timestep is taken; a tuple where it takes states too. A few samples will do.
-        readout: "spikes" of the last neuron, or its "membrane" (snnTorch's `mem`), classes by its value at the last step.
-        timesteps: T, where the forward takes one timestep (default: 32, or the length of `time_axis`).
-        time_axis: axis of the sample that is time, where the forward takes one timestep; None: the sample is held.
+        module: any module of snnTorch neurons (Leaky, Synaptic, RLeaky, RSynaptic, Lapicque),
+            linear layers, convolutions, average pooling, max pooling of spikes, batch norm, dropout
+            and reshapes. Its forward loops over time, or takes one timestep.
+        sample: what its forward takes, batch first once a timestep is taken; a tuple where it takes
+            states too. A few samples will do.
+        readout: "spikes" of the last neuron, or its "membrane" (snnTorch's `mem`), classes by its
+            value at the last step.
+        timesteps: T, where the forward takes one timestep (default: 32, or the length of
+            `time_axis`).
+        time_axis: axis of the sample that is time, where the forward takes one timestep; None: the
+            sample is held.
 
     Returns:
-        The network, its input binary or graded as quantization finds it; `provenance` says what was compared.
+        The network, its input binary or graded as quantization finds it; `provenance` says what was
+        compared.
 
     Raises:
         InputError: a neuron, option or layer without an exact counterpart, or a spike that differs.
@@ -98,7 +107,9 @@ def call_of(module: nn.Module, name: str) -> NeuronCall | None:
 
 
 def prepare(module: Any) -> None:
-    """Forget the state that a neuron holds, and let it fire in float64: snnTorch's surrogates make every spike a float32."""
+    """Forget the state that a neuron holds, and let it fire in float64: snnTorch's surrogates make
+    every spike a float32.
+    """
     for key in CALLS[str(kind_of(module))].states:
         setattr(module, key, torch.zeros(0))
     fire = module.spike_grad
@@ -121,7 +132,8 @@ def read(module: Any, shape: Shape) -> Reading:
     reading = Reading(beta, threshold, alpha, feedback=getattr(module, "recurrent", None))
     if kind == "Lapicque":
         reading = replace(reading, gain=parameter(module.R * (1 / (module.R * module.C)) * module.time_step, shape, "1/C"))
-    # RSynaptic computes its reset without delay on a copy that it throws away: it resets late whatever it is told.
+    # RSynaptic computes its reset without delay on a copy that it throws away: it resets late
+    # whatever it is told.
     late = getattr(module, "reset_delay", True) or kind == "RSynaptic"
     return RESETS[module.reset_mechanism](reading, kind, late)
 

@@ -1,14 +1,16 @@
 """SpikingJelly modules as float networks, and what its IF, LIF and PLIF neurons mean.
 
-Equations as documented (SpikingJelly 2.0.0, `activation_based.neuron`); v_r = v_reset, or 0 for a soft reset:
+Equations as documented (SpikingJelly 2.0.0, `activation_based.neuron`); v_r = v_reset, or 0 for a
+soft reset:
 
     IFNode                                  h = v + x
     LIFNode, ParametricLIFNode              h = v + (x - (v - v_r)) / tau    decay_input=True
                                             h = v - (v - v_r) / tau + x      decay_input=False
-    all                                     s = h >= v_threshold;  v = v_r where s (hard), or v = h - v_threshold s (v_reset=None, soft)
+    all                                     s = h >= v_threshold;  v = v_r where s (hard), or v = h
+    - v_threshold s (v_reset=None, soft)
 
-The potential starts at v_r, so v - v_r is a neuron that starts at 0, keeps 1 - 1/tau per step and fires at v_threshold - v_r.
-PLIF's 1/tau is sigmoid(w).
+The potential starts at v_r, so v - v_r is a neuron that starts at 0, keeps 1 - 1/tau per step and
+fires at v_threshold - v_r. PLIF's 1/tau is sigmoid(w).
 """
 
 from __future__ import annotations
@@ -45,13 +47,16 @@ def from_spikingjelly(
     timesteps: int | None = None,
     time_axis: int | None = None,
 ) -> FloatNetwork:
-    """A live SpikingJelly module as a float network that fires in the same bins; otherwise as `snntorch.from_snntorch`.
+    """A live SpikingJelly module as a float network that fires in the same bins; otherwise as
+    `snntorch.from_snntorch`.
 
-    A module in multi-step mode is run step by step on a copy, which SpikingJelly documents as the same.
+    A module in multi-step mode is run step by step on a copy, which SpikingJelly documents as the
+    same.
 
     Args:
         module: IFNode, LIFNode and ParametricLIFNode between linear layers.
-        sample: one timestep `(samples, *shape)`, held; or with its `time_axis`, which is 0 where the module is in multi-step mode.
+        sample: one timestep `(samples, *shape)`, held; or with its `time_axis`, which is 0 where
+            the module is in multi-step mode.
 
     Raises:
         InputError: a neuron, option or layer without an exact counterpart, or a spike that differs.

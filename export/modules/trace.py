@@ -1,7 +1,9 @@
-"""One forward pass on a sample, watched: which neuron reads which layers of what, at which timestep, and what it fired.
+"""One forward pass on a sample, watched: which neuron reads which layers of what, at which
+timestep, and what it fired.
 
-Torch functions are seen as they are called (`TorchFunctionMode`), so plain modules, loops over time and functional layers all show
-their order and shapes; a neuron module is one step, its inside is not looked into.
+Torch functions are seen as they are called (`TorchFunctionMode`), so plain modules, loops over time
+and functional layers all show their order and shapes; a neuron module is one step, its inside is
+not looked into.
 """
 
 from __future__ import annotations
@@ -28,9 +30,11 @@ INPUT = "input"
 
 @dataclass
 class Group:
-    """Neurons with one state: a neuron module, or as many as it has states for; `pool`: a max pooling of spikes instead.
+    """Neurons with one state: a neuron module, or as many as it has states for; `pool`: a max
+    pooling of spikes instead.
 
-    inputs: what it read at each timestep, and `bias` what was added to it. spikes, potentials: what came out, `(samples, *shape)` each.
+    inputs: what it read at each timestep, and `bias` what was added to it. spikes, potentials: what
+    came out, `(samples, *shape)` each.
     """
 
     name: str
@@ -45,9 +49,11 @@ class Group:
 
 @dataclass(frozen=True)
 class NeuronCall:
-    """How a framework's neuron is called. states: names of its state tensors, in the order of its arguments after the input.
+    """How a framework's neuron is called. states: names of its state tensors, in the order of its
+    arguments after the input.
 
-    spikes: names the state among them that is its own last spikes, if one is. potential: the membrane potential's name.
+    spikes: names the state among them that is its own last spikes, if one is. potential: the
+    membrane potential's name.
     """
 
     states: tuple[str, ...]
@@ -56,7 +62,9 @@ class NeuronCall:
 
 
 class Trace(TorchFunctionMode):
-    """Watches a module while it is active. neurons: for each neuron module, its name and how it is called."""
+    """Watches a module while it is active. neurons: for each neuron module, its name and how it is
+    called.
+    """
 
     def __init__(self, module: nn.Module, neurons: dict[nn.Module, NeuronCall]) -> None:
         super().__init__()
@@ -212,7 +220,9 @@ class Trace(TorchFunctionMode):
         raise InputError(f"neuron {name} reads {made}; between neurons only linear layers, sums, average pooling and reshapes are synapses")
 
     def _group(self, name: str, module: nn.Module, states: dict[str, Tensor], shape: Shape) -> Group:
-        """The neurons whose state is used: the module's own, those whose last state is passed, or new ones for a state of zeros."""
+        """The neurons whose state is used: the module's own, those whose last state is passed, or
+        new ones for a state of zeros.
+        """
         owners = {self.states[s][:2] for s in states.values() if s in self.states and s.numel()}
         fresh = [s for s in states.values() if s not in self.states or not s.numel()]
         if not states:

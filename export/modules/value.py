@@ -1,4 +1,6 @@
-"""What a tensor of a traced forward pass stands for: a sum of linear chains that start in spikes or in the input."""
+"""What a tensor of a traced forward pass stands for: a sum of linear chains that start in spikes or
+in the input.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ HELD = -1
 
 @dataclass(frozen=True)
 class Term:
-    """One chain of linear layers. source: a population or the input, of `start` shape; step: the timestep that its spikes are of.
+    """One chain of linear layers. source: a population or the input, of `start` shape; step: the
+    timestep that its spikes are of.
 
     labels: names of the layers on the way.
     """
@@ -47,7 +50,9 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A tensor `(samples, *shape)` that is linear in spikes and inputs. at_zero: the tensor if all of them were 0, its bias."""
+    """A tensor `(samples, *shape)` that is linear in spikes and inputs. at_zero: the tensor if all
+    of them were 0, its bias.
+    """
 
     terms: tuple[Term, ...]
     at_zero: Tensor
@@ -77,7 +82,8 @@ class RawInput:
 class Derived:
     """A tensor that some function made of signals in a way that no synapse can.
 
-    by: the function's name. last: the signal it was made of, if that was one, and `tensor` its values.
+    by: the function's name. last: the signal it was made of, if that was one, and `tensor` its
+    values.
     """
 
     by: str

@@ -1,7 +1,10 @@
-"""`.net` files of lava-dl, out and in. Ours also carry `spikeport`, a JSON text that netx passes over: names, scales, input, readout, T.
+"""`.net` files of lava-dl, out and in.
 
-Format: `layer/0`, `layer/1`, ...: each a group of datasets (`layers.Layer`), as lava-dl 0.6's blocks write them in `export_hdf5`
-and its `netx.hdf5.Network` reads them; `simulation/tSample` over `simulation/Ts`: timesteps of a sample.
+Ours also carry `spikeport`, a JSON text that netx passes over: names, scales, input, readout, T.
+
+Format: `layer/0`, `layer/1`, ...: each a group of datasets (`layers.Layer`), as lava-dl 0.6's
+blocks write them in `export_hdf5` and its `netx.hdf5.Network` reads them; `simulation/tSample` over
+`simulation/Ts`: timesteps of a sample.
 """
 
 from __future__ import annotations
@@ -35,10 +38,12 @@ def write_netx(network: QuantizedNetwork, path: Path | str) -> Changes:
     """Write a quantized network for lava-dl's netx; a reader never sees half a file.
 
     Returns:
-        What changed in each population; every `exact` means that the file is the same network, spike for spike.
+        What changed in each population; every `exact` means that the file is the same network,
+        spike for spike.
 
     Raises:
-        InputError: populations that are not in a row, neurons that lava-dl has not, or a path that cannot be written.
+        InputError: populations that are not in a row, neurons that lava-dl has not, or a path that
+            cannot be written.
     """
     fit, changes = fitted(network)
     layers = layers_of(fit)
@@ -55,7 +60,9 @@ def write_netx(network: QuantizedNetwork, path: Path | str) -> Changes:
 
 
 def _put(file: h5py.File, way: str, value: Any) -> None:
-    """The types that lava-dl writes: the layer's type in an array of one, the neuron's alone, weights and biases as float32."""
+    """The types that lava-dl writes: the layer's type in an array of one, the neuron's alone,
+    weights and biases as float32.
+    """
     if way.endswith("neuron/type"):
         file[way] = np.bytes_(value)
     elif isinstance(value, str):
@@ -81,7 +88,10 @@ def _plan(network: QuantizedNetwork) -> dict[str, Any]:
 
 
 def exported_from(path: Path) -> str | None:
-    """Digest of the network that `write_netx` was given; None for a file of lava-dl's own. Raises InputError as `read_netx`."""
+    """Digest of the network that `write_netx` was given; None for a file of lava-dl's own.
+
+    Raises InputError as `read_netx`.
+    """
     with reading(path, "a .net file of lava-dl", "export it again with lava-dl or spikeport export --to netx"), opened_hdf5(path) as file:
         if (KEY,) not in file.entries or file.entries[KEY,].kind != "text":
             return None
@@ -90,13 +100,15 @@ def exported_from(path: Path) -> str | None:
 
 
 def read_netx(path: Path | str, *, timesteps: int | None = None) -> QuantizedNetwork:
-    """Read a network that lava-dl or `write_netx` wrote, as Lava runs it through netx in fixed point.
+    """Read a network that lava-dl or `write_netx` wrote, as Lava runs it through netx in fixed
+    point.
 
     Args:
         timesteps: T; of the file if it says so, else 1.
 
     Raises:
-        InputError: no HDF5, damaged, larger than the limits, or a layer or neuron that netx or we have not.
+        InputError: no HDF5, damaged, larger than the limits, or a layer or neuron that netx or we
+            have not.
     """
     path = as_path(path)
     with reading(path, "a .net file of lava-dl", "export it again with lava-dl or spikeport export --to netx"):

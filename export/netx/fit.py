@@ -1,8 +1,10 @@
-"""What lava-dl's description can hold of a network's registers, and what it costs where it cannot hold them all.
+"""What lava-dl's description can hold of a network's registers, and what it costs where it cannot
+hold them all.
 
-A `.net` has whole weights without exponent, of 8 bits: any from -128 to 127, even ones from -256 to 254. Threshold and bias are
-whole weight units. A population whose weights do not fit is counted in units of 2**shift of its own: weights, threshold and
-bias are divided by 2**shift and rounded half to even. The dynamics stay, but round at another place, so its spikes may differ.
+A `.net` has whole weights without exponent, of 8 bits: any from -128 to 127, even ones from -256 to
+254. Threshold and bias are whole weight units. A population whose weights do not fit is counted in
+units of 2**shift of its own: weights, threshold and bias are divided by 2**shift and rounded half
+to even. The dynamics stay, but round at another place, so its spikes may differ.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ EVEN = 1
 
 @dataclass(frozen=True)
 class Change:
-    """What one population lost. weight, bias: largest change in units of the file; threshold: likewise; all 0 and shift 0 is exact."""
+    """What one population lost. weight, bias: largest change in units of the file; threshold:
+    likewise; all 0 and shift 0 is exact.
+    """
 
     shift: int
     weight: float
@@ -40,7 +44,8 @@ Changes: TypeAlias = "dict[str, Change]"
 
 
 def fitted(network: QuantizedNetwork) -> tuple[QuantizedNetwork, Changes]:
-    """The network that a `.net` file can hold, closest to this one, and what changed in each population.
+    """The network that a `.net` file can hold, closest to this one, and what changed in each
+    population.
 
     Raises:
         InputError: neurons that lava-dl has not.
@@ -73,9 +78,11 @@ def check_neuron(p: Population[IntegerNeuron]) -> None:
 
 
 def _shift(p: Population[IntegerNeuron], incoming: tuple[Connection, ...]) -> int:
-    """0 where all weights fit as they are, else the smallest at which the largest exponent does and the threshold too.
+    """0 where all weights fit as they are, else the smallest at which the largest exponent does and
+    the threshold too.
 
-    Connections into one population share the weights' lowest bit in lava-dl, so those of unlike exponent keep to 127.
+    Connections into one population share the weights' lowest bit in lava-dl, so those of unlike
+    exponent keep to 127.
     """
     if all(_fits(c) for c in incoming) and (len(incoming) == 1 or _same_bits(incoming)):
         return 0

@@ -1,4 +1,5 @@
-"""Layers of lava-dl's description out of a network in a row: shapes as (channels, height, width), kernels as PyTorch has them.
+"""Layers of lava-dl's description out of a network in a row: shapes as (channels, height, width),
+kernels as PyTorch has them.
 
 | ours                              | layer       | as netx reads it                                                         |
 |-----------------------------------|-------------|--------------------------------------------------------------------------|
@@ -36,7 +37,8 @@ def layers_of(network: QuantizedNetwork) -> list[Layer]:
     """All layers in order, for a network whose registers fit (`fit.fitted`).
 
     Raises:
-        InputError: the network is no row of populations, or a connection that lava-dl has no layer for.
+        InputError: the network is no row of populations, or a connection that lava-dl has no layer
+            for.
     """
     shape, before = network.input.shape, network.input.name
     layers: list[Layer] = [{"type": "input", "shape": np.array(_cubic(shape))}]
@@ -98,7 +100,9 @@ def _layer(
 
 
 def _folded(c: Connection, shape: Shape, written: Shape) -> Any:
-    """The connection's weights with pooling in them: a convolution or a matrix. written: shape that the file gives the source."""
+    """The connection's weights with pooling in them: a convolution or a matrix. written: shape that
+    the file gives the source.
+    """
     op = c.op
     if isinstance(op, Elementwise) and len(shape) == 3 and op.weight.size in (1, shape[0]) and not c.pool:
         op = Conv(np.broadcast_to(op.weight.reshape(-1, 1, 1, 1), (shape[0], 1, 1, 1)).copy(), (1, 1), (0, 0), (1, 1), shape[0])
@@ -154,7 +158,9 @@ def _neuron(p: Population[IntegerNeuron], shape: Shape) -> dict[str, Any]:
 
 
 def _parameter(values: np.ndarray, own: Shape, shape: Shape, whole: bool = False) -> Any:
-    """One number, one per channel, or one per neuron as `(width, height, channels)`, as Lava lays maps out."""
+    """One number, one per channel, or one per neuron as `(width, height, channels)`, as Lava lays
+    maps out.
+    """
     if values.size == 1 and not whole:
         return np.int64(values.item())
     full = np.broadcast_to(values, own).reshape(_cubic(shape)).astype(np.int64)

@@ -1,9 +1,11 @@
 """Layers of lava-dl's description to the network that netx makes of them on Lava, bit for bit.
 
-As netx has it: LIF in fixed point, bias and threshold in weight units; the weights as they stand, without exponent; every layer
-one timestep, which `Network.depths` takes back; a layer's delay in front of its neurons. An input layer with neurons gets
-`weight * x + bias` through the bias, so without synaptic current. `pool` layers, which netx refuses, are what lava-dl's own
-blocks compute: a convolution of each channel with one kernel. `average` sums the groups' spikes in a readout.
+As netx has it: LIF in fixed point, bias and threshold in weight units; the weights as they stand,
+without exponent; every layer one timestep, which `Network.depths` takes back; a layer's delay in
+front of its neurons. An input layer with neurons gets `weight * x + bias` through the bias, so
+without synaptic current. `pool` layers, which netx refuses, are what lava-dl's own
+blocks compute: a convolution of each channel with one kernel. `average` sums the groups' spikes in
+a readout.
 """
 
 from __future__ import annotations
@@ -69,7 +71,10 @@ class _Reader:
 
 
 def network_of(layers: list[Layer], plan: Mapping[str, Any] | None, timesteps: int) -> QuantizedNetwork:
-    """The network of all layers; plan: what `write_netx` added. Whatever is malformed raises some error or other."""
+    """The network of all layers; plan: what `write_netx` added.
+
+    Whatever is malformed raises some error or other.
+    """
     made = _Reader(plan)
     for number, layer in enumerate(layers):
         kind = _text(layer["type"])
@@ -186,7 +191,9 @@ KINDS = {
 
 
 def split(weight: np.ndarray, number: int) -> list[tuple[np.ndarray, int]]:
-    """Whole weights of -256 to 255 as 8-bit ones with exponents: one connection, or two of which one has the lowest bits."""
+    """Whole weights of -256 to 255 as 8-bit ones with exponents: one connection, or two of which
+    one has the lowest bits.
+    """
     low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
     if low < -256 or high > 255:
         raise InputError(f"layer {number} has weights of {low}..{high}; synapses hold -256 to 255")
@@ -220,7 +227,9 @@ def _neuron(layer: Layer, number: int, shape: Shape, own: Shape, highest: int, *
 
 
 def _parameter(value: Any, shape: Shape, own: Shape, what: str) -> np.ndarray:
-    """One number, or one per channel or per neuron, int32, to broadcast against the population's own shape."""
+    """One number, or one per channel or per neuron, int32, to broadcast against the population's
+    own shape.
+    """
     whole = _whole(value, what)
     if whole.size == 1:
         return whole.reshape(()).astype(np.int32)
@@ -237,7 +246,9 @@ def _input(plan: Mapping[str, Any]) -> Input:
 
 
 def _whole(value: Any, what: str, floor: bool = False) -> np.ndarray:
-    """Numbers as int64; netx cuts what is behind the point, so anything there is refused unless `floor`."""
+    """Numbers as int64; netx cuts what is behind the point, so anything there is refused unless
+    `floor`.
+    """
     array = np.asarray(value, np.float64)
     if not np.isfinite(array).all() or np.abs(array).max(initial=0) > 1 << 31 or not (floor or (array == np.rint(array)).all()):
         raise InputError(f"{what} is not whole; lava-dl's files hold Loihi's integers")

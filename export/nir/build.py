@@ -16,8 +16,10 @@ from spikeport.export.nir.nodes import bias_carrier, connection_nodes, folded_ga
 
 @dataclass(frozen=True)
 class Built:
-    """weight_nodes: per connection, the name of the node with its weights. carriers: per population, the index of the
-    connection whose node carries its bias, or None. gains: per population, see `folded_gain`."""
+    """weight_nodes: per connection, the name of the node with its weights. carriers: per
+    population, the index of the connection whose node carries its bias, or None. gains: per
+    population, see `folded_gain`.
+    """
 
     graph: nir.NIRGraph
     weight_nodes: tuple[str, ...]
@@ -28,10 +30,12 @@ class Built:
 def build_graph(network: QuantizedNetwork, plain: bool = True) -> Built:
     """Nodes in NIR's physical units for timesteps of `network.dt` seconds.
 
-    plain: as Norse, Sinabs and snnTorch read them; False: as our formats 1 to 3 wrote them, to compare such a file with.
+    plain: as Norse, Sinabs and snnTorch read them; False: as our formats 1 to 3 wrote them, to
+    compare such a file with.
 
-    Populations and the input keep their names; the nodes of a connection are named after it. The shapes are not checked here:
-    nir 1.0.8 infers wrong ones for non-square kernels and grouped convolutions.
+    Populations and the input keep their names; the nodes of a connection are named after it. The
+    shapes are not checked here: nir 1.0.8 infers wrong ones for non-square kernels and grouped
+    convolutions.
     """
     nodes: dict[str, nir.NIRNode] = {_node_name(network.input.name): nir.Input({"input": np.array(network.input.shape)})}
     carriers = {p.name: bias_carrier(network, p) for p in network.populations}

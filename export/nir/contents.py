@@ -1,4 +1,6 @@
-"""What a NIR file holds, as nested dictionaries: sizes are held against what a network can use before anything large is loaded."""
+"""What a NIR file holds, as nested dictionaries: sizes are held against what a network can use
+before anything large is loaded.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ MAX_ELEMENTS = 120_000_000
 TEXT_COST = 1000
 """A name counts as this many numbers: text is read one by one."""
 LARGE = 1 << 20
-"""Numbers of an array that is loaded only if the nodes beside its own send and take as many as it says."""
+"""Numbers of an array that is loaded only if the nodes beside its own send and take as many as it
+says.
+"""
 ROOT = "node"
 SETTINGS = frozenset(
     ("stride", "padding", "dilation", "groups", "kernel_size", "start_dim", "end_dim", "shape", "input_shape", "input_type", "output_type")
@@ -26,7 +30,9 @@ MAX_SETTINGS = 32
 PARAMETERS = frozenset(
     ("weight", "bias", "scale", "delay", "threshold", "r", "tau", "tau_mem", "tau_syn", "v_leak", "v_threshold", "v_reset", "w_in")
 )
-"""Parameters that may be large; a large array of another name is nothing that we use, and stays in the file."""
+"""Parameters that may be large; a large array of another name is nothing that we use, and stays in
+the file.
+"""
 
 Node: TypeAlias = "dict[str, Any]"
 """One NIR node as stored: its type and its arrays."""
@@ -65,7 +71,9 @@ def _check_sizes(file: UntrustedFile) -> None:
 
 
 def _check_use(file: UntrustedFile, large: Iterable[Way], values: Mapping[Way, Value]) -> None:
-    """Refuse large arrays of a node whose neighbours in the graph send or take another number of values."""
+    """Refuse large arrays of a node whose neighbours in the graph send or take another number of
+    values.
+    """
     for node in {way[:-1] for way in large}:
         graph, name = node[:-2], node[-1]
         ends = values.get((*graph, "edges"))

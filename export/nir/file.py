@@ -1,9 +1,11 @@
 """Quantized networks as `.nir` files, out and back bit for bit.
 
-The file is NIR as everybody reads it (physical parameters, see `nir_nodes`) plus one JSON text in the graph's metadata that says
-what NIR cannot: dt, integrator, reset kind, input code, readout, exponents, scales, T. The integers are recovered from the
-physical numbers; then the file is compared with what we would have written, so that no change by another tool goes unseen.
-The JSON carries digests of the integers, part by part, and of itself: a damaged bit is refused, and the part is named.
+The file is NIR as everybody reads it (physical parameters, see `nir_nodes`) plus one JSON text in
+the graph's metadata that says
+what NIR cannot: dt, integrator, reset kind, input code, readout, exponents, scales, T. The integers
+are recovered from the physical numbers; then the file is compared with what we would have written,
+so that no change by another tool goes unseen. The JSON carries digests of the integers, part by
+part, and of itself: a damaged bit is refused, and the part is named.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ def write_nir(network: QuantizedNetwork, path: Path | str) -> None:
 
 
 def _leave_out_resets_to_zero(held: io.BytesIO) -> None:
-    """Readers with nir 1.0.4, as Sinabs 3.1 has, refuse v_reset; a file without it means zero to all."""
+    """Readers with nir 1.0.4, as Sinabs 3.1 has, refuse v_reset; a file without it means zero to
+    all.
+    """
     with h5py.File(held, "a") as file:
         for node in file["node/nodes"].values():
             if "v_reset" in node and not node["v_reset"][()].any():
@@ -63,10 +67,12 @@ def _leave_out_resets_to_zero(held: io.BytesIO) -> None:
 
 
 def read_nir(source: Path | str | RawGraph) -> QuantizedNetwork:
-    """Read a network that `write_nir` wrote: equal to it in every array, type and field. source: the file, or its graph as read.
+    """Read a network that `write_nir` wrote: equal to it in every array, type and field. source:
+    the file, or its graph as read.
 
     Raises:
-        InputError: no NIR file, not quantized, of an unknown format, larger than the limits, damaged, or changed by another tool.
+        InputError: no NIR file, not quantized, of an unknown format, larger than the limits,
+            damaged, or changed by another tool.
     """
     raw = load_graph(source)
     path = raw.path
@@ -88,14 +94,17 @@ def read_nir(source: Path | str | RawGraph) -> QuantizedNetwork:
 
 
 def is_quantized(source: Path | str | RawGraph) -> bool:
-    """Whether a NIR file holds a network that `write_nir` wrote; raises InputError if it is no NIR file."""
+    """Whether a NIR file holds a network that `write_nir` wrote; raises InputError if it is no NIR
+    file.
+    """
     return KEY in load_graph(source).metadata
 
 
 def _compare(raw: RawGraph, expected: nir.NIRGraph, *, exact: bool) -> None:
     """Refuse a file that differs from what we would have written for the network read from it.
 
-    exact: numbers of the type that we write must be ours to the last bit; only other types of float may be rounded.
+    exact: numbers of the type that we write must be ours to the last bit; only other types of float
+    may be rounded.
     """
     if set(raw.nodes) != set(expected.nodes) or sorted(raw.edges) != sorted(expected.edges):
         raise InputError("nodes or edges were changed by another tool; quantize the file again")
@@ -118,7 +127,9 @@ def _same(there: Any, expected: Any, exact: bool) -> bool:
 
 
 def _check_digests(plan: Mapping[str, Any], network: QuantizedNetwork) -> None:
-    """Refuse a network that is not the one the file was written for; files of versions before carry no digests."""
+    """Refuse a network that is not the one the file was written for; files of versions before carry
+    no digests.
+    """
     if DIGESTS not in plan:
         return
     kept = dict(plan[DIGESTS])

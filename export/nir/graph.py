@@ -1,4 +1,6 @@
-"""The graph of a NIR file that nobody vouches for: nodes and edges, nothing executed, one clear error."""
+"""The graph of a NIR file that nobody vouches for: nodes and edges, nothing executed, one clear
+error.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ MAX_DEPTH = 32
 
 @dataclass(frozen=True)
 class RawGraph:
-    """Nodes and edges of a file, nested graphs still nested, types not checked. version: of the nir library that wrote it.
+    """Nodes and edges of a file, nested graphs still nested, types not checked. version: of the nir
+    library that wrote it.
 
     path: of the file.
     """
@@ -38,8 +41,9 @@ def load_graph(source: Path | str | RawGraph) -> RawGraph:
     """Read the graph of a `.nir` file; one that has been read stays as it is.
 
     Raises:
-        InputError: missing, no HDF5, damaged, no NIR, larger than the limits, or holding links or data of other files; see
-            `spikeport.export.common.hdf5` and `spikeport.export.nir.contents`.
+        InputError: missing, no HDF5, damaged, no NIR, larger than the limits, or holding links or
+            data of other files; see `spikeport.export.common.hdf5` and
+            `spikeport.export.nir.contents`.
     """
     if isinstance(source, RawGraph):
         return source
@@ -56,7 +60,8 @@ def nir_errors(path: Path) -> AbstractContextManager[None]:
 
 
 def as_graph(node: Node, version: str = "") -> RawGraph:
-    """A (nested) graph node as nodes and edges; a lone node, as old files hold, becomes a graph of its own.
+    """A (nested) graph node as nodes and edges; a lone node, as old files hold, becomes a graph of
+    its own.
 
     Raises:
         InputError: nodes without a type, or edges that are no pairs of names of nodes.

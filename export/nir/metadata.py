@@ -1,4 +1,6 @@
-"""The JSON part of a quantized `.nir` file: all that NIR's nodes cannot say, and the way back to integers."""
+"""The JSON part of a quantized `.nir` file: all that NIR's nodes cannot say, and the way back to
+integers.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,13 @@ KEY = "spikeport"
 """Name of the JSON text in the graph's metadata."""
 FORMAT = 4
 READABLE = (1, 2, 3, 4)
-"""Format 1 knows neither the offset of an input nor the seed of a rate code; up to 2, integrator and weight bits stand in the provenance;
-up to 3, nodes are not written with other readers in mind."""
+"""Format 1 knows neither the offset of an input nor the seed of a rate code; up to 2, integrator
+and weight bits stand in the provenance; up to 3, nodes are not written with other readers in mind.
+"""
 PLAIN_FROM = 4
-"""The first format with r folded into weights, a bias on every weight node, Flatten from the last axis and no Delay of one step on a self-loop."""
+"""The first format with r folded into weights, a bias on every weight node, Flatten from the last
+axis and no Delay of one step on a self-loop.
+"""
 SEMANTICS = {
     "input": "a value is sent as clip(rint(value / scale), low, high) - offset, or by code rate as 1 with probability value / scale, else 0; "
     "what enters the graph is what is sent times scale",
@@ -102,7 +107,10 @@ def _connection_plan(connection: Connection, node: str) -> dict[str, Any]:
 
 
 def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> QuantizedNetwork:
-    """The network, its integers recovered from the nodes. KeyError, TypeError and the like mean a malformed plan."""
+    """The network, its integers recovered from the nodes.
+
+    KeyError, TypeError and the like mean a malformed plan.
+    """
     plan = _as_of_now(plan)
     source = _input(plan["input"], plan["format"])
     dt = float(plan["dt"])
@@ -128,8 +136,8 @@ def network_from(plan: Mapping[str, Any], nodes: Mapping[str, Node]) -> Quantize
 def _as_of_now(plan: Mapping[str, Any]) -> Mapping[str, Any]:
     """The plan with integrator and weight bits where the present format has them.
 
-    Formats 1 and 2 keep them in the provenance: an integrator's name or a sentence on trained decays, and the bits in the
-    report of the quantization, 8 where there is none.
+    Formats 1 and 2 keep them in the provenance: an integrator's name or a sentence on trained
+    decays, and the bits in the report of the quantization, 8 where there is none.
     """
     if plan["format"] > 2:
         return plan
@@ -173,7 +181,9 @@ def _population(plan: Mapping[str, Any], nodes: Mapping[str, Node], bias_nodes: 
 
 
 def _registers(node: Node, plan: Mapping[str, Any], scale: np.ndarray, bias: np.ndarray | None, dt: float) -> dict[str, np.ndarray]:
-    """All registers of a population in its full shape, from the physical parameters (the inverse of `nir_nodes.neuron_node`)."""
+    """All registers of a population in its full shape, from the physical parameters (the inverse of
+    `nir_nodes.neuron_node`).
+    """
     name, shape = plan["name"], scale.shape
     tau = node.get("tau_mem", node.get("tau"))
     registers = {"dv": _decay(tau, dt, shape), "du": np.full(shape, reg.DU_NO_MEMORY)}
@@ -209,7 +219,9 @@ def _collapse(values: np.ndarray, small: Shape, what: str) -> np.ndarray:
 
 
 def _gain(plan: Mapping[str, Any], decay: np.ndarray) -> np.ndarray:
-    """What the weights and the bias of a population are multiplied by in the file; see `nodes.folded_gain`."""
+    """What the weights and the bias of a population are multiplied by in the file; see
+    `nodes.folded_gain`.
+    """
     return reg.DECAY_UNITY / decay if plan.get("r_in_weights") else np.ones(())
 
 

@@ -1,22 +1,27 @@
 """Registers to NIR's physical parameters and back: the numbers that any other NIR reader expects.
 
-With `dt` seconds per timestep and `scale` the physical potential of one weight unit, forward Euler of NIR's equations is our step:
+With `dt` seconds per timestep and `scale` the physical potential of one weight unit, forward Euler
+of NIR's equations is our step:
 
     tau      = dt * 4096 / dv          beta = 1 - dt/tau = 1 - dv/4096
-    tau_syn  = dt * 4096 / (du + 1)    alpha = 1 - dt/tau_syn; the current is updated before the potential
-    r        = tau / dt                so that a unit of current moves the potential by one (IF and I: 1 / dt)
-    w_in     = tau_syn / dt            so that a weight is the jump of the current
-    weight   = integer * 2**exponent * scale (/ input scale: NIR sees the values that the input integers stand for)
-               LIF and LI: r = 1 instead, and weight and bias times tau / dt, since Norse and Sinabs pass over r; where one weight
+    tau_syn  = dt * 4096 / (du + 1)    alpha = 1 - dt/tau_syn; the current is updated before the
+    potential r        = tau / dt                so that a unit of current moves the potential by
+    one (IF and I: 1 / dt) w_in     = tau_syn / dt            so that a weight is the jump of the
+    current weight   = integer * 2**exponent * scale (/ input scale: NIR sees the values that the
+    input integers stand for)
+               LIF and LI: r = 1 instead, and weight and bias times tau / dt, since Norse and Sinabs
+                   pass over r; where one weight
                serves neurons of unlike tau, or some neurons have no decay, r stays as above
     v_threshold = threshold * scale    fires on v > threshold in both
-    v_reset  = 0; reset_value * scale; by subtraction (threshold - reset_value) * scale: NIR cannot say which, metadata does
-    bias     = bias_mantissa * 2**(bias_exponent - 6) * scale, on the Affine or Conv if the neuron has no synaptic memory, else as
+    v_reset  = 0; reset_value * scale; by subtraction (threshold - reset_value) * scale: NIR cannot
+    say which, metadata does bias     = bias_mantissa * 2**(bias_exponent - 6) * scale, on the
+    Affine or Conv if the neuron has no synaptic memory, else as
                v_leak = bias * tau / dt, which Euler adds to the potential at every step.
 
-A decay of zero beside others that are not becomes a time constant of 2**32 steps. Every weight node has a bias (Sinabs knows no
-Linear), a Flatten counts its axes from the last (so that it also fits where readers put a batch axis first), and a connection of
-one timestep that closes a loop has no Delay node: every reader takes a loop one step later.
+A decay of zero beside others that are not becomes a time constant of 2**32 steps. Every weight node
+has a bias (Sinabs knows no Linear), a Flatten counts its axes from the last (so that it also fits
+where readers put a batch axis first), and a connection of one timestep that closes a loop has no
+Delay node: every reader takes a loop one step later.
 """
 
 from __future__ import annotations
@@ -34,7 +39,9 @@ from spikeport.export.quantization.weight_step import same_in_channel, weight_st
 SMALLEST_DECAY = 2.0**-20
 """Stands for a decay of 0 (in 1/4096 per step) where NIR wants a finite time constant."""
 MULTIPLE_TOLERANCE = 0.05
-"""How far a number may lie from an integer multiple of its step; float32 keeps 17-bit thresholds to 0.008."""
+"""How far a number may lie from an integer multiple of its step; float32 keeps 17-bit thresholds to
+0.008.
+"""
 
 
 def time_constant(decay: np.ndarray, dt: float) -> np.ndarray:
@@ -46,7 +53,8 @@ def integers(values: np.ndarray, unit: np.ndarray | float, what: str) -> np.ndar
     """Physical values back to the integers that made them, int64.
 
     Raises:
-        InputError: a value is NaN, infinite or no multiple of `unit`: the file was changed by another tool.
+        InputError: a value is NaN, infinite or no multiple of `unit`: the file was changed by
+            another tool.
     """
     multiple = np.asarray(values, np.float64) / unit
     nearest = np.rint(multiple)
@@ -63,7 +71,9 @@ def full(array: npt.ArrayLike, shape: Shape) -> np.ndarray:
 
 
 def folded_gain(network: QuantizedNetwork, population: Population[IntegerNeuron]) -> np.ndarray:
-    """r in steps (tau / dt) that stands in the weights of a leaky population without synaptic memory; 1 where r itself stands in the file."""
+    """r in steps (tau / dt) that stands in the weights of a leaky population without synaptic
+    memory; 1 where r itself stands in the file.
+    """
     decay, shape = population.neuron.dv, population.shape
     if population.neuron.remembers_current or not decay.all():
         return np.ones(())
@@ -74,7 +84,9 @@ def folded_gain(network: QuantizedNetwork, population: Population[IntegerNeuron]
 
 
 def neuron_node(population: Population[IntegerNeuron], dt: float, leak_carries_bias: bool, gain: np.ndarray) -> nir.NIRNode:
-    """The NIR neuron of a population; every parameter has the population's shape. gain: what of r stands in the weights."""
+    """The NIR neuron of a population; every parameter has the population's shape. gain: what of r
+    stands in the weights.
+    """
     n, shape = population.neuron, population.shape
     bias = physical_bias(population) if leak_carries_bias else np.float64(0)
     tau, tau_syn = time_constant(n.dv, dt), time_constant(n.du + 1, dt)
@@ -101,7 +113,9 @@ def _v_reset(neuron: IntegerNeuron) -> np.ndarray:
 
 
 def bias_carrier(network: QuantizedNetwork, population: Population[IntegerNeuron]) -> int | None:
-    """Index of the connection whose Affine or Conv node carries the bias; None: it is zero, or v_leak carries it."""
+    """Index of the connection whose Affine or Conv node carries the bias; None: it is zero, or
+    v_leak carries it.
+    """
     if not population.neuron.bias_mantissa.any() or population.neuron.remembers_current:
         return None
     bias = physical_bias(population)
@@ -116,7 +130,9 @@ def bias_carrier(network: QuantizedNetwork, population: Population[IntegerNeuron
 def connection_nodes(
     network: QuantizedNetwork, connection: Connection, with_bias: bool, gain: np.ndarray, plain: bool
 ) -> dict[str, nir.NIRNode]:
-    """Nodes from source to target in order, by suffix; "" is the one with the weights. gain: see `folded_gain`. plain: for other readers."""
+    """Nodes from source to target in order, by suffix; "" is the one with the weights. gain: see
+    `folded_gain`. plain: for other readers.
+    """
     shape, target, nodes = network.shape(connection.source), network[connection.target], {}
     if connection.delay and not (plain and connection.delay == 1 and connection.source == connection.target):
         nodes[".delay"] = nir.Delay(full(np.float64(connection.delay * network.dt), shape))
@@ -156,7 +172,9 @@ def _conv_node(spatial: Shape, weight: np.ndarray, geometry: Conv, bias: np.ndar
 
 
 def _pool_node(pool: Pool, source: Shape) -> nir.NIRNode:
-    """Sum pooling; NIR has it over two axes only, over one it is a convolution with ones (not grouped, so that NIR infers its shape)."""
+    """Sum pooling; NIR has it over two axes only, over one it is a convolution with ones (not
+    grouped, so that NIR infers its shape).
+    """
     if len(pool.kernel) == 2:
         return nir.SumPool2d(np.array(pool.kernel), np.array(pool.stride), np.array(pool.padding))
     ones = np.repeat(np.eye(source[0], dtype=np.float32)[:, :, None], pool.kernel[0], axis=2)

@@ -1,11 +1,14 @@
-"""A float network as an ONNX model, for conventional devices: state in, state out, any number of timesteps.
+"""A float network as an ONNX model, for conventional devices: state in, state out, any number of
+timesteps.
 
-Inputs: `input` float32 `(T, N, *shape)` in the values that the network takes (a rate code: the spikes themselves, times the
-input's scale); per population `v/NAME` (and `u/NAME` where the synaptic current has memory) `(N, *shape)`; `line/NAME`
-`(D, N, *shape)`, the last D messages of a population with delayed connections, newest first. All zero at rest.
-Outputs: `output` float32 `(T, N, *shape)`: spikes, or the readout's increment or potential; `spikes/NAME` bool; every state as
-`NAME/next`. The equations are those of `spikeport.export.model.network`; sums may be taken in another order than elsewhere, so a
-potential within rounding of its threshold may decide otherwise.
+Inputs: `input` float32 `(T, N, *shape)` in the values that the network takes (a rate code: the
+spikes themselves, times the input's scale); per population `v/NAME` (and `u/NAME` where the
+synaptic current has memory) `(N, *shape)`; `line/NAME` `(D, N, *shape)`, the last D messages of a
+population with delayed connections, newest first. All zero at rest.
+Outputs: `output` float32 `(T, N, *shape)`: spikes, or the readout's increment or potential;
+`spikes/NAME` bool; every state as `NAME/next`. The equations are those of
+`spikeport.export.model.network`; sums may be taken in another order than elsewhere, so a potential
+within rounding of its threshold may decide otherwise.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ def write_float_onnx(network: FloatNetwork, path: Path | str) -> None:
     """Write the model; a reader never sees half a file.
 
     Raises:
-        InputError: neurons with noise or another firing rule than "single", or a path that cannot be written.
+        InputError: neurons with noise or another firing rule than "single", or a path that cannot
+            be written.
     """
     write_bytes(path, float_onnx(network).SerializeToString())
 

@@ -1,13 +1,17 @@
-"""A quantized network as an ONNX model in pure integer arithmetic: state in, state out, any number of timesteps.
+"""A quantized network as an ONNX model in pure integer arithmetic: state in, state out, any number
+of timesteps.
 
-Inputs: `input` int32 `(T, N, *shape)`; per population `v/NAME` (and `u/NAME` where the synaptic current has memory) int32
-`(N, *shape)`, zero at rest; `line/NAME` `(D, N, *shape)`, the last D messages of a population with delayed connections, newest
-first, zero at rest; with noise also `samples` int64 `(N,)`, absolute sample numbers, and `first_step` int64, absolute number of the first timestep.
-Outputs: `output` int32 `(T, N, *shape)` (see `Network.readout`), `spikes/NAME` bool `(T, N, *shape)`, on request `potentials/NAME`
-int32, and every state as `NAME/next`. T = 1 is one step; feeding the states back continues a run exactly.
+Inputs: `input` int32 `(T, N, *shape)`; per population `v/NAME` (and `u/NAME` where the synaptic
+current has memory) int32 `(N, *shape)`, zero at rest; `line/NAME` `(D, N, *shape)`, the last D
+messages of a population with delayed connections, newest first, zero at rest; with noise also
+`samples` int64 `(N,)`, absolute sample numbers, and `first_step` int64, absolute number of the
+first timestep.
+Outputs: `output` int32 `(T, N, *shape)` (see `Network.readout`), `spikes/NAME` bool `(T, N,
+*shape)`, on request `potentials/NAME` int32, and every state as `NAME/next`. T = 1 is one step;
+feeding the states back continues a run exactly.
 
-One timestep is the body of a Scan. Weights are unsigned bytes with zero point 128, multiplied by ConvInteger and MatMulInteger;
-all other arithmetic is int64.
+One timestep is the body of a Scan. Weights are unsigned bytes with zero point 128, multiplied by
+ConvInteger and MatMulInteger; all other arithmetic is int64.
 """
 
 from __future__ import annotations
@@ -42,8 +46,9 @@ SEMANTICS = (
 def to_onnx(network: QuantizedNetwork, *, potentials: Collection[str] = (), narrow: bool = False) -> onnx.ModelProto:
     """The model, checked by ONNX's own checker.
 
-    potentials: populations that also give v after reset at every timestep. narrow: 32 bits and float32 sums where proven exact, for ONNX
-    Runtime on the CPU it is made for (`spikeport.export.onnx.narrow`); the same bits.
+    potentials: populations that also give v after reset at every timestep. narrow: 32 bits and
+    float32 sums where proven exact, for ONNX Runtime on the CPU it is made for
+    (`spikeport.export.onnx.narrow`); the same bits.
     """
     graph = _Model(network, potentials, narrow).graph()
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="spikeport")
@@ -62,7 +67,9 @@ def write_onnx(network: QuantizedNetwork, path: Path | str) -> None:
 
 
 def state_shapes(network: QuantizedNetwork) -> dict[str, tuple[Shape, type]]:
-    """Shape without the sample axis, and type, of every state input; `line/` states have their sample axis second."""
+    """Shape without the sample axis, and type, of every state input; `line/` states have their
+    sample axis second.
+    """
     states: dict[str, tuple[Shape, type]] = {}
     for p in network.populations:
         states[f"v/{p.name}"] = (p.shape, np.int32)

@@ -1,7 +1,8 @@
-"""A population's timestep in 32 bits, its sums in float32, where the weights prove both exact: several times faster in ONNX Runtime on CPUs.
+"""A population's timestep in 32 bits, its sums in float32, where the weights prove both exact:
+several times faster in ONNX Runtime on CPUs.
 
-Only for what is run here at once: on other processors float32 convolutions may be transformed or rounded to fewer bits, so a model that
-is written to a file keeps to integers.
+Only for what is run here at once: on other processors float32 convolutions may be transformed or
+rounded to fewer bits, so a model that is written to a file keeps to integers.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ STATE_TOP = np.int32(reg.STATE_LIMIT - 1)
 
 
 def narrow_bound(network: QuantizedNetwork, population: Population[IntegerNeuron]) -> int | None:
-    """Largest sum in state units where it, and every part of it, is exact in float32, so that 32 bits hold the rest; None elsewhere."""
+    """Largest sum in state units where it, and every part of it, is exact in float32, so that 32
+    bits hold the rest; None elsewhere.
+    """
     total = 0
     for c in network.incoming(population.name):
         low, high = network.messages(c.source)
@@ -60,7 +63,9 @@ def _pooled(ops: Ops, pool: Pool, x: str, shape: Shape) -> str:
 
 
 def narrow_step(ops: Ops, neuron: IntegerNeuron, u: str, v: str, a: Value) -> tuple[str, str, str]:
-    """New u, new v (int32) and spikes (bool) from the state (int32) and the sum of the channels (float32)."""
+    """New u, new v (int32) and spikes (bool) from the state (int32) and the sum of the channels
+    (float32).
+    """
     current = raw = ops.cast(a.name, np.int32)
     if neuron.remembers_current:
         raw = ops("Add", _decayed(ops, u, neuron.keep_current), current)

@@ -1,4 +1,6 @@
-"""One timestep of a population in ONNX's integers: the same operations as `spikeport.hw.semantics.reference.neuron_step`, in int64."""
+"""One timestep of a population in ONNX's integers: the same operations as
+`spikeport.hw.semantics.reference.neuron_step`, in int64.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ STATE_TOP = reg.STATE_LIMIT - 1
 
 
 def neuron_step(ops: Ops, neuron: IntegerNeuron, u: str, v: str, a: Value, eta: str | None) -> tuple[str, str, str]:
-    """New u, new v (int64) and spikes (bool) from the state (int64), the summed channels and the noise."""
+    """New u, new v (int64) and spikes (bool) from the state (int64), the summed channels and the
+    noise.
+    """
     u = _current(ops, neuron, u, a)
     moved = ops("Add", _decayed(ops, v, neuron.keep_potential), u)
     if neuron.bias_mantissa.any():
@@ -57,7 +61,9 @@ def noise_key(ops: Ops, noise: Noise, samples: str) -> str:
 
 
 def noise_at(ops: Ops, noise: Noise, key: str, step: str, shape: Shape) -> str:
-    """Noise of one timestep in state units, int64 `(samples, *shape)`; `spikeport.export.model.noise.integer_noise` in ONNX."""
+    """Noise of one timestep in state units, int64 `(samples, *shape)`;
+    `spikeport.export.model.noise.integer_noise` in ONNX.
+    """
     per_sample = ops.reshape(_mixed(ops, ops("BitwiseXor", key, step)), 1)
     bits = _mixed(ops, ops("BitwiseXor", per_sample, np.arange(int(np.prod(shape)), dtype=np.int64)))
     if noise.kind == "uniform":

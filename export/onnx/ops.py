@@ -21,7 +21,9 @@ class Value:
 
 @dataclass
 class Ops:
-    """Collects nodes of one graph; constants may be shared with the graph around it. prefix keeps names apart."""
+    """Collects nodes of one graph; constants may be shared with the graph around it. prefix keeps
+    names apart.
+    """
 
     prefix: str
     constants: dict[tuple[str, tuple[int, ...], bytes], TensorProto]
@@ -55,7 +57,9 @@ class Ops:
         return self("Reshape", x, np.array((-1, *shape), np.int64))
 
     def shift(self, x: Value, exponent: int) -> Value:
-        """`x * 2**exponent`, rounded down: ONNX's BitShift has no signed types, so division of what divides exactly."""
+        """`x * 2**exponent`, rounded down: ONNX's BitShift has no signed types, so division of what
+        divides exactly.
+        """
         scale = 1 << abs(exponent)
         if exponent >= 0:
             return Value(self("Mul", x.name, scale), x.bound * scale) if exponent else x
@@ -75,7 +79,8 @@ class Ops:
 
 
 def planes(ops: Ops, x: str, low: int, high: int) -> list[tuple[str, int, int]]:
-    """Split integers `low..high` into unsigned bytes: (tensor, zero point, factor), whose `factor * (byte - zero)` add up to x.
+    """Split integers `low..high` into unsigned bytes: (tensor, zero point, factor), whose `factor *
+    (byte - zero)` add up to x.
 
     ONNX Runtime multiplies unsigned bytes only (ConvInteger), and those exactly on every processor.
     """

@@ -30,7 +30,9 @@ class Signal:
 
 
 def channel(ops: Ops, connection: Connection, signal: Signal, target: Shape) -> Value:
-    """The connection's current for its target, int64 `(samples, *target)`, shifted and wrapped as Lava does."""
+    """The connection's current for its target, int64 `(samples, *target)`, shifted and wrapped as
+    Lava does.
+    """
     if connection.pool:
         signal = _pooled(ops, connection.pool, signal)
     total = _weighted(ops, connection, signal)

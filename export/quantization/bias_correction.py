@@ -1,8 +1,10 @@
-"""Move the mean error that rounding makes in each neuron's input current into its bias, where it costs nothing.
+"""Move the mean error that rounding makes in each neuron's input current into its bias, where it
+costs nothing.
 
-Rounded and clipped weights miss the mean current by `sum_j (w_rounded - w)_j E[x_j]`; a negative exponent rounds currents down, by
-`(1 - 2**e) / 2` weight units on average. Source: Nagel et al. 2019, "Data-free quantization through weight equalization and bias
-correction", section 4.2.1, here with measured means.
+Rounded and clipped weights miss the mean current by `sum_j (w_rounded - w)_j E[x_j]`; a negative
+exponent rounds currents down, by `(1 - 2**e) / 2` weight units on average. Source: Nagel et al.
+2019, "Data-free quantization through weight equalization and bias correction", section 4.2.1, here
+with measured means.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ THRESHOLD_SHARE = 0.4
 
 
 def correct_biases(network: FloatNetwork, plan: QuantizationPlan, seen: Calibration) -> FloatNetwork:
-    """The float network with biases that make up for what rounding its weights as planned does to mean currents."""
+    """The float network with biases that make up for what rounding its weights as planned does to
+    mean currents.
+    """
     return replace(network, populations=tuple(_corrected(network, p, plan, seen) for p in network.populations))
 
 

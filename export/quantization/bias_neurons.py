@@ -1,4 +1,6 @@
-"""A bias of the synaptic current, which no register holds, as synapses from a neuron that fires at every timestep: exact."""
+"""A bias of the synaptic current, which no register holds, as synapses from a neuron that fires at
+every timestep: exact.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from spikeport.export.model.synapse import Connection, Dense
 def with_bias_neurons(network: FloatNetwork) -> FloatNetwork:
     """The same spikes without any `current_bias`.
 
-    A current without memory (alpha = 0) is no other than the potential's, so its bias goes there. Else one neuron `<population>.bias`,
-    which fires at every timestep from the first on, drives the population through weights that are the bias; its synaptic events are
-    counted like all others.
+    A current without memory (alpha = 0) is no other than the potential's, so its bias goes there.
+    Else one neuron `<population>.bias`, which fires at every timestep from the first on, drives the
+    population through weights that are the bias; its synaptic events are counted like all others.
     """
     populations: list[Population[FloatNeuron]] = []
     connections = list(network.connections)

@@ -1,4 +1,6 @@
-"""What a float network does on sample data: the statistics that quantization weighs its errors with."""
+"""What a float network does on sample data: the statistics that quantization weighs its errors
+with.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ from spikeport.export.model.synapse import Conv, Dense
 class Calibration:
     """Statistics over samples and timesteps, in physical units.
 
-    mean: per population and for the input, the mean of what each neuron sends: spikes per timestep, or input values.
-    squares: per connection, mean square of what each weight is multiplied with; broadcasts against the weights.
+    mean: per population and for the input, the mean of what each neuron sends: spikes per timestep,
+    or input values.
+    squares: per connection, mean square of what each weight is multiplied with; broadcasts against
+    the weights.
     current, potential: per population, the largest |u| and |v| (before reset) of each neuron.
     activity: per population, how often a neuron's synaptic current is not zero.
     """
@@ -64,7 +68,8 @@ class _Statistics:
 
 
 def calibrate(network: FloatNetwork, data: np.ndarray, *, dtype: torch.dtype = torch.float32) -> Calibration:
-    """Run the network over `(samples, *shape)` or `(samples, timesteps or more, *shape)` and gather its statistics.
+    """Run the network over `(samples, *shape)` or `(samples, timesteps or more, *shape)` and gather
+    its statistics.
 
     Raises:
         InputError: the data do not fit the network.
@@ -77,7 +82,9 @@ def calibrate(network: FloatNetwork, data: np.ndarray, *, dtype: torch.dtype = t
 
 
 def seen_squares(layer: SynapseLayer, x: Tensor) -> np.ndarray:
-    """Mean square of what each weight of a connection sees, float64, over `(time, samples, *source)` and over space."""
+    """Mean square of what each weight of a connection sees, float64, over `(time, samples,
+    *source)` and over space.
+    """
     squares = layer.pooled(x.flatten(0, 1)).double().square().mean(0)
     op = layer.connection.op
     if isinstance(op, Dense):
@@ -91,8 +98,8 @@ def seen_squares(layer: SynapseLayer, x: Tensor) -> np.ndarray:
 def choose_input(declared: Input, values: np.ndarray, bits: int) -> Input:
     """Range and scale of the integers sent in: as the network declares, else from physical values.
 
-    Plain spikes stay spikes of one height, whole numbers are sent as they are, other values get `bits` bits: `0..2**bits - 1` where
-    nothing is negative, else symmetric about zero.
+    Plain spikes stay spikes of one height, whole numbers are sent as they are, other values get
+    `bits` bits: `0..2**bits - 1` where nothing is negative, else symmetric about zero.
 
     Raises:
         InputError: bits lies outside 2..16.

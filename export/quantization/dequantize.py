@@ -1,4 +1,6 @@
-"""The float meaning of a quantized network: the same integers in physical units, without the integers' rounding of state."""
+"""The float meaning of a quantized network: the same integers in physical units, without the
+integers' rounding of state.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from spikeport.export.quantization.weight_step import weight_step
 
 
 def dequantize(network: QuantizedNetwork) -> FloatNetwork:
-    """Weights times their step, registers times their unit. Decays and sums are then real numbers, so spikes may differ by rounding."""
+    """Weights times their step, registers times their unit.
+
+    Decays and sums are then real numbers, so spikes may differ by rounding.
+    """
     return FloatNetwork(
         input=network.input,
         populations=tuple(Population(p.name, p.shape, _neuron(p)) for p in network.populations),

@@ -1,4 +1,6 @@
-"""Fold what Loihi has not into what it has: BatchNorm and average pooling into weights and biases, in float64. Imports numpy only."""
+"""Fold what Loihi has not into what it has: BatchNorm and average pooling into weights and biases,
+in float64. Imports numpy only.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,12 @@ def fold_batch_norm(
     beta: np.ndarray | float,
     epsilon: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight and bias of `gamma * (weight x + bias - mean) / sqrt(variance + epsilon) + beta`, float64.
+    """Weight and bias of `gamma * (weight x + bias - mean) / sqrt(variance + epsilon) + beta`,
+    float64.
 
-    weight: `(channels, ...)`; everything else one entry per channel, or one for all. Source: Ioffe and Szegedy 2015, algorithm 2;
-    for tdBN (Zheng et al. 2020, equation 6) give `alpha * V_th * gamma` as gamma.
+    weight: `(channels, ...)`; everything else one entry per channel, or one for all. Source: Ioffe
+    and Szegedy 2015, algorithm 2; for tdBN (Zheng et al. 2020, equation 6) give `alpha * V_th *
+    gamma` as gamma.
 
     Raises:
         InputError: a statistic is NaN or infinite, or a variance is negative.
@@ -38,7 +42,8 @@ def fold_batch_norm(
 
 
 def fold_average_pool(op: Op, kernel: Shape, stride: Shape, padding: Shape) -> tuple[Pool, Op]:
-    """Average pooling ahead of an op: a sum pool, and the op with the window's size divided out of its weights.
+    """Average pooling ahead of an op: a sum pool, and the op with the window's size divided out of
+    its weights.
 
     Padding counts as zeros in the mean (PyTorch's `count_include_pad=True`).
     """

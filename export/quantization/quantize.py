@@ -1,7 +1,8 @@
 """Calibrated post-training quantization: a `FloatNetwork` and sample data in, Loihi's integers out.
 
-All free choices of a population are made together (`spikeport.export.quantization.scales`). The range of u and v is kept by a bound proven from
-the weights wherever that costs no accuracy, else by the largest value seen in calibration with a margin; the report says which.
+All free choices of a population are made together (`spikeport.export.quantization.scales`). The
+range of u and v is kept by a bound proven from the weights wherever that costs no accuracy, else by
+the largest value seen in calibration with a margin; the report says which.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from spikeport.export.quantization.scales import Fit, ScaleSearch, SynapseRows
 from spikeport.export.quantization.state_bounds import Bound, state_bounds
 
 STATE_ROOM = 0.75 * reg.THRESHOLD_MAX
-"""Weight units that u and v may reach; the rest is for what rounding and its correction by the bias add."""
+"""Weight units that u and v may reach; the rest is for what rounding and its correction by the bias
+add.
+"""
 BIAS_ROOM = 0.5 * BIAS_MAX
 """Weight units that a bias may reach before correction."""
 COST_OF_PROOF = 1.1
@@ -34,7 +37,9 @@ COST_OF_PROOF = 1.1
 
 @dataclass(frozen=True)
 class Settings:
-    """weight_bits: 2 to 8. per_channel: a scale for every channel of a spiking population. margin: room beyond calibrated peaks."""
+    """weight_bits: 2 to 8. per_channel: a scale for every channel of a spiking population. margin:
+    room beyond calibrated peaks.
+    """
 
     weight_bits: int
     per_channel: bool
@@ -53,19 +58,24 @@ def quantize(
     """Choose integers for every parameter, on sample data.
 
     Args:
-        calibration: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`; a few hundred samples of the training data.
+        calibration: `(samples, *shape)` held over time or `(samples, timesteps or more, *shape)`; a
+            few hundred samples of the training data.
         weight_bits: 2 to 8; weights lie in `-2**(bits-1) .. 2**(bits-1) - 1`.
-        per_channel: thresholds and scales per channel. A spiking neuron's potential may be counted in any unit, so this is exact; chips
-            with one threshold per neuron group need a group per channel then.
-        input_bits: bits of graded input, where the network does not declare its range and the data are neither spikes nor counts.
+        per_channel: thresholds and scales per channel. A spiking neuron's potential may be counted
+            in any unit, so this is exact; chips with one threshold per neuron group need a group
+            per channel then.
+        input_bits: bits of graded input, where the network does not declare its range and the data
+            are neither spikes nor counts.
         margin: room beyond the largest u and v seen, where no bound is proven.
 
     Returns:
-        The network; `provenance["quantization"]` holds the report (`spikeport.export.quantization.report`), `provenance["notes"]` what
-        the integers cannot hold and what is suspicious about the data.
+        The network; `provenance["quantization"]` holds the report
+        (`spikeport.export.quantization.report`), `provenance["notes"]` what the integers cannot
+        hold and what is suspicious about the data.
 
     Raises:
-        InputError: options out of range, data that do not fit, or a parameter that no register can hold.
+        InputError: options out of range, data that do not fit, or a parameter that no register can
+            hold.
     """
     check_weight_bits(weight_bits)
     network = with_bias_neurons(network)
@@ -114,7 +124,9 @@ def _floor(p: Population[FloatNeuron], bound: Bound, largest: Callable[..., np.n
 
 
 def _may_differ(network: FloatNetwork, p: Population[FloatNeuron]) -> bool:
-    """Whether channels may have scales of their own: they spike, noise has no common unit to keep, no kernel crosses channels."""
+    """Whether channels may have scales of their own: they spike, noise has no common unit to keep,
+    no kernel crosses channels.
+    """
     whole_kernels = all(not isinstance(c.op, Conv) or c.output_shape(network.shape(c.source)) == p.shape for c in network.incoming(p.name))
     return p.neuron.spiking and p.neuron.noise is None and whole_kernels
 

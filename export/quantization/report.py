@@ -18,9 +18,11 @@ from spikeport.export.quantization.weight_step import weight_step
 
 @dataclass(frozen=True)
 class ConnectionReport:
-    """step: physical size of a weight integer (smallest and largest over channels). clipped: share of weights beyond the range.
+    """step: physical size of a weight integer (smallest and largest over channels). clipped: share
+    of weights beyond the range.
 
-    sqnr_db: signal to quantization noise of the current on calibration data, None where nothing is lost.
+    sqnr_db: signal to quantization noise of the current on calibration data, None where nothing is
+    lost.
     """
 
     step: tuple[float, float]
@@ -31,11 +33,14 @@ class ConnectionReport:
 
 @dataclass(frozen=True)
 class PopulationReport:
-    """threshold: mantissa; scale: physical potential of a weight unit; both smallest and largest over channels.
+    """threshold: mantissa; scale: physical potential of a weight unit; both smallest and largest
+    over channels.
 
-    bias_exponent; rate: spikes per neuron and timestep on calibration data, in float and with the integers' values.
-    used: share of the 24-bit state that u and v reach on calibration data, and at most (bound); overflow is excluded for every
-    input within the network's timesteps if the bound is below 1 (proven).
+    bias_exponent; rate: spikes per neuron and timestep on calibration data, in float and with the
+    integers' values.
+    used: share of the 24-bit state that u and v reach on calibration data, and at most (bound);
+    overflow is excluded for every input within the network's timesteps if the bound is below 1
+    (proven).
     """
 
     scale: tuple[float, float]
@@ -51,7 +56,9 @@ class PopulationReport:
 def report(
     network: FloatNetwork, quantized: QuantizedNetwork, values: np.ndarray, seen: Calibration, *, per_channel: bool
 ) -> QuantizedNetwork:
-    """The quantized network with its report. values: physical calibration data; seen: what the float network did on them."""
+    """The quantized network with its report. values: physical calibration data; seen: what the
+    float network did on them.
+    """
     sent = quantized.input
     held_values = sent.rounded(values)
     meaning = dequantize(quantized)
@@ -71,7 +78,9 @@ def report(
 
 
 def integer_bounds(network: QuantizedNetwork) -> dict[str, Bound]:
-    """Bounds that the integers keep too: a weight exponent below 0 rounds each current down, by less than a weight unit."""
+    """Bounds that the integers keep too: a weight exponent below 0 rounds each current down, by
+    less than a weight unit.
+    """
     floored = {p.name: p.scale * sum(c.exponent < 0 for c in network.incoming(p.name)) for p in network.populations}
     return state_bounds(dequantize(network), floored)
 

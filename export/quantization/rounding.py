@@ -33,7 +33,9 @@ NOT_ON_CHIP = {
 
 @dataclass(frozen=True, eq=False)
 class QuantizationPlan:
-    """All free choices of a quantization. scales: physical potential of a weight unit, per population."""
+    """All free choices of a quantization. scales: physical potential of a weight unit, per
+    population.
+    """
 
     input: Input
     weight_bits: int
@@ -42,7 +44,8 @@ class QuantizationPlan:
 
 
 def requantize(network: FloatNetwork, like: QuantizedNetwork) -> QuantizedNetwork:
-    """Round a float network onto the grid of an earlier quantization, exactly if its weights lie there (`weight_grids`).
+    """Round a float network onto the grid of an earlier quantization, exactly if its weights lie
+    there (`weight_grids`).
 
     For quantization-aware training: same populations and connections, trained weights and biases.
     """
@@ -124,8 +127,9 @@ def bias_registers(state_units: np.ndarray) -> tuple[np.ndarray, int]:
 def threshold_mantissa(n: FloatNeuron, scale: np.ndarray, lattice: bool) -> np.ndarray:
     """Threshold in weight units, for the chip's strict comparison.
 
-    Where v moves in whole weight units (lattice), v > theta is v > floor(theta), and v >= theta is v > ceil(theta) - 1, exactly.
-    Elsewhere a tie has no width and the threshold is rounded half to even.
+    Where v moves in whole weight units (lattice), v > theta is v > floor(theta), and v >= theta is
+    v > ceil(theta) - 1, exactly. Elsewhere a tie has no width and the threshold is rounded half to
+    even.
     """
     if not n.spiking:
         return np.asarray(reg.THRESHOLD_MAX, np.int32)
@@ -144,7 +148,9 @@ def _on_lattice(n: FloatNeuron, bias: np.ndarray, exponents: list[int]) -> bool:
 
 
 def check_neuron(population: Population[FloatNeuron]) -> None:
-    """Refuse what no register means: InputError for other firing rules than one spike a step, decays outside 0..1, negative thresholds."""
+    """Refuse what no register means: InputError for other firing rules than one spike a step,
+    decays outside 0..1, negative thresholds.
+    """
     n, name = population.neuron, population.name
     if n.spiking and n.firing != "single":
         raise InputError(f"population {name} {NOT_ON_CHIP[n.firing]}")

@@ -1,14 +1,19 @@
-"""The joint choice of a population's scale and the exponents of all connections into it. Imports numpy only.
+"""The joint choice of a population's scale and the exponents of all connections into it.
 
-A population counts potential in weight units of physical size S; connection c's weights are integers times `S * 2**e_c`. S may be
-any number (for each channel its own, where allowed), e_c is an integer and the same for all channels. Chosen are the S and e_c with
+Imports numpy only.
+
+A population counts potential in weight units of physical size S; connection c's weights are
+integers times `S * 2**e_c`. S may be any number (for each channel its own, where allowed), e_c is
+an integer and the same for all channels. Chosen are the S and e_c with
 
     least  sum_c E_c(S * 2**e_c)  +  (1 + number of negative e_c) * S**2 / 12        subject to  S >= floor
 
-where E_c is the mean square error of the current that rounding and clipping the weights of c makes, on the real statistics of its
-input, and S**2 / 12 that of rounding the threshold (if there is one) and of rounding down each current whose exponent is
-negative. The floor keeps registers from overflowing. No single weight counts with more than threshold**2 in E_c: a spiking neuron cannot tell a current of
-forty thresholds from one of two, so one outlier is clipped before it starves the rest.
+where E_c is the mean square error of the current that rounding and clipping the weights of c makes,
+on the real statistics of its input, and S**2 / 12 that of rounding the threshold (if there is one)
+and of rounding down each current whose exponent is negative. The floor keeps registers from
+overflowing. No single weight counts with more than threshold**2 in E_c: a spiking neuron cannot
+tell a current of forty thresholds from one of two, so one outlier is clipped before it starves the
+rest.
 """
 
 from __future__ import annotations
@@ -33,7 +38,9 @@ EXPONENTS = range(reg.WEIGHT_EXPONENT_MIN, reg.WEIGHT_EXPONENT_MAX + 1)
 
 @dataclass(frozen=True, eq=False)
 class SynapseRows:
-    """Weights of one connection, a row per channel: `(groups, weights)`. squares: mean square of their inputs. fan_in: per neuron."""
+    """Weights of one connection, a row per channel: `(groups, weights)`. squares: mean square of
+    their inputs. fan_in: per neuron.
+    """
 
     weight: np.ndarray
     squares: np.ndarray
@@ -42,7 +49,9 @@ class SynapseRows:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What was chosen. scale: `(groups,)`. exponents: one per connection. cost: the sum above, each group over its threshold squared."""
+    """What was chosen. scale: `(groups,)`. exponents: one per connection. cost: the sum above, each
+    group over its threshold squared.
+    """
 
     scale: np.ndarray
     exponents: tuple[int, ...]
@@ -50,7 +59,9 @@ class Fit:
 
 
 class _ErrorTable:
-    """E_c for every candidate step `base * 2**(m / PHASES)`, m from `first` on; `(groups, candidates)`."""
+    """E_c for every candidate step `base * 2**(m / PHASES)`, m from `first` on; `(groups,
+    candidates)`.
+    """
 
     def __init__(self, synapses: SynapseRows, base: np.ndarray, bits: int, threshold: np.ndarray, *, shared: bool) -> None:
         weight = synapses.weight.astype(np.float32)
@@ -59,7 +70,8 @@ class _ErrorTable:
         half = 1 << (bits - 1)
         worst = (threshold**2)[:, None].astype(np.float32)
         peak = np.abs(synapses.weight).max(axis=1)
-        # From clipping all beyond the mean magnitude to clipping none; where the scale must suit other connections too, on to losing all.
+        # From clipping all beyond the mean magnitude to clipping none; where the scale must suit
+        # other connections too, on to losing all.
         typical = np.abs(synapses.weight).sum(axis=1) / np.maximum(np.count_nonzero(synapses.weight, axis=1), 1)
         self.first = int(np.floor(PHASES * np.log2(np.where(peak > 0, typical, base) / ((half - 1) * base)).min()))
         last = int(np.ceil(PHASES * np.log2(np.where(peak > 0, peak, base) / ((half - 1) * base)).max() - 1e-6)) + 1
@@ -70,14 +82,18 @@ class _ErrorTable:
         self.energy = np.minimum(weight**2 * squares, worst).sum(axis=1, dtype=np.float64) / neurons
 
     def at(self, m: np.ndarray) -> np.ndarray:
-        """Error at `(groups, candidates)` steps; infinite below those tried, beyond them that of losing every weight."""
+        """Error at `(groups, candidates)` steps; infinite below those tried, beyond them that of
+        losing every weight.
+        """
         last = self.error.shape[1] - 1
         known = np.take_along_axis(self.error, np.clip(m - self.first, 0, last), axis=1)
         return np.where(m < self.first, np.inf, np.where(m > self.first + last, self.energy[:, None], known))
 
 
 def _squared_error(weight: np.ndarray, squares: np.ndarray, step: np.ndarray, half: int, worst: np.ndarray) -> np.ndarray:
-    """Weighted squared error per row of weights rounded to multiples of `step`, clipped to `-half..half - 1`; at most `worst` each."""
+    """Weighted squared error per row of weights rounded to multiples of `step`, clipped to
+    `-half..half - 1`; at most `worst` each.
+    """
     rounded = np.rint(weight / step[:, None])
     np.clip(rounded, -half, half - 1, out=rounded)
     rounded *= step[:, None]
@@ -88,7 +104,9 @@ def _squared_error(weight: np.ndarray, squares: np.ndarray, step: np.ndarray, ha
 
 
 class ScaleSearch:
-    """The choice for one population. threshold: physical, `(groups,)`. fires: whether the threshold is ever compared with."""
+    """The choice for one population. threshold: physical, `(groups,)`. fires: whether the threshold
+    is ever compared with.
+    """
 
     def __init__(self, synapses: Sequence[SynapseRows], bits: int, threshold: np.ndarray, *, fires: bool) -> None:
         self.base = _base_steps(synapses, bits, threshold)
@@ -100,8 +118,10 @@ class ScaleSearch:
         self.offsets = [round(float(np.median(np.log2(_peaks(s, self.base) / lead)))) for s in synapses]
 
     def best(self, floor: np.ndarray) -> Fit:
-        """Scale and exponents of least cost; of those that differ negligibly, the smallest exponents, which leave most room in the
-        registers. floor: smallest scale allowed, `(groups,)`, positive."""
+        """Scale and exponents of least cost; of those that differ negligibly, the smallest
+        exponents, which leave most room in the
+        registers. floor: smallest scale allowed, `(groups,)`, positive.
+        """
         fits = [self._fit([e + o for o in self.offsets], floor) for e in EXPONENTS]
         least = min(fit.cost for fit in fits)
         if not np.isfinite(least):
@@ -115,7 +135,9 @@ class ScaleSearch:
             best = better
 
     def _fit(self, exponents: Sequence[int], floor: np.ndarray) -> Fit:
-        """The best scale of every group for these exponents; the cost is infinite where none is allowed."""
+        """The best scale of every group for these exponents; the cost is infinite where none is
+        allowed.
+        """
         if any(e not in EXPONENTS for e in exponents):
             return Fit(self.base, tuple(exponents), np.inf)
         m, scales = self._candidates(exponents[0], floor)
@@ -126,7 +148,9 @@ class ScaleSearch:
         return Fit(scales[groups, chosen], tuple(exponents), float((cost[groups, chosen] / self.unit**2).sum()))
 
     def _candidates(self, exponent: int, floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scales `(groups, candidates)` and m, their place among steps; a group with all of them below the floor takes the floor."""
+        """Scales `(groups, candidates)` and m, their place among steps; a group with all of them
+        below the floor takes the floor.
+        """
         lead = self.tables[0]
         m = np.arange(lead.first, lead.first + lead.error.shape[1]) - PHASES * exponent
         scales = self.base[:, None] * 2.0 ** (m / PHASES)
@@ -136,7 +160,9 @@ class ScaleSearch:
 
 
 def _base_steps(synapses: Sequence[SynapseRows], bits: int, threshold: np.ndarray) -> np.ndarray:
-    """Per group, the step that just holds the largest weight; a group without weights takes that of its threshold."""
+    """Per group, the step that just holds the largest weight; a group without weights takes that of
+    its threshold.
+    """
     peak = np.max([np.abs(s.weight).max(axis=1) for s in synapses], axis=0)
     anything = np.where(threshold > 0, threshold, 1.0)
     return np.where(peak > 0, peak, anything) / ((1 << (bits - 1)) - 1)

@@ -1,4 +1,7 @@
-"""How large synaptic current and membrane potential can get for any input, proven from the weights. Imports numpy only."""
+"""How large synaptic current and membrane potential can get for any input, proven from the weights.
+
+Imports numpy only.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +16,30 @@ from spikeport.export.model.synapse import Connection
 
 
 class Bound(NamedTuple):
-    """Largest |u| and |v| (before reset) of each neuron over the network's timesteps; broadcast against the population."""
+    """Largest |u| and |v| (before reset) of each neuron over the network's timesteps; broadcast
+    against the population.
+    """
 
     current: np.ndarray
     potential: np.ndarray
 
 
 def state_bounds(network: FloatNetwork, floored: Mapping[str, np.ndarray] | None = None) -> dict[str, Bound]:
-    """Bounds of every population, in physical units, for runs of up to `network.timesteps` steps from rest.
+    """Bounds of every population, in physical units, for runs of up to `network.timesteps` steps
+    from rest.
 
-    floored: per population, how much rounding down may take off its summed current in a timestep; nothing if not given.
+    floored: per population, how much rounding down may take off its summed current in a timestep;
+    nothing if not given.
     """
     return {p.name: _bound(network, p, (floored or {}).get(p.name, np.zeros(()))) for p in network.populations}
 
 
 def sum_range(connection: Connection, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest sum of weight times message of each output, for messages in `low..high` ahead of pooling.
+    """Smallest and largest sum of weight times message of each output, for messages in `low..high`
+    ahead of pooling.
 
-    float64, or int64 for integer weights and messages; broadcasts against the connection's output shape.
+    float64, or int64 for integer weights and messages; broadcasts against the connection's output
+    shape.
     """
     window = connection.pool.area if connection.pool else 1
     weight = connection.weight.astype(np.int64 if connection.weight.dtype.kind == "i" else np.float64)

@@ -1,7 +1,10 @@
-"""The physical size of a weight integer, and the grid that a quantized network's weights may take. Imports numpy only.
+"""The physical size of a weight integer, and the grid that a quantized network's weights may take.
 
-With S the target's scale (physical potential of one weight unit) and k what an input integer stands for (`Input.scale`; 1 for
-spikes), a weight integer w means `w * step`, `step = S * 2**exponent / k`.
+Imports numpy only.
+
+With S the target's scale (physical potential of one weight unit) and k what an input integer stands
+for (`Input.scale`; 1 for spikes), a weight integer w means `w * step`, `step = S * 2**exponent /
+k`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise,
 
 @dataclass(frozen=True, eq=False)
 class WeightGrid:
-    """Weights that a connection may take: `step * k` for integers k in `low..high`; step broadcasts against the weights."""
+    """Weights that a connection may take: `step * k` for integers k in `low..high`; step broadcasts
+    against the weights.
+    """
 
     step: np.ndarray
     low: int
@@ -25,23 +30,29 @@ class WeightGrid:
 
 
 def weight_grids(network: QuantizedNetwork) -> dict[str, WeightGrid]:
-    """The grid of every connection by name, for quantization-aware training; `rounding.requantize` is exact on it."""
+    """The grid of every connection by name, for quantization-aware training; `rounding.requantize`
+    is exact on it.
+    """
     half = 1 << (network.weight_bits - 1)
     return {c.name: WeightGrid(weight_step(network, c, network[c.target].scale), -half, half - 1) for c in network.connections}
 
 
 def weight_step(network: Network, connection: Connection, scale: np.ndarray) -> np.ndarray:
-    """Physical size of one integer of a connection's weights, for a target of this scale; broadcasts against the weights."""
+    """Physical size of one integer of a connection's weights, for a target of this scale;
+    broadcasts against the weights.
+    """
     op, unit = connection.op, network.unit(connection.source)
     written = connection.output_shape(network.shape(connection.source)) if isinstance(op, Elementwise) else op.weight.shape
     return step_of(network[connection.target], scale, type(op), written, connection.exponent, unit)
 
 
 def step_of(target: Population, scale: np.ndarray, op: type[Op], written: Shape, exponent: int, unit: float) -> np.ndarray:
-    """The same from its parts. written: shape of the weights, of an `Elementwise` written out for every neuron.
+    """The same from its parts. written: shape of the weights, of an `Elementwise` written out for
+    every neuron.
 
     Raises:
-        InputError: the scale varies inside a channel of a convolution, whose weights have one step per channel.
+        InputError: the scale varies inside a channel of a convolution, whose weights have one step
+            per channel.
     """
     if scale.size == 1:
         per_weight = scale.reshape(())

@@ -1,4 +1,6 @@
-"""Spikes recorded in the user's own framework against ours, in float or in integers: the first link of the chain of proof."""
+"""Spikes recorded in the user's own framework against ours, in float or in integers: the first link
+of the chain of proof.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +22,18 @@ from spikeport.hw.records.record_file import MADE_OF
 from spikeport.hw.records.stimulus import encode
 
 RELATIVE = 1e-4
-"""Readouts that are potentials or currents are equal if they differ by no more than this part of the largest."""
+"""Readouts that are potentials or currents are equal if they differ by no more than this part of
+the largest.
+"""
 
 
 @dataclass(frozen=True)
 class ForeignDifference:
     """The first bin that is not theirs; 0-based sample, timestep and neuron index.
 
-    theirs, ours: spikes, or the readout's value. our_potential: before reset, what was compared with `threshold`; their_potential:
-    theirs there, None where they recorded none under `potentials/<node>`.
+    theirs, ours: spikes, or the readout's value. our_potential: before reset, what was compared
+    with `threshold`; their_potential: theirs there, None where they recorded none under
+    `potentials/<node>`.
     """
 
     node: str
@@ -51,7 +56,9 @@ class ForeignDifference:
 
 @dataclass(frozen=True)
 class NodeAgreement:
-    """bins: neuron-steps compared. different: how many are unequal. theirs, ours: spikes (0 where the node does not spike)."""
+    """bins: neuron-steps compared. different: how many are unequal. theirs, ours: spikes (0 where
+    the node does not spike).
+    """
 
     node: str
     bins: int
@@ -64,9 +71,10 @@ class NodeAgreement:
 class Expectation:
     """What their record and ours say of one another.
 
-    kind: our float meaning, or the integers. output: the readout's agreement. nodes: those of `spikes/<node>` in their record.
-    same_classes: samples with the same answer after the last timestep. first: None where all is equal, and for integers, which are
-    not expected to be.
+    kind: our float meaning, or the integers. output: the readout's agreement. nodes: those of
+    `spikes/<node>` in their record.
+    same_classes: samples with the same answer after the last timestep. first: None where all is
+    equal, and for integers, which are not expected to be.
     """
 
     kind: Literal["float", "integers"]
@@ -88,7 +96,8 @@ class Expectation:
 
 
 def read_expected(path: Path) -> dict[str, np.ndarray]:
-    """Their record: `output` (samples, timesteps, classes), and where given `spikes/<node>` and `potentials/<node>`.
+    """Their record: `output` (samples, timesteps, classes), and where given `spikes/<node>` and
+    `potentials/<node>`.
 
     A record that `spikeport simulate` wrote is one too; what else it says of itself is left out.
 
@@ -117,7 +126,8 @@ def expect_float(
     Args:
         array: input as `simulate_float` takes it, as many samples as `expected`.
         expected: from `read_expected`.
-        ours: what `simulate_float` gave for these samples, where it ran already; used if it holds the spikes and the timesteps of `expected`.
+        ours: what `simulate_float` gave for these samples, where it ran already; used if it holds
+            the spikes and the timesteps of `expected`.
 
     Raises:
         InputError: shapes or node names do not fit the network.
@@ -135,9 +145,11 @@ def expect_float(
 def expect_integers(
     network: QuantizedNetwork, array: np.ndarray, expected: Mapping[str, np.ndarray], *, ours: Mapping[str, np.ndarray] | None = None
 ) -> Expectation:
-    """Run the integers on the engine and say how far they agree, as `expect_float`; readouts are compared in physical units.
+    """Run the integers on the engine and say how far they agree, as `expect_float`; readouts are
+    compared in physical units.
 
-    ours: `output` and `spikes/<population>` of an earlier run of the integers, as in `expect_float`.
+    ours: `output` and `spikes/<population>` of an earlier run of the integers, as in
+    `expect_float`.
     """
     nodes = _check(network, array, expected)
     timesteps = expected["output"].shape[1]
@@ -157,7 +169,9 @@ def spiking_nodes(expected: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def _part(ours: Mapping[str, np.ndarray] | None, nodes: list[str], timesteps: int) -> Mapping[str, np.ndarray] | None:
-    """The first timesteps of a run, which is the shorter run; None where it does not hold what is asked for."""
+    """The first timesteps of a run, which is the shorter run; None where it does not hold what is
+    asked for.
+    """
     if ours is None or not {"output", *nodes} <= ours.keys() or ours["output"].shape[1] < timesteps:
         return None
     return {key: ours[key][:, :timesteps] for key in ("output", *nodes)}
@@ -220,7 +234,9 @@ def _first(
     ours: Mapping[str, np.ndarray],
     places: Mapping[str, np.ndarray],
 ) -> ForeignDifference:
-    """Earliest in sample, then timestep, then order of update; the sample is run again for its potentials."""
+    """Earliest in sample, then timestep, then order of update; the sample is run again for its
+    potentials.
+    """
     order = {p.name: i for i, p in enumerate(network.populations)}
     firsts = {key: tuple(map(int, np.argwhere(where)[0])) for key, where in places.items() if where.any()}
     key = min(firsts, key=lambda k: (*firsts[k][:2], order[_node(network, k)]))

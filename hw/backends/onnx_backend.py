@@ -15,7 +15,9 @@ from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records, 
 from spikeport.hw.records.stimulus import Stimulus
 
 CHUNK_NEURONS, CHUNK_SAMPLES = 1 << 18, 256
-"""Of a chunk at most: samples times neurons, whose states then about stay in a second-level cache, and samples."""
+"""Of a chunk at most: samples times neurons, whose states then about stay in a second-level cache,
+and samples.
+"""
 
 
 def run(
@@ -26,9 +28,12 @@ def run(
     progress: Callable[[int], None] | None = None,
     narrow: bool = True,
 ) -> SpikeRecord:
-    """Run all samples from rest, in chunks, one on each core. Overflows are not counted: ONNX sees none.
+    """Run all samples from rest, in chunks, one on each core.
 
-    narrow: sums in float32 and states in 32 bits where the weights prove them exact; else the model as `spikeport export` writes it.
+    Overflows are not counted: ONNX sees none.
+
+    narrow: sums in float32 and states in 32 bits where the weights prove them exact; else the model
+    as `spikeport export` writes it.
 
     progress: called with the number of samples finished since the last call.
     """

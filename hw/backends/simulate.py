@@ -18,7 +18,10 @@ BACKENDS = {
     "onnx": "spikeport.hw.backends.onnx_backend",
     "reference": "spikeport.hw.semantics.reference",
 }
-"""Name of each integer backend and the module whose `run` it is. Loaded on first use: Lava and ONNX Runtime are slow to import."""
+"""Name of each integer backend and the module whose `run` it is.
+
+Loaded on first use: Lava and ONNX Runtime are slow to import.
+"""
 
 
 USUAL = ("engine", "lava")
@@ -28,7 +31,8 @@ USUAL = ("engine", "lava")
 class Backend(Protocol):
     """Runs all samples of a stimulus from rest; equal integers whatever the backend.
 
-    progress is called with the number of samples finished since the last call (fit for `tqdm.update`).
+    progress is called with the number of samples finished since the last call (fit for
+    `tqdm.update`).
     """
 
     def __call__(
@@ -50,7 +54,9 @@ def backend(name: str) -> Backend:
 
 
 def usual_backends() -> tuple[list[str], str]:
-    """The backends that are compared where nothing is said, and a note of one that cannot be imported here; "" where all can."""
+    """The backends that are compared where nothing is said, and a note of one that cannot be
+    imported here; "" where all can.
+    """
     try:
         require_lava()
     except InputError as error:

@@ -1,4 +1,6 @@
-"""A set of samples through real Lava, as many as fit into a given time, spike for spike; the first few in Lava's own process models too."""
+"""A set of samples through real Lava, as many as fit into a given time, spike for spike; the first
+few in Lava's own process models too.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,11 @@ STOCK_SAMPLES, STOCK_SHARE = 2, 0.25
 class LavaProof:
     """What went through real Lava and what came out.
 
-    of: samples of the whole set. seconds: taken, of at most `limit` and the rest of what had begun; Lava's start counts.
-    batch: samples side by side in process models of ours ("batch"), against the engine. stock: the first few of them in Lava's own
-    process models wherever it has one ("stock"), against the reference; None, and stock_absent says why.
+    of: samples of the whole set. seconds: taken, of at most `limit` and the rest of what had begun;
+    Lava's start counts.
+    batch: samples side by side in process models of ours ("batch"), against the engine. stock: the
+    first few of them in Lava's own process models wherever it has one ("stock"), against the
+    reference; None, and stock_absent says why.
     """
 
     of: int
@@ -45,7 +49,9 @@ class LavaProof:
 
     @property
     def sentences(self) -> tuple[str, str]:
-        """What ran in which process models and came to what; the first of many samples, the second of few."""
+        """What ran in which process models and came to what; the first of many samples, the second
+        of few.
+        """
         few = f"not run: {self.stock_absent}" if self.stock is None else f"{_outcome(self.stock)}, {self.stock.samples} samples"
         return (
             f"{_outcome(self.batch)}, {self.samples:,} of {self.of:,} samples side by side (process models 'batch', {self.batch.compared:,} "
@@ -71,9 +77,11 @@ def _outcome(verification: Verification) -> str:
 def through_lava(
     network: QuantizedNetwork, parts: Iterable[Stimulus], of: int, seconds: float, progress: Callable[[int], None]
 ) -> tuple[LavaProof, np.ndarray]:
-    """Run samples until they or the time are at an end; the proof, and Lava's output of those that ran.
+    """Run samples until they or the time are at an end; the proof, and Lava's output of those that
+    ran.
 
-    parts: stimuli that follow each other, as `spikeport.hw.lava.batch.backend.records` takes them. of: samples of the whole set.
+    parts: stimuli that follow each other, as `spikeport.hw.lava.batch.backend.records` takes them.
+    of: samples of the whole set.
     progress: samples finished.
 
     Raises:

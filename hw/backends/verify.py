@@ -1,4 +1,6 @@
-"""Proof by comparison: every spike of every neuron at every step, and the readout, on each backend against the reference."""
+"""Proof by comparison: every spike of every neuron at every step, and the readout, on each backend
+against the reference.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ RASTER_BUDGET = 1 << 28
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where a backend left what was expected; 0-based sample, timestep and neuron index.
+    """The first place where a backend left what was expected; 0-based sample, timestep and neuron
+    index.
 
-    Spikes and potentials (after reset, state units) are those of `against` and the backend's; for a readout the spike fields hold its
-    output value.
+    Spikes and potentials (after reset, state units) are those of `against` and the backend's; for a
+    readout the spike fields hold its output value.
     """
 
     backend: str
@@ -47,7 +50,8 @@ class Difference:
 
 @dataclass(frozen=True, repr=False)
 class Verification(Tabular):
-    """What was compared and what came out. compared: neuron-steps per backend; spikes: how many of them were spikes.
+    """What was compared and what came out. compared: neuron-steps per backend; spikes: how many of
+    them were spikes.
 
     against: whose spikes were expected.
     """
@@ -120,7 +124,8 @@ def verify(
 class Tally:
     """Counts differences, part after part.
 
-    tested: the network that the backends run. expected: the backend whose spikes are right, named `against`.
+    tested: the network that the backends run. expected: the backend whose spikes are right, named
+    `against`.
     """
 
     def __init__(
@@ -162,7 +167,9 @@ class Tally:
         )
 
     def _first_difference(self, part: Stimulus, name: str, run: Backend, places: dict[str, np.ndarray]) -> Difference:
-        """Earliest in sample, then timestep, then order of update; its sample is run again for the potentials."""
+        """Earliest in sample, then timestep, then order of update; its sample is run again for the
+        potentials.
+        """
         order = {p.name: i for i, p in enumerate(self.network.populations)}
         population = min(places, key=lambda key: (*places[key][0][:2], order[key]))
         sample, step, *neuron = (int(i) for i in places[population][0])
@@ -188,7 +195,9 @@ class Tally:
 
 
 def _different(network: QuantizedNetwork, expected: SpikeRecord, actual: SpikeRecord) -> dict[str, np.ndarray]:
-    """Indices `(count, axes)` of unequal spikes per population, and of the output under the output population's name."""
+    """Indices `(count, axes)` of unequal spikes per population, and of the output under the output
+    population's name.
+    """
     places = {name: np.argwhere(raster != actual.spikes[name]) for name, raster in expected.spikes.items()}
     if network.output not in places:
         places[network.output] = np.argwhere(expected.output != actual.output)

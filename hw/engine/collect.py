@@ -1,4 +1,6 @@
-"""Where the chunks of a run leave their results: arrays of the whole run, made once, each chunk writing its own samples."""
+"""Where the chunks of a run leave their results: arrays of the whole run, made once, each chunk
+writing its own samples.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ class Collector:
         return self.level == "potentials" or (name == self.network.output and self.network.readout != "spike_count")
 
     def add_input(self, part: slice, messages: torch.Tensor, reach: np.ndarray) -> None:
-        """Count the input's messages, `(n, T or 1, size)`, and their synaptic events; reach `(connections, size)`."""
+        """Count the input's messages, `(n, T or 1, size)`, and their synaptic events; reach
+        `(connections, size)`.
+        """
         name = self.network.input.name
         self.counts[name][part], events = count_messages(messages, reach)
         for connection, reached in zip(self.network.outgoing(name), events):

@@ -1,4 +1,6 @@
-"""Sums with every weight multiplied, exactly: in int8 where the bounds and the processor allow, else in floating point."""
+"""Sums with every weight multiplied, exactly: in int8 where the bounds and the processor allow,
+else in floating point.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ TIMED_IMAGES, TRIES = 32, 7
 
 
 class Product(Protocol):
-    """`(n, T, size)` messages to `(n, T, outputs)` sums of any number type, in the engine's order. kind: what it computes in."""
+    """`(n, T, size)` messages to `(n, T, outputs)` sums of any number type, in the engine's order.
+    kind: what it computes in.
+    """
 
     kind: str
 
@@ -29,10 +33,11 @@ class Product(Protocol):
 
 @contextmanager
 def plain_sums() -> Iterator[None]:
-    """Keep PyTorch to algorithms that only add products: no Winograd or Fourier transform, no TF32 or bfloat16 inside.
+    """Keep PyTorch to algorithms that only add products: no Winograd or Fourier transform, no TF32
+    or bfloat16 inside.
 
-    oneDNN convolves directly unless asked otherwise; NNPACK and cuDNN may transform, so they are switched off, and PyTorch's
-    own CUDA convolutions are matrix products.
+    oneDNN convolves directly unless asked otherwise; NNPACK and cuDNN may transform, so they are
+    switched off, and PyTorch's own CUDA convolutions are matrix products.
     """
     precision, cudnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.enabled
     (nnpack,) = torch.backends.nnpack.set_flags(False)
@@ -80,7 +85,9 @@ def float_type(bound: SumBound) -> torch.dtype:
 def dense_product(
     connection: Connection, source: Shape, messages: tuple[int, int], bound: SumBound, device: torch.device, compiled: bool
 ) -> tuple[Product, str | None]:
-    """The fastest exact product for messages `(low, high)` of a source's (pooled) shape, and a note where the processor kept it from int8."""
+    """The fastest exact product for messages `(low, high)` of a source's (pooled) shape, and a note
+    where the processor kept it from int8.
+    """
     op = connection.op
     if isinstance(op, Elementwise):
         return ElementwiseProduct(op, source, bound, device), None
@@ -94,7 +101,9 @@ def dense_product(
 
 
 def nanoseconds(product: Product, size: int) -> float:
-    """Processor time of one image of so many messages on this machine, shortest of a few tries on one thread."""
+    """Processor time of one image of so many messages on this machine, shortest of a few tries on
+    one thread.
+    """
     x = torch.zeros(1, TIMED_IMAGES, size, dtype=torch.uint8)
     tries = []
     with one_thread():

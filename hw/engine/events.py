@@ -1,9 +1,10 @@
 """Event-driven synapses: add the weight rows of what spiked, and touch nothing else.
 
-Channels last: an active input adds one contiguous run of weights, kernel columns times output channels, to a run of one output
-row. All inputs of one column (kernel rows times channels) add to the same run, so eight are added per pass over it. Sums are kept
-in 16 bits, twice the vector width of 32: events are counted, and the row is flushed before any sum could leave 16 bits.
-A dense layer is a kernel of 1 over a row of timesteps.
+Channels last: an active input adds one contiguous run of weights, kernel columns times output
+channels, to a run of one output row. All inputs of one column (kernel rows times channels) add to
+the same run, so eight are added per pass over it. Sums are kept
+in 16 bits, twice the vector width of 32: events are counted, and the row is flushed before any sum
+could leave 16 bits. A dense layer is a kernel of 1 over a row of timesteps.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ INT16_MAX = (1 << 15) - 1
 MESSAGE_MAX = 16
 """Larger messages would be sent as too many unit events."""
 LIST_NS, FLUSH_NS, ADD_NS = 1.8, 0.14, 0.031
-"""Measured on one core: per input listed, per output flushed, per weight added, of nine layers from 784-512 to 128 -> 128 channels at rates of 0 to 20 %."""
+"""Measured on one core: per input listed, per output flushed, per weight added, of nine layers from
+784-512 to 128 -> 128 channels at rates of 0 to 20 %.
+"""
 
 
 def event_budget(weight: np.ndarray) -> int:
@@ -31,11 +34,12 @@ def event_budget(weight: np.ndarray) -> int:
 
 @compiled
 def list_events(x, run, events, end):
-    """List the events of an image `(H, W, C)` by column, in each by row: where the weight runs of nonzero entries begin, as if the
-    kernel's first row met input row 0, each as often as its message says. events: `(W, most)`. end: `(W, H + 1)`, how many there
-    are in the rows before y.
+    """List the events of an image `(H, W, C)` by column, in each by row: where the weight runs of
+    nonzero entries begin, as if the kernel's first row met input row 0, each as often as its
+    message says. events: `(W, most)`. end: `(W, H + 1)`, how many there are in the rows before y.
 
-    Branch-free for messages of 0 and 1, as spikes are unpredictable: every entry is written, nonzero ones move the end.
+    Branch-free for messages of 0 and 1, as spikes are unpredictable: every entry is written,
+    nonzero ones move the end.
     """
     height, width, channels = x.shape
     for y in range(height):
@@ -53,9 +57,11 @@ def list_events(x, run, events, end):
 
 @compiled
 def add_runs(row, weight, starts, shift, nothing):
-    """Add to row the runs of weight at starts + shift, eight at a time; the last are joined by runs of zeros at nothing.
+    """Add to row the runs of weight at starts + shift, eight at a time; the last are joined by runs
+    of zeros at nothing.
 
-    Indices are unsigned so that none can count from the array's end, which would keep the compiler from vectorising.
+    Indices are unsigned so that none can count from the array's end, which would keep the compiler
+    from vectorising.
     """
     widest_vectors()
     many = len(starts)
@@ -87,8 +93,9 @@ def flush(row, out):
 def convolve_events(x, largest, weight, kernel, outputs, padding, budget, out):
     """Stride-1 convolution of uint8 `(images, H, W, C)` into out int32 `(images, H', W' * O)`.
 
-    largest: of all messages. weight: int8, flat `(KY, C, KX, O)`, kernel columns reversed, so that a run of it meets a run of
-    the output row, and a run of zeros. kernel: `(KY, KX)`. outputs: O. padding: `(rows, columns)`. budget: `event_budget`.
+    largest: of all messages. weight: int8, flat `(KY, C, KX, O)`, kernel columns reversed, so that
+    a run of it meets a run of the output row, and a run of zeros. kernel: `(KY, KX)`. outputs: O.
+    padding: `(rows, columns)`. budget: `event_budget`.
     """
     widest_vectors()
     images, height, width, channels = x.shape
@@ -147,7 +154,9 @@ class EventSynapse:
         return low == 0 and high <= MESSAGE_MAX and (plain or isinstance(op, Dense))
 
     def break_even(self, dense: float) -> float:
-        """Mean message below which events beat a dense product that takes so many nanoseconds an image; negative if never."""
+        """Mean message below which events beat a dense product that takes so many nanoseconds an
+        image; negative if never.
+        """
         fixed = LIST_NS * self.inputs + FLUSH_NS * self.made
         padded = -(-self.outputs // 16) * 16 / self.outputs
         return (dense - fixed) / (ADD_NS * padded * self.products)

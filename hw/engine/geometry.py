@@ -13,7 +13,8 @@ from spikeport.hw.engine.layout import grid, order, two_axes
 
 
 class Geometry(NamedTuple):
-    """What a dense product looks like without its weights. channels: `(out, in / groups)`; kernel None: a matrix over all of grid.
+    """What a dense product looks like without its weights. channels: `(out, in / groups)`; kernel
+    None: a matrix over all of grid.
 
     grid: `(rows, columns, channels)` of what it reads.
     """
@@ -36,7 +37,9 @@ class Geometry(NamedTuple):
 
     @property
     def weight(self) -> tuple[int, ...]:
-        """Shape of the weights in the engine's order of a matrix's inputs, PyTorch's order of a kernel."""
+        """Shape of the weights in the engine's order of a matrix's inputs, PyTorch's order of a
+        kernel.
+        """
         return (*self.channels, *(self.kernel or ()))
 
     def sums(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

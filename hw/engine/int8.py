@@ -1,9 +1,12 @@
-"""Dense sums on the processor's integer units: unsigned messages of 8 bits times int8 weights, added in 32 bits by oneDNN.
+"""Dense sums on the processor's integer units: unsigned messages of 8 bits times int8 weights,
+added in 32 bits by oneDNN.
 
-Exact where two things hold. The sum must be exact in float32, in which it comes out; a message range that reaches below zero is
-shifted up by a zero point first, which oneDNN may take out again only after the conversion, so the sum of the shifted messages must
-be exact as well. And the processor must not saturate: before VNNI, pairs of products were added in 16 bits, which holds for messages
-up to 127. The operators are half private, so every geometry is tried out before it is used (`trustworthy`).
+Exact where two things hold. The sum must be exact in float32, in which it comes out; a message
+range that reaches below zero is shifted up by a zero point first, which oneDNN may take out again
+only after the conversion, so the sum of the shifted messages must be exact as well. And the
+processor must not saturate: before VNNI, pairs of products were added in 16 bits, which holds for
+messages up to 127. The operators are half private, so every geometry is tried out before it is used
+(`trustworthy`).
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ IMAGES_HINT = 64
 
 
 def fits(op: Op, low: int, high: int) -> bool:
-    """Whether sums of these weights and messages in `low..high` are proven exact, on a processor that does not saturate."""
+    """Whether sums of these weights and messages in `low..high` are proven exact, on a processor
+    that does not saturate.
+    """
     if not isinstance(op, (Conv, Dense)):
         return False
     reach = high - min(low, 0)
@@ -38,7 +43,9 @@ def fits(op: Op, low: int, high: int) -> bool:
 
 
 class Int8Product:
-    """`(n, T, size)` messages from `low` on to `(n, T, outputs)` sums in float32, in the engine's order."""
+    """`(n, T, size)` messages from `low` on to `(n, T, outputs)` sums in float32, in the engine's
+    order.
+    """
 
     kind = "int8"
 
@@ -79,9 +86,11 @@ def _matrix(geometry: Geometry, weight: torch.Tensor, zero: int) -> Callable[[to
 
 
 def trustworthy(geometry: Geometry, low: int, high: int) -> bool:
-    """Whether the operators of this processor and PyTorch give exact sums for any weights of a geometry and messages in `low..high`.
+    """Whether the operators of this processor and PyTorch give exact sums for any weights of a
+    geometry and messages in `low..high`.
 
-    A geometry may happen to be spared where others saturate, so a range beyond 7 bits also has to hold for a common one.
+    A geometry may happen to be spared where others saturate, so a range beyond 7 bits also has to
+    hold for a common one.
     """
     low = min(low, 0)
     return _tried(geometry, low, high) and (high - low <= NEVER_SATURATES or _tried(COMMON, low, high))
@@ -89,7 +98,9 @@ def trustworthy(geometry: Geometry, low: int, high: int) -> bool:
 
 @lru_cache(maxsize=1024)
 def _tried(geometry: Geometry, low: int, high: int) -> bool:
-    """With weights at the ends of their range, as many side by side as the proof allows, so that adders that are too narrow saturate."""
+    """With weights at the ends of their range, as many side by side as the proof allows, so that
+    adders that are too narrow saturate.
+    """
     rng = np.random.default_rng(0)
     weight = _extreme_weights(rng, geometry, (FLOAT32_EXACT - 1) // (128 * max(1, high - low)))
     size = prod(geometry.grid)
@@ -104,7 +115,9 @@ def _tried(geometry: Geometry, low: int, high: int) -> bool:
 
 
 def _extreme_weights(rng: np.random.Generator, geometry: Geometry, most: int) -> np.ndarray:
-    """Outputs in turn all 127, all -128 and mixed; at most so many weights of each are not zero, neighbours in memory."""
+    """Outputs in turn all 127, all -128 and mixed; at most so many weights of each are not zero,
+    neighbours in memory.
+    """
     outputs, inputs = geometry.weight[0], prod(geometry.weight[1:])
     flat = np.full((outputs, inputs), 127, np.int8)
     flat[1::3] = -128

@@ -1,7 +1,9 @@
-"""The engine's order of neurons: channels last, so that the weights of one input touch neighbours in memory.
+"""The engine's order of neurons: channels last, so that the weights of one input touch neighbours
+in memory.
 
-Legend of array suffixes and shapes: n samples, T timesteps, H rows, W columns, C channels; a population is a row of
-H * W * C neurons. One spatial axis is a single row of W columns, none is one position of C features.
+Legend of array suffixes and shapes: n samples, T timesteps, H rows, W columns, C channels; a
+population is a row of H * W * C neurons. One spatial axis is a single row of W columns, none is one
+position of C features.
 """
 
 from __future__ import annotations
@@ -32,16 +34,22 @@ def from_engine(array: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 def order(shape: Shape) -> np.ndarray:
-    """Number of each neuron in the network's own (row-major) order, int64 `(size,)`, listed in the engine's order."""
+    """Number of each neuron in the network's own (row-major) order, int64 `(size,)`, listed in the
+    engine's order.
+    """
     return to_engine(np.arange(prod(shape)).reshape(shape), shape)
 
 
 def per_neuron(values: np.ndarray, shape: Shape) -> np.ndarray:
-    """A register that broadcasts against the population, unrolled to int32 `(size,)` in the engine's order."""
+    """A register that broadcasts against the population, unrolled to int32 `(size,)` in the
+    engine's order.
+    """
     return to_engine(np.broadcast_to(values, shape).astype(np.int32), shape)
 
 
 def two_axes(values: Shape, missing: int) -> tuple[int, int]:
-    """A kernel's, stride's or padding's value for rows and columns, `missing` for rows where there is one axis only."""
+    """A kernel's, stride's or padding's value for rows and columns, `missing` for rows where there
+    is one axis only.
+    """
     rows, columns = (missing, *values)[-2:]
     return rows, columns

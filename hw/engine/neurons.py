@@ -1,4 +1,6 @@
-"""A population's neurons over time: compiled 32-bit kernels where proven sufficient, else the definition itself in PyTorch."""
+"""A population's neurons over time: compiled 32-bit kernels where proven sufficient, else the
+definition itself in PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,10 @@ from spikeport.hw.semantics.bounds import StateBound
 
 @dataclass(eq=False)
 class Trace:
-    """What a population did for a batch: state `u`, `v` `(n, size)`; over time `(n, T, size)` uint8 spikes and, if kept, int32
-    potentials; counts int64 `(n, T)`; events int64 `(connections, n, T)`; samples: absolute numbers, `(n,)`."""
+    """What a population did for a batch: state `u`, `v` `(n, size)`; over time `(n, T, size)` uint8
+    spikes and, if kept, int32 potentials; counts int64 `(n, T)`; events int64 `(connections, n,
+    T)`; samples: absolute numbers, `(n,)`.
+    """
 
     samples: np.ndarray
     u: torch.Tensor
@@ -34,7 +38,9 @@ class Trace:
 
 
 class Neurons(ABC):
-    """Common to both: makes traces. fan_out: int64 `(connections, *shape)` of the outgoing connections. kind: what computes them."""
+    """Common to both: makes traces. fan_out: int64 `(connections, *shape)` of the outgoing
+    connections. kind: what computes them.
+    """
 
     kind: str
 
@@ -136,7 +142,9 @@ class CompiledNeurons(Neurons):
         return current
 
     def _noise_keys(self, samples: np.ndarray, steps: int) -> np.ndarray:
-        """What the generator knows before the neuron's number: uint32 `(n, steps)`, or empty without noise."""
+        """What the generator knows before the neuron's number: uint32 `(n, steps)`, or empty
+        without noise.
+        """
         if self.neuron.noise is None:
             return np.empty((0, 0), np.uint32)
         seed = mix(np.full(1, self.neuron.noise.seed & MASK, np.int64))
@@ -144,7 +152,9 @@ class CompiledNeurons(Neurons):
 
 
 class TorchNeurons(Neurons):
-    """The definition, `spikeport.hw.semantics.reference`, in 64-bit PyTorch: any device, any overflow."""
+    """The definition, `spikeport.hw.semantics.reference`, in 64-bit PyTorch: any device, any
+    overflow.
+    """
 
     kind = "PyTorch int64"
 

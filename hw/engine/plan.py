@@ -1,4 +1,6 @@
-"""Everything about a network that does not depend on the data: order of work, synapses, neurons, memory per sample."""
+"""Everything about a network that does not depend on the data: order of work, synapses, neurons,
+memory per sample.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from spikeport.hw.semantics.bounds import INT32_EXACT, Bounds
 
 @dataclass(frozen=True)
 class Group:
-    """Populations that must advance together, timestep by timestep, because they form a loop; or a single one that need not."""
+    """Populations that must advance together, timestep by timestep, because they form a loop; or a
+    single one that need not.
+    """
 
     populations: tuple[str, ...]
     looped: bool
@@ -28,12 +32,16 @@ class Group:
 
 @lru_cache(maxsize=4)
 def plan_for(network: QuantizedNetwork, timesteps: int, device: str | torch.device | None) -> Plan:
-    """The plan of a network, kept for the next runs of the same one (networks are immutable and compared by identity)."""
+    """The plan of a network, kept for the next runs of the same one (networks are immutable and
+    compared by identity).
+    """
     return Plan(network, timesteps, device)
 
 
 class Plan:
-    """How to run a network for a number of timesteps. device None: compiled on the CPU; else PyTorch on that device."""
+    """How to run a network for a number of timesteps. device None: compiled on the CPU; else
+    PyTorch on that device.
+    """
 
     def __init__(self, network: QuantizedNetwork, timesteps: int, device: str | torch.device | None) -> None:
         self.network, self.timesteps, self.compiled = network, timesteps, device is None
@@ -73,11 +81,15 @@ class Plan:
 
     @property
     def notes(self) -> dict[str, str]:
-        """Per connection, why it does not run as fast as its bounds would allow on another processor."""
+        """Per connection, why it does not run as fast as its bounds would allow on another
+        processor.
+        """
         return {name: synapse.note for name, synapse in self.synapses.items() if synapse.note}
 
     def bytes_per_sample(self, held: bool) -> int:
-        """Working memory of one sample: every population's state and raster, and the busiest connection's messages and sums."""
+        """Working memory of one sample: every population's state and raster, and the busiest
+        connection's messages and sums.
+        """
         state = sum(p.size * (8 + 2 * self.timesteps) for p in self.network.populations)
         busiest = max((self._connection_bytes(c, held) for c in self.network.connections), default=0)
         return state + busiest + 8 * prod(self.network.input.shape)

@@ -20,8 +20,8 @@ WORDS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 def sum_pool(x, kernel, stride, padding, out):
     """Channels-last sum pooling: `(images, H, W, C)` into out `(images, H', W', C)`.
 
-    Kernel rows are added over the whole row of the map, then kernel columns, as the row shifted by so many channels; what lies at
-    the windows is picked last. So all loops but the last are long.
+    Kernel rows are added over the whole row of the map, then kernel columns, as the row shifted by
+    so many channels; what lies at the windows is picked last. So all loops but the last are long.
     """
     widest_vectors()
     images, height, width, channels = x.shape

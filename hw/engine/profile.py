@@ -12,7 +12,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Share:
-    """One line of a profile: a connection or population, what was done for it and how, and its processor seconds on all threads."""
+    """One line of a profile: a connection or population, what was done for it and how, and its
+    processor seconds on all threads.
+    """
 
     name: str
     work: str
@@ -22,7 +24,9 @@ class Share:
 
 @dataclass
 class Profile:
-    """Filled by `spikeport.hw.engine.run(..., profile=Profile())`; of one run or of several together."""
+    """Filled by `spikeport.hw.engine.run(..., profile=Profile())`; of one run or of several
+    together.
+    """
 
     _seconds: dict[tuple[str, str, str], float] = field(default_factory=dict)
     _lock: Any = field(default_factory=Lock)

@@ -20,7 +20,9 @@ from spikeport.hw.records.record import RecordLevel, SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus
 
 CHUNK_BYTES = 32 << 20
-"""Working memory of one chunk: small enough to stay in a shared cache, large enough to drown the cost of a call."""
+"""Working memory of one chunk: small enough to stay in a shared cache, large enough to drown the
+cost of a call.
+"""
 
 
 def run(
@@ -36,7 +38,8 @@ def run(
 
     Args:
         progress: called with the number of samples finished since the last call.
-        device: None for compiled kernels on the CPU; otherwise everything runs in PyTorch on that device, e.g. "cuda".
+        device: None for compiled kernels on the CPU; otherwise everything runs in PyTorch on that
+            device, e.g. "cuda".
         profile: is told where the time went.
 
     Source: Lava 0.10's fixed-point process models, by way of the reference.
@@ -56,7 +59,9 @@ def run(
 
 @contextmanager
 def _workers(plan: Plan) -> Iterator[tuple[ThreadPoolExecutor, int]]:
-    """One thread per core, each with its own samples and no threads of its own; a device gets one thread."""
+    """One thread per core, each with its own samples and no threads of its own; a device gets one
+    thread.
+    """
     before = torch.get_num_threads()
     count = before if plan.device.type == "cpu" else 1
     executor = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))

@@ -1,4 +1,6 @@
-"""One connection's sums of weight times message for a batch, exactly: dense, or by events where sparse."""
+"""One connection's sums of weight times message for a batch, exactly: dense, or by events where
+sparse.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from spikeport.hw.semantics.bounds import SumBound, message_interval
 
 
 class Synapse:
-    """One connection, from the messages of its source to the sums that its target receives, both in the engine's order."""
+    """One connection, from the messages of its source to the sums that its target receives, both in
+    the engine's order.
+    """
 
     def __init__(self, network: QuantizedNetwork, connection: Connection, bound: SumBound, device: torch.device, compiled: bool) -> None:
         shape = network.shape(connection.source)

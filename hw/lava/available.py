@@ -1,4 +1,6 @@
-"""Load Lava, on newer Pythons with its one mistake put right, or say in one line why that cannot be."""
+"""Load Lava, on newer Pythons with its one mistake put right, or say in one line why that cannot
+be.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,17 @@ NEWER_REMEDY = (
     "install it with `pip install --ignore-requires-python --no-deps lava-nc==0.10.0`"
     " (and `pip install scipy networkx asteval scikit-learn matplotlib`), or choose the engine backend"
 )
-"""Lava's package says Python below 3.11 and numpy below 2, so the index refuses it there; it runs on both all the same."""
+"""Lava's package says Python below 3.11 and numpy below 2, so the index refuses it there; it runs
+on both all the same.
+"""
 SHARED_DEFAULTS = "lava.magma.compiler.var_model"
-"""The module that stops Lava's import from Python 3.11 on: fields of dataclasses whose default is an instance, made once and shared."""
+"""The module that stops Lava's import from Python 3.11 on: fields of dataclasses whose default is
+an instance, made once and shared.
+"""
 RESHAPED = "lava.magma.core.process.ports.ports"
-"""The module that calls `np.reshape` with `newshape`, which numpy 2.1 to 2.4 warn of and 2.5 no longer takes."""
+"""The module that calls `np.reshape` with `newshape`, which numpy 2.1 to 2.4 warn of and 2.5 no
+longer takes.
+"""
 
 
 class NumpyWithNewshape:
@@ -67,13 +75,16 @@ class MendedImports(MetaPathFinder):
 
 
 def mend_imports() -> None:
-    """From now on `import lava...` works on Python 3.11 and newer too; does nothing more when called again."""
+    """From now on `import lava...` works on Python 3.11 and newer too; does nothing more when
+    called again.
+    """
     if sys.version_info >= (3, 11) and not any(isinstance(finder, MendedImports) for finder in sys.meta_path):
         sys.meta_path.insert(0, MendedImports())
 
 
 def require_lava() -> None:
-    """Import Lava's core; call it before importing anything of Lava, or any module of this package that needs it.
+    """Import Lava's core; call it before importing anything of Lava, or any module of this package
+    that needs it.
 
     Raises:
         InputError: Lava is not installed, or cannot be imported.
@@ -88,7 +99,9 @@ def require_lava() -> None:
 
 @contextmanager
 def _start_method_may_be_set() -> Iterator[None]:
-    """Lava sets multiprocessing's start method when imported, which fails where a progress bar's lock or a data loader was first."""
+    """Lava sets multiprocessing's start method when imported, which fails where a progress bar's
+    lock or a data loader was first.
+    """
     original = multiprocessing.set_start_method
     multiprocessing.set_start_method = lambda method: original(method, force=True)  # type: ignore[assignment, misc]
     try:
@@ -99,7 +112,9 @@ def _start_method_may_be_set() -> Iterator[None]:
 
 @contextmanager
 def _defaults_made_anew() -> Iterator[None]:
-    """Meanwhile a dataclass may have instances of dataclasses as defaults, as up to Python 3.10; each object gets a copy of its own."""
+    """Meanwhile a dataclass may have instances of dataclasses as defaults, as up to Python 3.10;
+    each object gets a copy of its own.
+    """
     original = dataclasses.dataclass
 
     def dataclass(cls: Any = None, /, **options: Any) -> Any:

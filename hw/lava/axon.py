@@ -1,7 +1,9 @@
-"""An axon of its own, for what Lava's synapse processes cannot take in: a delay ahead of a convolution, odd pooling.
+"""An axon of its own, for what Lava's synapse processes cannot take in: a delay ahead of a
+convolution, odd pooling.
 
-It adds no timestep. On a chip: the delay is the synapse's delay field; pooling that does not fold into the kernel takes
-one synapse per window that a neuron is in (see `spikeport.export.model.fold`).
+It adds no timestep. On a chip: the delay is the synapse's delay field; pooling that does not fold
+into the kernel takes one synapse per window that a neuron is in (see
+`spikeport.export.model.fold`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Run a quantized network on Intel's Lava: real Lava processes, fixed point, many samples back to back in one runtime."""
+"""Run a quantized network on Intel's Lava: real Lava processes, fixed point, many samples back to
+back in one runtime.
+"""
 
 from __future__ import annotations
 
@@ -29,15 +31,19 @@ def run(
     timeout: float = 120.0,
     seconds: float = math.inf,
 ) -> SpikeRecord:
-    """Run all samples from rest as Lava processes. See `SpikeRecord` for what comes back; overflows are invisible here.
+    """Run all samples from rest as Lava processes.
 
-    process_models: "fast" runs `Conv` with our process model (equal bits), "stock" with Lava's own. run_config: makes Lava's run
-    configuration from the processes that need a process model of ours; `Loihi2SimCfg` in fixed point if not given, and the place
-    to pass `Loihi2HwCfg` where the vendor's package is installed. timeout: seconds without a finished timestep before giving up.
+    See `SpikeRecord` for what comes back; overflows are invisible here.
+
+    process_models: "fast" runs `Conv` with our process model (equal bits), "stock" with Lava's own.
+    run_config: makes Lava's run configuration from the processes that need a process model of ours;
+    `Loihi2SimCfg` in fixed point if not given, and the place to pass `Loihi2HwCfg` where the
+    vendor's package is installed. timeout: seconds without a finished timestep before giving up.
     seconds: of the whole run before giving up.
 
     Raises:
-        InputError: Lava is missing, or the network does not lower to it (see `spikeport.hw.lava.lower.lower`).
+        InputError: Lava is missing, or the network does not lower to it (see
+            `spikeport.hw.lava.lower.lower`).
         BackendError: a process failed or stood still.
         OutOfTime: the seconds are over.
     """

@@ -1,4 +1,6 @@
-"""Operating-system care for the processes that Lava forks: they ignore Ctrl-C, and do not outlive this process."""
+"""Operating-system care for the processes that Lava forks: they ignore Ctrl-C, and do not outlive
+this process.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ _guarded = False
 
 @contextmanager
 def guarded_children() -> Iterator[None]:
-    """Processes forked meanwhile leave Ctrl-C to the parent, who then stops them, and are killed when the parent dies.
+    """Processes forked meanwhile leave Ctrl-C to the parent, who then stops them, and are killed
+    when the parent dies.
 
-    The second holds on Linux only; elsewhere a killed parent may leave them behind. A Ctrl-C meanwhile waits until the end.
+    The second holds on Linux only; elsewhere a killed parent may leave them behind. A Ctrl-C
+    meanwhile waits until the end.
     """
     global _guarded  # noqa: PLW0603
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

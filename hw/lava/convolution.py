@@ -1,8 +1,9 @@
-"""A CPU process model for Lava's own `Conv`, equal to the stock one bit for bit and many times faster.
+"""A CPU process model for Lava's own `Conv`, equal to the stock one bit for bit and many times
+faster.
 
-The stock model runs `scipy.signal.convolve2d` once per pair of channels, ignores `weight_exp` and keeps its geometry in
-int8. This one adds the kernel of each message that arrives to the outputs it reaches, as the chip does, so that silence
-costs nothing.
+The stock model runs `scipy.signal.convolve2d` once per pair of channels, ignores `weight_exp` and
+keeps its geometry in int8. This one adds the kernel of each message that arrives to the outputs it
+reaches, as the chip does, so that silence costs nothing.
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ from spikeport.export.model.registers import STATE_LIMIT
 
 GEOMETRY = "i8[::1], i8[::1], i8[::1], i8"
 TOGETHER = 4
-"""Messages of a pixel that are added in one pass over the outputs, which saves loading and storing these."""
+"""Messages of a pixel that are added in one pass over the outputs, which saves loading and storing
+these.
+"""
 
 
 @numba.njit
 def senders(messages, x, y, group, channels, values):
-    """Channels of a pixel's group that send, and what; returns how many. The values behind are 0, to fill the last pass."""
+    """Channels of a pixel's group that send, and what; returns how many.
+
+    The values behind are 0, to fill the last pass.
+    """
     count, per_group = 0, len(channels) - TOGETHER
     for channel in range(group * per_group, (group + 1) * per_group):
         if messages[x, y, channel] != 0:
@@ -39,7 +45,9 @@ def senders(messages, x, y, group, channels, values):
 
 @numba.njit([f"void(i4[:,:,::1], {t}[:,:,:,::1], {t}[:,:,::1], {GEOMETRY})" for t in ("i4", "i8")], cache=True, nogil=True)
 def scatter(messages, weight, total, stride, padding, dilation, groups):
-    """Add every message's kernel to `total` (X, Y, outputs); weight `(kx, ky, inputs, outputs / groups)`, a correlation."""
+    """Add every message's kernel to `total` (X, Y, outputs); weight `(kx, ky, inputs, outputs /
+    groups)`, a correlation.
+    """
     width, per_group = weight.shape[3], messages.shape[2] // groups
     c, m = np.zeros(per_group + TOGETHER, np.int64), np.zeros(per_group + TOGETHER, total.dtype)
     for x, y, group in np.ndindex(messages.shape[0], messages.shape[1], groups):
@@ -64,7 +72,10 @@ def scatter(messages, weight, total, stride, padding, dilation, groups):
 @requires(CPU)
 @tag("fixed_pt")
 class PyFastConv(PyConvModelFixed):
-    """Same ports, same one step of delay, same wrap to 24 bits. `weight_exp` shifts the sum, rounding down when negative."""
+    """Same ports, same one step of delay, same wrap to 24 bits.
+
+    `weight_exp` shifts the sum, rounding down when negative.
+    """
 
     a_buf: Any = LavaPyType(np.ndarray, np.int32, precision=24)
     stride: np.ndarray = LavaPyType(np.ndarray, np.int64)
@@ -90,9 +101,11 @@ class PyFastConv(PyConvModelFixed):
         self.a_buf = self.shifted(total)
 
     def correlation_taps(self) -> np.ndarray:
-        """The kernel turned back to a correlation, `(kx, ky, inputs, outputs / groups)`, in the type that sums are taken in.
+        """The kernel turned back to a correlation, `(kx, ky, inputs, outputs / groups)`, in the
+        type that sums are taken in.
 
-        32 bits do wherever the sum fits, and for all exponents of 0 and more, since 24 bits of it are what counts in the end.
+        32 bits do wherever the sum fits, and for all exponents of 0 and more, since 24 bits of it
+        are what counts in the end.
         """
         outputs, kx, ky, per_group = self.weight.shape
         groups = self.groups.item()

@@ -20,7 +20,9 @@ class ProcessNode:
 
     @property
     def ours(self) -> bool:
-        """Whether the process model is not Lava's own, so that the run configuration has to be told of it."""
+        """Whether the process model is not Lava's own, so that the run configuration has to be told
+        of it.
+        """
         return self.model.__module__.startswith("spikeport")
 
 

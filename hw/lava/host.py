@@ -1,4 +1,6 @@
-"""The one process at the border between the chip and the computer: it sends the input and writes down what comes back."""
+"""The one process at the border between the chip and the computer: it sends the input and writes
+down what comes back.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from spikeport.hw.lava.tape import Tape
 
 
 class Host(AbstractProcess):
-    """Sends the tape's messages through `s_out` and writes what arrives at in-port `tap<i>` to `tracks[i]` of the tape.
+    """Sends the tape's messages through `s_out` and writes what arrives at in-port `tap<i>` to
+    `tracks[i]` of the tape.
 
     On a chip it is the embedded processor's spike input and output.
     """

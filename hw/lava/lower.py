@@ -1,4 +1,6 @@
-"""From a quantized network to Lava processes. Each line of the tables is exact; what is not is refused.
+"""From a quantized network to Lava processes.
+
+Each line of the tables is exact; what is not is refused.
 
 | ours                          | Lava process                  | note                                                          |
 |-------------------------------|-------------------------------|---------------------------------------------------------------|
@@ -55,7 +57,8 @@ def lower(network: QuantizedNetwork, tape: Tape, first_sample: int, process_mode
     tapped: populations whose potential is sent to the tape, which Lava's own LIF cannot do.
 
     Raises:
-        InputError: a connection whose delay or sums the registers cannot hold, or that Lava's stock models cannot run.
+        InputError: a connection whose delay or sums the registers cannot hold, or that Lava's stock
+            models cannot run.
     """
     graph = chip_part(network, tape.timeline, first_sample, process_models, tapped)
     add_host(graph, tape, tapped)
@@ -65,7 +68,9 @@ def lower(network: QuantizedNetwork, tape: Tape, first_sample: int, process_mode
 def chip_part(
     network: QuantizedNetwork, line: Timeline, first_sample: int, process_models: ProcessModels, tapped: Collection[str]
 ) -> Graph:
-    """Neurons and synapses alone, wired to a process named `HOST` that whoever calls adds: its `s_out` is the input."""
+    """Neurons and synapses alone, wired to a process named `HOST` that whoever calls adds: its
+    `s_out` is the input.
+    """
     graph = Graph()
     for population in network.populations:
         graph.nodes[population.name] = neuron_node(network, population, line, first_sample, population.name in tapped)
@@ -104,7 +109,9 @@ def neuron_node(
 
 
 def scalar_or_full(register: np.ndarray, shape: Shape) -> Any:
-    """One number for the whole population, as the chip has it, or one per neuron, as the CPU also takes."""
+    """One number for the whole population, as the chip has it, or one per neuron, as the CPU also
+    takes.
+    """
     return int(register.item()) if register.size == 1 else np.broadcast_to(register, shape)
 
 

@@ -1,8 +1,10 @@
-"""The LIF that stock Lava lacks: soft reset, reset to a value, noise, silence between samples, a readable potential.
+"""The LIF that stock Lava lacks: soft reset, reset to a value, noise, silence between samples, a
+readable potential.
 
-On a chip: Loihi 2 runs it as neuron microcode (an extra subtraction or load at the spike; the noise as its own few
-instructions of integer mixing, or the core's random generator, then with other bits; the silence as a countdown; the
-potential as a graded spike). Loihi 1 has none of these. Plain resets to zero use Lava's own `LIFReset` instead.
+On a chip: Loihi 2 runs it as neuron microcode (an extra subtraction or load at the spike; the noise
+as its own few instructions of integer mixing, or the core's random generator, then with other bits;
+the silence as a countdown; the potential as a graded spike). Loihi 1 has none of these. Plain
+resets to zero use Lava's own `LIFReset` instead.
 """
 
 from __future__ import annotations
@@ -26,10 +28,11 @@ from spikeport.export.model.noise import integer_noise
 class StreamingLIF(LIF):
     """Lava's LIF for samples that follow each other, with every reset kind and noise.
 
-    Beyond LIF's: period, depth, timesteps: u = v = 0 at row `depth` and every `period` rows after it; from `timesteps` rows
-    later until the next reset the neuron rests at zero. reset, reset_value, noise: as in `IntegerNeuron`.
-    first_sample: absolute number of the first sample, for the noise. lanes: samples side by side, along the first axis where there
-    is more than one. v_out sends v after reset.
+    Beyond LIF's: period, depth, timesteps: u = v = 0 at row `depth` and every `period` rows after
+    it; from `timesteps` rows later until the next reset the neuron rests at zero. reset,
+    reset_value, noise: as in `IntegerNeuron`.
+    first_sample: absolute number of the first sample, for the noise. lanes: samples side by side,
+    along the first axis where there is more than one. v_out sends v after reset.
     """
 
     def __init__(self, **params: Any) -> None:

@@ -1,4 +1,6 @@
-"""A network as processes with ports, for a Lava program of one's own: live sources ahead of it, sinks and actuators behind."""
+"""A network as processes with ports, for a Lava program of one's own: live sources ahead of it,
+sinks and actuators behind.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,15 @@ FOREVER = (1 << 31) - 1
 class LavaProcesses:
     """Connected Lava processes of one network.
 
-    s_in: in-port `(*input_shape)` for the integers that the input sends (levels less their offset, see `Input`), one message a step.
-    s_out: out-port with the output population's spikes. v_out: out-port with its potential after reset, in 1/64 of a weight
-    unit, or None where it was not asked for.
-    latency: Lava steps from an input to the output that answers it. period: steps from one sample's first to the next's, of
-    which the last `period - timesteps` must be silent; None where the network is never reset.
-    processes: every process by name: populations by their own, "synapse NAME", "axon NAME", and "input".
+    s_in: in-port `(*input_shape)` for the integers that the input sends (levels less their offset,
+    see `Input`), one message a step.
+    s_out: out-port with the output population's spikes. v_out: out-port with its potential after
+    reset, in 1/64 of a weight unit, or None where it was not asked for.
+    latency: Lava steps from an input to the output that answers it. period: steps from one sample's
+    first to the next's, of which the last `period - timesteps` must be silent; None where the
+    network is never reset.
+    processes: every process by name: populations by their own, "synapse NAME", "axon NAME", and
+    "input".
     """
 
     s_in: Any
@@ -51,11 +56,13 @@ class LavaProcesses:
 def lava_processes(
     network: QuantizedNetwork, *, timesteps: int | None = None, potential: bool = False, process_models: ProcessModels = "fast"
 ) -> LavaProcesses:
-    """Make the processes; connect `s_in` and the out-ports, then run any of them with `run_config()`.
+    """Make the processes; connect `s_in` and the out-ports, then run any of them with
+    `run_config()`.
 
     Args:
-        timesteps: reset all neurons for a new sample every so many steps (and the longest delay, see `period`), each layer at its
-            own time; None: reset once at the start, then run freely.
+        timesteps: reset all neurons for a new sample every so many steps (and the longest delay,
+            see `period`), each layer at its own time; None: reset once at the start, then run
+            freely.
         potential: give the output's potential too; a readout that never fires always gives it.
         process_models: as in `spikeport.hw.lava.backend.run`.
 

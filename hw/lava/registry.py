@@ -1,4 +1,6 @@
-"""Lava keeps every process it ever made in global lists, and a log handler for each; take back what a run put there."""
+"""Lava keeps every process it ever made in global lists, and a log handler for each; take back what
+a run put there.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Lava's runtime under supervision: whatever happens, it ends, says why, and leaves nothing behind.
 
-Lava waits without limit for a process that has died (lava issues 247, 826) and cannot be interrupted cleanly, so this watches
-the processes while they run, and on any trouble kills them instead of asking them to stop.
+Lava waits without limit for a process that has died (lava issues 247, 826) and cannot be
+interrupted cleanly, so this watches the processes while they run, and on any trouble kills them
+instead of asking them to stop.
 """
 
 from __future__ import annotations
@@ -27,19 +28,24 @@ from spikeport.hw.lava.registry import forget_processes
 from spikeport.hw.lava.tape import Tape
 
 RunConfigFactory: TypeAlias = "Callable[[Mapping[AbstractProcess, type]], RunConfig]"
-"""Makes Lava's run configuration from the processes whose process model is ours (its `exception_proc_model_map`)."""
+"""Makes Lava's run configuration from the processes whose process model is ours (its
+`exception_proc_model_map`).
+"""
 STOP_SECONDS, POLL_SECONDS, CHECK_SECONDS = 10.0, 0.001, 0.1
 
 
 def simulation(models: Mapping[AbstractProcess, type]) -> RunConfig:
-    """Loihi 2 simulated on the CPU in fixed point; without the tag Lava silently picks float models."""
+    """Loihi 2 simulated on the CPU in fixed point; without the tag Lava silently picks float
+    models.
+    """
     return Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=dict(models))
 
 
 class LavaRuntime:
     """Executes a graph as Lava processes; a context manager.
 
-    timeout: seconds without a finished timestep before it gives up. seconds: of all timesteps together, likewise.
+    timeout: seconds without a finished timestep before it gives up. seconds: of all timesteps
+    together, likewise.
     """
 
     def __init__(self, graph: Graph, tape: Tape, run_config: RunConfigFactory, timeout: float, seconds: float = math.inf) -> None:
@@ -82,7 +88,10 @@ class LavaRuntime:
             self.kill()
 
     def kill(self) -> None:
-        """End every process, and let go of channels and shared memory. Does nothing more after an orderly stop."""
+        """End every process, and let go of channels and shared memory.
+
+        Does nothing more after an orderly stop.
+        """
         runtime = self.runtime
         for process in self.processes.values():
             process.runtime = None  # else Lava stops the runtime once more when the process is collected
@@ -99,7 +108,8 @@ class LavaRuntime:
         """Execute so many timesteps.
 
         Raises:
-            BackendError: a process model failed or died, or no timestep was finished within the timeout.
+            BackendError: a process model failed or died, or no timestep was finished within the
+                timeout.
         OutOfTime: the seconds are over.
         """
         self.runtime.start(RunSteps(num_steps=steps, blocking=False))
@@ -134,14 +144,18 @@ class LavaRuntime:
                 raise BackendError(f"Lava's process for {self._role(i)!r} ended at timestep {int(self.tape.done[0]) + 1} ({what})")
 
     def _role(self, actor: int) -> str:
-        """What an actor stands for: Lava starts one per process, in the order of the executable, then its runtime services."""
+        """What an actor stands for: Lava starts one per process, in the order of the executable,
+        then its runtime services.
+        """
         made = list(self.executable.proc_builders)
         names = {process: name or "host" for name, process in self.processes.items()}
         return names[made[actor]] if actor < len(made) else "runtime service"
 
 
 class _StartWatch(threading.Thread):
-    """While the runtime starts, Lava waits for a word from each process; gives it one for those that died without."""
+    """While the runtime starts, Lava waits for a word from each process; gives it one for those
+    that died without.
+    """
 
     def __init__(self, lava: LavaRuntime) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,6 @@
-"""Drive a run from stimulus to record, sample after sample in bounded memory, whoever executes the timesteps."""
+"""Drive a run from stimulus to record, sample after sample in bounded memory, whoever executes the
+timesteps.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from spikeport.hw.records.stimulus import Stimulus
 
 TAPE_BYTES = 64 << 20
 SLICE_ROWS = 64
-"""Rows executed between two reports of progress; a pause costs Lava about a quarter of a millisecond."""
+"""Rows executed between two reports of progress; a pause costs Lava about a quarter of a
+millisecond.
+"""
 
 
 class Executor(Protocol):

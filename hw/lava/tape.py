@@ -1,4 +1,7 @@
-"""What goes into a run and comes out of it, row by row, in memory that Lava's processes share. Imports numpy only."""
+"""What goes into a run and comes out of it, row by row, in memory that Lava's processes share.
+
+Imports numpy only.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from spikeport.hw.lava.timeline import Timeline
 
 
 def shared_array(shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Zeros in anonymous memory that forked processes share; it has no name, so nothing can be left behind in /dev/shm."""
+    """Zeros in anonymous memory that forked processes share; it has no name, so nothing can be left
+    behind in /dev/shm.
+    """
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     return np.frombuffer(mmap.mmap(-1, max(1, size)), dtype, count=int(np.prod(shape))).reshape(shape)
 
@@ -20,8 +25,9 @@ def shared_array(shape: tuple[int, ...], dtype: type) -> np.ndarray:
 class Tape:
     """A ring of rows, long enough for `samples` samples of a timeline at once.
 
-    messages: what the input sends. spikes: per population, bool. potentials: per tapped population, v after reset, int32.
-    All are `(length, *shape)`. done: number of rows finished so far, which also shows that a run is alive.
+    messages: what the input sends. spikes: per population, bool. potentials: per tapped population,
+    v after reset, int32. All are `(length, *shape)`. done: number of rows finished so far, which
+    also shows that a run is alive.
     """
 
     def __init__(self, network: QuantizedNetwork, timeline: Timeline, samples: int, tapped: Iterable[str]) -> None:
@@ -38,7 +44,9 @@ class Tape:
         self.messages[np.arange(start, start + len(rows)) % self.length] = rows
 
     def read(self, track: np.ndarray, name: str, first: int, last: int) -> np.ndarray:
-        """A population's track for samples first..last, realigned: `(samples, timesteps, *shape)`, a copy."""
+        """A population's track for samples first..last, realigned: `(samples, timesteps, *shape)`,
+        a copy.
+        """
         line = self.timeline
         rows = np.arange(first * line.period, last * line.period) + self._depths[name]
         return track[rows % self.length].reshape(last - first, line.period, *track.shape[1:])[:, : line.timesteps]

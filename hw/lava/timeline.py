@@ -1,8 +1,10 @@
-"""Where each sample lies on the hardware's clock: many samples back to back in one run. Imports numpy only.
+"""Where each sample lies on the hardware's clock: many samples back to back in one run.
 
-Hardware step k (Lava counts from 1) is row h = k - 1. A population of depth d is at timestep `(h - d) % period` of sample
-`(h - d) // period`. The period is T, plus a gap of as many steps as the longest delay where spikes reach across timesteps,
-so that none arrives in the next sample.
+Imports numpy only.
+
+Hardware step k (Lava counts from 1) is row h = k - 1. A population of depth d is at timestep `(h -
+d) % period` of sample `(h - d) // period`. The period is T, plus a gap of as many steps as the
+longest delay where spikes reach across timesteps, so that none arrives in the next sample.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from spikeport.hw.records.stimulus import Stimulus
 
 @dataclass(frozen=True)
 class Timeline:
-    """timesteps: T of each sample. period: rows from one sample to the next. lag: depth of the deepest population."""
+    """timesteps: T of each sample. period: rows from one sample to the next. lag: depth of the
+    deepest population.
+    """
 
     timesteps: int
     period: int
@@ -38,7 +42,9 @@ class Timeline:
         return max(0, (row - self.lag) // self.period)
 
     def input_rows(self, stimulus: Stimulus, start: int, stop: int) -> np.ndarray:
-        """What the input sends in rows start..stop, int32 `(stop - start, *shape)`: silence in gaps and after the last sample."""
+        """What the input sends in rows start..stop, int32 `(stop - start, *shape)`: silence in gaps
+        and after the last sample.
+        """
         sample, step = np.divmod(np.arange(start, stop), self.period)
         active = (sample < len(stimulus)) & (step < self.timesteps)
         index = sample[active] if stimulus.held else (sample[active], step[active])

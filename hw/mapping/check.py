@@ -1,7 +1,7 @@
 """Every node of a quantized network against a chip: whether it runs, and how it maps, or why not.
 
-Sources: Lava 0.10 process models (neurons, delays), the chip's limits (`hw.semantics.limits`), and the placement (`hw.mapping.cores`), which
-alone decides what fits.
+Sources: Lava 0.10 process models (neurons, delays), the chip's limits (`hw.semantics.limits`), and
+the placement (`hw.mapping.cores`), which alone decides what fits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class Row:
 
 
 def check_network(network: QuantizedNetwork, device: str | Chip = "loihi2") -> list[Row]:
-    """One row per node, input and connections included, and one for the cores; never raises for what does not fit."""
+    """One row per node, input and connections included, and one for the cores; never raises for
+    what does not fit.
+    """
     chip = CHIPS[device] if isinstance(device, str) else device
     placed = map_network(network, chip)
     rows = [_input_row(network, chip)]

@@ -1,10 +1,12 @@
 """Populations onto cores: how many a network needs, how full they are, and what limits.
 
-Every population has cores of its own, each with a block of neighbouring neurons: some rows of some channels of a map; a synapse lies
-with its target. Blocks are of equal size and as few as fit: every number of channels is tried, with as many rows as fit beside it.
-Encoding and block are those with the fewest cores; of equals those whose events take the least time (zeros that are not stored are not
-read), then those with the fewest axons (each is a message), then those with the least memory. So a layer turns sparse when about a fifth of its weights are zero, a kernel when a third is, if that takes no
-more cores.
+Every population has cores of its own, each with a block of neighbouring neurons: some rows of some
+channels of a map; a synapse lies with its target. Blocks are of equal size and as few as fit: every
+number of channels is tried, with as many rows as fit beside it. Encoding and block are those with
+the fewest cores; of equals those whose events take the least time (zeros that are not stored are
+not read), then those with the fewest axons (each is a message), then those with the least memory.
+So a layer turns sparse when about a fifth of its weights are zero, a kernel when a third is, if
+that takes no more cores.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from spikeport.hw.semantics.limits import Chip
 
 @dataclass(frozen=True)
 class CoreUse:
-    """What one core holds: neurons, bits of synapses, axons that come in, and entries for axons that go out."""
+    """What one core holds: neurons, bits of synapses, axons that come in, and entries for axons
+    that go out.
+    """
 
     neurons: int
     synapse_bits: int
@@ -41,9 +45,11 @@ class CoreUse:
 
 @dataclass(frozen=True)
 class Placement:
-    """One population on its cores. encodings: by connection into it. synapses: stored, weight sharing unrolled, by the same.
+    """One population on its cores. encodings: by connection into it. synapses: stored, weight
+    sharing unrolled, by the same.
 
-    layout: how its neurons lie when they are cut into `parts`, the slices of it that each core holds.
+    layout: how its neurons lie when they are cut into `parts`, the slices of it that each core
+    holds.
     """
 
     name: str
@@ -99,7 +105,9 @@ class NetworkMap:
 
 
 def map_network(network: QuantizedNetwork, chip: Chip) -> NetworkMap:
-    """Place a network, targets before sources, so that a source knows how many cores its axons lead to."""
+    """Place a network, targets before sources, so that a source knows how many cores its axons lead
+    to.
+    """
     made: dict[str, _Split] = {}
     for population in reversed(network.populations):
         made[population.name] = _best_split(network, population, chip, made)
@@ -141,7 +149,9 @@ class _Split:
         )
 
     def _axons_out(self, connection: Connection, part: tuple[slice, ...], target: _Split) -> int:
-        """Entries for one connection: each neuron's, or each position's of a shared kernel, for every core that it leads to."""
+        """Entries for one connection: each neuron's, or each position's of a shared kernel, for
+        every core that it leads to.
+        """
         leads = target.leads(connection.name).reshape(self.layout)
         if target.chosen[connection.name] == "convolution":  # channels share an axon, so those of one channel are those of all
             return SHARED_SLOTS * int(leads[0][part[1:]].sum())
@@ -182,7 +192,9 @@ class _Split:
 
 
 def _best_split(network: QuantizedNetwork, population: Population, chip: Chip, made: Mapping[str, _Split]) -> _Split:
-    """The best blocks over all encodings; where none fits, as many blocks as the neurons alone would need."""
+    """The best blocks over all encodings; where none fits, as many blocks as the neurons alone
+    would need.
+    """
     layout, incoming = _layout(network, population), network.incoming(population.name)
     best: _Split | None = None
     for choice in product(*(encodings(c, network.shape(c.source)) for c in incoming)):
@@ -197,7 +209,8 @@ def _best_split(network: QuantizedNetwork, population: Population, chip: Chip, m
 def _better(best: _Split | None, split: Callable[[Shape], _Split], rows: list[Shape], made: Mapping[str, _Split]) -> _Split:
     """The better of the best so far and the tallest blocks of a family that fit.
 
-    Shorter blocks need not fit where taller ones do not: a kernel is stored once for each way that positions see it.
+    Shorter blocks need not fit where taller ones do not: a kernel is stored once for each way that
+    positions see it.
     """
     if best is not None and best.fits(made):  # who needs more cores than that is no better
         rows = [block for block in rows if _count(best.layout, block) <= len(best.parts)]
@@ -209,15 +222,19 @@ def _better(best: _Split | None, split: Callable[[Shape], _Split], rows: list[Sh
 
 
 def _layout(network: QuantizedNetwork, population: Population) -> Shape:
-    """How a population's neurons lie: as the map that a connection computes, even where it is flattened afterwards."""
+    """How a population's neurons lie: as the map that a connection computes, even where it is
+    flattened afterwards.
+    """
     shapes = [c.output_shape(network.shape(c.source)) for c in network.incoming(population.name)]
     return max([population.shape, *shapes], key=len)
 
 
 def _families(layout: Shape, neurons: int) -> Iterator[list[Shape]]:
-    """Blocks that a core's neurons allow, by channels in a block, from all of them down: each family from all rows to one.
+    """Blocks that a core's neurons allow, by channels in a block, from all of them down: each
+    family from all rows to one.
 
-    Of sizes that make equally many blocks only the most even is tried. A row that is too long for a core is not cut.
+    Of sizes that make equally many blocks only the most even is tried. A row that is too long for a
+    core is not cut.
     """
     channels, *rest = layout
     for wide in _even(channels):
@@ -235,7 +252,9 @@ def _even(count: int) -> list[int]:
 
 
 def part_of(connection: Connection, source: Shape, layout: Shape, part: tuple[slice, ...]) -> Part:
-    """A block in the connection's own output; all of it, as an upper bound, where that is a map of another shape."""
+    """A block in the connection's own output; all of it, as an upper bound, where that is a map of
+    another shape.
+    """
     shape = connection.output_shape(source)
     if shape == layout:
         return part

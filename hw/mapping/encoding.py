@@ -1,4 +1,5 @@
-"""How a core stores synapses: what it costs in memory and axons, and which synapses a spike makes it read.
+"""How a core stores synapses: what it costs in memory and axons, and which synapses a spike makes
+it read.
 
 | encoding | a spike finds | zero weights | axons |
 |---|---|---|---|
@@ -6,10 +7,12 @@
 | sparse | one list per source neuron, weights with their targets' indices | neither | one per neuron |
 | convolution | one list for all channels, shared by positions that see the same taps, with indices | stored and read | one per position |
 
-A list is cut into blocks of 64 synapses, each with 10 bits of its own and rounded up to 64-bit words; indices take 6 to 12 bits. Loihi 1
-as nengo-loihi sets it up (`block.py`: `bits_per_axon`, `SynapseConfig`, `Axon.slots_per_axon`), where a shared kernel stays a rectangle
-of channels times targets, so that single zeros in it cannot be left out, and positions at a border need shorter lists of their own.
-Loihi 2's formats are not public and are taken to be the same, but for the border: it has convolutions in hardware (Intel's brief).
+A list is cut into blocks of 64 synapses, each with 10 bits of its own and rounded up to 64-bit
+words; indices take 6 to 12 bits. Loihi 1 as nengo-loihi sets it up (`block.py`: `bits_per_axon`,
+`SynapseConfig`, `Axon.slots_per_axon`), where a shared kernel stays a rectangle of channels times
+targets, so that single zeros in it cannot be left out, and positions at a border need shorter lists
+of their own. Loihi 2's formats are not public and are taken to be the same, but for the border: it
+has convolutions in hardware (Intel's brief).
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ SHARED_SLOTS = 2
 class Stored:
     """One connection's synapses on one core.
 
-    bits: of synaptic memory. wired: bool of the source's shape, neurons that have an axon into the core. axons: how many of them there
+    bits: of synaptic memory. wired: bool of the source's shape, neurons that have an axon into the
+    core. axons: how many of them there
     are here, neurons or positions. synapses: that a spike of every source neuron would read, int64.
     """
 
@@ -60,7 +64,9 @@ def encodings(connection: Connection, source: Shape) -> tuple[Encoding, ...]:
 
 
 def _uniform(connection: Connection, source: Shape) -> bool:
-    """Whether every source neuron reaches every target once: pooling windows neither overlap nor leave any out."""
+    """Whether every source neuron reaches every target once: pooling windows neither overlap nor
+    leave any out.
+    """
     reach = fan_out(connection, source, zeros=True)
     return bool((reach == connection.weight.shape[0]).all())
 
@@ -90,7 +96,9 @@ def _block_bits(synapses: np.ndarray | int, bits: int) -> np.ndarray | int:
 
 
 def _shared_lists(connection: Connection, source: Shape, part: Part, border_lists: bool) -> np.ndarray:
-    """Lengths of a shared kernel's lists, all channels of a group together: one for each set of taps that some position sees."""
+    """Lengths of a shared kernel's lists, all channels of a group together: one for each set of
+    taps that some position sees.
+    """
     op = connection.op
     assert isinstance(op, Conv)
     shape = connection.pooled_shape(source)

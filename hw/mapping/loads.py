@@ -1,7 +1,8 @@
-"""What each core really handles: events and messages of every core, sample and timestep, from rasters and a placement.
+"""What each core really handles: events and messages of every core, sample and timestep, from
+rasters and a placement.
 
-A spike is one message for every core that holds a synapse of it, and a core reads the synapses that lie on it: neither follows from
-the number of spikes alone.
+A spike is one message for every core that holds a synapse of it, and a core reads the synapses that
+lie on it: neither follows from the number of spikes alone.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ from spikeport.hw.records.stimulus import Stimulus
 class CoreLoads:
     """One population's cores; arrays are int64 `(samples, T, cores)`.
 
-    axons_in: messages that arrive. arrivals: `(samples, T)`, messages sent into the population, once each. read: synapses that they make the core read, by connection. spikes: of the core's neurons.
-    axons_out: messages that they send, one for every core that a neuron leads to. active: neurons with a bias, noise, input at this
-    timestep (also where it cancels out), or a membrane potential other than 0 before or after it. neurons: of each core, `(cores,)`.
+    axons_in: messages that arrive. arrivals: `(samples, T)`, messages sent into the population,
+    once each. read: synapses that they make the core read, by connection. spikes: of the core's
+    neurons.
+    axons_out: messages that they send, one for every core that a neuron leads to. active: neurons
+    with a bias, noise, input at this timestep (also where it cancels out), or a membrane potential
+    other than 0 before or after it. neurons: of each core, `(cores,)`.
     """
 
     axons_in: np.ndarray
@@ -41,7 +45,9 @@ class CoreLoads:
 
 @dataclass(frozen=True, eq=False)
 class NetworkLoads:
-    """Loads of every population, by name, and the placement that they are of. traffic: messages between cores, of the mean sample."""
+    """Loads of every population, by name, and the placement that they are of. traffic: messages
+    between cores, of the mean sample.
+    """
 
     placed: NetworkMap
     populations: Mapping[str, CoreLoads]

@@ -10,8 +10,9 @@ from spikeport.hw.semantics.limits import Chip
 def fewest_cores(network: QuantizedNetwork, chip: Chip) -> int:
     """A lower bound on the cores of a network, each population having cores of its own.
 
-    Neurons and synaptic memory alone, as if a population lay on one core that is large enough: cutting it stores kernels and axons
-    again, and never less. Indices have the fewest bits there are.
+    Neurons and synaptic memory alone, as if a population lay on one core that is large enough:
+    cutting it stores kernels and axons again, and never less. Indices have the fewest bits there
+    are.
     """
     return sum(_fewest(network, population, chip) for population in network.populations)
 

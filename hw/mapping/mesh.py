@@ -1,9 +1,10 @@
 """Cores onto the places of a chip's mesh, so that messages have short ways.
 
-Messages go east or west first, then north or south (Davies et al. 2018). Cores of one tile share a router: between them there is no hop.
-Several chips stand side by side, their meshes joined row by row. What is kept small is the sum of messages times hops, a crossing between
-chips counting as `CROSSING` hops: cores are swapped in pairs, the best pair first, until no swap helps (2-opt). Nothing is
-drawn at random.
+Messages go east or west first, then north or south (Davies et al. 2018). Cores of one tile share a
+router: between them there is no hop. Several chips stand side by side, their meshes joined row by
+row. What is kept small is the sum of messages times hops, a crossing between
+chips counting as `CROSSING` hops: cores are swapped in pairs, the best pair first, until no swap
+helps (2-opt). Nothing is drawn at random.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from spikeport.hw.mapping.traffic import Traffic
 from spikeport.hw.semantics.limits import Chip
 
 CROSSING = 8
-"""Hops that a crossing from chip to chip counts as in the search, the width of a chip: assumed, no price is public."""
+"""Hops that a crossing from chip to chip counts as in the search, the width of a chip: assumed, no
+price is public.
+"""
 EFFORT = 150_000_000
 """Pairs of places looked at, all swaps together: bounds the time of the search on many chips."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Where every core of a network lies, int64 `(cores,)` each: chip, column and row of its tile (columns counted on through all chips)."""
+    """Where every core of a network lies, int64 `(cores,)` each: chip, column and row of its tile
+    (columns counted on through all chips).
+    """
 
     chip: Chip
     chips: np.ndarray
@@ -88,10 +93,11 @@ def _ways(places: Mesh) -> np.ndarray:
 
 
 def _swapped(sent: np.ndarray, ways: np.ndarray) -> np.ndarray:
-    """Place of each core after the swaps. sent: messages either way, symmetric, by place, `(places, places)`; empty places send none.
+    """Place of each core after the swaps. sent: messages either way, symmetric, by place, `(places,
+    places)`; empty places send none.
 
-    Swapping i and j changes the sum by A_ij + A_ji - A_ii - A_jj + 2 sent_ij ways_ij, A = sent @ ways; A follows each swap by one
-    outer product.
+    Swapping i and j changes the sum by A_ij + A_ji - A_ii - A_jj + 2 sent_ij ways_ij, A = sent @
+    ways; A follows each swap by one outer product.
     """
     sent, core_at = sent.copy(), np.arange(len(sent))
     product = sent @ ways
@@ -110,7 +116,8 @@ def _swapped(sent: np.ndarray, ways: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Load:
-    """What messages ask of a mesh, of one sample. east_west, north_south: hops. crossings: from chip to chip.
+    """What messages ask of a mesh, of one sample. east_west, north_south: hops. crossings: from
+    chip to chip.
 
     heaviest: messages over the busiest link at each timestep, `(T,)` means over samples.
     """
@@ -155,7 +162,9 @@ def _link_shapes(mesh: Mesh) -> list[tuple[int, int]]:
 
 
 def _add(links: list[np.ndarray], mesh: Mesh, a: np.ndarray, b: np.ndarray, block: np.ndarray) -> None:
-    """Each message raises the load where its way along a line begins and lowers it where it ends; the running sum is the load of links."""
+    """Each message raises the load where its way along a line begins and lowers it where it ends;
+    the running sum is the load of links.
+    """
     across = np.broadcast_arrays(mesh.rows[a][:, None], mesh.columns[a][:, None], mesh.columns[b][None])
     along = np.broadcast_arrays(mesh.columns[b][None], mesh.rows[a][:, None], mesh.rows[b][None])
     for number, (line, start, end) in ((0, across), (2, along)):

@@ -1,4 +1,6 @@
-"""Which neurons a set of messages reaches through weights that are not 0, whatever the weights add up to."""
+"""Which neurons a set of messages reaches through weights that are not 0, whatever the weights add
+up to.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 
 
 def touched(connection: Connection, sent: np.ndarray, source: Shape) -> np.ndarray:
-    """bool `(samples, T, target neurons)`. sent: `(samples, T, source neurons)`, other than 0 where there is a message.
+    """bool `(samples, T, target neurons)`. sent: `(samples, T, source neurons)`, other than 0 where
+    there is a message.
 
     Sums of ones: float32 may round them, but never to 0.
     """

@@ -15,7 +15,9 @@ from spikeport.hw.records.fanout import fan_out
 
 @dataclass(frozen=True, eq=False)
 class Traffic:
-    """Messages by connection between populations, float64 `(T, cores of the source, cores of the target)`; the input's are not in it."""
+    """Messages by connection between populations, float64 `(T, cores of the source, cores of the
+    target)`; the input's are not in it.
+    """
 
     placed: NetworkMap
     messages: Mapping[str, np.ndarray]
@@ -23,7 +25,9 @@ class Traffic:
 
     @property
     def matrix(self) -> np.ndarray:
-        """All timesteps together over all cores of the network, `(cores, cores)`, cores numbered in order of populations."""
+        """All timesteps together over all cores of the network, `(cores, cores)`, cores numbered in
+        order of populations.
+        """
         total = np.zeros((self.placed.cores,) * 2)
         for name, block in self.messages.items():
             source, target = (self.numbers(end) for end in self.ends[name])
@@ -48,7 +52,8 @@ def traffic(
 ) -> Traffic:
     """A spike is one message to every core that holds a synapse of it.
 
-    spikes: `(T, neurons)` of each spiking population; by default one of every neuron. reach: of each connection, where it is known already.
+    spikes: `(T, neurons)` of each spiking population; by default one of every neuron. reach: of
+    each connection, where it is known already.
     """
     messages, ends = {}, {}
     for c in network.connections:
@@ -63,7 +68,9 @@ def traffic(
 
 
 def core_reach(network: QuantizedNetwork, connection: Connection, placement: Placement) -> np.ndarray:
-    """Synapses that a spike of each source neuron reads on each core, float32 `(source neurons, cores)`."""
+    """Synapses that a spike of each source neuron reads on each core, float32 `(source neurons,
+    cores)`.
+    """
     source, zeros = network.shape(connection.source), placement.encodings[connection.name] != "sparse"
     parts = (part_of(connection, source, placement.layout, part) for part in placement.parts)
     return np.stack([fan_out(connection, source, part, zeros=zeros).ravel() for part in parts], axis=1).astype(np.float32)

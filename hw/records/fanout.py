@@ -10,14 +10,19 @@ from spikeport.export.model.network import Connection, Conv, Dense, Shape
 from spikeport.export.model.synapse import Pool
 
 Part: TypeAlias = "tuple[slice | np.ndarray, ...]"
-"""Some of the neurons that a connection ends in: slices of `Connection.output_shape`, axes left out for all; or indices, of a dense one."""
+"""Some of the neurons that a connection ends in: slices of `Connection.output_shape`, axes left out
+for all; or indices, of a dense one.
+"""
 
 
 def fan_out(connection: Connection, source: Shape, part: Part = (), *, zeros: bool = False) -> np.ndarray:
-    """Number of nonzero synapses that a spike of each source neuron reaches, int64 of the source's shape.
+    """Number of nonzero synapses that a spike of each source neuron reaches, int64 of the source's
+    shape.
 
-    A pooled connection counts the synapses of the expanded kernel: each neuron of a window has its own copy of the weights.
-    part: only synapses that end there. zeros: count synapses of weight 0 too, as an encoding that stores them does.
+    A pooled connection counts the synapses of the expanded kernel: each neuron of a window has its
+    own copy of the weights.
+    part: only synapses that end there. zeros: count synapses of weight 0 too, as an encoding that
+    stores them does.
     """
     shape, op = connection.pooled_shape(source), connection.op
     if isinstance(op, Dense):
@@ -38,7 +43,9 @@ def spans(op: Conv, source: Shape, part: Part) -> list[range]:
 
 
 def _per_tap(op: Conv, part: Part, zeros: bool) -> np.ndarray:
-    """Channels inside a part that each input channel reaches through each tap, `(input channels, *kernel)`."""
+    """Channels inside a part that each input channel reaches through each tap, `(input channels,
+    *kernel)`.
+    """
     inside = op.weight[part[:1]]
     group = np.arange(len(op.weight))[part[:1]] // (len(op.weight) // op.groups)
     total = np.zeros((op.groups, *inside.shape[1:]), np.int64)
@@ -53,7 +60,9 @@ def _counted(weights: np.ndarray, zeros: bool) -> np.ndarray:
 
 
 def _through_pool(reach: np.ndarray, pool: Pool, source: Shape) -> np.ndarray:
-    """Fan-out of the neurons ahead of a pooling window: the sum over the windows that each of them is in."""
+    """Fan-out of the neurons ahead of a pooling window: the sum over the windows that each of them
+    is in.
+    """
     total = np.zeros(tuple(n + 2 * p for n, p in zip(source[1:], pool.padding)), np.int64)
     total = np.broadcast_to(total, (source[0], *total.shape)).copy()
     for offset in np.ndindex(*pool.kernel):
@@ -62,7 +71,9 @@ def _through_pool(reach: np.ndarray, pool: Pool, source: Shape) -> np.ndarray:
 
 
 def _scatter(taps, outputs: list[range], source: Shape, stride: Shape, padding: Shape, dilation: Shape) -> np.ndarray:
-    """Transposed convolution of ones: how many (output, tap) pairs touch each source position, weighted by `taps`."""
+    """Transposed convolution of ones: how many (output, tap) pairs touch each source position,
+    weighted by `taps`.
+    """
     total = np.zeros((source[0], *(n + 2 * p for n, p in zip(source[1:], padding))), np.int64)
     for offset, reached in zip(np.ndindex(*taps.shape[1:]), taps.reshape(len(taps), -1).T):
         start = tuple(o * d + span.start * s for o, d, span, s in zip(offset, dilation, outputs, stride))
@@ -88,7 +99,8 @@ def synapse_count(connection: Connection, source: Shape) -> int:
 def multiplications(connection: Connection, source: Shape) -> int:
     """Multiply-accumulates of the same connection in a non-spiking network, once per inference.
 
-    Zero weights count, padding does not: both networks are counted alike. Pooling comes first, as a mean that costs no product.
+    Zero weights count, padding does not: both networks are counted alike. Pooling comes first, as a
+    mean that costs no product.
     """
     pooled = Connection(connection.name, connection.source, connection.target, connection.op)
     return int(fan_out(pooled, connection.pooled_shape(source), zeros=True).sum())

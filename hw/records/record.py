@@ -24,18 +24,22 @@ MAPPINGS = ("spike_counts", "synaptic_events", "spikes", "potentials")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SpikeRecord(Tabular):
-    """One run of a network. Index t of every array is the response to input step t, whatever the backend's own delays.
+    """One run of a network.
+
+    Index t of every array is the response to input step t, whatever the backend's own delays.
 
     output: int32 `(samples, timesteps, *output_shape)`; see `Network.readout`.
     spike_counts: per population (input included: nonzero messages), int64 `(samples, timesteps)`.
-    synaptic_events: per connection, int64 `(samples, timesteps)`: nonzero weights reached by each spike at the step it was
-    sent, counted by fan-out (borders, stride, zero weights). From a graded input each event is a multiply-accumulate.
-    overflows: per population, number of (sample, step, neuron) where u wrapped, v saturated, a connection's sum left 24 bits, or a
-    non-spiking readout reached its threshold. Zero means the integers are the arithmetic that was meant. Empty where the
-    backend cannot see it.
+    synaptic_events: per connection, int64 `(samples, timesteps)`: nonzero weights reached by each
+    spike at the step it was sent, counted by fan-out (borders, stride, zero weights). From a graded
+    input each event is a multiply-accumulate.
+    overflows: per population, number of (sample, step, neuron) where u wrapped, v saturated, a
+    connection's sum left 24 bits, or a non-spiking readout reached its threshold. Zero means the
+    integers are the arithmetic that was meant. Empty where the backend cannot see it.
     spikes: bool `(samples, timesteps, *shape)` per spiking population, at level "spikes" and above.
     potentials: int32, v after reset, per population, at level "potentials".
-    notes: per connection, one line where the backend computed it in another way than it would have liked, with equal integers.
+    notes: per connection, one line where the backend computed it in another way than it would have
+    liked, with equal integers.
     """
 
     output: np.ndarray
@@ -66,7 +70,8 @@ class SpikeRecord(Tabular):
 def join_records(records: Iterable[SpikeRecord], samples: int) -> SpikeRecord:
     """One record of runs over disjoint samples, in order.
 
-    records: at least one; a generator's are copied as they come, so that the whole and one part are in memory, never all parts.
+    records: at least one; a generator's are copied as they come, so that the whole and one part are
+    in memory, never all parts.
     samples: how many they hold together.
     """
     parts = iter(records)
@@ -89,12 +94,15 @@ def join_records(records: Iterable[SpikeRecord], samples: int) -> SpikeRecord:
 
 
 def _arrays(record: SpikeRecord) -> dict[tuple[str, str], np.ndarray]:
-    """Every array of a record, under its field's name and that of its population or connection ("" for the output)."""
+    """Every array of a record, under its field's name and that of its population or connection (""
+    for the output).
+    """
     return {("output", ""): record.output} | {(name, key): array for name in MAPPINGS for key, array in getattr(record, name).items()}
 
 
 def class_scores(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
-    """Scores after every number of timesteps: `(samples, timesteps, classes)`, index t using steps 0..t only.
+    """Scores after every number of timesteps: `(samples, timesteps, classes)`, index t using steps
+    0..t only.
 
     int64 of integers, float64 of a float network's outputs.
     """
@@ -108,7 +116,9 @@ def answers_over_time(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
 
 
 def correct_over_time(output: np.ndarray, labels: np.ndarray, readout: ReadoutKind) -> np.ndarray:
-    """Whether each sample is classified correctly after 1..T timesteps, bool `(samples, timesteps)`."""
+    """Whether each sample is classified correctly after 1..T timesteps, bool `(samples,
+    timesteps)`.
+    """
     return answers_over_time(output, readout) == np.asarray(labels)[:, None]
 
 
@@ -126,8 +136,9 @@ def record_from_rasters(
 ) -> SpikeRecord:
     """Make a record from complete rasters, as the slow backends have them.
 
-    rasters: `(samples, timesteps, *shape)` of the input's messages and of every population's spikes. potentials: v after reset,
-    int32, same shape; a non-spiking readout's potential is always needed, the others only at level "potentials".
+    rasters: `(samples, timesteps, *shape)` of the input's messages and of every population's
+    spikes. potentials: v after reset, int32, same shape; a non-spiking readout's potential is
+    always needed, the others only at level "potentials".
     """
     counts: dict[str, np.ndarray] = {}
     events: dict[str, np.ndarray] = {}
@@ -147,9 +158,11 @@ def record_from_rasters(
 
 
 def _weighted_counts(raster: np.ndarray, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """How many messages are nonzero, and the sums of each of these weights over them, all int64 `(samples, timesteps)`.
+    """How many messages are nonzero, and the sums of each of these weights over them, all int64
+    `(samples, timesteps)`.
 
-    By products in floating point, in float32 where that is exact, of blocks that stay in the cache: several times faster than integers.
+    By products in floating point, in float32 where that is exact, of blocks that stay in the cache:
+    several times faster than integers.
     """
     columns = [np.ones(prod(raster.shape[2:]), np.int64), *weights]
     dtype = np.float32 if max(int(column.sum()) for column in columns) < FLOAT32_EXACT else np.float64

@@ -1,7 +1,8 @@
-"""Spike records as `.npz` files: `output`, and `spikes/<node>`, `spike_counts/<node>`, `synaptic_events/<connection>`, `overflows/<node>`,
-`notes/<connection>`.
+"""Spike records as `.npz` files: `output`, and `spikes/<node>`, `spike_counts/<node>`,
+`synaptic_events/<connection>`, `overflows/<node>`, `notes/<connection>`.
 
-`made_of` is JSON text: digests of the network and of the data that the record was made of, by what they are of.
+`made_of` is JSON text: digests of the network and of the data that the record was made of, by what
+they are of.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from spikeport.hw.records.record import SpikeRecord
 
 MADE_OF = "made_of"
 COUNT_MAX = 1 << 40
-"""Of events at one timestep of one sample: far more than any chip's synapses, and millions of sums of them stay below 2^63."""
+"""Of events at one timestep of one sample: far more than any chip's synapses, and millions of sums
+of them stay below 2^63.
+"""
 LOWEST = {"output": -(1 << 31), "potentials": -(1 << 31)}
 """Of what may be negative."""
 MAPPINGS = tuple(f.name for f in fields(SpikeRecord) if f.name != "output")
@@ -41,7 +44,9 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], made_of: Mapping[s
 
 
 def save_record(path: Path, record: SpikeRecord, made_of: Mapping[str, str]) -> None:
-    """Write a record; everything in it comes back with `load_record`. made_of, errors: as in `save_arrays`."""
+    """Write a record; everything in it comes back with `load_record`. made_of, errors: as in
+    `save_arrays`.
+    """
     arrays = {"output": record.output}
     for name in MAPPINGS:
         arrays |= {f"{name}/{key}": np.asarray(value) for key, value in getattr(record, name).items()}
@@ -49,7 +54,9 @@ def save_record(path: Path, record: SpikeRecord, made_of: Mapping[str, str]) -> 
 
 
 def read_made_of(path: Path) -> dict[str, str] | None:
-    """Digests of what a file of `save_arrays` was made of; None for any other file, or a damaged one."""
+    """Digests of what a file of `save_arrays` was made of; None for any other file, or a damaged
+    one.
+    """
     try:
         with reading(path, "a record", "make it again"), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             made_of = json.loads(str(arrays[MADE_OF]))
@@ -59,10 +66,12 @@ def read_made_of(path: Path) -> dict[str, str] | None:
 
 
 def load_record(path: Path, network: QuantizedNetwork | None = None, samples: int | None = None) -> SpikeRecord:
-    """Read a record. network, samples: what it must be of; shapes are then compared before the arrays are loaded.
+    """Read a record. network, samples: what it must be of; shapes are then compared before the
+    arrays are loaded.
 
     Raises:
-        InputError: missing, not written by `save_record`, or of other shapes than a run of the network over so many samples has.
+        InputError: missing, not written by `save_record`, or of other shapes than a run of the
+            network over so many samples has.
     """
     with reading(path, "a spike record", "run the stage that makes it"):
         checks = None
@@ -102,7 +111,9 @@ def _of_shape(where: str, shape: tuple[int, ...]) -> Check:
 
 
 def _integers(array: np.ndarray, where: str, low: int = 0) -> np.ndarray:
-    """int64 numbers from `low` to what sums of them can bear; outputs, which may be negative, fit int32 and stay so."""
+    """int64 numbers from `low` to what sums of them can bear; outputs, which may be negative, fit
+    int32 and stay so.
+    """
     high = COUNT_MAX if low == 0 else (1 << 31) - 1
     if array.dtype.kind not in "iu" or (array.size and not low <= int(array.min()) <= int(array.max()) <= high):
         raise InputError(f"{where} holds other numbers than a record's, integers in {low}..{high}; delete the file, it is made again")

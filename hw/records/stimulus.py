@@ -23,8 +23,9 @@ DRAWN_AT_ONCE = 256
 class Stimulus:
     """Integers sent into the input.
 
-    values: uint8 or int32, `(samples, *shape)` if held over time, else `(samples, timesteps, *shape)`; what computes with them
-    takes `at` or `over_time`, which are int32. first: absolute number of the first sample, which random generators count from.
+    values: uint8 or int32, `(samples, *shape)` if held over time, else `(samples, timesteps,
+    *shape)`; what computes with them takes `at` or `over_time`, which are int32. first: absolute
+    number of the first sample, which random generators count from.
     """
 
     values: np.ndarray
@@ -64,12 +65,14 @@ def join_stimuli(parts: Sequence[Stimulus]) -> Stimulus:
 def encode(target: Input, array: np.ndarray, timesteps: int, *, first: int = 0) -> Stimulus:
     """Check an array and turn it into the integers that the network's input expects.
 
-    array: `(samples, *shape)` (held over time) or `(samples, timesteps or more, *shape)`. Integers and booleans are levels (pixels,
-    event counts, spikes) as they are; floats become levels as `Input` says, or intensities that a rate code draws spikes for. What is sent
-    is the level less the channel's offset. first: absolute number of the first sample.
+    array: `(samples, *shape)` (held over time) or `(samples, timesteps or more, *shape)`. Integers
+    and booleans are levels (pixels, event counts, spikes) as they are; floats become levels as
+    `Input` says, or intensities that a rate code draws spikes for. What is sent is the level less
+    the channel's offset. first: absolute number of the first sample.
 
     Raises:
-        InputError: wrong shape or type, NaN, integers out of range, fewer than `timesteps` steps, or timesteps < 1.
+        InputError: wrong shape or type, NaN, integers out of range, fewer than `timesteps` steps,
+            or timesteps < 1.
     """
     array, held = shape_input(target, array, timesteps)
     if array.dtype.kind == "f":

@@ -1,8 +1,10 @@
-"""Provable bounds on every sum, current and potential of a quantized network, from its weights and registers alone.
+"""Provable bounds on every sum, current and potential of a quantized network, from its weights and
+registers alone.
 
-Messages lie in a known interval (0..1 for spikes, the input's range, times the window for sum pooling). Each register's update
-is monotone in its operands, so iterating it on the ends of the intervals bounds every run of T timesteps; without a reset this
-is the geometric series of the decays, rounding included.
+Messages lie in a known interval (0..1 for spikes, the input's range, times the window for sum
+pooling). Each register's update is monotone in its operands, so iterating it on the ends of the
+intervals bounds every run of T timesteps; without a reset this is the geometric series of the
+decays, rounding included.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from spikeport.export.model.ranges import on_target, per_output
 from spikeport.hw.semantics.reference import after_reset, decayed, shift
 
 FLOAT32_EXACT, FLOAT64_EXACT = 1 << 24, 1 << 53
-"""Sums of integers below these are exact in floating point, in any order and with any use of fused multiply-add."""
+"""Sums of integers below these are exact in floating point, in any order and with any use of fused
+multiply-add.
+"""
 INT32_EXACT = 1 << 31
 
 
@@ -27,7 +31,8 @@ INT32_EXACT = 1 << 31
 class SumBound:
     """Bounds of one connection's sums of weight times message.
 
-    low, high: int64, broadcast against the connection's output shape; the sum before the exponent's shift lies within.
+    low, high: int64, broadcast against the connection's output shape; the sum before the exponent's
+    shift lies within.
     partial: largest magnitude of any partial sum in any order, of any output.
     delivered: largest magnitude after the shift, in weight units.
     """
@@ -44,16 +49,20 @@ class SumBound:
 
     @property
     def float32_exact(self) -> bool:
-        """Whether float32 sums are exact; float64 sums always are (asserted when the bound is made)."""
+        """Whether float32 sums are exact; float64 sums always are (asserted when the bound is
+        made).
+        """
         return self.partial < FLOAT32_EXACT
 
 
 @dataclass(frozen=True)
 class StateBound:
-    """Bounds of one population over T timesteps, in state units, had no register wrapped or saturated.
+    """Bounds of one population over T timesteps, in state units, had no register wrapped or
+    saturated.
 
-    u_low..u_high: synaptic current; v_low..v_high: membrane potential before reset. drive: largest magnitude of current plus
-    bias plus noise of one step when u is anything that wrapping may leave. deliveries_excluded: no connection's sum overflows.
+    u_low..u_high: synaptic current; v_low..v_high: membrane potential before reset. drive: largest
+    magnitude of current plus bias plus noise of one step when u is anything that wrapping may
+    leave. deliveries_excluded: no connection's sum overflows.
     """
 
     u_low: int
@@ -75,7 +84,9 @@ class StateBound:
 
     @property
     def int32_exact(self) -> bool:
-        """Whether 32-bit arithmetic holds every intermediate value, also where u wraps at 24 bits and v saturates."""
+        """Whether 32-bit arithmetic holds every intermediate value, also where u wraps at 24 bits
+        and v saturates.
+        """
         return self.deliveries_excluded and self.drive + 2 * reg.STATE_LIMIT < INT32_EXACT
 
 
@@ -135,7 +146,9 @@ def sum_bound(connection: Connection, low: int, high: int) -> SumBound:
 
 
 def state_bound(neuron: IntegerNeuron, low: np.ndarray, high: np.ndarray, steps: int, deliveries_excluded: bool) -> StateBound:
-    """Bound a population whose summed deliveries lie in `low..high` weight units, from rest, for a number of steps."""
+    """Bound a population whose summed deliveries lie in `low..high` weight units, from rest, for a
+    number of steps.
+    """
     low, high = low << reg.STATE_SHIFT, high << reg.STATE_SHIFT
     keep_u = reg.DECAY_UNITY - (neuron.du.astype(np.int64) + 1)
     keep_v = reg.DECAY_UNITY - neuron.dv.astype(np.int64)

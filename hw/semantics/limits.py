@@ -1,4 +1,6 @@
-"""What a chip offers: its cores, their capacities with the evidence for each, its mesh. The numbers of one chip stand in one place.
+"""What a chip offers: its cores, their capacities with the evidence for each, its mesh.
+
+The numbers of one chip stand in one place.
 
 Register ranges are enforced when a network is made (`export.model.network`).
 """
@@ -12,8 +14,9 @@ from typing import Literal
 from spikeport.export.common.errors import InputError
 
 Evidence = Literal["measured", "published", "fitted", "simulated", "scaled", "assumed"]
-"""On silicon; stated by its maker or by those who run it; fitted to silicon by a simulator; simulated before silicon; scaled from another chip;
-assumed here."""
+"""On silicon; stated by its maker or by those who run it; fitted to silicon by a simulator;
+simulated before silicon; scaled from another chip; assumed here.
+"""
 
 
 @dataclass(frozen=True)
@@ -26,9 +29,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Core:
-    """What one neuron core takes. synapse_bits: synaptic memory. axons: inputs and outputs; None where no limit is public.
+    """What one neuron core takes. synapse_bits: synaptic memory. axons: inputs and outputs; None
+    where no limit is public.
 
-    border_lists: a shared kernel needs lists of its own for positions at a border. origins: of these numbers, by field.
+    border_lists: a shared kernel needs lists of its own for positions at a border. origins: of
+    these numbers, by field.
     """
 
     neurons: int
@@ -42,7 +47,8 @@ class Core:
 class Chip:
     """One chip. graded: spikes may carry integers. microcode: neurons can be programmed.
 
-    tiles: columns and rows of its mesh. tile_cores: cores that share a router. mesh: where these come from.
+    tiles: columns and rows of its mesh. tile_cores: cores that share a router. mesh: where these
+    come from.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """The definition of spikeport's integer semantics: one timestep after another, NumPy, no tricks.
 
-Everything else (engine, Lava, ONNX) is compared with this. Source: Lava 0.10's fixed-point process models, register for
-register, including how they wrap and saturate. It is slow on purpose; use the engine.
+Everything else (engine, Lava, ONNX) is compared with this. Source: Lava 0.10's fixed-point process
+models, register for register, including how they wrap and saturate. It is slow on purpose; use the
+engine.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records, 
 from spikeport.hw.records.stimulus import Stimulus
 
 BLOCK = 1 << 20
-"""Neuron-steps of a block of samples; up to 32 bytes each are needed beside the record that is asked for."""
+"""Neuron-steps of a block of samples; up to 32 bytes each are needed beside the record that is
+asked for.
+"""
 STATES = 16
 """A neuron's intermediate results during one step, in neuron-steps' worth of memory."""
 
@@ -75,7 +78,9 @@ def decayed(state: np.ndarray, keep: np.ndarray) -> np.ndarray:
 def neuron_step(
     neuron: IntegerNeuron, u: np.ndarray, v: np.ndarray, a: np.ndarray, noise: np.ndarray | int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One timestep of every neuron: returns `(u, v, spikes, overflow)`, all shaped like `a`; int64 except the last two."""
+    """One timestep of every neuron: returns `(u, v, spikes, overflow)`, all shaped like `a`; int64
+    except the last two.
+    """
     kept, arrived = decayed(u, neuron.keep_current), a << reg.STATE_SHIFT
     ideal, raw = kept + arrived, wrap(kept + wrap(arrived, 32), 32)
     u = np.where(raw > reg.STATE_LIMIT, raw - 2 * reg.STATE_LIMIT, raw)
@@ -104,7 +109,10 @@ def run(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> SpikeRecord:
-    """Run all samples from rest, block by block. See `SpikeRecord` for what comes back; its size is what memory is needed for."""
+    """Run all samples from rest, block by block.
+
+    See `SpikeRecord` for what comes back; its size is what memory is needed for.
+    """
     per_sample = (prod(network.input.shape) + sum(p.size for p in network.populations)) * max(stimulus.timesteps, STATES)
     block = max(1, BLOCK // per_sample)
 
@@ -148,7 +156,9 @@ def _run_block(network: QuantizedNetwork, stimulus: Stimulus, record: RecordLeve
 def _arriving(
     network: QuantizedNetwork, population: Population, fired: Mapping[str, list[np.ndarray]], t: int, shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum over the connections into a population at step t, int64 wrapped to 32 bits, and where one of them left 24 bits."""
+    """Sum over the connections into a population at step t, int64 wrapped to 32 bits, and where one
+    of them left 24 bits.
+    """
     a, lost = np.zeros(shape, np.int64), np.zeros(shape, bool)
     for c in network.incoming(population.name):
         if t >= c.delay:

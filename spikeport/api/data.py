@@ -21,17 +21,20 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 Samples: TypeAlias = "tuple[Any, Any] | TorchDataset[Any] | DataLoader[Any]"
 """Samples and their classes: two arrays or tensors, a PyTorch Dataset, or a DataLoader of one."""
 PLUGIN_TIMESTEPS = 10
-"""Timesteps that recordings of events are counted into, where nothing is said; as in `train.data.registry.load`."""
+"""Timesteps that recordings of events are counted into, where nothing is said; as in
+`train.data.registry.load`.
+"""
 
 
 def dataset(train: Samples, validation: Samples | None = None, test: Samples | None = None, *, seed: int = 0) -> Dataset:
     """Data of your own, from memory.
 
     Args:
-        train, validation, test: `(x, y)`, a PyTorch Dataset or a DataLoader of such pairs. x: `(samples, features)`, `(samples, height,
-            width)`, `(samples, channels, height, width)`, floats in 0..1 or integers in 0..255, held over time; or counts of events
-            `(samples, timesteps, channels, height, width)`. y: a class from 0 for each. Parts that are left out are cut from `train`,
-            15 of 100 samples each, classes in proportion.
+        train, validation, test: `(x, y)`, a PyTorch Dataset or a DataLoader of such pairs. x:
+            `(samples, features)`, `(samples, height, width)`, `(samples, channels, height, width)`,
+            floats in 0..1 or integers in 0..255, held over time; or counts of events `(samples,
+            timesteps, channels, height, width)`. y: a class from 0 for each. Parts that are left
+            out are cut from `train`, 15 of 100 samples each, classes in proportion.
         seed: of the cut.
 
     Raises:
@@ -49,10 +52,11 @@ def dataset(train: Samples, validation: Samples | None = None, test: Samples | N
 
 
 def load_data(name: str | Path, data_dir: str | Path | None = None, *, seed: int = 0, timesteps: int = PLUGIN_TIMESTEPS) -> Dataset:
-    """A data set by name ("digits", "mnist", ...), or your own file (`own.npz`), as `--data` takes them.
+    """A data set by name ("digits", "mnist", ...), or your own file (`own.npz`), as `--data` takes
+    them.
 
-    data_dir: folder with its files, None for the user's cache, where they are downloaded to. seed: of splits. timesteps: that recordings
-    of events are counted into.
+    data_dir: folder with its files, None for the user's cache, where they are downloaded to. seed:
+    of splits. timesteps: that recordings of events are counted into.
 
     Raises:
         InputError: unknown name, missing or damaged files.

@@ -1,7 +1,8 @@
-"""Parts of one's own: a surrogate, a loss, a method with its neurons, a data set, known by a name in Python and on the command line.
+"""Parts of one's own: a surrogate, a loss, a method with its neurons, a data set, known by a name
+in Python and on the command line.
 
-A file of them (`--plugin my_parts.py`, docs/own-parts.md) imports spikeport and calls these functions; so does a package that has an
-entry point of the group `spikeport.parts`.
+A file of them (`--plugin my_parts.py`, docs/own-parts.md) imports spikeport and calls these
+functions; so does a package that has an entry point of the group `spikeport.parts`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ PLUGIN_MAX = 1 << 24
 def add_surrogate(name: str, derivative: Callable[[torch.Tensor, float], torch.Tensor]) -> None:
     """A surrogate derivative, from now on a `kind` of `[train.neuron.surrogate]`.
 
-    derivative: of (x, width), x the potentials less the threshold, a tensor that it may overwrite; gives ds/dx of the same shape. It runs
-    in PyTorch on every accelerator; only the surrogates that ship have fused kernels.
+    derivative: of (x, width), x the potentials less the threshold, a tensor that it may overwrite;
+    gives ds/dx of the same shape. It runs in PyTorch on every accelerator; only the surrogates that
+    ship have fused kernels.
 
     Raises:
         InputError: the name is taken, or no name.
@@ -47,7 +49,8 @@ def add_surrogate(name: str, derivative: Callable[[torch.Tensor, float], torch.T
 def add_loss(name: str, loss: LossFunction) -> None:
     """A loss, from now on known to `--loss`.
 
-    loss: of (output, labels, neuron): the readout's output `(T, N, classes)`, labels int64 `(N,)`, the neurons' configuration; a scalar.
+    loss: of (output, labels, neuron): the readout's output `(T, N, classes)`, labels int64 `(N,)`,
+    the neurons' configuration; a scalar.
 
     Raises:
         InputError: the name is taken, or no name.
@@ -56,7 +59,8 @@ def add_loss(name: str, loss: LossFunction) -> None:
 
 
 def add_method(name: str, method: Method) -> None:
-    """A training method, which brings neurons of your own (`NeuronConfig`) or other settings, from now on known to `--method`.
+    """A training method, which brings neurons of your own (`NeuronConfig`) or other settings, from
+    now on known to `--method`.
 
     Raises:
         InputError: the name is taken, or no name, or its loss is unknown.
@@ -71,8 +75,9 @@ def add_method(name: str, method: Method) -> None:
 def add_data(name: str, loader: Callable[[Path | None, int, int], Dataset], **defaults: Any) -> None:
     """A data set, from now on known to `--data`.
 
-    loader: of (folder from `--data-dir` or None, seed of splits, timesteps); gives what `sp.dataset` makes. defaults: fields of
-    `TrainConfig` that suit it, such as `arch="100", epochs=20`.
+    loader: of (folder from `--data-dir` or None, seed of splits, timesteps); gives what
+    `sp.dataset` makes. defaults: fields of `TrainConfig` that suit it, such as `arch="100",
+    epochs=20`.
 
     Raises:
         InputError: the name is taken, or no name, or defaults out of range.

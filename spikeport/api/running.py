@@ -23,7 +23,8 @@ from spikeport.stages.pipeline import report_stage
 
 
 def device(name: str | Path = "loihi2") -> Device:
-    """A chip's prices and limits, each price with its source: "loihi2", "loihi1", or a profile of your own (`D.toml`).
+    """A chip's prices and limits, each price with its source: "loihi2", "loihi1", or a profile of
+    your own (`D.toml`).
 
     Raises:
         InputError: there is none, or the file is no profile.
@@ -37,8 +38,10 @@ def simulate(
     """Run a quantized network in integers.
 
     Args:
-        x: `(samples, *shape)` held over time, or `(samples, timesteps, *shape)`; integers are levels as they are, floats are scaled.
-        timesteps: T, None for the network's. backend: "engine", "lava", "onnx" or "reference"; equal integers from all.
+        x: `(samples, *shape)` held over time, or `(samples, timesteps, *shape)`; integers are
+            levels as they are, floats are scaled.
+        timesteps: T, None for the network's. backend: "engine", "lava", "onnx" or "reference";
+            equal integers from all.
         record: "counts", "spikes" for every spike too, "potentials" for those as well.
 
     Raises:
@@ -49,11 +52,13 @@ def simulate(
 
 
 def report(folder: str | Path, *, device: str | Path = "loihi2", data_dir: str | Path | None = None, force: bool = False) -> Report:
-    """Gather what lies in a training folder into `report.json` and `report.html` there, as `spikeport report` does.
+    """Gather what lies in a training folder into `report.json` and `report.html` there, as
+    `spikeport report` does.
 
     Args:
         folder: with a trained and a quantized network in it (`network.nir`).
-        device: as in `device`. data_dir: where the data set's files are, None for where training found them.
+        device: as in `device`. data_dir: where the data set's files are, None for where training
+            found them.
         force: replace a report that spikeport did not write.
 
     Raises:

@@ -42,15 +42,19 @@ def build(
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
 ) -> SpikingNetwork:
-    """An untrained spiking network: a torch module, called as `network(x, timesteps)`, whose outputs `(T, N, classes)` add up over time.
+    """An untrained spiking network: a torch module, called as `network(x, timesteps)`, whose
+    outputs `(T, N, classes)` add up over time.
 
     Args:
-        arch: the papers' notation ("15C5-P2-40C5-P2-300"), a name ("resnet-18", see `train.network.architecture`), or layers in Python.
-            A readout of one neuron per class is added.
-        data: what it must fit; a data set, `(x, y)`, a PyTorch Dataset or DataLoader, a name, or a file.
+        arch: the papers' notation ("15C5-P2-40C5-P2-300"), a name ("resnet-18", see
+            `train.network.architecture`), or layers in Python. A readout of one neuron per class is
+            added.
+        data: what it must fit; a data set, `(x, y)`, a PyTorch Dataset or DataLoader, a name, or a
+            file.
         method: "stbp", "dsr", "tssl-bp", "noise", or one of your own; it brings the neurons.
         timesteps: T, None for the data set's usual. seed: of the weights.
-        settings: anything else of a `[train]` table (docs/configuration.md), such as `{"neuron": {"decay": 0.9}}`.
+        settings: anything else of a `[train]` table (docs/configuration.md), such as `{"neuron":
+            {"decay": 0.9}}`.
 
     Raises:
         InputError: a notation that is not understood or does not fit, or settings out of range.
@@ -75,21 +79,26 @@ def train(
     progress: bool = True,
     on_epoch: Callable[[int, SpikingNetwork], None] | None = None,
 ) -> Trained:
-    """Train a network; the best one on validation data comes back, and test data is looked at once, at the end.
+    """Train a network; the best one on validation data comes back, and test data is looked at once,
+    at the end.
 
     Args:
-        network: from `build`, which goes on from its weights (those that are zero stay so: `prune`) and is filled with the best ones; or
-            a notation, as `build` takes it, with all settings the data set's own.
+        network: from `build`, which goes on from its weights (those that are zero stay so: `prune`)
+            and is filled with the best ones; or a notation, as `build` takes it, with all settings
+            the data set's own.
         data: as in `build`.
-        epochs, batch_size, learning_rate, loss, seed, settings: None for what the network was built with, or the data set's usual.
-        out: folder that commands go on with (`spikeport quantize OUT`); None leaves no file. resume: go on with a run that was stopped
+        epochs, batch_size, learning_rate, loss, seed, settings: None for what the network was built
+        with, or the data set's usual.
+        out: folder that commands go on with (`spikeport quantize OUT`); None leaves no file.
+            resume: go on with a run that was stopped
             there. force: replace the run that lies there.
         accelerator: "cpu" or "cuda". progress: show it on standard error.
-        on_epoch: called with the number of each epoch, from 1, and the network after it; must change neither.
+        on_epoch: called with the number of each epoch, from 1, and the network after it; must
+            change neither.
 
     Raises:
-        InputError: settings out of range, data that do not fit, or another run in `out`; DivergedError, one of these, where the loss
-            is no number any more.
+        InputError: settings out of range, data that do not fit, or another run in `out`;
+            DivergedError, one of these, where the loss is no number any more.
     """
     if isinstance(network, SpikingNetwork):
         built = network
@@ -115,11 +124,13 @@ def train(
 
 
 def lower(network: SpikingNetwork | Trained, *, calibration: Any = None, timesteps: int | None = None) -> FloatNetwork:
-    """The network in physical units, exactly: what `quantize`, `write_float_onnx` and `simulate_float` take.
+    """The network in physical units, exactly: what `quantize`, `write_float_onnx` and
+    `simulate_float` take.
 
     Args:
         network: trained here, by `train` or in a loop of your own; it is set to evaluation.
-        calibration: training images, which neurons of the method "noise" need after a loop of your own; `train` has done it.
+        calibration: training images, which neurons of the method "noise" need after a loop of your
+            own; `train` has done it.
         timesteps: T, None for what it was built for.
 
     Raises:
@@ -147,7 +158,9 @@ def _config(
 def _changed(
     network: SpikingNetwork, data: Dataset, changes: Mapping[str, Any], learning_rate: float | None, settings: Mapping[str, Any] | None
 ) -> TrainConfig:
-    """The network's configuration with what training was told; InputError where that would be another network."""
+    """The network's configuration with what training was told; InputError where that would be
+    another network.
+    """
     before = network.config
     assert before is not None
     if data.task.shape != network.task.shape or data.task.classes > network.task.classes:

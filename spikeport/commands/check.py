@@ -1,6 +1,7 @@
 """Tell for every node of a .nir file whether it runs on Loihi, how it maps, or why not.
 
-Exit status 1 if anything does not. A quantized file is held against a chip's limits; any other against what can be imported.
+Exit status 1 if anything does not. A quantized file is held against a chip's limits; any other
+against what can be imported.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Events, energy and latency of a quantized network, ours or imported, on an input of your own; or of a folder's, on its test data.
+"""Events, energy and latency of a quantized network, ours or imported, on an input of your own; or
+of a folder's, on its test data.
 
-Counts are exact integers from the engine; which core each falls on is looked at for the first samples. Every price has its source: see
-the device's profile. Energy on Loihi 2 is uncalibrated: no price of an operation is public. Beside it, the same network without spikes.
+Counts are exact integers from the engine; which core each falls on is looked at for the first
+samples. Every price has its source: see the device's profile. Energy on Loihi 2 is uncalibrated: no
+price of an operation is public. Beside it, the same network without spikes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Tell what is installed, what works on this machine, and how to get the rest.
 
-Every line is tried, not looked up: Lava is imported and run, the engine is compared with the reference. Exit status 1 if something
-that the main job needs does not work; what is optional may be missing.
+Every line is tried, not looked up: Lava is imported and run, the engine is compared with the
+reference. Exit status 1 if something that the main job needs does not work; what is optional may be
+missing.
 """
 
 from __future__ import annotations

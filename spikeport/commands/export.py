@@ -1,9 +1,11 @@
 """Write a network in another format: ONNX, lava-dl's .net, or NIR again.
 
-onnx: a quantized network in integers; another framework's .nir, or any with --float, in float32. State in and out, any number of
-timesteps. netx: the HDF5 file that lava-dl's netx runs on Lava and Loihi; what its 8-bit weights cannot hold is rounded, and told:
-by parameters, and with --input by spikes. nir: a quantized network for other frameworks to read; with --dt for one of a fixed
-timestep (snnTorch 1.0 reads every file at 1e-4 s).
+onnx: a quantized network in integers; another framework's .nir, or any with --float, in float32.
+State in and out, any number of
+timesteps. netx: the HDF5 file that lava-dl's netx runs on Lava and Loihi; what its 8-bit weights
+cannot hold is rounded, and told: by parameters, and with --input by spikes. nir: a quantized
+network for other frameworks to read; with --dt for one of a fixed timestep (snnTorch 1.0 reads
+every file at 1e-4 s).
 """
 
 from __future__ import annotations
@@ -118,7 +120,9 @@ def _told(name: str, change: Change) -> str:
 
 
 def _compared(network: QuantizedNetwork, array: np.ndarray) -> dict[str, int]:
-    """Output bins, and answers, in which what the file holds differs from the network, on the engine."""
+    """Output bins, and answers, in which what the file holds differs from the network, on the
+    engine.
+    """
     stimulus = encode(network.input, array, network.timesteps)
     a, b = (backend("engine")(each, stimulus, "counts").output for each in (network, fitted(network)[0]))
     final = (lambda y: y[:, -1]) if network.readout == "membrane_potential" else (lambda y: y.sum(1))

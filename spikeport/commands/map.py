@@ -1,6 +1,8 @@
-"""Place a quantized network on a chip's cores: how many it needs, how full they are, and what limits.
+"""Place a quantized network on a chip's cores: how many it needs, how full they are, and what
+limits.
 
-Exit status 1 if it does not fit. `spikeport check` tells whether the chip can run every node at all.
+Exit status 1 if it does not fit. `spikeport check` tells whether the chip can run every node at
+all.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Ways:
-    """Where the cores lie, and the messages' ways if every neuron fires once: as placed, and in layer-by-layer order."""
+    """Where the cores lie, and the messages' ways if every neuron fires once: as placed, and in
+    layer-by-layer order.
+    """
 
     mesh: Mesh
     found: Load

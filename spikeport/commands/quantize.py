@@ -1,8 +1,10 @@
-"""Turn a trained network, or a .nir file of any framework, into Loihi's integers and write them as .nir.
+"""Turn a trained network, or a .nir file of any framework, into Loihi's integers and write them as
+.nir.
 
-From the DIR of a training, calibration uses training images unless --calibration is given; from that of an imported network, the half
-of its samples that chooses. From a .nir file, --calibration, and the meaning the file cannot state (--dt --integrator --reset, or
---from), are required. A .net file of lava-dl holds integers already, which are written as they are, for --timesteps steps.
+From the DIR of a training, calibration uses training images unless --calibration is given; from
+that of an imported network, the half of its samples that chooses. From a .nir file, --calibration,
+and the meaning the file cannot state (--dt --integrator --reset, or --from), are required. A .net
+file of lava-dl holds integers already, which are written as they are, for --timesteps steps.
 """
 
 from __future__ import annotations
@@ -99,7 +101,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 class Made(NamedTuple):
-    """What was quantized, what came out, and the samples it was calibrated on; labels where they are known, and notes."""
+    """What was quantized, what came out, and the samples it was calibrated on; labels where they
+    are known, and notes.
+    """
 
     network: FloatNetwork
     quantized: QuantizedNetwork

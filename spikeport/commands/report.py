@@ -1,8 +1,9 @@
 """Write report.html (one self-contained file) and report.json from what the stages left in DIR.
 
-A stage that was not run is absent from the report, and the report says so. Several directories are also set side by side on one page:
-accuracy, energy and latency of each, who is better at what on the same test data, and which settings differ. A folder of spikeport run
---nir is one like any other.
+A stage that was not run is absent from the report, and the report says so. Several directories are
+also set side by side on one page: accuracy, energy and latency of each, who is better at what on
+the same test data, and which settings differ. A folder of spikeport run --nir is one like any
+other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Accuracy under Gaussian noise, blur, FGSM and PGD, and under deficits in a sliding window of timesteps (Kim et al. 2023, table 1, figure 2).
+"""Accuracy under Gaussian noise, blur, FGSM and PGD, and under deficits in a sliding window of
+timesteps (Kim et al. 2023, table 1, figure 2).
 
-In float, and in fixed point where DIR/network.nir is. Adversarial images are made on the float network through its own gradient
-(white box) and transferred to the quantized network as integers. Writes JSON and, beside it, a page with pictures.
+In float, and in fixed point where DIR/network.nir is. Adversarial images are made on the float
+network through its own gradient (white box) and transferred to the quantized network as integers.
+Writes JSON and, beside it, a page with pictures.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Everything: train, quantize, simulate, verify on Lava, Fisher information, truncate, report.
 
-Ends in DIR/report.html and DIR/report.json. Whatever is not said comes from the data set's recipe; with nothing said, the handwritten
-digits that ship with a dependency. Run again, it goes on where it was stopped. Exit status 1 if a backend differs from the reference.
+Ends in DIR/report.html and DIR/report.json. Whatever is not said comes from the data set's recipe;
+with nothing said, the handwritten digits that ship with a dependency. Run again, it goes on where
+it was stopped. Exit status 1 if a backend differs from the reference.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Run a .nir file on a backend and write what came out.
 
-A quantized file runs on every backend: engine, lava, onnx and reference in integers, torch in float (its dequantized meaning). A file of
-another framework runs on torch only, with dt, integrator and reset stated.
-OUT.npz holds `output` (samples, timesteps, classes), and with --record all `spikes/<node>` for every neuron node. Index t is the
-response to input step t.
+A quantized file runs on every backend: engine, lava, onnx and reference in integers, torch in float
+(its dequantized meaning). A file of another framework runs on torch only, with dt, integrator and
+reset stated. OUT.npz holds `output` (samples, timesteps, classes), and with --record all
+`spikes/<node>` for every neuron node. Index t is the response to input step t.
 """
 
 from __future__ import annotations
@@ -143,7 +143,9 @@ def _backend(arguments: argparse.Namespace) -> tuple[Backend, Profile | None]:
 
 
 def _made_of(arguments: argparse.Namespace, network: Network, array: np.ndarray) -> dict[str, str]:
-    """Digests of the network and of the input; what lies at --out must be of the like, or not count."""
+    """Digests of the network and of the input; what lies at --out must be of the like, or not
+    count.
+    """
     made_of = {"network": network_digest(network), "input": content_digest("input", array)}
     check_output(arguments.out, read_made_of, made_of, force=arguments.force)
     return made_of
@@ -169,7 +171,9 @@ def _run_float(arguments: argparse.Namespace) -> dict:
 
 
 def _summary(network: Network, output: np.ndarray, spikes: dict[str, int]) -> dict:
-    """spikes: of every spiking node of the network together; output_spikes: of the readout, 0 where it does not spike."""
+    """spikes: of every spiking node of the network together; output_spikes: of the readout, 0 where
+    it does not spike.
+    """
     return {
         "shape": list(output.shape),
         "spikes": sum(spikes.values()),

@@ -1,7 +1,9 @@
-"""Fisher information over timesteps, by block and kind of parameter, and its centroid (temporal information concentration, Kim et al. 2023).
+"""Fisher information over timesteps, by block and kind of parameter, and its centroid (temporal
+information concentration, Kim et al. 2023).
 
-Of a network trained here, on training samples; or of any .nir file, on samples that are given. All timesteps come from the same data
-and one forward pass. Writes JSON and, beside it, a page with pictures; with the course over epochs where training followed it (spikeport train --tic-every).
+Of a network trained here, on training samples; or of any .nir file, on samples that are given. All
+timesteps come from the same data and one forward pass. Writes JSON and, beside it, a page with
+pictures; with the course over epochs where training followed it (spikeport train --tic-every).
 """
 
 from __future__ import annotations

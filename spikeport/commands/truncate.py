@@ -1,12 +1,15 @@
-"""Find the fewest timesteps T' whose accuracy loss stays below the tolerance, with 95 % confidence, and an early exit with the same.
+"""Find the fewest timesteps T' whose accuracy loss stays below the tolerance, with 95 % confidence,
+and an early exit with the same.
 
-Chosen on validation data from one record in fixed point by exact paired tests against T timesteps and against the float network.
-They begin with the T' that training samples propose (--begin), go down while it is shown and up where it is not, at one level;
-confirmed once on test data, and at T' in real Lava. Needs DIR/network.nir. Writes DIR/deployed.nir, the network with T'.
-Exit status 1 if Lava differs from the reference.
+Chosen on validation data from one record in fixed point by exact paired tests against T timesteps
+and against the float network. They begin with the T' that training samples propose (--begin), go
+down while it is shown and up where it is not, at one level; confirmed once on test data, and at T'
+in real Lava. Needs DIR/network.nir. Writes DIR/deployed.nir, the network with T'. Exit status 1 if
+Lava differs from the reference.
 
-With --retrain DIR2 the network is also trained on for fewer timesteps, quantized and tested against the network as it was, before and
-after each at half of the error; DIR2 becomes a training directory.
+With --retrain DIR2 the network is also trained on for fewer timesteps, quantized and tested against
+the network as it was, before and after each at half of the error; DIR2 becomes a training
+directory.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
-"""Compare every spike of every neuron at every step, and the readout, on each backend against the integer reference.
+"""Compare every spike of every neuron at every step, and the readout, on each backend against the
+integer reference.
 
 Exit status 1 on any difference; the first is named with layer, neuron, step and both potentials.
-With --lava-samples: as much of the input as fits into --lava-seconds goes through real Lava, many samples side by side, compared with the
-engine; the first few in Lava's own process models, compared with the reference. --samples then bounds what is compared with the reference,
-which is slow on purpose.
-With --expect: against spikes recorded in the user's own framework. A file of that framework is run in float and must have every bin
-(exit 1 if not); of a quantized file the agreement is told. THEIRS.npz holds `output` (samples, timesteps, classes), and where given
-`spikes/<node>` and `potentials/<node>` of any node.
+With --lava-samples: as much of the input as fits into --lava-seconds goes through real Lava, many
+samples side by side, compared with the engine; the first few in Lava's own process models, compared
+with the reference. --samples then bounds what is compared with the reference, which is slow on
+purpose.
+With --expect: against spikes recorded in the user's own framework. A file of that framework is run
+in float and must have every bin (exit 1 if not); of a quantized file the agreement is told.
+THEIRS.npz holds `output` (samples, timesteps, classes), and where given `spikes/<node>` and
+`potentials/<node>` of any node.
 """
 
 from __future__ import annotations

@@ -18,7 +18,9 @@ BASELINE_FROM = ("settings", "validation", "test")
 
 @dataclass(frozen=True)
 class Baselines:
-    """Networks without spikes, trained with the settings of the spiking one. samples: of the test data."""
+    """Networks without spikes, trained with the settings of the spiking one. samples: of the test
+    data.
+    """
 
     samples: int
     networks: tuple[WithoutSpikes, ...]
@@ -30,7 +32,8 @@ class Baselines:
 
 
 def baseline_stage(session: TrainedSession, out: Path, *, bits: tuple[int, ...] = (), force: bool = False) -> Baselines:
-    """Train and test them. bits: of activations; by default 8, and as many as T, and T' where it was chosen, tell apart.
+    """Train and test them. bits: of activations; by default 8, and as many as T, and T' where it
+    was chosen, tell apart.
 
     Raises:
         InputError: files of others where the result goes, unless `force`.

@@ -1,4 +1,6 @@
-"""The stage that sets several runs side by side: each one's report is made anew, then what they say is compared on a page of its own."""
+"""The stage that sets several runs side by side: each one's report is made anew, then what they say
+is compared on a page of its own.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,8 @@ def check_runs(folders: Sequence[Path], *, force: bool) -> None:
     """Refuse what cannot be reported before any report is written.
 
     Raises:
-        InputError: no run, one that is not quantized yet or is damaged, or a report there that is not ours.
+        InputError: no run, one that is not quantized yet or is damaged, or a report there that is
+            not ours.
     """
     for work in map(Workspace, folders):
         if not work.source.exists():

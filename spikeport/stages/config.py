@@ -1,7 +1,8 @@
-"""Where settings come from: the one place in which recipes, files and the command line become a configuration.
+"""Where settings come from: the one place in which recipes, files and the command line become a
+configuration.
 
-The later overrules the earlier, field by field (docs/configuration.md): defaults; the recipe that is named, else that of the data
-set and the method; the TOML file; the command line.
+The later overrules the earlier, field by field (docs/configuration.md): defaults; the recipe that
+is named, else that of the data set and the method; the TOML file; the command line.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from spikeport.train.settings.tables import parse_table
 
 @dataclass(frozen=True)
 class LavaSettings:
-    """How much of a test set goes through real Lava. samples: "all", or how many at most, in digits. seconds: that it may take."""
+    """How much of a test set goes through real Lava. samples: "all", or how many at most, in
+    digits. seconds: that it may take.
+    """
 
     samples: str
     seconds: float
@@ -44,11 +47,14 @@ class LavaSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One run of the whole path. data_dir: where the data set's files are, "" for where the loader finds them.
+    """One run of the whole path. data_dir: where the data set's files are, "" for where the loader
+    finds them.
 
-    finetune_epochs: of quantization-aware fine-tuning, 0 for none. tolerance: accuracy loss in percentage points that T' may cost.
-    verify_samples: test samples that `verify_backends` are compared on with the reference, spike for spike. lava_samples, lava_seconds: as
-    `LavaSettings`, where Lava is one of them. baselines: train the same network without spikes too.
+    finetune_epochs: of quantization-aware fine-tuning, 0 for none. tolerance: accuracy loss in
+    percentage points that T' may cost.
+    verify_samples: test samples that `verify_backends` are compared on with the reference, spike
+    for spike. lava_samples, lava_seconds: as `LavaSettings`, where Lava is one of them. baselines:
+    train the same network without spikes too.
     """
 
     train: TrainConfig
@@ -84,12 +90,16 @@ class RunConfig:
 class SweepConfig:
     """A sweep, as its TOML file says it.
 
-    recipe: a published run to start from, "" for the data set's own. train: what all points share, as in a [train] table.
-    vary: lists of values by field of `TrainConfig`; nested fields as tables or dotted names; a value that is a table sets
-    several fields together. grid: every combination; else one field at a time, the others as shared.
-    robustness: of every point too, in float and, after quantization to 8 bits, in fixed point. samples: training samples for
-    Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher information in training to the
-    next, 0 for none.
+    recipe: a published run to start from, "" for the data set's own. train: what all points share,
+    as in a [train] table.
+    vary: lists of values by field of `TrainConfig`; nested fields as tables or dotted names; a
+    value that is a table sets
+    several fields together. grid: every combination; else one field at a time, the others as
+    shared.
+    robustness: of every point too, in float and, after quantization to 8 bits, in fixed point.
+    samples: training samples for
+    Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher
+    information in training to the next, 0 for none.
     """
 
     title: str = "Sweep"
@@ -108,7 +118,9 @@ class SweepConfig:
 
 
 def said(kind: type, arguments: Namespace) -> dict[str, Any]:
-    """What the command line says of a configuration: arguments that were given, by the names of its fields."""
+    """What the command line says of a configuration: arguments that were given, by the names of its
+    fields.
+    """
     given = {f.name: getattr(arguments, f.name, None) for f in fields(kind)}
     return {name: str(value) if isinstance(value, Path) else value for name, value in given.items() if value is not None}
 
@@ -141,7 +153,8 @@ def _resolved(
 
 
 def sweep_config(path: Path | None, changes: Mapping[str, Any], train_changes: Mapping[str, Any], varied: Mapping[str, Any]) -> SweepConfig:
-    """The file, overlaid by what was said on the command line; of each point, `training_config` says the rest.
+    """The file, overlaid by what was said on the command line; of each point, `training_config`
+    says the rest.
 
     Raises:
         InputError: as in `run_config`.
@@ -160,13 +173,17 @@ def sweep_config(path: Path | None, changes: Mapping[str, Any], train_changes: M
 
 
 def training_config(said: Mapping[str, Any], changes: Mapping[str, Any], where: str, published_as: str | None = None) -> TrainConfig:
-    """The recipe, overlaid by what a file said, overlaid by changes, both nested tables; arguments and errors as in `run_config`."""
+    """The recipe, overlaid by what a file said, overlaid by changes, both nested tables; arguments
+    and errors as in `run_config`.
+    """
     base = asdict(published(published_as) if published_as else _usual({**said, **changes}))
     return from_table(_overlaid(_overlaid(base, said), changes), where)
 
 
 def _usual(said: Mapping[str, Any]) -> TrainConfig:
-    """The recipe of the data set and the method that are named: a method brings its own neurons, loss and optimizer."""
+    """The recipe of the data set and the method that are named: a method brings its own neurons,
+    loss and optimizer.
+    """
     return defaults_for(said.get("data", TrainConfig.data), **({"method": said["method"]} if "method" in said else {}))
 
 

@@ -1,4 +1,6 @@
-"""The whole path for a network of another framework: data of the user's own in place of training, the same report at the end."""
+"""The whole path for a network of another framework: data of the user's own in place of training,
+the same report at the end.
+"""
 
 from __future__ import annotations
 
@@ -39,20 +41,26 @@ def deploy(
     seed: int = 0,
     force: bool = False,
 ) -> Report:
-    """Quantize a network of another framework, prove it, cut its timesteps, price it; `report.html` and the rest land in `out`.
+    """Quantize a network of another framework, prove it, cut its timesteps, price it; `report.html`
+    and the rest land in `out`.
 
     Args:
         network: from `from_snntorch`, `import_nir` and the like.
-        samples, labels: `(samples, *shape)` held over time or `(samples, timesteps, *shape)`, and a class for each. Half of them
-            choose (calibration, T', exit), half confirm.
-        expected: `output` `(samples, timesteps, classes)` and, if you like, `spikes/<population>`, recorded in the network's own framework.
-        backends: to verify on, of "engine", "lava" and "onnx"; None for the first two, with a warning where Lava cannot be imported.
-        lava_samples, lava_seconds: samples that go through real Lava, None for all that confirm, and the time that they may take.
-        tolerance: accuracy loss in percentage points that T' may cost. seed: of the halves, the intervals and sampled labels.
+        samples, labels: `(samples, *shape)` held over time or `(samples, timesteps, *shape)`, and a
+            class for each. Half of them choose (calibration, T', exit), half confirm.
+        expected: `output` `(samples, timesteps, classes)` and, if you like, `spikes/<population>`,
+            recorded in the network's own framework.
+        backends: to verify on, of "engine", "lava" and "onnx"; None for the first two, with a
+            warning where Lava cannot be imported.
+        lava_samples, lava_seconds: samples that go through real Lava, None for all that confirm,
+            and the time that they may take.
+        tolerance: accuracy loss in percentage points that T' may cost. seed: of the halves, the
+            intervals and sampled labels.
         force: replace what another network's run, or one on other data, left in `out`.
 
     Raises:
-        InputError: arrays that do not fit, parameters that no register holds, or another network's run in `out`.
+        InputError: arrays that do not fit, parameters that no register holds, or another network's
+            run in `out`.
     """
     config = RunConfig(
         train=TrainConfig(seed=seed),
@@ -71,10 +79,12 @@ def deploy(
 
 
 def foreign_run(work: Workspace, foreign: Foreign, config: RunConfig, backends: Sequence[str], bar: Bar, *, force: bool) -> Report:
-    """Keep what was brought along in the folder and run every stage but training; a run of the same network and data is gone on with.
+    """Keep what was brought along in the folder and run every stage but training; a run of the same
+    network and data is gone on with.
 
     Raises:
-        InputError: another network's run is there, or one on other data, unless `force`; or as the stages.
+        InputError: another network's run is there, or one on other data, unless `force`; or as the
+            stages.
     """
     with claimed(work, force=force, brought=foreign.made_of):
         keep(work, foreign)

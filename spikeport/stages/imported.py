@@ -1,7 +1,9 @@
-"""A network that came from elsewhere, to the stages; and what a folder keeps of it, so that they can come back to it.
+"""A network that came from elsewhere, to the stages; and what a folder keeps of it, so that they
+can come back to it.
 
-The folder keeps the network itself. Of samples that were read from files it keeps where those lie and a digest of what they held: a
-copy would double the disk that recordings take, and prove no more than the digest does. Arrays that have no file are written down.
+The folder keeps the network itself. Of samples that were read from files it keeps where those lie
+and a digest of what they held: a copy would double the disk that recordings take, and prove no more
+than the digest does. Arrays that have no file are written down.
 """
 
 from __future__ import annotations
@@ -38,15 +40,17 @@ from spikeport.stages.trained import TrainedSession
 from spikeport.train.data.dataset import Split, cut
 
 KEPT_MAX = 1 << 28
-"""Bytes of samples without a file of their own that are written down, before compression: 256 MB."""
+"""Bytes of samples without a file of their own that are written down, before compression: 256 MB.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Foreign:
-    """What came from elsewhere. name: of the file. meaning: how it is read, in words. seed: of the halves.
+    """What came from elsewhere. name: of the file. meaning: how it is read, in words. seed: of the
+    halves.
 
-    files: where samples and labels were read from, None where they are only here. expected: spikes recorded in the user's own
-    framework (`hw.backends.expect.read_expected`), or None.
+    files: where samples and labels were read from, None where they are only here. expected: spikes
+    recorded in the user's own framework (`hw.backends.expect.read_expected`), or None.
     """
 
     name: str
@@ -76,7 +80,9 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Source:
-    """What a folder says of the network that was brought there; fields as in `Foreign`, None for files where there are none."""
+    """What a folder says of the network that was brought there; fields as in `Foreign`, None for
+    files where there are none.
+    """
 
     name: str
     meaning: str
@@ -106,7 +112,8 @@ def keep(work: Workspace, foreign: Foreign) -> None:
 
 
 def brought(work: Workspace, data_dir: Path | None = None) -> Foreign:
-    """What `keep` wrote. data_dir: where the files of samples and labels lie now, by their names; None for where they were read.
+    """What `keep` wrote. data_dir: where the files of samples and labels lie now, by their names;
+    None for where they were read.
 
     Raises:
         InputError: missing, damaged, or not what the folder's results were made of.
@@ -155,7 +162,9 @@ def open_session(root: Path, data_dir: Path | None, bar: Bar) -> Session:
 
 @dataclass(eq=False)
 class ImportedSession(Session):
-    """A network of another framework and the user's samples: half of them choose, half confirm, classes in proportion."""
+    """A network of another framework and the user's samples: half of them choose, half confirm,
+    classes in proportion.
+    """
 
     foreign: Foreign = field(kw_only=True)
     order: Mapping[SplitName, np.ndarray] = field(kw_only=True)
@@ -220,7 +229,9 @@ class ImportedSession(Session):
 
     @cached_property
     def floating(self) -> dict[str, np.ndarray]:
-        """The float network over all samples, in their own order: `output`, and spikes where their record has some."""
+        """The float network over all samples, in their own order: `output`, and spikes where their
+        record has some.
+        """
         network, samples = self.foreign.network, self.foreign.samples
         with self.bar(len(samples), "float reference") as progress:
             return simulate_float(network, samples, network.timesteps, record=self.record_level == "spikes", progress=progress)
@@ -249,7 +260,9 @@ class ImportedSession(Session):
         return Expected((floats, integers))
 
     def _joined(self) -> dict[str, np.ndarray]:
-        """The records of both halves, in the order of the samples: `output`, and `spikes/<population>` where they were recorded."""
+        """The records of both halves, in the order of the samples: `output`, and
+        `spikes/<population>` where they were recorded.
+        """
         back = np.argsort(np.concatenate([self.order[name] for name in SPLITS]))
         first, second = (
             {"output": r.output, **{f"spikes/{k}": v for k, v in r.spikes.items()}} for r in map(self.records.get, SPLITS) if r
@@ -258,7 +271,9 @@ class ImportedSession(Session):
 
 
 class _Increments(nn.Module):
-    """A float network whose answer is the sum of its outputs over time, whatever is read: steps of a potential in its place."""
+    """A float network whose answer is the sum of its outputs over time, whatever is read: steps of
+    a potential in its place.
+    """
 
     def __init__(self, module: FloatModule) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""Stages of the whole path: quantization, comparison of backends, the report. Each takes a `Session` and writes one file of its own."""
+"""Stages of the whole path: quantization, comparison of backends, the report.
+
+Each takes a `Session` and writes one file of its own.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,9 @@ COMPARED_SAMPLES = 64
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizationConfig:
-    """weight_bits: 2 to 8. per_channel: thresholds and scales per channel. finetune_epochs: of quantization-aware fine-tuning, 0 for none."""
+    """weight_bits: 2 to 8. per_channel: thresholds and scales per channel. finetune_epochs: of
+    quantization-aware fine-tuning, 0 for none.
+    """
 
     weight_bits: int = 8
     per_channel: bool = False
@@ -79,7 +84,9 @@ class QuantizationConfig:
 
 @dataclass(frozen=True)
 class Verified:
-    """A comparison of backends with the reference, what went through real Lava, and accuracies where labels are known."""
+    """A comparison of backends with the reference, what went through real Lava, and accuracies
+    where labels are known.
+    """
 
     verification: Verification
     accuracy: tuple[AccuracyCurve, ...] = ()
@@ -94,10 +101,12 @@ class Verified:
 def quantize_stage(
     session: Session, out: Path, config: QuantizationConfig, *, calibration: np.ndarray | None = None, force: bool = False
 ) -> QuantizedNetwork:
-    """Choose the integers of the float network on calibration samples, and write the `.nir`, which says what it was made of.
+    """Choose the integers of the float network on calibration samples, and write the `.nir`, which
+    says what it was made of.
 
     Raises:
-        InputError: settings out of range, or `out` holds a network of its own (`stages.folder.claims`), unless `force`.
+        InputError: settings out of range, or `out` holds a network of its own
+            (`stages.folder.claims`), unless `force`.
     """
     if config.finetune_epochs and not isinstance(session, TrainedSession):
         raise InputError(f"{session.title} was not trained here; quantization-aware fine-tuning needs training data and settings")
@@ -130,7 +139,9 @@ def saying(network: QuantizedNetwork, made_of: Digests) -> QuantizedNetwork:
 
 
 def verify_stage(session: Session, *, backends: Sequence[str], samples: int, lava: LavaSettings) -> Verified:
-    """Compare backends on the first test samples, send the test set through Lava where it is one of them; keep each one's accuracy."""
+    """Compare backends on the first test samples, send the test set through Lava where it is one of
+    them; keep each one's accuracy.
+    """
     network, test = session.network, session.split("test")
     part = test[:samples]
     outputs: dict[str, list[np.ndarray]] = {name: [] for name in backends}
@@ -163,7 +174,9 @@ def backend_curve(network: QuantizedNetwork, name: str, output: np.ndarray, labe
 
 
 def report_stage(session: Session, *, device: str, configuration: dict | None = None) -> Report:
-    """Gather what is there of this network into `report.json` and `report.html`; what speaks of another is left out, in words."""
+    """Gather what is there of this network into `report.json` and `report.html`; what speaks of
+    another is left out, in words.
+    """
     work, network, test = session.work, session.network, session.split("test")
     truncation = session.kept(Truncation, work.truncation, *CUT_FROM)
     without = session.kept(Baselines, work.baseline, *BASELINE_FROM)
@@ -219,7 +232,9 @@ def _note_deployed(session: Session) -> None:
 
 
 def _against_float(session: Session, part: Split) -> tuple[Agreement, LossSplit]:
-    """How far each layer's integers are from the float network on these samples, and which rounding does it."""
+    """How far each layer's integers are from the float network on these samples, and which rounding
+    does it.
+    """
     floating, quantized = session.lowered(), session.network
     with session.bar(2 * len(part), "float against integers") as progress:
         agreement = layer_agreement(floating, quantized, part.array, progress=progress)

@@ -1,4 +1,6 @@
-"""The stage that prunes a trained network in cycles and retrains it with as many timesteps as its information needs."""
+"""The stage that prunes a trained network in cycles and retrains it with as many timesteps as its
+information needs.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,18 @@ from spikeport.train.settings.methods import METHODS
 SHARE = 0.05
 """Of the information: no more may be still to come after T_retrain timesteps."""
 SHORTER = 5
-"""A cycle has so many times fewer epochs than the first training, where nothing is said (300 and 60 as published)."""
+"""A cycle has so many times fewer epochs than the first training, where nothing is said (300 and 60
+as published).
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PruningConfig:
-    """What is asked for. fraction: of the weights that are left, gone in each cycle. epochs: of a cycle, None for the usual.
+    """What is asked for. fraction: of the weights that are left, gone in each cycle. epochs: of a
+    cycle, None for the usual.
 
-    retraining_timesteps: T_retrain, instead of the smallest that leaves at most `share` of the trained network's Fisher
-    information still to come.
+    retraining_timesteps: T_retrain, instead of the smallest that leaves at most `share` of the
+    trained network's Fisher information still to come.
     """
 
     cycles: int = 5
@@ -56,14 +61,16 @@ class PruningConfig:
 def prune_stage(
     session: TrainedSession, out: Workspace, config: PruningConfig, *, beside: Sequence[Path] = (), accelerator: str = "cpu"
 ) -> Pruning:
-    """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network, `out/cycle-N` those on the way.
+    """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network,
+    `out/cycle-N` those on the way.
 
-    pruning.json, pruning.html and its picture, pruning.svg, are written anew after each cycle. A run that was stopped goes on in the
+    pruning.json, pruning.html and its picture, pruning.svg, are written anew after each cycle. A
+    run that was stopped goes on in the
     cycle it was in. beside: other runs' directories, for the figure.
 
     Raises:
-        InputError: settings out of range, a method that trains with one step anyway, or `out` holds a training of its own, or a run
-            with other settings or of another network.
+        InputError: settings out of range, a method that trains with one step anyway, or `out` holds
+            a training of its own, or a run with other settings or of another network.
     """
     _check(session, out, config)
     source = {"source": session.float_digests["trained"]}

@@ -1,8 +1,10 @@
-"""The stage that retrains a network for fewer timesteps, and tests whether these are enough, at one honest error for all.
+"""The stage that retrains a network for fewer timesteps, and tests whether these are enough, at one
+honest error for all.
 
-The number of timesteps to retrain for comes from Fisher information on training samples, or is given. A part of the training data
-chooses the epoch, so that validation data confirms only. Two statements are made on it, that of the network as it was and that of the
-retrained one, each at half of the error; both networks are compared with the first in fixed point and in float at T.
+The number of timesteps to retrain for comes from Fisher information on training samples, or is
+given. A part of the training data chooses the epoch, so that validation data confirms only. Two
+statements are made on it, that of the network as it was and that of the retrained one, each at half
+of the error; both networks are compared with the first in fixed point and in float at T.
 """
 
 from __future__ import annotations
@@ -37,12 +39,15 @@ FOR_EPOCHS = 12
 def retrain_stage(
     session: TrainedSession, out: Workspace, *, tolerance: float, timesteps: int | None = None, epochs: int | None = None
 ) -> Retraining:
-    """Retrain from the weights that are there, quantize, test; `out` becomes a training directory of the retrained network.
+    """Retrain from the weights that are there, quantize, test; `out` becomes a training directory
+    of the retrained network.
 
-    timesteps: to retrain for, None for what Fisher information proposes. A run that was stopped goes on.
+    timesteps: to retrain for, None for what Fisher information proposes. A run that was stopped
+    goes on.
 
     Raises:
-        InputError: a method that trains with one step anyway, recordings, or timesteps out of range.
+        InputError: a method that trains with one step anyway, recordings, or timesteps out of
+            range.
     """
     check_retraining(session, out, timesteps)
     plan = _planned(session, out, timesteps, epochs)
@@ -80,7 +85,9 @@ def check_retraining(session: TrainedSession, out: Workspace, timesteps: int | N
 
 
 def _planned(session: TrainedSession, out: Workspace, timesteps: int | None, epochs: int | None) -> RetrainingPlan:
-    """What to retrain for, and how long; kept in `out` before anything else, so that a run that is taken up is this one."""
+    """What to retrain for, and how long; kept in `out` before anything else, so that a run that is
+    taken up is this one.
+    """
     usual = max(1, round(session.trained.config.epochs / SHORTER))
     proposal, chosen_by = (timesteps, "given") if timesteps else _proposed(session, out)
     plan, source = RetrainingPlan(proposal, chosen_by, epochs or usual), {"source": session.float_digests["trained"]}

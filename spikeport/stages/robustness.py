@@ -27,7 +27,9 @@ from spikeport.train.data.batches import epoch_seed
 from spikeport.train.data.registry import Split
 
 Run = Callable[[np.ndarray], np.ndarray]
-"""Images `(samples, *shape)` or `(samples, T, *shape)` to whether each is right after 1 .. T timesteps, bool `(samples, T)`."""
+"""Images `(samples, *shape)` or `(samples, T, *shape)` to whether each is right after 1 .. T
+timesteps, bool `(samples, T)`.
+"""
 Deficit = Literal["noise", "blur"]
 BATCH = 128
 WINDOW = 3
@@ -38,7 +40,8 @@ WINDOW = 3
 class RobustnessConfig:
     """What is asked for. samples: the first of the test data. seed: of noise and of attacks.
 
-    deficit: what an image becomes in a window of timesteps, the same at all of them; training is on clean data.
+    deficit: what an image becomes in a window of timesteps, the same at all of them; training is on
+    clean data.
     window: timesteps of a deficit, 0 for none, None for `WINDOW` or all where there are fewer.
     """
 
@@ -56,14 +59,18 @@ class RobustnessConfig:
 
 @dataclass(frozen=True)
 class Trial:
-    """The networks that are there, and whether each is right on the clean images after 1 .. T timesteps."""
+    """The networks that are there, and whether each is right on the clean images after 1 .. T
+    timesteps.
+    """
 
     runs: Mapping[str, Run]
     clean: Mapping[str, np.ndarray]
     timesteps: int
 
     def condition(self, name: str, images: np.ndarray, first: int, last: int) -> Condition:
-        """What becomes of the accuracy with these images, perturbed at timesteps first .. last (from 1)."""
+        """What becomes of the accuracy with these images, perturbed at timesteps first .. last
+        (from 1).
+        """
         return Condition(name, first, last, {network: outcome(run(images), self.clean[network]) for network, run in self.runs.items()})
 
     def unperturbed(self) -> Condition:
@@ -72,10 +79,12 @@ class Trial:
 
 
 def robustness_stage(session: Session, out: Path, config: RobustnessConfig, *, force: bool = False) -> Robustness:
-    """Accuracy under perturbations and under deficits in a sliding window of timesteps; writes JSON and a page beside it.
+    """Accuracy under perturbations and under deficits in a sliding window of timesteps; writes JSON
+    and a page beside it.
 
     Raises:
-        InputError: recordings of events, which have no pixels; a window longer than T; files of others where the results go.
+        InputError: recordings of events, which have no pixels; a window longer than T; files of
+            others where the results go.
     """
     part, timesteps = session.split("test")[: config.samples], session.timesteps
     window = min(WINDOW, timesteps) if config.window is None else config.window
@@ -124,7 +133,9 @@ def _conditions(
 
 
 def in_window(images: np.ndarray, deficient: np.ndarray, timesteps: int, first: int, width: int) -> np.ndarray:
-    """Images held over time `(samples, T, *shape)`, with deficient ones at timesteps first .. first + width - 1 (from 1)."""
+    """Images held over time `(samples, T, *shape)`, with deficient ones at timesteps first .. first
+    + width - 1 (from 1).
+    """
     over_time = np.repeat(images[:, None], timesteps, axis=1)
     over_time[:, first - 1 : first - 1 + width] = deficient[:, None]
     return over_time
@@ -153,7 +164,9 @@ def _runs(session: Session, part: Split) -> dict[str, Run]:
 
 
 class _From(nn.Module):
-    """A model that numbers its samples from `first`: attacks see the spikes that a rate code is going to draw."""
+    """A model that numbers its samples from `first`: attacks see the spikes that a rate code is
+    going to draw.
+    """
 
     def __init__(self, model: nn.Module, first: int) -> None:
         super().__init__()

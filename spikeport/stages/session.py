@@ -42,10 +42,13 @@ ENGINE_SAMPLES = 1024
 
 @dataclass(eq=False)
 class Session(ABC):
-    """A float network of a folder with its data, and what stages make of them; each is loaded from the folder when first asked for.
+    """A float network of a folder with its data, and what stages make of them; each is loaded from
+    the folder when first asked for.
 
-    Trained here (`stages.trained`) or brought along (`stages.imported`). A stage that makes the quantized network sets `network`.
-    splits: validation chooses, test confirms. record_level: of the engine's records; their files hold counts. notes: what was left out, and why, in words.
+    Trained here (`stages.trained`) or brought along (`stages.imported`). A stage that makes the
+    quantized network sets `network`.
+    splits: validation chooses, test confirms. record_level: of the engine's records; their files
+    hold counts. notes: what was left out, and why, in words.
     """
 
     work: Workspace
@@ -78,17 +81,23 @@ class Session(ABC):
     @property
     @abstractmethod
     def float_digests(self) -> Digests:
-        """Of the float network, `trained`, and of what it was trained with where that is known, `settings`."""
+        """Of the float network, `trained`, and of what it was trained with where that is known,
+        `settings`.
+        """
 
     @property
     def calibration(self) -> Split:
-        """Samples that integers are chosen on unless others are given, and that Fisher information is of: training ones, else the half that chooses."""
+        """Samples that integers are chosen on unless others are given, and that Fisher information
+        is of: training ones, else the half that chooses.
+        """
         return self.split("validation") if self.training is None else self.training
 
     @property
     @abstractmethod
     def training(self) -> Split | None:
-        """Samples that the float network was trained on, where they are at hand; they may propose T', which validation samples must not."""
+        """Samples that the float network was trained on, where they are at hand; they may propose
+        T', which validation samples must not.
+        """
 
     @property
     def informed_by(self) -> tuple[str, ...]:
@@ -111,7 +120,9 @@ class Session(ABC):
 
     @abstractmethod
     def attacked(self) -> nn.Module:
-        """The float network with gradients, called as `module(x, timesteps, first=number of the first sample)`; gives `(T, N, classes)`."""
+        """The float network with gradients, called as `module(x, timesteps, first=number of the
+        first sample)`; gives `(T, N, classes)`.
+        """
 
     @abstractmethod
     def check_pixels(self) -> None:
@@ -119,11 +130,15 @@ class Session(ABC):
 
     @abstractmethod
     def float_right(self, part: Split, progress: Callable[[int], None]) -> np.ndarray:
-        """Whether the float network is right after 1 .. T timesteps, bool `(samples, T)`; ties go to the lowest class."""
+        """Whether the float network is right after 1 .. T timesteps, bool `(samples, T)`; ties go
+        to the lowest class.
+        """
 
     @abstractmethod
     def float_accuracy(self) -> Mapping[SplitName, Sequence[float]]:
-        """Of the float network after 1 .. T timesteps, by split; without a split that is not known yet."""
+        """Of the float network after 1 .. T timesteps, by split; without a split that is not known
+        yet.
+        """
 
     @abstractmethod
     def information(self, config: TicConfig, progress: Callable[[int], None]) -> FisherResult:
@@ -156,7 +171,9 @@ class Session(ABC):
 
     @cached_property
     def records(self) -> dict[SplitName, SpikeRecord]:
-        """The engine's record of the quantized network on validation and test data; made anew where it is of anything else."""
+        """The engine's record of the quantized network on validation and test data; made anew where
+        it is of anything else.
+        """
         return {name: self._record(name) for name in SPLITS}
 
     def split(self, name: SplitName) -> Split:
@@ -164,7 +181,9 @@ class Session(ABC):
         return self.splits[name]
 
     def made_of(self, *names: str) -> dict[str, str]:
-        """Digests of `trained`, `settings`, `network`, `training`, `validation` or `test`, as a result that was made of these carries them."""
+        """Digests of `trained`, `settings`, `network`, `training`, `validation` or `test`, as a
+        result that was made of these carries them.
+        """
         return {name: self._digest(name) for name in names}
 
     def keep(self, path: Path, result: Any, *names: str) -> None:
@@ -173,7 +192,9 @@ class Session(ABC):
         self._results[path] = result
 
     def kept(self, kind: type[T], path: Path, *names: str) -> T | None:
-        """The result of an earlier stage, if it was made of these; else None, and where it lies in the folder a note says why."""
+        """The result of an earlier stage, if it was made of these; else None, and where it lies in
+        the folder a note says why.
+        """
         if path in self._results:
             return self._results[path]
         if not path.exists():
@@ -214,7 +235,9 @@ class Session(ABC):
 
 
 def engine_record(network: QuantizedNetwork, part: Split, progress: Callable[[int], None], level: RecordLevel = "counts") -> SpikeRecord:
-    """The engine's record of a whole split, some samples after the other: as integers, a large data set would not fit into memory."""
+    """The engine's record of a whole split, some samples after the other: as integers, a large data
+    set would not fit into memory.
+    """
     starts = range(0, len(part), ENGINE_SAMPLES)
 
     def records() -> Iterator[SpikeRecord]:

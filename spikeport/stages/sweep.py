@@ -1,4 +1,6 @@
-"""Many trainings that differ in a few settings: planned before anything runs, finished one after the other, taken up after a kill."""
+"""Many trainings that differ in a few settings: planned before anything runs, finished one after
+the other, taken up after a kill.
+"""
 
 from __future__ import annotations
 
@@ -121,13 +123,16 @@ def run_sweep(
 ) -> Sweep:
     """Train and measure every point in its folder below `out`.
 
-    sweep.json, sweep.html and the page's pictures as SVG (`ic-timesteps.svg`, ...) are written anew after each.
+    sweep.json, sweep.html and the page's pictures as SVG (`ic-timesteps.svg`, ...) are written anew
+    after each.
 
-    What is finished is kept; a training under way goes on where it was stopped. One that diverges is told, and the others go on.
+    What is finished is kept; a training under way goes on where it was stopped. One that diverges
+    is told, and the others go on.
 
     Raises:
-        InputError: a folder holds a training with other settings, or one that was not followed as asked, or `out` holds a sweep with
-            points that are not planned; nothing is trained then, nor written.
+        InputError: a folder holds a training with other settings, or one that was not followed as
+            asked, or `out` holds a sweep with points that are not planned; nothing is trained then,
+            nor written.
     """
     former = _former(points, out)
     for point in points:
@@ -151,7 +156,9 @@ def run_sweep(
 
 
 def _former(points: list[Planned], out: Path) -> Sweep | None:
-    """What an earlier sweep left; its points must be among those to come, since sweep.json and sweep.html are of one sweep."""
+    """What an earlier sweep left; its points must be among those to come, since sweep.json and
+    sweep.html are of one sweep.
+    """
     path = out / SWEEP
     if not path.exists():
         return None
@@ -201,7 +208,9 @@ def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Pa
 
 
 def _history(work: Workspace, config: TrainConfig, epochs: int, every: int) -> FisherHistory:
-    """What was found in the first so many epochs of a training; refused where it is not of the epochs asked for."""
+    """What was found in the first so many epochs of a training; refused where it is not of the
+    epochs asked for.
+    """
     history = read_bound(FisherHistory, work.tic_history, {"settings": settings_digest(config)})[0] or FisherHistory()
     if every and tuple(epoch for epoch in history.epochs if epoch <= epochs) != tuple(range(every, epochs + 1, every)):
         raise InputError(f"{work.root} was not trained with --tic-every {every} from its first epoch on; choose another --out")

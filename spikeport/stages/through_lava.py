@@ -1,4 +1,6 @@
-"""A set of samples through real Lava, as many as were asked for and fit into the time that was given."""
+"""A set of samples through real Lava, as many as were asked for and fit into the time that was
+given.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from spikeport.train.data.on_demand import Images, in_batches
 def lava_set(
     network: QuantizedNetwork, images: Images, settings: LavaSettings, bar: Bar
 ) -> tuple[LavaProof, np.ndarray] | tuple[None, None]:
-    """The first samples of a set through Lava: the proof and Lava's output; None twice where none were asked for."""
+    """The first samples of a set through Lava: the proof and Lava's output; None twice where none
+    were asked for.
+    """
     asked = settings.of(len(images))
     if not asked:
         return None, None

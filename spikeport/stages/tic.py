@@ -1,4 +1,6 @@
-"""Fisher information of what people have: networks trained here, during training or after it, and anyone's `.nir`."""
+"""Fisher information of what people have: networks trained here, during training or after it, and
+anyone's `.nir`.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +37,16 @@ from spikeport.train.neurons.surrogates import Surrogate
 from spikeport.train.neurons.tsslbp import TSSLConfig
 
 PASS_SAMPLES = 64
-"""Samples in one pass of the per-sample estimator; no result depends on it but where a neuron model looks at its whole batch."""
+"""Samples in one pass of the per-sample estimator; no result depends on it but where a neuron model
+looks at its whole batch.
+"""
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TicConfig:
-    """What is asked for. samples: the first of the data. batch: of estimator "batch" (16 as published). timesteps: None for the network's own.
+    """What is asked for. samples: the first of the data. batch: of estimator "batch" (16 as
+    published). timesteps: None for the network's own.
 
     seed: of sampled labels, of noise and of the intervals.
     """
@@ -89,12 +94,15 @@ def of_trained(module: SpikingNetwork, data: Split, config: TicConfig, progress:
 def of_float_network(
     network: FloatNetwork, array: np.ndarray, labels: np.ndarray | None, config: TicConfig, progress: Progress | None = None
 ) -> FisherResult:
-    """Of a network in physical units: weights and biases through an arctan surrogate as wide as each population's threshold.
+    """Of a network in physical units: weights and biases through an arctan surrogate as wide as
+    each population's threshold.
 
-    array: as `export.floating.simulate.physical_input` takes it. labels: integers `(samples,)`; None where `config.labels` is "sampled".
+    array: as `export.floating.simulate.physical_input` takes it. labels: integers `(samples,)`;
+    None where `config.labels` is "sampled".
 
     Raises:
-        InputError: arrays that do not fit the network or each other, or labels that are needed and missing.
+        InputError: arrays that do not fit the network or each other, or labels that are needed and
+            missing.
     """
     steps = config.timesteps or network.timesteps
     values, held = physical_input(network.input, array[: config.samples], steps)
@@ -116,7 +124,9 @@ def of_float_network(
 
 
 def differentiable(network: FloatNetwork) -> FloatModule:
-    """The network with its own spikes and a gradient: an arctan surrogate as wide as each population's threshold."""
+    """The network with its own spikes and a gradient: an arctan surrogate as wide as each
+    population's threshold.
+    """
     module = FloatModule(network)
     for neurons in module.neuron.values():
         neurons.spike = with_surrogate(neurons.spike, float(neurons.threshold.abs().mean()))
@@ -124,9 +134,11 @@ def differentiable(network: FloatNetwork) -> FloatModule:
 
 
 def recorder(path: Path, data: Split, every: int, config: TicConfig, made_of: Digests) -> Callable[[int, SpikingNetwork], None]:
-    """A callback for the trainer: what is found after every so many epochs is added to a file, in place of another training's.
+    """A callback for the trainer: what is found after every so many epochs is added to a file, in
+    place of another training's.
 
-    Neither the network nor any random number of the training is touched, so training ends with the same weights.
+    Neither the network nor any random number of the training is touched, so training ends with the
+    same weights.
     made_of: digest of the training's settings.
 
     Raises:
@@ -156,9 +168,11 @@ def fitting(result: FisherResult | None, path: Path, timesteps: int) -> FisherRe
 
 
 def kept_tic(session: Session, path: Path, timesteps: int, **asked: Any) -> FisherResult | None:
-    """What lies in a file of this session's network; None where there is nothing, or else than is asked for in fields of `FisherResult`.
+    """What lies in a file of this session's network; None where there is nothing, or else than is
+    asked for in fields of `FisherResult`.
 
-    What was taken on validation samples, as before, is nothing: a proposal that these had a part in must not open the tests on them.
+    What was taken on validation samples, as before, is nothing: a proposal that these had a part in
+    must not open the tests on them.
 
     Raises:
         InputError: a damaged file, or one of other timesteps than the network's.
@@ -171,7 +185,9 @@ def kept_tic(session: Session, path: Path, timesteps: int, **asked: Any) -> Fish
 
 
 def tic_stage(session: Session, out: Path, config: TicConfig | None = None) -> FisherResult:
-    """Fisher information of the float network on the samples of `Session.calibration`, as configured or as usual."""
+    """Fisher information of the float network on the samples of `Session.calibration`, as
+    configured or as usual.
+    """
     config = config or TicConfig(seed=session.seed)
     with session.bar(min(len(session.calibration), config.samples), "Fisher information") as progress:
         result = session.information(config, progress)
@@ -187,12 +203,16 @@ def write_tic(result: FisherResult, history: FisherHistory | None, title: str, o
 
 
 def looks_ahead(neuron: NeuronConfig) -> bool:
-    """Whether the backward pass at t depends on steps after t: DSR's mean current, and the mean rate of TSSL-BP as in the paper."""
+    """Whether the backward pass at t depends on steps after t: DSR's mean current, and the mean
+    rate of TSSL-BP as in the paper.
+    """
     return isinstance(neuron, DSRConfig) or (isinstance(neuron, TSSLConfig) and neuron.rule == "paper")
 
 
 def block_name(layer: str) -> str:
-    """`synapses.group2block1a.0.weights` to `group2block1`; the stage, where there are no residual blocks."""
+    """`synapses.group2block1a.0.weights` to `group2block1`; the stage, where there are no residual
+    blocks.
+    """
     stage = layer.split(".")[1]
     residual = re.match(r"group\d+block\d+", stage)
     return residual[0] if residual else stage
@@ -216,14 +236,18 @@ def _names(module: FloatModule) -> dict[str, str]:
 
 
 def _numbered(layer: InputLayer, x: Tensor, timesteps: int, first: int) -> Tensor:
-    """The spikes that a rate code draws for these samples, whatever pass they are in; the input of other codes as it is."""
+    """The spikes that a rate code draws for these samples, whatever pass they are in; the input of
+    other codes as it is.
+    """
     if layer.source.code != "rate":
         return x
     return layer.drawn(x[None] if x.shape[1:] == layer.source.shape else x, timesteps, first)
 
 
 def _batches(x: Tensor, y: Tensor, config: TicConfig, shaped: Callable[[Tensor, int], Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Samples first, and the number of the first, to what the network takes; the batch estimator leaves out the remainder of less than a batch."""
+    """Samples first, and the number of the first, to what the network takes; the batch estimator
+    leaves out the remainder of less than a batch.
+    """
     size = PASS_SAMPLES if config.estimator == "sample" else config.batch
     count = len(y) if config.estimator == "sample" else len(y) // size * size
     if not count:

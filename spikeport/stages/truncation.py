@@ -1,4 +1,6 @@
-"""The stage that decides how many timesteps are run: a cut for all samples, and an early exit for each."""
+"""The stage that decides how many timesteps are run: a cut for all samples, and an early exit for
+each.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ LAVA_SAMPLES = 20
 
 @dataclass(frozen=True)
 class Answers:
-    """One split: right or not, and by what margin, after 1 .. T timesteps in fixed point; right or not in float after T."""
+    """One split: right or not, and by what margin, after 1 .. T timesteps in fixed point; right or
+    not in float after T.
+    """
 
     correct: np.ndarray
     margins: np.ndarray
@@ -50,9 +54,11 @@ def truncate_stage(
     begin: Begin | None = None,
     force: bool = False,
 ) -> Truncation:
-    """Choose T' and the exit threshold on validation data, confirm both once on test data, and write the network that is deployed.
+    """Choose T' and the exit threshold on validation data, confirm both once on test data, and
+    write the network that is deployed.
 
-    begin: what proposes the T' that the tests begin with (`_beginning`); None for accuracy where there are training samples.
+    begin: what proposes the T' that the tests begin with (`_beginning`); None for accuracy where
+    there are training samples.
     lava_samples: test samples run at T' in real Lava and compared spike for spike, 0 for none.
 
     Raises:
@@ -77,9 +83,11 @@ def truncate_stage(
 
 
 def _beginning(session: Session, how: Begin | None, fisher: FisherResult | None, tolerance: float) -> tuple[int | None, str]:
-    """T' that the tests begin with, None for T, and what proposes it; validation data has no part in it.
+    """T' that the tests begin with, None for T, and what proposes it; validation data has no part
+    in it.
 
-    "accuracy": the smallest T' at which the float network loses at most half the tolerance against T on training samples.
+    "accuracy": the smallest T' at which the float network loses at most half the tolerance against
+    T on training samples.
 
     Raises:
         InputError: a proposal is asked for, and there are no training samples.
@@ -100,7 +108,9 @@ def _beginning(session: Session, how: Begin | None, fisher: FisherResult | None,
 def _decided(
     validation: Answers, test: Answers, fisher: FisherResult | None, tolerance: float, begin: tuple[int | None, str]
 ) -> Truncation:
-    """T' and the exit threshold, chosen on validation data and confirmed once on test data. begin: see `_beginning`."""
+    """T' and the exit threshold, chosen on validation data and confirmed once on test data. begin:
+    see `_beginning`.
+    """
     first, by = begin
     result = replace(truncate(validation.correct, validation.floating, tolerance, begin=first), began_by=by if first else "")
     if fisher:

@@ -17,7 +17,8 @@ from spikeport.stages.truncation import LAVA_SAMPLES, truncate_stage
 
 
 def all_stages(session: Session, config: RunConfig, backends: Sequence[str]) -> Report:
-    """Quantize, compare with recorded spikes where there are some, measure information, cut timesteps, verify, report.
+    """Quantize, compare with recorded spikes where there are some, measure information, cut
+    timesteps, verify, report.
 
     Each stage has what the ones before it made.
     """

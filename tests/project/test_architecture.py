@@ -1,4 +1,6 @@
-"""The architecture holds: who imports whom, what the ground floor needs, and what each file may weigh."""
+"""The architecture holds: who imports whom, what the ground floor needs, and what each file may
+weigh.
+"""
 
 from __future__ import annotations
 
@@ -56,8 +58,23 @@ def test_files_stay_small():
             assert lines <= 300, f"{path.relative_to(ROOT)} has {lines} lines; find its seam"
 
 
+def test_prose_is_at_most_100_columns_wide():
+    """Docstrings, but for tables and what is set off by more indentation (commands, formulas)."""
+    for folder in (*ALLOWED, "spikeport", "tests", "benchmarks", "examples"):
+        for path in (ROOT / folder).rglob("*.py"):
+            lines = path.read_text(encoding="utf-8").splitlines()
+            for node in ast.walk(ast.parse("\n".join(lines))):
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+                    for number in range(node.lineno, node.end_lineno + 1):
+                        line = lines[number - 1]
+                        set_off = line.startswith(" " * (node.col_offset + 1)) or line.lstrip().startswith("|")
+                        assert len(line.removesuffix('"""')) <= 100 or set_off, (
+                            f"{path.relative_to(ROOT)}:{number} is {len(line)} columns wide"
+                        )
+
+
 def test_folders_stay_small():
-    for top in (*ALLOWED, "spikeport"):
+    for top in (*ALLOWED, "spikeport", "benchmarks", "tests/support"):
         for folder in (ROOT / top, *(p for p in (ROOT / top).rglob("*") if p.is_dir())):
             files = [p.name for p in folder.glob("*.py") if p.name != "__init__.py"]
             assert len(files) <= 16, f"{folder.relative_to(ROOT)} holds {len(files)} files; it needs rooms"
@@ -70,7 +87,10 @@ def room(module: str) -> str:
 
 
 def test_no_two_folders_import_each_other():
-    """Neither directly nor around a corner. A name of a package (`from a.room import file`) counts as that room."""
+    """Neither directly nor around a corner.
+
+    A name of a package (`from a.room import file`) counts as that room.
+    """
     imports: dict[str, set[str]] = {}
     for path in (p for top in (*ALLOWED, "spikeport") for p in (ROOT / top).rglob("*.py")):
         here = str(path.parent.relative_to(ROOT))

@@ -1,4 +1,6 @@
-"""What is installed is what is here: every package and data file is listed in pyproject.toml, which setuptools cannot find by itself."""
+"""What is installed is what is here: every package and data file is listed in pyproject.toml, which
+setuptools cannot find by itself.
+"""
 
 from __future__ import annotations
 

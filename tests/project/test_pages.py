@@ -1,4 +1,6 @@
-"""Whoever follows the documentation gets where it says: every command is understood, every Python block runs."""
+"""Whoever follows the documentation gets where it says: every command is understood, every Python
+block runs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.page_blocks import PAGES, commands_of, furnish, named, python_of
+from support.pages.page_blocks import PAGES, commands_of, furnish, named, python_of
 from support.places import ROOT
 
 from spikeport.api.parts import load_plugin
@@ -26,7 +28,9 @@ FOLLOWED = {
     "docs/quantization.md": ("train --data digits --arch 6C3-P4 --timesteps 2 --epochs 2 --out runs/digits",),
     "docs/tutorials/methods.md": (),
 }
-"""Pages whose commands are run as they stand, after what they take as given; those of the others, hours long, are parsed."""
+"""Pages whose commands are run as they stand, after what they take as given; those of the others,
+hours long, are parsed.
+"""
 PRELUDES = {
     "README.md": "",
     "docs/lava.md": """
@@ -112,7 +116,9 @@ def test_the_python_of_a_page_runs(page, place):
 
 
 def test_private_modules_are_nobodys_business():
-    """A page for users imports `spikeport` and no more; docs/lava.md speaks of the Lava backend's own options."""
+    """A page for users imports `spikeport` and no more; docs/lava.md speaks of the Lava backend's
+    own options.
+    """
     for page in PAGES:
         private = [line for line in python_of(page).splitlines() if line.startswith(("from spikeport.", "import spikeport."))]
         assert named(page) == "docs/lava.md" or not private, f"{named(page)}: {private}"

@@ -1,4 +1,6 @@
-"""What a project owes: one version, licences of all it needs, a site without warnings, names that editors complete."""
+"""What a project owes: one version, licences of all it needs, a site without warnings, names that
+editors complete.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ def test_type_checkers_know_what_comes_back(tmp_path):
 
 @pytest.mark.slow
 def test_the_wheel_works_in_an_empty_environment(tmp_path):
-    """Built from the repository and installed beside the dependencies that are here, away from the source."""
+    """Built from the repository and installed beside the dependencies that are here, away from the
+    source.
+    """
     pytest.importorskip("build")
     subprocess.run([sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")

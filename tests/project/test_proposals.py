@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.pages.reports import full_report
 from support.places import ROOT
-from support.reports import full_report
 
 from spikeport.analysis.common.numbers import si
 from spikeport.analysis.results.report import write_report

@@ -1,4 +1,6 @@
-"""The command line as its users meet it: the whole path on real digits, and what happens when something is wrong."""
+"""The command line as its users meet it: the whole path on real digits, and what happens when
+something is wrong.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def test_run_ends_in_a_report_that_holds(workspace):
 
 @pytest.mark.lava
 def test_lava_accuracy_is_its_own(workspace):
-    """The Lava curve in the report is what the reference gives on the same samples, computed here from the file."""
+    """The Lava curve in the report is what the reference gives on the same samples, computed here
+    from the file.
+    """
     report = read_report(workspace / "report.json")
     curve, data = report.curve("Lava"), load("digits")
     assert curve and curve.samples == len(data.test)
@@ -89,7 +93,9 @@ def test_run_again_keeps_the_training(workspace):
 
 @pytest.mark.lava
 def test_verification_can_fail(workspace, images, capsys):
-    """The first layer's weights, all one quantization step nearer to zero, on the backends' side only."""
+    """The first layer's weights, all one quantization step nearer to zero, on the backends' side
+    only.
+    """
     network = read_nir(workspace / "network.nir")
     first = network.connections[0]
     weight = first.weight - np.sign(first.weight)

@@ -8,7 +8,7 @@ import nir
 import numpy as np
 import onnxruntime
 import pytest
-from support.nir_files import conv_network
+from support.networks.nir_files import conv_network
 
 from spikeport.cli import main
 from spikeport.export.netx.file import read_netx

@@ -39,7 +39,9 @@ def x(tmp_path) -> str:
 
 
 def snntorch_alike(x: str) -> dict[str, np.ndarray]:
-    """What the network does under snnTorch's default reset: the threshold subtracted one step later, undecayed; float64."""
+    """What the network does under snnTorch's default reset: the threshold subtracted one step
+    later, undecayed; float64.
+    """
     rng, beta = np.random.default_rng(0), 0.9
     w, v = rng.normal(0.4, 0.4, (6, 4)), rng.normal(0.3, 0.4, (3, 6))
     inputs = np.load(x)

@@ -1,4 +1,6 @@
-"""What helps on the command line: how loud it is, what the doctor finds, completion, and Lava that is missing."""
+"""What helps on the command line: how loud it is, what the doctor finds, completion, and Lava that
+is missing.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""`spikeport quantize` as its users meet it: what it prints of every layer, what JSON holds, and connections with unlike weights."""
+"""`spikeport quantize` as its users meet it: what it prints of every layer, what JSON holds, and
+connections with unlike weights.
+"""
 
 from __future__ import annotations
 

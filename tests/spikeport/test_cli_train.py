@@ -63,7 +63,9 @@ def test_a_reader_that_has_enough_is_no_error():
 
 
 def test_ctrl_c_while_modules_load_is_told_in_one_line(tmp_path):
-    """The interrupt comes from within the import of torch, where an exception would be a traceback or a crash of C++."""
+    """The interrupt comes from within the import of torch, where an exception would be a traceback
+    or a crash of C++.
+    """
     shell = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})

@@ -1,4 +1,6 @@
-"""`spikeport truncate` and what follows from it, from the command line: the answer, Lava's part in it, and early exit on new input."""
+"""`spikeport truncate` and what follows from it, from the command line: the answer, Lava's part in
+it, and early exit on new input.
+"""
 
 from __future__ import annotations
 

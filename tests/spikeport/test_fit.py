@@ -1,4 +1,6 @@
-"""`check`, `map` and `cost` say the same of what fits, whatever the network; and `cost` goes on where it does not."""
+"""`check`, `map` and `cost` say the same of what fits, whatever the network; and `cost` goes on
+where it does not.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ import json
 
 import numpy as np
 import pytest
-from support.published import Builder, lenet, vgg11
-from support.random_networks import random_network
+from support.networks.published import Builder, lenet, vgg11
+from support.networks.random_networks import random_network
 
 from spikeport.cli import main
 from spikeport.export.nir.file import write_nir

@@ -11,7 +11,7 @@ from pathlib import Path
 import nir
 import numpy as np
 import pytest
-from support.float_networks import neuron
+from support.networks.float_networks import neuron
 from support.stated import PER_STEP
 
 import spikeport as sp
@@ -31,7 +31,9 @@ T = 6
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
-    """Digits, held, and a network of template matching: class k's mean image is the weight of neuron k."""
+    """Digits, held, and a network of template matching: class k's mean image is the weight of
+    neuron k.
+    """
     folder = tmp_path_factory.mktemp("images")
     data = load("digits").train
     x, y = data.array[:160], data.labels[:160]
@@ -154,7 +156,9 @@ def test_arrays_without_files_are_kept(tmp_path, capsys):
 
 
 def test_their_spikes_and_ours_are_compared_in_the_order_of_the_samples(tmp_path):
-    """The halves are drawn by class; the record's order is the user's, whichever runs it is compared with."""
+    """The halves are drawn by class; the record's order is the user's, whichever runs it is
+    compared with.
+    """
     rng = np.random.default_rng(1)
     y = rng.integers(0, 3, 40)
     x = (rng.random((40, 8, 3)) < 0.3 + 0.5 * np.eye(3)[y][:, None]).astype(np.int8)

@@ -1,4 +1,6 @@
-"""Fifty mistakes that newcomers make: each is one line that names the mistake and the remedy, before any long work, and leaves nothing."""
+"""Fifty mistakes that newcomers make: each is one line that names the mistake and the remedy,
+before any long work, and leaves nothing.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ MISTAKES = [
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A trained network with (DIR) and without (RAW) its integers, a foreign file, and files that are wrong."""
+    """A trained network with (DIR) and without (RAW) its integers, a foreign file, and files that
+    are wrong.
+    """
     root = tmp_path_factory.mktemp("place")
     for name in ("DIR", "RAW"):
         assert main(["train", *SMALL, "--out", str(root / name)]) == 0

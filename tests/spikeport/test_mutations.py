@@ -1,4 +1,6 @@
-"""Damaged and hostile files of every kind that is read: one line, never a traceback, a hang or memory without end."""
+"""Damaged and hostile files of every kind that is read: one line, never a traceback, a hang or
+memory without end.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.fuzzed_readers import damage_and_read, prepare
+from support.files.fuzzed_readers import damage_and_read, prepare
 from support.places import TESTS
 
 FILES, WORKERS, PATIENCE = 3000, 2, 300.0
-"""Of the long run; processes; seconds after which a file counts as a hang, on a machine with other work."""
+"""Of the long run; processes; seconds after which a file counts as a hang, on a machine with other
+work.
+"""
 LIMIT, MEMORY = 12 << 30, 3000
-"""Address space of a worker, most of it never touched, in bytes; and what it may really use, in MB."""
+"""Address space of a worker, most of it never touched, in bytes; and what it may really use, in MB.
+"""
 QUICK = 60
 
 
@@ -49,8 +54,10 @@ def test_three_thousand_damaged_files(folder, tmp_path):
 
 
 def _worker(folder: Path, first: int, count: int) -> list[dict]:
-    """What a process of its own says of so many files; `spikeport` is imported ahead of the tests' folder of that name."""
-    code = f"import sys, spikeport; sys.path.append({str(TESTS)!r}); from pathlib import Path; from support.fuzzed_readers import main_loop"
+    """What a process of its own says of so many files; `spikeport` is imported ahead of the tests'
+    folder of that name.
+    """
+    code = f"import sys, spikeport; sys.path.append({str(TESTS)!r}); from pathlib import Path; from support.files.fuzzed_readers import main_loop"
     own = folder.parent / f"worker-{first}"
     command = f"import shutil; shutil.copytree({str(folder)!r}, {str(own)!r}); main_loop(Path({str(own)!r}), {first}, {count}, {LIMIT})"
     said = subprocess.run([sys.executable, "-c", f"{code}; {command}"], capture_output=True, text=True, timeout=count * 20, check=False)

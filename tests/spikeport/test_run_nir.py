@@ -1,4 +1,6 @@
-"""`spikeport run --nir`: a file of another framework, its data and its recorded spikes, to a report."""
+"""`spikeport run --nir`: a file of another framework, its data and its recorded spikes, to a
+report.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ MEANING = ["--dt", "1e-3", "--integrator", "euler", "--reset", "subtract"]
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory):
-    """A network in which class k drives neuron k, 60 samples, and the spikes that plain NumPy gives for the stated meaning."""
+    """A network in which class k drives neuron k, 60 samples, and the spikes that plain NumPy gives
+    for the stated meaning.
+    """
     folder, rng = tmp_path_factory.mktemp("theirs"), np.random.default_rng(0)
     weight = (np.eye(CLASSES) * 0.9 + rng.normal(0, 0.1, (CLASSES, CLASSES))).astype(np.float32)
     tau = np.full(CLASSES, 5e-3)

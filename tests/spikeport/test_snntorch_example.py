@@ -1,4 +1,6 @@
-"""The example trains, imports, quantizes, verifies on Lava and prices a snnTorch network, as its page says."""
+"""The example trains, imports, quantizes, verifies on Lava and prices a snnTorch network, as its
+page says.
+"""
 
 import json
 import subprocess

@@ -9,7 +9,9 @@ from spikeport.analysis.decision.timestep_cut import judge
 
 
 def draws(rng: np.random.Generator, samples: int, accuracies: list[float], flips: float) -> np.ndarray:
-    """Synthetic record `(samples, T)`: correctness at T' has the given true accuracy and shares most errors with the others."""
+    """Synthetic record `(samples, T)`: correctness at T' has the given true accuracy and shares
+    most errors with the others.
+    """
     correct = rng.random((samples, 1)) < np.array(accuracies)
     flipped = rng.random(correct.shape) < flips
     return np.where(flipped, rng.random(correct.shape) < np.array(accuracies), correct)

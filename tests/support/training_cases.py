@@ -1,4 +1,6 @@
-"""Access to the authors' numbers in `shared/cases/training` (not part of the project; absent outside its workplace)."""
+"""Access to the authors' numbers in `shared/cases/training` (not part of the project; absent
+outside its workplace).
+"""
 
 import numpy as np
 import pytest

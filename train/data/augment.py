@@ -9,7 +9,8 @@ MAP_AXES = 4
 
 
 def random_shift(images: torch.Tensor, reach: int, generator: torch.Generator) -> torch.Tensor:
-    """Move each image of `(N, C, H, W)` by up to `reach` pixels along each axis, zeros moving in: a random crop after padding.
+    """Move each image of `(N, C, H, W)` by up to `reach` pixels along each axis, zeros moving in: a
+    random crop after padding.
 
     Recordings `(N, T, C, H, W)` move as a whole.
     """

@@ -13,12 +13,16 @@ from spikeport.train.data.registry import Split
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """A seed for everything random in one epoch, so that a run can be taken up at any epoch without a generator's state."""
+    """A seed for everything random in one epoch, so that a run can be taken up at any epoch without
+    a generator's state.
+    """
     return int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
 
 
 def network_input(images: torch.Tensor) -> torch.Tensor:
-    """Images `(N, C, H, W)` as they are; recordings `(N, T, C, H, W)` time first, as numbers that gradients know."""
+    """Images `(N, C, H, W)` as they are; recordings `(N, T, C, H, W)` time first, as numbers that
+    gradients know.
+    """
     return images if images.ndim <= MAP_AXES else images.transpose(0, 1).float()
 
 
@@ -28,7 +32,9 @@ def batch_count(split: Split, size: int) -> int:
 
 
 def shuffled_batches(split: Split, size: int, *, shift: int, flip: bool, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images as a network takes them, moved by up to `shift` pixels and mirrored at random, and labels in random order; the remainder of less than a batch waits for another epoch."""
+    """Images as a network takes them, moved by up to `shift` pixels and mirrored at random, and
+    labels in random order; the remainder of less than a batch waits for another epoch.
+    """
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(split), generator=generator)
     size = min(size, len(split))

@@ -1,4 +1,5 @@
-"""Colour images of 32 x 32 pixels: CIFAR-10 and -100 (binary version), CIFAR-10 as JPEG in tar files, SVHN (MATLAB files).
+"""Colour images of 32 x 32 pixels: CIFAR-10 and -100 (binary version), CIFAR-10 as JPEG in tar
+files, SVHN (MATLAB files).
 
 The python version of CIFAR is pickled and is not read.
 """
@@ -22,7 +23,8 @@ from spikeport.train.data.formats.tar import members
 SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
 BYTES_MAX, MAT_MAX = 1 << 30, 1 << 31
-"""Of a binary file of CIFAR, and numbers in a MATLAB file of SVHN, whose extra images take 1.6 GB."""
+"""Of a binary file of CIFAR, and numbers in a MATLAB file of SVHN, whose extra images take 1.6 GB.
+"""
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/"
 CIFAR_FILES = {
     "cifar-10": ("cifar-10-batches-bin", tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin", 1, 10),
@@ -32,7 +34,9 @@ CIFAR_FILES = {
 
 
 def cifar(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """50000 / 10000 images (Krizhevsky 2009), a twelfth of the training set for validation, stratified."""
+    """50000 / 10000 images (Krizhevsky 2009), a twelfth of the training set for validation,
+    stratified.
+    """
     folder, training, test, label_bytes, classes = CIFAR_FILES[name]
     root = data_dir if data_dir is not None else download_archive(f"{CIFAR_URL}{name}-binary.tar.gz", folder)
     place = _first_with(test, (root / folder, root / name, root), name)
@@ -58,7 +62,9 @@ def read_cifar(path: Path, label_bytes: int, classes: int) -> Split:
 
 
 def cifar_jpeg(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """CIFAR-10 from `cifar10_jpeg_{train,test}.tar.gz`, members `SPLIT/CLASS/NUMBER.jpg`; lossy, so accuracies compare to within a per cent."""
+    """CIFAR-10 from `cifar10_jpeg_{train,test}.tar.gz`, members `SPLIT/CLASS/NUMBER.jpg`; lossy, so
+    accuracies compare to within a per cent.
+    """
     if data_dir is None:
         raise InputError(f"{name} cannot be downloaded; pass --data-dir with the folder of cifar10_jpeg_train.tar.gz")
     place = _first_with("cifar10_jpeg_test.tar.gz", (data_dir / "CIFAR10-jpeg", data_dir), name)
@@ -87,7 +93,9 @@ def _pixels(raw: bytes, where: str) -> np.ndarray:
 
 
 def svhn(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """73257 / 26032 house numbers (Netzer et al. 2011), a twelfth of the training set for validation, stratified."""
+    """73257 / 26032 house numbers (Netzer et al. 2011), a twelfth of the training set for
+    validation, stratified.
+    """
     root = data_dir if data_dir is not None else download("SVHN", split="train") and download("SVHN", split="test")
     place = _first_with("test_32x32.mat", (root / "SVHN", root), name)
     official, test = (read_svhn(place / f"{part}_32x32.mat") for part in ("train", "test"))

@@ -17,7 +17,8 @@ from spikeport.train.data.on_demand import Images, OnDemand
 class Task:
     """What a network must fit. shape: `(channels, height, width)`.
 
-    code: "direct", pixels held over time, integers 0..levels divided by levels; or "events", counts 0..levels per timestep as they are.
+    code: "direct", pixels held over time, integers 0..levels divided by levels; or "events", counts
+    0..levels per timestep as they are.
     """
 
     name: str
@@ -34,9 +35,11 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """images: float32 in [0, 1], `(samples, channels, height, width)`, or event counts uint8 `(samples, timesteps, channels, height, width)`.
+    """images: float32 in [0, 1], `(samples, channels, height, width)`, or event counts uint8
+    `(samples, timesteps, channels, height, width)`.
 
-    labels: int64 `(samples,)`. Where no memory holds the images, they are read on demand: an index reads some of them.
+    labels: int64 `(samples,)`. Where no memory holds the images, they are read on demand: an index
+    reads some of them.
     """
 
     images: Images
@@ -68,7 +71,9 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A classification task with its three disjoint splits. source: where the data came from, for the report."""
+    """A classification task with its three disjoint splits. source: where the data came from, for
+    the report.
+    """
 
     task: Task
     train: Split
@@ -87,9 +92,11 @@ class Dataset:
 
 
 def cut(split: Split, size: int, seed: int) -> tuple[Split, Split]:
-    """Two disjoint parts in their original order, the second with `size` samples, if there are as many, and the classes in proportion.
+    """Two disjoint parts in their original order, the second with `size` samples, if there are as
+    many, and the classes in proportion.
 
-    Shuffled, then sorted by class, then every n-th: exact for any size, where a class may be missing from a small part.
+    Shuffled, then sorted by class, then every n-th: exact for any size, where a class may be
+    missing from a small part.
     """
     size = min(size, len(split))
     shuffled = np.random.default_rng(seed).permutation(len(split))
@@ -107,7 +114,8 @@ def scaled(images: np.ndarray, labels: np.ndarray) -> Split:
 def split_digest(split: Split) -> str:
     """A digest of samples and labels in their order; 64 hexadecimal digits.
 
-    Of samples that are read on demand, which no memory holds, their files' names below the folder that all share stand for them.
+    Of samples that are read on demand, which no memory holds, their files' names below the folder
+    that all share stand for them.
     """
     if not isinstance(split.images, OnDemand):
         return content_digest("split", split.images, split.labels)

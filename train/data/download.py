@@ -1,4 +1,7 @@
-"""Downloads through torchvision, once, into the user's cache. It is imported where a download needs it: its import takes seconds."""
+"""Downloads through torchvision, once, into the user's cache.
+
+It is imported where a download needs it: its import takes seconds.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ def cache_folder() -> Path:
 
 
 def download(name: str, **options: Any) -> Path:
-    """Make sure that torchvision's data set of this class name lies in the cache; returns the cache folder.
+    """Make sure that torchvision's data set of this class name lies in the cache; returns the cache
+    folder.
 
     Raises:
         InputError: the download failed; says how to do without.

@@ -47,7 +47,8 @@ def _digits(folder: Path, timesteps: int, bins: EventBins) -> Split:
 
 
 def n_mnist_small(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """1000 / 100 recordings in one tar file, as SLAYER ships them: `NUMBER.bs2`, with labels in `train1K.txt` and `test100.txt`.
+    """1000 / 100 recordings in one tar file, as SLAYER ships them: `NUMBER.bs2`, with labels in
+    `train1K.txt` and `test100.txt`.
 
     A quarter of the 1000 is for validation: choosing T' with confidence takes samples.
     """
@@ -78,10 +79,12 @@ def _listed(files: dict[str, bytes], listing: str, counts: _Counts, path: Path) 
 
 
 def dvs_cifar10(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """9000 / 1000 recordings (Li et al. 2017): folders `CLASS/cifar10_CLASS_NUMBER.aedat`; of each class 0 to 899 are for training, the rest for testing.
+    """9000 / 1000 recordings (Li et al. 2017): folders `CLASS/cifar10_CLASS_NUMBER.aedat`; of each
+    class 0 to 899 are for training, the rest for testing.
 
-    That is the split of DSR's code (Meng et al. 2022) and others; some papers test on 0 to 99, or draw at random. A twelfth of the training set is
-    for validation. Rows and columns are exchanged against the sensor's, as in SpikingJelly's reader.
+    That is the split of DSR's code (Meng et al. 2022) and others; some papers test on 0 to 99, or
+    draw at random. A twelfth of the training set is for validation. Rows and columns are exchanged
+    against the sensor's, as in SpikingJelly's reader.
     """
     for root in (data_dir / "DVS-CIFAR10", data_dir) if data_dir else ():
         if all((root / label).is_dir() for label in CIFAR10):
@@ -105,9 +108,11 @@ def _number(path: Path) -> int:
 
 
 def event_folder(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """A folder of recordings (`train.data.event_files`), one sub-folder per class, its name's place in the alphabet the label.
+    """A folder of recordings (`train.data.event_files`), one sub-folder per class, its name's place
+    in the alphabet the label.
 
-    Above the classes there may be `train` and `test`, with the same ones; otherwise a sixth is for testing. A twelfth of the rest is for validation.
+    Above the classes there may be `train` and `test`, with the same ones; otherwise a sixth is for
+    testing. A twelfth of the rest is for validation.
     """
     if data_dir is None or not data_dir.is_dir():
         raise InputError(
@@ -124,7 +129,9 @@ def event_folder(name: str, data_dir: Path | None, seed: int, timesteps: int, bi
 
 
 def _sensor(paths: Iterable[Path], bins: EventBins) -> tuple[int, int]:
-    """Height and width: stated, or the largest of what files say and of the addresses in those that do not."""
+    """Height and width: stated, or the largest of what files say and of the addresses in those that
+    do not.
+    """
     if bins.height:
         return bins.height, bins.width
     sizes = [read_events(path).size for path in paths]
@@ -132,7 +139,9 @@ def _sensor(paths: Iterable[Path], bins: EventBins) -> tuple[int, int]:
 
 
 class _Counts:
-    """From a recording to its counts, in the way that all of a data set are counted. turned: rows and columns exchanged."""
+    """From a recording to its counts, in the way that all of a data set are counted. turned: rows
+    and columns exchanged.
+    """
 
     def __init__(
         self, timesteps: int, bins: EventBins, sensor: tuple[int, int], duration: int | None = None, *, turned: bool = False

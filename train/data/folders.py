@@ -17,7 +17,9 @@ Labelled: TypeAlias = "tuple[list[str], np.ndarray]"
 
 
 def labelled_files(folders: Sequence[Path], suffixes: tuple[str, ...]) -> tuple[int, list[Labelled]]:
-    """Number of classes, and the files of every folder. Only a sub-folder that holds files with one of the suffixes, in lower case, is a class.
+    """Number of classes, and the files of every folder.
+
+    Only a sub-folder that holds files with one of the suffixes, in lower case, is a class.
 
     Raises:
         InputError: fewer than two classes, or not the same ones in all folders.
@@ -39,7 +41,10 @@ def _labelled(files: dict[str, list[str]]) -> Labelled:
 
 
 def _by_class(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[str]]:
-    """Files by class, both in order. What is hidden is no sample: macOS leaves `._NAME` beside what it packs."""
+    """Files by class, both in order.
+
+    What is hidden is no sample: macOS leaves `._NAME` beside what it packs.
+    """
     classes = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
     files_of = {name: sorted(_below(folder, name, suffixes), key=lambda file: file.split("/")) for name in classes}
     return {name: files for name, files in files_of.items() if files}

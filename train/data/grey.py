@@ -17,7 +17,9 @@ IDX_FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 
 
 def digits(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """1797 scans of 8 x 8 pixels with 17 grey levels (UCI, bundled with scikit-learn), 1037 / 400 / 360, stratified: choosing T' with confidence takes validation samples."""
+    """1797 scans of 8 x 8 pixels with 17 grey levels (UCI, bundled with scikit-learn), 1037 / 400 /
+    360, stratified: choosing T' with confidence takes validation samples.
+    """
     from sklearn.datasets import load_digits  # noqa: PLC0415  slow to import, seldom needed
 
     digits = load_digits()
@@ -28,7 +30,9 @@ def digits(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: Ev
 
 
 def mnist_like(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """28 x 28 grey images, 55000 / 5000 / 10000, validation cut from the official training set, stratified."""
+    """28 x 28 grey images, 55000 / 5000 / 10000, validation cut from the official training set,
+    stratified.
+    """
     folder = _idx_folder(IDX_FOLDERS[name], data_dir)
     images, labels, test_images, test_labels = (read_idx(folder[stem]) for stem in IDX_STEMS)
     official, test = _scaled(images, labels, folder[IDX_STEMS[0]]), _scaled(test_images, test_labels, folder[IDX_STEMS[2]])

@@ -1,8 +1,11 @@
-"""ImageNet (ILSVRC 2012) as a folder: `train/CLASS/*.JPEG` and `val/CLASS/*.JPEG`, torchvision's ImageFolder layout.
+"""ImageNet (ILSVRC 2012) as a folder: `train/CLASS/*.JPEG` and `val/CLASS/*.JPEG`, torchvision's
+ImageFolder layout.
 
-Images are decoded when a batch asks for them. In training a random part of the image, 8 to 100 % of its area at an aspect of 3:4 to 4:3, becomes 224 x
-224 pixels (Szegedy et al. 2015, as torchvision's RandomResizedCrop draws it); otherwise the shorter side becomes 256 pixels and the
-centre is taken (Krizhevsky et al. 2012). The folder `val` is the test set, as papers use it; validation data are cut from `train`.
+Images are decoded when a batch asks for them. In training a random part of the image, 8 to 100 % of
+its area at an aspect of 3:4 to 4:3, becomes 224 x 224 pixels (Szegedy et al. 2015, as torchvision's
+RandomResizedCrop draws it); otherwise the shorter side becomes 256 pixels and the centre is taken
+(Krizhevsky et al. 2012). The folder `val` is the test set, as papers use it; validation data are
+cut from `train`.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ PIXELS_MAX = 1 << 26
 
 
 def imagenet(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """1.28 million / 50000 images of 1000 classes, or any other folders in the same layout; a twenty-fifth of `train` for validation, stratified."""
+    """1.28 million / 50000 images of 1000 classes, or any other folders in the same layout; a
+    twenty-fifth of `train` for validation, stratified.
+    """
     for root in (data_dir / "imagenet", data_dir) if data_dir else ():
         if (root / "train").is_dir() and (root / "val").is_dir():
             break
@@ -77,7 +82,9 @@ def centre(size: tuple[int, int]) -> Box:
 
 
 def part(size: tuple[int, int], rng: np.random.Generator) -> Box:
-    """A random part, see above; the whole image as far as its aspect is allowed, if ten attempts do not fit it."""
+    """A random part, see above; the whole image as far as its aspect is allowed, if ten attempts do
+    not fit it.
+    """
     width, height = size
     for _ in range(ATTEMPTS):
         area, aspect = width * height * rng.uniform(*AREA), exp(rng.uniform(log(ASPECT[0]), log(ASPECT[1])))

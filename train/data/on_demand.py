@@ -1,4 +1,6 @@
-"""Samples that are read from their files when they are asked for, for data sets that no memory holds."""
+"""Samples that are read from their files when they are asked for, for data sets that no memory
+holds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from typing import TypeAlias
 import numpy as np
 
 Read: TypeAlias = Callable[[str, "np.random.Generator | None"], np.ndarray]
-"""A file to a sample; with a generator, to one of the sample's variations in training, if it has any."""
+"""A file to a sample; with a generator, to one of the sample's variations in training, if it has
+any.
+"""
 HELD_BYTES = 4 << 30
 """Samples that take no more than this in all are read once and kept."""
 
@@ -23,9 +27,11 @@ def readers() -> ThreadPoolExecutor:
 
 @dataclass(frozen=True, eq=False)
 class OnDemand:
-    """Takes the place of an array `(samples, *shape)` where it is indexed by slices or integers; every index reads files anew.
+    """Takes the place of an array `(samples, *shape)` where it is indexed by slices or integers;
+    every index reads files anew.
 
-    files: a name per sample, as `read` takes it. Threads read beside each other: decoding leaves Python's lock alone most of the time.
+    files: a name per sample, as `read` takes it. Threads read beside each other: decoding leaves
+    Python's lock alone most of the time.
     """
 
     files: np.ndarray
@@ -40,7 +46,9 @@ class OnDemand:
         return self.load(part)
 
     def load(self, part: slice | np.ndarray, seed: int | None = None) -> np.ndarray:
-        """Samples as they are; with a seed, varied for training, each by the seed and its own number alone."""
+        """Samples as they are; with a seed, varied for training, each by the seed and its own
+        number alone.
+        """
         with readers() as pool:
             return self.begin(pool, part, seed)()
 
@@ -75,7 +83,9 @@ Images: TypeAlias = "np.ndarray | OnDemand"
 
 
 def in_batches(images: Images, parts: Iterable[slice | np.ndarray], seed: int | None = None) -> Iterator[np.ndarray]:
-    """Samples part by part; what is read on demand is read one part ahead. seed: of variations in training, None for none."""
+    """Samples part by part; what is read on demand is read one part ahead. seed: of variations in
+    training, None for none.
+    """
     if not isinstance(images, OnDemand):
         yield from (images[part] for part in parts)
         return

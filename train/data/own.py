@@ -1,4 +1,6 @@
-"""A user's own data: arrays `x` and `y`, and where given `split`, in memory, in an `.npz` file or as `.npy` files of a folder."""
+"""A user's own data: arrays `x` and `y`, and where given `split`, in memory, in an `.npz` file or
+as `.npy` files of a folder.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,16 @@ def is_own(name: str) -> bool:
 def own(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
     """Classes of vectors, images, or event counts over time.
 
-    x: `(samples, features)`, `(samples, height, width)`, `(samples, channels, height, width)`, held over time; or counts of events
-    `(samples, timesteps, channels, height, width)`, uint8, of which the first `timesteps` are taken. Integers are levels 0..255; floats
-    lie in 0..1 and are rounded to 256 levels, since that is what is sent to a chip. y: class of each sample, from 0. split: 0, 1, 2 or
-    "train", "validation", "test" for each; without it the classes are cut in proportion, 70, 15 and 15 of 100, by the seed. Where a
-    split names no validation samples, 15 of 100 of the training samples are.
+    x: `(samples, features)`, `(samples, height, width)`, `(samples, channels, height, width)`, held
+    over time; or counts of events `(samples, timesteps, channels, height, width)`, uint8, of which
+    the first `timesteps` are taken. Integers are levels 0..255; floats lie in 0..1 and are rounded
+    to 256 levels, since that is what is sent to a chip. y: class of each sample, from 0. split: 0,
+    1, 2 or "train", "validation", "test" for each; without it the classes are cut in proportion,
+    70, 15 and 15 of 100, by the seed. Where a split names no validation samples, 15 of 100 of the
+    training samples are.
 
-    The data set's `source` has a digest of the arrays: a path says nothing about what lies there tomorrow.
+    The data set's `source` has a digest of the arrays: a path says nothing about what lies there
+    tomorrow.
 
     Raises:
         InputError: missing or damaged files, or arrays that do not fit each other.
@@ -52,7 +57,9 @@ def own(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: Event
 def of_arrays(
     x: np.ndarray, y: np.ndarray, split: np.ndarray | None = None, *, name: str = IN_MEMORY, seed: int = 0, timesteps: int | None = None
 ) -> Dataset:
-    """The data set of arrays; meaning and errors as in `own`. timesteps: of event counts, None for all."""
+    """The data set of arrays; meaning and errors as in `own`. timesteps: of event counts, None for
+    all.
+    """
     where = Path(name)
     x, levels = _levels(_shaped(x, where, timesteps), where)
     labels = _labels(y, len(x), where)

@@ -1,6 +1,7 @@
 """Data sets by name, with splits fixed by a seed.
 
-Timesteps are chosen on validation data and reported on test data, so every data set has all three splits.
+Timesteps are chosen on validation data and reported on test data, so every data set has all three
+splits.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ __all__ = ["DATASETS", "Dataset", "EventBins", "Split", "Task", "load"]
 
 
 def load(name: str, data_dir: Path | None = None, seed: int = 0, timesteps: int = 10, bins: EventBins | None = None) -> Dataset:
-    """Load a data set by name, or a user's own by its place (`train.data.own`). The seed decides who is in which split, nothing else; MNIST's official test set stays the test set.
+    """Load a data set by name, or a user's own by its place (`train.data.own`).
 
-    data_dir: folder that holds the files; without it they are downloaded once into the user's cache, where a download exists. The
-    bundled digits need neither. timesteps, bins: how recordings of events are counted; images have no time.
+    The seed decides who is in which split, nothing else; MNIST's official test set stays the test
+    set.
+
+    data_dir: folder that holds the files; without it they are downloaded once into the user's
+    cache, where a download exists. The bundled digits need neither. timesteps, bins: how recordings
+    of events are counted; images have no time.
 
     Raises:
         InputError: unknown name, missing or damaged files.

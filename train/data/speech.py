@@ -1,7 +1,9 @@
-"""Spoken words as spikes of 700 cochlear channels: the Heidelberg Spiking Datasets SHD and SSC (Cramer, Stradmann, Schemmel and Zenke 2022).
+"""Spoken words as spikes of 700 cochlear channels: the Heidelberg Spiking Datasets SHD and SSC
+(Cramer, Stradmann, Schemmel and Zenke 2022).
 
-HDF5 files with `spikes/times` (seconds) and `spikes/units` (0..699), a list of each recording, and `labels`. What is read is checked; files are
-opened as those of unknown origin (`export.common.hdf5`).
+HDF5 files with `spikes/times` (seconds) and `spikes/units` (0..699), a list of each recording, and
+`labels`. What is read is checked; files are opened as those of unknown origin
+(`export.common.hdf5`).
 """
 
 from __future__ import annotations
@@ -18,16 +20,21 @@ from spikeport.train.data.formats.event_bins import COUNT_MAX, EventBins
 UNITS = 700
 CLASSES = {"shd": 20, "ssc": 35}
 SECONDS = {"shd": 1.4, "ssc": 1.0}
-"""Of time bins, from 0; what comes later is left out. The longest recording of SHD has 1.37 s; SSC's words were cut to a second."""
+"""Of time bins, from 0; what comes later is left out.
+
+The longest recording of SHD has 1.37 s; SSC's words were cut to a second.
+"""
 ROWS = 2048
 """Recordings read at a time."""
 TIMES, PLACES, LABELS = ("spikes", "times"), ("spikes", "units"), ("labels",)
 
 
 def speech(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-    """`NAME_train.h5` and `NAME_test.h5`, for SSC `ssc_valid.h5` too; of SHD a twelfth of the training set is for validation, classes in proportion.
+    """`NAME_train.h5` and `NAME_test.h5`, for SSC `ssc_valid.h5` too; of SHD a twelfth of the
+    training set is for validation, classes in proportion.
 
-    Counts of spikes `(samples, timesteps, units, 1, 1)`, saturated at 255, each unit a channel (with an axonal delay of its own); `bins.size` joins the 700 units to so many. Two of SHD's
+    Counts of spikes `(samples, timesteps, units, 1, 1)`, saturated at 255, each unit a channel
+    (with an axonal delay of its own); `bins.size` joins the 700 units to so many. Two of SHD's
     twelve speakers are in its test set alone (Cramer et al. 2022), so validation data flatters.
 
     Raises:

@@ -1,7 +1,8 @@
-"""DSR's neurons (`train.neurons.dsr`, whose docstring has the equations), one Triton kernel forward and one backward.
+"""DSR's neurons (`train.neurons.dsr`, whose docstring has the equations), one Triton kernel forward
+and one backward.
 
-V_th is read on the GPU, so that the CPU need not wait for it. The sums over time with weights decay^(T - t) are taken as
-S[t] = decay S[t-1] + x[t], along with the loop.
+V_th is read on the GPU, so that the CPU need not wait for it. The sums over time with weights
+decay^(T - t) are taken as S[t] = decay S[t-1] + x[t], along with the loop.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from spikeport.train.neurons.dsr import DSRConfig
 
 
 def dsr_forward(currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """The output `(timesteps, *shape)`, and I^ `(1, *shape)`, in float32 unless the currents, `(1 or timesteps, *shape)`, are held."""
+    """The output `(timesteps, *shape)`, and I^ `(1, *shape)`, in float32 unless the currents, `(1
+    or timesteps, *shape)`, are held.
+    """
     currents = time_major(currents)
     held = len(currents) != timesteps
     out = over_time(currents, timesteps)

@@ -1,7 +1,8 @@
 """What all Triton kernels here share: how they see tensors, and how they are launched.
 
-A tensor `(T, *shape)` is T timesteps of n numbers, one after the other in memory. Every program owns a block of neurons and goes
-through all timesteps with their state in registers, in float32. Positions are 64-bit: a layer over time may pass 2^31 numbers.
+A tensor `(T, *shape)` is T timesteps of n numbers, one after the other in memory. Every program
+owns a block of neurons and goes through all timesteps with their state in registers, in float32.
+Positions are 64-bit: a layer over time may pass 2^31 numbers.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import triton
 BLOCK, WARPS, STAGES = 128, 1, 4
 """Neurons and warps of a program; timesteps loaded ahead.
 
-Small programs, so that even a layer of 16,000 neurons reaches every multiprocessor, 16 bytes a thread and access in float32, and loads
-in flight while the state, a chain through time, is advanced. By reasoning, not yet measured.
+Small programs, so that even a layer of 16,000 neurons reaches every multiprocessor, 16 bytes a
+thread and access in float32, and loads in flight while the state, a chain through time, is
+advanced. By reasoning, not yet measured.
 """
 
 
@@ -31,7 +33,9 @@ def programs(like: torch.Tensor) -> int:
 
 
 def time_major(x: torch.Tensor) -> torch.Tensor:
-    """The tensor, copied if need be, so that timesteps are dense and follow each other; the order within a timestep (channels last) is kept."""
+    """The tensor, copied if need be, so that timesteps are dense and follow each other; the order
+    within a timestep (channels last) is kept.
+    """
     dense = torch.empty_like(x, device="meta").stride() == x.stride()
     return x if dense and (len(x) == 1 or x.stride(0) == x[0].numel()) else x.contiguous()
 

@@ -1,7 +1,8 @@
-"""STBP's LIF neurons (`train.neurons.stbp`, whose docstring has the equations), one Triton kernel forward and one backward.
+"""STBP's LIF neurons (`train.neurons.stbp`, whose docstring has the equations), one Triton kernel
+forward and one backward.
 
-In bfloat16 the potential is carried in float32 and saved rounded. Spikes are decided on what is saved, so that the backward pass, which
-sees nothing else, knows the same spikes.
+In bfloat16 the potential is carried in float32 and saved rounded. Spikes are decided on what is
+saved, so that the backward pass, which sees nothing else, knows the same spikes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from spikeport.train.neurons.stbp import Leak, LIFConfig
 
 
 def lif_forward(currents: torch.Tensor, timesteps: int, decay: Leak, gain: Leak, config: LIFConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `train.neurons.stbp.lif_forward`; a learned leak is read on the GPU, so that the CPU need not wait for it."""
+    """As `train.neurons.stbp.lif_forward`; a learned leak is read on the GPU, so that the CPU need
+    not wait for it.
+    """
     currents = time_major(currents)
     potentials = over_time(currents, timesteps)
     spikes = torch.empty_like(potentials)

@@ -1,4 +1,6 @@
-"""The surrogate derivatives of `train.neurons.surrogates` for Triton kernels; formulas and sources stand there."""
+"""The surrogate derivatives of `train.neurons.surrogates` for Triton kernels; formulas and sources
+stand there.
+"""
 
 from __future__ import annotations
 

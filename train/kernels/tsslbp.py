@@ -1,6 +1,8 @@
-"""TSSL-BP's neurons (`train.neurons.tsslbp`, whose docstring has the equations): forward, and backward as released, one Triton kernel each.
+"""TSSL-BP's neurons (`train.neurons.tsslbp`, whose docstring has the equations): forward, and
+backward as released, one Triton kernel each.
 
-In bfloat16 the states are carried in float32 and saved rounded; spikes are decided on what is saved, as in `triton_lif`.
+In bfloat16 the states are carried in float32 and saved rounded; spikes are decided on what is
+saved, as in `triton_lif`.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from spikeport.train.neurons.tsslbp import INACTIVE_SHARE, RELEASED_CLIP, SIGMA_
 
 
 def tssl_forward(currents: torch.Tensor, config: TSSLConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """Potentials before the spike and post-synaptic currents q, `(T, *shape)`, of currents `(T, *shape)`, which may be expanded over time."""
+    """Potentials before the spike and post-synaptic currents q, `(T, *shape)`, of currents `(T,
+    *shape)`, which may be expanded over time.
+    """
     timesteps, (x, held) = len(currents), _stored(currents)
     potentials = over_time(x, timesteps)
     out = torch.empty_like(potentials)

@@ -23,5 +23,7 @@ def torch_device(name: str) -> torch.device:
 
 
 def sent(x: torch.Tensor, accelerator: torch.device) -> torch.Tensor:
-    """The tensor on an accelerator; the CPU does not wait for its way to a GPU, which page-locked memory allows."""
+    """The tensor on an accelerator; the CPU does not wait for its way to a GPU, which page-locked
+    memory allows.
+    """
     return x.pin_memory().to(accelerator, non_blocking=True) if accelerator.type == "cuda" else x

@@ -1,8 +1,9 @@
-"""A trained network on disk: `model.safetensors`, `config.toml` and `train.json` in one folder; nothing is ever unpickled.
+"""A trained network on disk: `model.safetensors`, `config.toml` and `train.json` in one folder;
+nothing is ever unpickled.
 
-The weights carry a digest of themselves in the file's metadata, and `train.json` says that they do (`"sealed": true`), so that
-neither a damaged weight nor a file written by another tool passes for the network that was trained. Folders of versions before
-that have neither, and are read.
+The weights carry a digest of themselves in the file's metadata, and `train.json` says that they do
+(`"sealed": true`), so that neither a damaged weight nor a file written by another tool passes for
+the network that was trained. Folders of versions before that have neither, and are read.
 """
 
 from __future__ import annotations
@@ -33,14 +34,18 @@ MODEL, CONFIG, METRICS = "model.safetensors", "config.toml", "train.json"
 DIGEST = "digest"
 """Name of the digest in a safetensors file's metadata."""
 MODEL_MAX = 1 << 35
-"""Bytes of weights, or of a training's state: those of the largest network that is built, with Adam's moments."""
+"""Bytes of weights, or of a training's state: those of the largest network that is built, with
+Adam's moments.
+"""
 VALUES_MAX = 1 << 24
 """Of one sample, classes, or levels of a value."""
 
 
 @dataclass(frozen=True, repr=False)
 class Trained(Tabular):
-    """A trained network, what it was trained with, and how it did (JSON values; see `train.loop.trainer`)."""
+    """A trained network, what it was trained with, and how it did (JSON values; see
+    `train.loop.trainer`).
+    """
 
     module: SpikingNetwork
     config: TrainConfig
@@ -71,7 +76,8 @@ def load(folder: Path) -> Trained:
     """Read a folder that `save` wrote.
 
     Raises:
-        InputError: missing or damaged files, or weights that do not fit the configuration or are not those that were written.
+        InputError: missing or damaged files, or weights that do not fit the configuration or are
+            not those that were written.
     """
     if not (folder / MODEL).is_file():
         raise InputError(f"{folder} holds no {MODEL}; give a folder that spikeport train wrote")
@@ -85,7 +91,9 @@ def load(folder: Path) -> Trained:
 
 
 def trained_digest(module: torch.nn.Module, config: TrainConfig) -> str:
-    """Which trained network a result speaks of: its weights and what they were trained with; 64 hexadecimal digits."""
+    """Which trained network a result speaks of: its weights and what they were trained with; 64
+    hexadecimal digits.
+    """
     return content_digest("trained", tensors_digest(module.state_dict()), asdict(config))
 
 
@@ -111,9 +119,11 @@ def load_weights(module: torch.nn.Module, path: Path, *, sealed: bool = False) -
 
 
 def misfit(tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
-    """The first tensor that is missing, too much, of another shape or type, or not finite, in words; "" where all fit.
+    """The first tensor that is missing, too much, of another shape or type, or not finite, in
+    words; "" where all fit.
 
-    What is not finite in `expected` itself (statistics that are not measured yet) may be so in the file.
+    What is not finite in `expected` itself (statistics that are not measured yet) may be so in the
+    file.
     """
     for name in {**expected, **tensors}:
         there, here = (_described(given.get(name)) for given in (tensors, expected))
@@ -133,14 +143,18 @@ def _described(tensor: torch.Tensor | None) -> str:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write a safetensors file whole, with a digest of the tensors and of the other metadata in its metadata."""
+    """Write a safetensors file whole, with a digest of the tensors and of the other metadata in its
+    metadata.
+    """
     owned = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     said = dict(metadata or {})
     write_bytes(path, as_safetensors(owned, {**said, DIGEST: tensors_digest(owned, said)}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata of a safetensors file; raises what the library raises, see `export.common.guard`."""
+    """Tensors and metadata of a safetensors file; raises what the library raises, see
+    `export.common.guard`.
+    """
     check_regular(path, MODEL_MAX)
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
@@ -153,7 +167,9 @@ def tensors_digest(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, s
 
 
 def broken_seal(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str], *, required: bool) -> str:
-    """Why tensors are not those that were written, in words; "" where they are, or where a file without a digest is allowed."""
+    """Why tensors are not those that were written, in words; "" where they are, or where a file
+    without a digest is allowed.
+    """
     said = dict(metadata)
     if not (digest := said.pop(DIGEST, "")):
         return "it does not carry the digest of its tensors any more" if required else ""
@@ -188,7 +204,8 @@ def _check_weights(folder: Path, config: TrainConfig, task: Task) -> None:
 
 
 def checked_metrics(values: Any, path: Path) -> dict[str, Any]:
-    """What training keeps of itself, as `train.loop.trainer` describes it, checked; what else is there is left as it is.
+    """What training keeps of itself, as `train.loop.trainer` describes it, checked; what else is
+    there is left as it is.
 
     Raises:
         InputError: accuracies that are no fractions, or a history without them.

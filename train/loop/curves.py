@@ -1,4 +1,6 @@
-"""Loss, accuracies and learning rate over epochs, as a file that TensorBoard reads; built in memory and written whole."""
+"""Loss, accuracies and learning rate over epochs, as a file that TensorBoard reads; built in memory
+and written whole.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,15 @@ from pathlib import Path
 from spikeport.export.common.files import write_bytes
 
 CURVES = "tensorboard/events.out.tfevents.spikeport"
-"""One file for the whole training, however often it is taken up: TensorBoard finds files by `tfevents` in their names."""
+"""One file for the whole training, however often it is taken up: TensorBoard finds files by
+`tfevents` in their names.
+"""
 VERSION = "brain.Event:2"
 
 
 def write_curves(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Write one point per epoch and quantity. history: quantities by name, `seconds` among them; the last epoch ends now.
+    """Write one point per epoch and quantity. history: quantities by name, `seconds` among them;
+    the last epoch ends now.
 
     Raises:
         OutputError: the path cannot be written.

@@ -11,7 +11,9 @@ CALIBRATION_SAMPLES = 1000
 
 
 def prepare_for_deployment(module: SpikingNetwork, images: Images) -> None:
-    """Freeze the membrane statistics of noise neurons on training images; other networks are ready as they are."""
+    """Freeze the membrane statistics of noise neurons on training images; other networks are ready
+    as they are.
+    """
     if noise_layers(module):
         with calibrating(module):
             for _ in readout_currents(module, images[:CALIBRATION_SAMPLES], max(module.timesteps, 2)):

@@ -14,17 +14,23 @@ from spikeport.train.network.spiking import SpikingNetwork
 
 BATCH = 256
 STATES = 1 << 28
-"""Numbers at a time: about a gigabyte. A stage over all timesteps stands beside its currents and what it sends."""
+"""Numbers at a time: about a gigabyte.
+
+A stage over all timesteps stands beside its currents and what it sends.
+"""
 
 
 def readout_currents(
     module: nn.Module, images: Images, timesteps: int, *, accelerator: torch.device | str = "cpu"
 ) -> Iterator[torch.Tensor]:
-    """The readout's output `(T, n, classes)`, batch after batch, in evaluation mode; the module's mode is put back.
+    """The readout's output `(T, n, classes)`, batch after batch, in evaluation mode; the module's
+    mode is put back.
 
-    Neurons that draw noise draw the same every time: torch's generator is seeded inside, and left as it was.
+    Neurons that draw noise draw the same every time: torch's generator is seeded inside, and left
+    as it was.
 
-    module: `SpikingNetwork`, `export.floating.run.FloatModule`, or anything else called as `module(x, timesteps, first=number of the first sample)`.
+    module: `SpikingNetwork`, `export.floating.run.FloatModule`, or anything else called as
+    `module(x, timesteps, first=number of the first sample)`.
     """
     training = module.training
     module.eval()
@@ -47,9 +53,11 @@ def _samples_at_once(module: nn.Module, timesteps: int) -> int:
 def right_over_time(
     module: nn.Module, images: Images, labels: np.ndarray, timesteps: int, *, accelerator: torch.device | str = "cpu"
 ) -> Iterator[np.ndarray]:
-    """Whether samples are right after 1..T timesteps, bool `(n, T)`, batch after batch: the largest accumulated current wins.
+    """Whether samples are right after 1..T timesteps, bool `(n, T)`, batch after batch: the largest
+    accumulated current wins.
 
-    images: `(samples, *shape)` or `(samples, timesteps, *shape)`, see `train.data.dataset.Split`; labels: int64 `(samples,)`.
+    images: `(samples, *shape)` or `(samples, timesteps, *shape)`, see `train.data.dataset.Split`;
+    labels: int64 `(samples,)`.
     """
     start = 0
     for currents in readout_currents(module, images, timesteps, accelerator=accelerator):
@@ -61,7 +69,9 @@ def right_over_time(
 def evaluate(
     module: nn.Module, images: Images, labels: np.ndarray, timesteps: int, *, accelerator: torch.device | str = "cpu"
 ) -> np.ndarray:
-    """Fraction of correct samples after 1..T timesteps, float64 `(T,)`; arguments as in `right_over_time`."""
+    """Fraction of correct samples after 1..T timesteps, float64 `(T,)`; arguments as in
+    `right_over_time`.
+    """
     correct = np.zeros(timesteps)
     for right in right_over_time(module, images, labels, timesteps, accelerator=accelerator):
         correct += right.sum(axis=0)

@@ -1,7 +1,7 @@
 """Magnitude pruning: weights of least size become exactly zero, and zeros stay.
 
-Which weights are pruned is not kept anywhere: it is those that are zero. Only weights of convolutions and dense layers are, not biases,
-BatchNorm or the neurons' own parameters.
+Which weights are pruned is not kept anywhere: it is those that are zero. Only weights of
+convolutions and dense layers are, not biases, BatchNorm or the neurons' own parameters.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from torch import nn
 from spikeport.export.common.errors import InputError
 
 Scope = Literal["global", "layer"]
-"""Weights compete within the network (Frankle and Carbin 2019, section 4, deep networks) or within their layer (Han et al. 2015)."""
+"""Weights compete within the network (Frankle and Carbin 2019, section 4, deep networks) or within
+their layer (Han et al. 2015).
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Retraining:
-    """How a pruned network goes on: from its own weights (Han et al. 2015, no rewinding), zeros kept, trained with so many timesteps."""
+    """How a pruned network goes on: from its own weights (Han et al. 2015, no rewinding), zeros
+    kept, trained with so many timesteps.
+    """
 
     weights: Mapping[str, torch.Tensor]
     timesteps: int
@@ -46,7 +50,8 @@ def check_fraction(fraction: float) -> None:
 
 @torch.no_grad()
 def prune(module: nn.Module, fraction: float, scope: Scope = "global") -> None:
-    """Set the smallest weights to zero: a fraction of those that are left, rounded, of the network or of every layer.
+    """Set the smallest weights to zero: a fraction of those that are left, rounded, of the network
+    or of every layer.
 
     Of weights of equal size the first go.
 
@@ -67,7 +72,8 @@ def prune(module: nn.Module, fraction: float, scope: Scope = "global") -> None:
 
 @torch.no_grad()
 def keep_zeros(optimizer: torch.optim.Optimizer, weights: Iterable[torch.Tensor]) -> None:
-    """What is zero now stays zero: made so again after every step of the optimizer, whatever its momentum. weights: that train.
+    """What is zero now stays zero: made so again after every step of the optimizer, whatever its
+    momentum. weights: that train.
 
     Its gradient is zero too, so that it takes no part in the norm that gradients are clipped by.
     """

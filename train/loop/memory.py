@@ -1,7 +1,7 @@
 """Memory that a training frees stays with the process for the next step.
 
-glibc hands large blocks back to the kernel at once, and every step pays for zeroing them page by page anew: at T = 20 that took two
-fifths of a step's time (docs/training-speed.md).
+glibc hands large blocks back to the kernel at once, and every step pays for zeroing them page by
+page anew: at T = 20 that took two fifths of a step's time (docs/training-speed.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Have malloc reuse freed blocks of any size, from now on in this whole process; False where there is no glibc.
+    """Have malloc reuse freed blocks of any size, from now on in this whole process; False where
+    there is no glibc.
 
     No library function calls it: it is for whoever owns the process, as the command line does.
     """
@@ -28,7 +29,8 @@ def keep_freed_memory() -> bool:
 
 
 def check_memory(module: SpikingNetwork, batch: int, timesteps: int) -> None:
-    """Refuse a training whose states alone exceed this machine's memory: every neuron's potential at every timestep of a batch.
+    """Refuse a training whose states alone exceed this machine's memory: every neuron's potential
+    at every timestep of a batch.
 
     Raises:
         InputError: says how much it would take, and what there is.

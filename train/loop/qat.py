@@ -1,8 +1,10 @@
-"""Quantization-aware fine-tuning: a lowered network learns to live on the grid that quantization chose for it.
+"""Quantization-aware fine-tuning: a lowered network learns to live on the grid that quantization
+chose for it.
 
-Forward, every weight is rounded to its grid; backward, rounding passes the gradient where it does not clip (straight-through
-estimator, Bengio et al. 2013). Thresholds and decays are the quantized ones; biases start there and train in float, since their
-grid is 64 times finer. What is lost where currents are rounded down (negative weight exponents) is not simulated.
+Forward, every weight is rounded to its grid; backward, rounding passes the gradient where it does
+not clip (straight-through estimator, Bengio et al. 2013). Thresholds and decays are the quantized
+ones; biases start there and train in float, since their grid is 64 times finer. What is lost where
+currents are rounded down (negative weight exponents) is not simulated.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ from spikeport.train.settings.optimization import OptimizerConfig, rate_factor, 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
-    """A short AdamW run whose learning rate falls along a cosine. shift, flip, threads: see `TrainConfig`."""
+    """A short AdamW run whose learning rate falls along a cosine. shift, flip, threads: see
+    `TrainConfig`.
+    """
 
     epochs: int = 5
     learning_rate: float = 1e-3
@@ -66,10 +70,11 @@ class FakeQuantize(nn.Module):
 def finetune(
     network: FloatNetwork, quantized: QuantizedNetwork, dataset: Dataset, config: FinetuneConfig, *, progress: bool = True
 ) -> FloatNetwork:
-    """Fine-tune a float network for the grid of its quantization; `export.quantization.rounding.requantize(result, quantized)` is exact on it.
+    """Fine-tune a float network for the grid of its quantization;
+    `export.quantization.rounding.requantize(result, quantized)` is exact on it.
 
-    network: the float network that `quantized` was made from. The best epoch on validation data is returned, which may be none:
-    then the weights are those of `quantized`.
+    network: the float network that `quantized` was made from. The best epoch on validation data is
+    returned, which may be none: then the weights are those of `quantized`.
     """
     module = fake_quantized(network, quantized, config.surrogate)
     with operator_threads(config.threads):
@@ -78,9 +83,11 @@ def finetune(
 
 
 def fake_quantized(network: FloatNetwork, quantized: QuantizedNetwork, surrogate: Surrogate) -> FloatModule:
-    """The quantized network's neurons, and the float network's weights, which round themselves to the grid.
+    """The quantized network's neurons, and the float network's weights, which round themselves to
+    the grid.
 
-    Only dense and convolution weights and the biases behind them train; elementwise ones (max pooling) stay.
+    Only dense and convolution weights and the biases behind them train; elementwise ones (max
+    pooling) stay.
     """
     module = FloatModule(replace(network, populations=dequantize(quantized).populations), spike=surrogate.spike)
     trained = {c.target for c in network.connections if not isinstance(c.op, Elementwise)}

@@ -1,7 +1,8 @@
-"""The state of an unfinished training run in one file, so that a kill at any moment leaves a whole state behind.
+"""The state of an unfinished training run in one file, so that a kill at any moment leaves a whole
+state behind.
 
-Tensors are `model/NAME` and `optimizer/INDEX/KEY`; the progress is JSON in the file's metadata. Random numbers need no state:
-the trainer seeds its generators anew every epoch.
+Tensors are `model/NAME` and `optimizer/INDEX/KEY`; the progress is JSON in the file's metadata.
+Random numbers need no state: the trainer seeds its generators anew every epoch.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from spikeport.train.loop.checkpoint import broken_seal, checked_metrics, load_t
 
 STATE = "state.safetensors"
 SEALED = "sealed"
-"""Stands in the progress of a file that must carry the digest of its contents; files of versions before have none."""
+"""Stands in the progress of a file that must carry the digest of its contents; files of versions
+before have none.
+"""
 AGAIN = "start again without --resume"
 
 
@@ -59,7 +62,8 @@ def load_state(out: Path, module: torch.nn.Module, optimizer: torch.optim.Optimi
     """Fill module and optimizer; returns the progress.
 
     Raises:
-        InputError: a damaged file, one whose contents are not those that were written, or one that does not fit the module.
+        InputError: a damaged file, one whose contents are not those that were written, or one that
+            does not fit the module.
     """
     path = out / STATE
     progress = _progress(path)

@@ -1,4 +1,6 @@
-"""One trainer for every method: seeds, optimizer, progress, log, the best network on validation data, and resuming."""
+"""One trainer for every method: seeds, optimizer, progress, log, the best network on validation
+data, and resuming.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +44,11 @@ OnEpoch = Callable[[int, SpikingNetwork], None]
 
 @dataclass
 class Run:
-    """A training run under way. history: one entry per finished epoch. best: its epoch and validation accuracies over T.
+    """A training run under way. history: one entry per finished epoch. best: its epoch and
+    validation accuracies over T.
 
-    timesteps: T in training, None for the network's own. advance: is told the share of an epoch that each batch was.
+    timesteps: T in training, None for the network's own. advance: is told the share of an epoch
+    that each batch was.
     """
 
     config: TrainConfig
@@ -74,22 +78,28 @@ def train(
     retraining: Retraining | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Trained:
-    """Train a network and leave the best one on validation data in a folder (`train.loop.checkpoint`).
+    """Train a network and leave the best one on validation data in a folder
+    (`train.loop.checkpoint`).
 
-    The metrics hold `epoch` (the best one, 1-based), `validation_accuracy` and `test_accuracy` after 1..T timesteps, and
-    `history` (per epoch: loss, training and validation accuracy, learning rate, seconds). The test data is looked at once, at
-    the end. Of equally good epochs the later one is kept.
+    The metrics hold `epoch` (the best one, 1-based), `validation_accuracy` and `test_accuracy`
+    after 1..T timesteps, and `history` (per epoch: loss, training and validation accuracy, learning
+    rate, seconds). The test data is looked at once, at the end. Of equally good epochs the later
+    one is kept.
 
-    resume: go on with an unfinished run in `out`; the result is the same as that of an unbroken run (seconds apart), on the
-    same machine with as many threads. A finished one is returned as it is.
-    accelerator: "cpu", or "cuda", where sums have no fixed order, so last bits differ from run to run. What is left in `out` runs anywhere.
+    resume: go on with an unfinished run in `out`; the result is the same as that of an unbroken run
+    (seconds apart), on the same machine with as many threads. A finished one is returned as it is.
+    accelerator: "cpu", or "cuda", where sums have no fixed order, so last bits differ from run to
+    run. What is left in `out` runs anywhere.
     retraining: of a pruned network, instead of training a new one.
-    on_epoch: called when an epoch has been judged and before it is remembered, so that a run that is taken up calls it again for an
-    epoch it has to repeat. It must leave the network and torch's random numbers as they are.
+    on_epoch: called when an epoch has been judged and before it is remembered, so that a run that
+    is taken up calls it again for an epoch it has to repeat. It must leave the network and torch's
+    random numbers as they are.
 
     Raises:
-        InputError: a configuration that does not fit the data, a run in `out` of another configuration, or no such accelerator.
-        DivergedError: the loss is no number any more; the best network until then stays in `out`, without test accuracy.
+        InputError: a configuration that does not fit the data, a run in `out` of another
+            configuration, or no such accelerator.
+        DivergedError: the loss is no number any more; the best network until then stays in `out`,
+            without test accuracy.
     """
     if resume and (finished := _finished(config, out)):
         return finished
@@ -181,7 +191,9 @@ def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
 
 
 def _epoch(run: Run, epoch: int) -> dict[str, float]:
-    """One pass over the training data; returns the mean loss, the accuracy and the last learning rate."""
+    """One pass over the training data; returns the mean loss, the accuracy and the last learning
+    rate.
+    """
     config, course = run.config, run.config.optimizer
     run.module.train()
     seed, split = epoch_seed(config.seed, epoch), run.dataset.train

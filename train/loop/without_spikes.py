@@ -1,4 +1,6 @@
-"""Training of the same network without spikes, on the same data with the same settings: what the spiking one is compared with."""
+"""Training of the same network without spikes, on the same data with the same settings: what the
+spiking one is compared with.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from spikeport.train.settings.optimization import descend, rate_factor, set_rate
 
 @dataclass(frozen=True)
 class WithoutSpikes:
-    """What it reached. bits: of activations. epoch: the best one on validation data, from 1. Accuracies are fractions."""
+    """What it reached. bits: of activations. epoch: the best one on validation data, from 1.
+
+    Accuracies are fractions.
+    """
 
     bits: int
     epoch: int
@@ -29,9 +34,11 @@ class WithoutSpikes:
 
 
 def train_without_spikes(config: TrainConfig, dataset: Dataset, bits: int, *, progress: bool = True) -> WithoutSpikes:
-    """Train with the settings of a spiking network, but cross-entropy as loss; the test data is looked at once, at the end.
+    """Train with the settings of a spiking network, but cross-entropy as loss; the test data is
+    looked at once, at the end.
 
-    Activations and weights are rounded from the first batch on. The best epoch on validation data counts, of equals the later.
+    Activations and weights are rounded from the first batch on. The best epoch on validation data
+    counts, of equals the later.
     """
     with torch.random.fork_rng(), operator_threads(config.threads):
         torch.manual_seed(config.seed)

@@ -9,10 +9,11 @@
 | `300R` | dense, and recurrent: its spikes come back through weights of their own a timestep later (STBP only) |
 | `300D8`, `15C5D8`, `300RD8` | what it receives has axonal delays of 0 to 8 timesteps, trained, one for each neuron or channel that sends |
 
-Without `p`, kernels of 3 keep the map's size (padding 1) and all others have no padding. That is how the papers count:
-15C5-P2-40C5-P2-300 has the 210,375 parameters of the TSSL-BP reproduction (section 4) only without padding, and the networks
-of 3 x 3 kernels keep theirs through up to four pools. A readout of as many neurons as classes follows the last token, unless
-that is a dense layer of just that size (`...-512FC-10FC`), which then is the readout.
+Without `p`, kernels of 3 keep the map's size (padding 1) and all others have no padding. That is
+how the papers count: 15C5-P2-40C5-P2-300 has the 210,375 parameters of the TSSL-BP reproduction
+(section 4) only without padding, and the networks of 3 x 3 kernels keep theirs through up to four
+pools. A readout of as many neurons as classes follows the last token, unless that is a dense layer
+of just that size (`...-512FC-10FC`), which then is the readout.
 """
 
 from __future__ import annotations
@@ -43,11 +44,13 @@ ARCHITECTURES = {
     "vgg-16": "64C3-64C3-P2-128C3-128C3-P2-256C3-256C3-256C3-P2-512C3-512C3-512C3-P2-512C3-512C3-512C3-P2-4096-4096",
     "alexnet": "96C3-P2-256C3-P2-384C3-384C3-256C3-P2-4096-4096",
 }
-"""Networks by name: ours for two data sets, then those of TSSL-BP (MNIST), noise single-step (MNIST), TSSL-BP (CIFAR-10, twice).
+"""Networks by name: ours for two data sets, then those of TSSL-BP (MNIST), noise single-step
+(MNIST), TSSL-BP (CIFAR-10, twice).
 
-VGG: Simonyan and Zisserman 2015, configurations A and D, with average pooling; DSR's for DVS-CIFAR10 (Meng et al. 2022, code) has no dense
-layers but the readout, whose repeated average over 7 x 7 places of one pixel is left out here. AlexNet: Krizhevsky et al. 2012 for small images, all
-kernels 3 x 3. Pools of these three that find a map of 1 pixel are left out (`SHRINKING`).
+VGG: Simonyan and Zisserman 2015, configurations A and D, with average pooling; DSR's for
+DVS-CIFAR10 (Meng et al. 2022, code) has no dense layers but the readout, whose repeated average
+over 7 x 7 places of one pixel is left out here. AlexNet: Krizhevsky et al. 2012 for small images,
+all kernels 3 x 3. Pools of these three that find a map of 1 pixel are left out (`SHRINKING`).
 """
 SHRINKING = ("vgg-11", "vgg-16", "alexnet")
 
@@ -63,7 +66,9 @@ def _delays(largest: int) -> str:
 
 @dataclass(frozen=True)
 class ConvLayer:
-    """Square convolution followed by neurons. delays: the largest axonal delay of what it receives, in timesteps; 0 for none."""
+    """Square convolution followed by neurons. delays: the largest axonal delay of what it receives,
+    in timesteps; 0 for none.
+    """
 
     channels: int
     kernel: int
@@ -79,7 +84,9 @@ class ConvLayer:
 
 @dataclass(frozen=True)
 class DenseLayer:
-    """Dense layer followed by neurons. recurrent: whether they send to themselves too. delays: as in `ConvLayer`."""
+    """Dense layer followed by neurons. recurrent: whether they send to themselves too. delays: as
+    in `ConvLayer`.
+    """
 
     features: int
     recurrent: bool = False
@@ -111,7 +118,10 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class Skip:
-    """One to one: the source itself. Part of residual networks only, the notation has no token for it."""
+    """One to one: the source itself.
+
+    Part of residual networks only, the notation has no token for it.
+    """
 
 
 Layer: TypeAlias = "ConvLayer | DenseLayer | AveragePool | MaxPool"

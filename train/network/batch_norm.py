@@ -1,4 +1,6 @@
-"""BatchNorm of float32 maps in training, its statistics as vectorised sums: several times PyTorch's speed on a CPU."""
+"""BatchNorm of float32 maps in training, its statistics as vectorised sums: several times PyTorch's
+speed on a CPU.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def pays(x: torch.Tensor) -> bool:
 
 
 def channel_sums(x: torch.Tensor) -> torch.Tensor:
-    """Sums `(C,)` of `(N, C)` or `(N, C, H, W)`; first over the maps, which lie in memory without gaps."""
+    """Sums `(C,)` of `(N, C)` or `(N, C, H, W)`; first over the maps, which lie in memory without
+    gaps.
+    """
     return (x.flatten(2).sum(2) if x.ndim == MAP_AXES else x).sum(0)
 
 
@@ -29,7 +33,10 @@ def over_maps(channels: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 
 def statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and (biased) variance `(C,)`. Two passes, so that a large mean costs no digits; the second in parts that stay in the cache."""
+    """Mean and (biased) variance `(C,)`.
+
+    Two passes, so that a large mean costs no digits; the second in parts that stay in the cache.
+    """
     if x.device.type != "cpu":
         variance, mean = torch.var_mean(x, [dim for dim in range(x.ndim) if dim != 1], correction=0)
         return mean, variance
@@ -42,7 +49,9 @@ def statistics(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def normalised(
     x: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, mean: torch.Tensor, variance: torch.Tensor, eps: float
 ) -> torch.Tensor:
-    """scale (x - mean) / sqrt(variance + eps) + shift; the gradient knows that mean and variance are those of x."""
+    """scale (x - mean) / sqrt(variance + eps) + shift; the gradient knows that mean and variance
+    are those of x.
+    """
     return _Normalised.apply(x, scale, shift, mean, variance, eps)
 
 

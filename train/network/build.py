@@ -14,11 +14,14 @@ from spikeport.train.network.topology import Stage, chain
 from spikeport.train.settings.config import TrainConfig
 
 WEIGHTS_MAX = 1 << 31
-"""8 GiB in float32, and 32 with gradients and Adam's moments; a Loihi 2 has some hundred million synapses."""
+"""8 GiB in float32, and 32 with gradients and Adam's moments; a Loihi 2 has some hundred million
+synapses.
+"""
 
 
 def build(config: TrainConfig, task: Task) -> SpikingNetwork:
-    """The network of a configuration, its weights drawn from the configuration's seed; torch's own generator is left as it was.
+    """The network of a configuration, its weights drawn from the configuration's seed; torch's own
+    generator is left as it was.
 
     Raises:
         InputError: the architecture is not understood or does not fit the task.
@@ -50,7 +53,8 @@ def stages_of(arch: str, task: Task) -> tuple[Stage, ...]:
     """The stages of a named network or one in the papers' notation.
 
     Raises:
-        InputError: not understood, it does not fit the task, or it has more than `WEIGHTS_MAX` weights.
+        InputError: not understood, it does not fit the task, or it has more than `WEIGHTS_MAX`
+            weights.
     """
     stages = residual(RESIDUAL[arch], task) if arch in RESIDUAL else chain(parse(arch), task, shrinking=arch in SHRINKING)
     weights = weight_count(stages)

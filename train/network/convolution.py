@@ -1,7 +1,7 @@
 """Convolution whose weight gradient is fast for any number of channels.
 
-oneDNN's kernels for it work on whole vectors of 16 channels. With 15 channels it takes another way, at half the speed, so that
-a channel of zeros is cheaper than none.
+oneDNN's kernels for it work on whole vectors of 16 channels. With 15 channels it takes another way,
+at half the speed, so that a channel of zeros is cheaper than none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ FEW = 4
 
 
 def weight_gradient(x: torch.Tensor, shape: torch.Size, grad: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:
-    """Gradient of `(C_out, C_in, *kernel)` weights from the input `(N, C_in, H, W)` and the output's gradient."""
+    """Gradient of `(C_out, C_in, *kernel)` weights from the input `(N, C_in, H, W)` and the
+    output's gradient.
+    """
     channels = x.shape[1]
     missing = -channels % LANES if channels > FEW and x.device.type == "cpu" else 0
     if not missing:
@@ -32,7 +34,8 @@ def weight_gradient(x: torch.Tensor, shape: torch.Size, grad: torch.Tensor, laye
 class Convolution(nn.Conv2d):
     """A `Conv2d` with this gradient in training.
 
-    Its `forward` stays torch's own, by which Fisher information (`analysis.information.per_sample`) knows the arithmetic.
+    Its `forward` stays torch's own, by which Fisher information (`analysis.information.per_sample`)
+    knows the arithmetic.
     """
 
     def _conv_forward(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -1,8 +1,10 @@
-"""Trained axonal delays: every channel (or feature) of a source sends later by a whole number of timesteps of its own.
+"""Trained axonal delays: every channel (or feature) of a source sends later by a whole number of
+timesteps of its own.
 
-Forward, r the trained delay rounded half to even, as it is deployed: y[t] = x[t - r], nothing before the start. Backward, the gradient of r is
-that of a signal that moves in time, dy/dr = (y[t - 1] - y[t + 1]) / 2, with zeros beyond the ends (Shrestha and Orchard 2018,
-SLAYER, who take the same derivative of time); the gradient of x is exact.
+Forward, r the trained delay rounded half to even, as it is deployed: y[t] = x[t - r], nothing
+before the start. Backward, the gradient of r is that of a signal that moves in time, dy/dr = (y[t -
+1] - y[t + 1]) / 2, with zeros beyond the ends (Shrestha and Orchard 2018, SLAYER, who take the same
+derivative of time); the gradient of x is exact.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class AxonalDelays(nn.Module):
 
 
 def moved(x: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
-    """x `(T, N, channels, ...)` later by so many steps for each channel, earlier where negative, with zeros at the ends."""
+    """x `(T, N, channels, ...)` later by so many steps for each channel, earlier where negative,
+    with zeros at the ends.
+    """
     out = torch.zeros_like(x)
     for step in steps.unique().tolist():
         here, kept = steps == step, max(len(x) - abs(step), 0)

@@ -1,8 +1,10 @@
-"""Dropout of what a layer's weights receive, spikes or post-synaptic currents, the same at all timesteps.
+"""Dropout of what a layer's weights receive, spikes or post-synaptic currents, the same at all
+timesteps.
 
-Where and what TSSL-BP's released code drops: ahead of every weight layer but the first, behind pooling; one mask for each sample, of features
-of dense layers and of whole rows of each channel's map (its layer merges channels and rows into the axis that feature dropout, in the
-torch of its time, kept together).
+Where and what TSSL-BP's released code drops: ahead of every weight layer but the first, behind
+pooling; one mask for each sample, of features of dense layers and of whole rows of each channel's
+map (its layer merges channels and rows into the axis that feature dropout, in the torch of its
+time, kept together).
 """
 
 from __future__ import annotations
@@ -12,14 +14,18 @@ from torch import nn
 
 
 class HeldDropout(nn.Module):
-    """probability: of a feature or a row of a map to be zero in training; what is left is divided by 1 - probability. Draws from torch's generator."""
+    """probability: of a feature or a row of a map to be zero in training; what is left is divided
+    by 1 - probability. Draws from torch's generator.
+    """
 
     def __init__(self, probability: float) -> None:
         super().__init__()
         self.probability = probability
 
     def forward(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
-        """`(timesteps * N, C, H, W)` or `(timesteps * N, features)`, time first, in the same shape; as it is in evaluation."""
+        """`(timesteps * N, C, H, W)` or `(timesteps * N, features)`, time first, in the same shape;
+        as it is in evaluation.
+        """
         if not self.training:
             return x
         kept = 1 - self.probability

@@ -1,7 +1,9 @@
-"""How images enter a network that is trained: as they are, normalised per channel, or as Bernoulli spikes.
+"""How images enter a network that is trained: as they are, normalised per channel, or as Bernoulli
+spikes.
 
-Normalised means (x - mean) / deviation, as the papers do. So that this is exact on a chip, the mean is rounded to a whole number of levels
-(of 255, so by 0.002 at most): pixels are sent as signed integers, level - rounded mean, and 1 / deviation goes into the first weights.
+Normalised means (x - mean) / deviation, as the papers do. So that this is exact on a chip, the mean
+is rounded to a whole number of levels (of 255, so by 0.002 at most): pixels are sent as signed
+integers, level - rounded mean, and 1 / deviation goes into the first weights.
 """
 
 from __future__ import annotations
@@ -27,14 +29,18 @@ STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "svhn": ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
 }
-"""Mean and deviation of each channel by data set, pixels in 0..1, as published code has them (CIFAR-10's deviations are means of those of
-single images; that of all pixels is 0.25). Digits: all 1797 images."""
+"""Mean and deviation of each channel by data set, pixels in 0..1, as published code has them
+(CIFAR-10's deviations are means of those of single images; that of all pixels is 0.25). Digits: all
+1797 images.
+"""
 RATE_SEED = 0x52415445
 """Of the spikes that a rate code draws outside training; no neuron's noise has this one."""
 
 
 class Encoder(InputLayer):
-    """The first step of a network: an input layer, then 1 / deviation. In training a rate code draws from torch's generator.
+    """The first step of a network: an input layer, then 1 / deviation.
+
+    In training a rate code draws from torch's generator.
 
     deviation: per channel, empty for 1.
     """
@@ -65,10 +71,12 @@ class Encoder(InputLayer):
 
 
 def encoder(task: Task, *, normalise: bool, code: InputCode) -> Encoder:
-    """The encoder of a task. code: "direct" or "rate", of images; recordings of events are sent as they are.
+    """The encoder of a task. code: "direct" or "rate", of images; recordings of events are sent as
+    they are.
 
     Raises:
-        InputError: recordings that should be normalised or rate-coded, or a data set whose statistics are not known.
+        InputError: recordings that should be normalised or rate-coded, or a data set whose
+            statistics are not known.
     """
     if task.code == "events" and (normalise or code == "rate"):
         raise InputError(f"{task.name} holds recordings of events; only images are normalised or rate-coded")

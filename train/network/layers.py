@@ -1,4 +1,6 @@
-"""Synapses: average pooling, weights (a `Skip` has none) and BatchNorm on the way from one population to the next."""
+"""Synapses: average pooling, weights (a `Skip` has none) and BatchNorm on the way from one
+population to the next.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from spikeport.train.settings.config import NormOver
 
 
 class ScaledBatchNorm(_BatchNorm):
-    """gamma * (norm_scale * (x - mu) / sqrt(var + eps)) + beta (Zheng et al. 2020, equations 6 and 7), for features and for maps."""
+    """gamma * (norm_scale * (x - mu) / sqrt(var + eps)) + beta (Zheng et al. 2020, equations 6 and
+    7), for features and for maps.
+    """
 
     def __init__(self, channels: int, norm_scale: float) -> None:
         super().__init__(channels)
@@ -50,14 +54,19 @@ class ScaledBatchNorm(_BatchNorm):
 
 
 class Synapses(nn.Module):
-    """A path's weights, behind trained delays where it has any. forward: `(batch, *source_shape)` to currents `(batch, *output_shape)`;
+    """A path's weights, behind trained delays where it has any. forward: `(batch, *source_shape)`
+    to currents `(batch, *output_shape)`;
     batch: timesteps times samples, time first.
 
-    norm: BatchNorm behind the weights, instead of a bias. norm_over: what its statistics in training are taken over, besides batch and
-    space: "time", or "timestep" for each timestep by itself, running statistics shared (a module called T times, as in TIC's code).
+    norm: BatchNorm behind the weights, instead of a bias. norm_over: what its statistics in
+    training are taken over, besides batch and
+    space: "time", or "timestep" for each timestep by itself, running statistics shared (a module
+    called T times, as in TIC's code).
     bias: whether there is one.
-    norm_scale: what BatchNorm multiplies the normalised currents by besides gamma; tdBN's alpha * V_th.
-    pool_factor: what pooling multiplies the window's mean by. dropout: probability, of what the weights see (`train.network.dropout`).
+    norm_scale: what BatchNorm multiplies the normalised currents by besides gamma; tdBN's alpha *
+    V_th.
+    pool_factor: what pooling multiplies the window's mean by. dropout: probability, of what the
+    weights see (`train.network.dropout`).
     """
 
     def __init__(
@@ -104,9 +113,11 @@ class Synapses(nn.Module):
         return x if self.pool_factor == 1 else x * self.pool_factor
 
     def lowered(self, target: str, gain: np.ndarray, height: float | np.ndarray) -> tuple[list[Connection], np.ndarray]:
-        """The connection, or one for each delay that differs, and the bias `(C,)` they leave to their target; BatchNorm as in evaluation.
+        """The connection, or one for each delay that differs, and the bias `(C,)` they leave to
+        their target; BatchNorm as in evaluation.
 
-        gain: the target's factor on all that enters it, `()` or per channel `(C,)`. height: of a message of the source, likewise.
+        gain: the target's factor on all that enters it, `()` or per channel `(C,)`. height: of a
+        message of the source, likewise.
         """
         weight, bias = self.folded()
         weight = gain.reshape(-1, *(1,) * (weight.ndim - 1)) * self._per_weight(height) * self.pool_factor * weight
@@ -124,7 +135,9 @@ class Synapses(nn.Module):
         return Connection(name, self.path.source, target, op, pool, delay)
 
     def folded(self) -> tuple[np.ndarray, np.ndarray]:
-        """Weights and bias `(C,)` with BatchNorm inside; a `Skip`'s weights are factors per channel `(C,)`."""
+        """Weights and bias `(C,)` with BatchNorm inside; a `Skip`'s weights are factors per channel
+        `(C,)`.
+        """
         n, channels = self.norm, self.path.output_shape[0]
         weight = np.ones(channels) if self.weights is None else _float64(self.weights.weight)
         bias = np.zeros(channels) if self.weights is None or self.weights.bias is None else _float64(self.weights.bias)

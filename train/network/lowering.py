@@ -1,4 +1,6 @@
-"""From the trained module to the network in physical units, exactly: BatchNorm, average pooling and gains go into the weights."""
+"""From the trained module to the network in physical units, exactly: BatchNorm, average pooling and
+gains go into the weights.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ from spikeport.train.neurons.base import LoweredNeuron
 
 
 def lower(network: SpikingNetwork, timesteps: int | None = None) -> FloatNetwork:
-    """The network as `FloatModule` runs it: equal spikes in evaluation mode, up to rounding at the threshold.
+    """The network as `FloatModule` runs it: equal spikes in evaluation mode, up to rounding at the
+    threshold.
 
-    What is sent is the encoder's: levels, less their channel's mean where images are normalised, or spikes. Max pooling becomes neurons without memory that fire when
+    What is sent is the encoder's: levels, less their channel's mean where images are normalised, or
+    spikes. Max pooling becomes neurons without memory that fire when
     any of their inputs does. timesteps: T, None for the trained one.
     """
     stages = [stage for stage in network.stages if stage.kind != "stream"]
@@ -60,7 +64,9 @@ def _neuron_of(network: SpikingNetwork, stage: Stage) -> LoweredNeuron:
 
 
 def _heights(network: SpikingNetwork, stages: list[Stage], neurons: Mapping[str, LoweredNeuron]) -> dict[str, float | np.ndarray]:
-    """What a spike of each stage, or a message of the input, stands for; max pooling passes its source's on."""
+    """What a spike of each stage, or a message of the input, stands for; max pooling passes its
+    source's on.
+    """
     heights: dict[str, float | np.ndarray] = {INPUT: network.encoder.height / network.neuron_config.input_filter}
     for stage in stages:
         heights[stage.name] = heights[stage.incoming[0].source] if stage.kind == "max_pool" else neurons[stage.name].height
@@ -70,7 +76,9 @@ def _heights(network: SpikingNetwork, stages: list[Stage], neurons: Mapping[str,
 def _incoming(
     network: SpikingNetwork, stage: Stage, gain: float, heights: Mapping[str, float | np.ndarray]
 ) -> tuple[list[Connection], np.ndarray]:
-    """Connections into a stage, and the bias they leave to it, shaped to broadcast against its population."""
+    """Connections into a stage, and the bias they leave to it, shaped to broadcast against its
+    population.
+    """
     if stage.kind == "max_pool":
         return [_or_connection(stage.incoming[0], stage.name)], np.zeros(())
     connections, bias = _gathered(network, stage.name, stage.name, np.array(gain), heights)
@@ -80,7 +88,9 @@ def _incoming(
 def _gathered(
     network: SpikingNetwork, stage: str, target: str, gain: np.ndarray, heights: Mapping[str, float | np.ndarray]
 ) -> tuple[list[Connection], np.ndarray]:
-    """What enters a stage, a stream or the target itself, as connections to the target and their bias."""
+    """What enters a stage, a stream or the target itself, as connections to the target and their
+    bias.
+    """
     connections: list[Connection] = []
     bias = np.zeros(())
     for synapses in network.synapses_of(stage):
@@ -92,7 +102,9 @@ def _gathered(
 def _followed(
     network: SpikingNetwork, synapses: Synapses, target: str, gain: np.ndarray, heights: Mapping[str, float | np.ndarray]
 ) -> tuple[list[Connection], np.ndarray]:
-    """Connections along one path, through streams back to spikes: a stream is linear, so factors and biases multiply out."""
+    """Connections along one path, through streams back to spikes: a stream is linear, so factors
+    and biases multiply out.
+    """
     source = synapses.path.source
     if source in heights:
         return synapses.lowered(target, gain, heights[source])
@@ -103,7 +115,9 @@ def _followed(
 
 
 def _traces(network: SpikingNetwork, neurons: Mapping[str, LoweredNeuron]) -> dict[str, float]:
-    """Fraction of what each stage sends that is kept per timestep; a stream keeps what its sources do."""
+    """Fraction of what each stage sends that is kept per timestep; a stream keeps what its sources
+    do.
+    """
     traces = {INPUT: 1 - 1 / network.neuron_config.input_filter}
     for stage in network.stages:
         traces[stage.name] = neurons[stage.name].trace if stage.name in neurons else traces[stage.incoming[0].source]
@@ -111,7 +125,9 @@ def _traces(network: SpikingNetwork, neurons: Mapping[str, LoweredNeuron]) -> di
 
 
 def _input_memory(stage: Stage, traces: Mapping[str, float]) -> float:
-    """Fraction of the synaptic current kept per timestep: the filter behind a source's spikes moves into its targets."""
+    """Fraction of the synaptic current kept per timestep: the filter behind a source's spikes moves
+    into its targets.
+    """
     (memory,) = {traces[path.source] for path in stage.incoming}
     if memory and stage.kind == "max_pool":
         raise InputError(f"{stage.name}: max pooling of post-synaptic currents is no logical or; use average pooling with this method")

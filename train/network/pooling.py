@@ -1,4 +1,6 @@
-"""Average pooling over windows that do not overlap, as sums of strided views: three to five times PyTorch's speed on a CPU."""
+"""Average pooling over windows that do not overlap, as sums of strided views: three to five times
+PyTorch's speed on a CPU.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from spikeport.train.network.batch_norm import PART
 
 
 def average_pool(x: torch.Tensor, size: int) -> torch.Tensor:
-    """`(N, C, H, W)` to `(N, C, H // size, W // size)`; equals `avg_pool2d(x, size)`, which drops what is left at the borders too."""
+    """`(N, C, H, W)` to `(N, C, H // size, W // size)`; equals `avg_pool2d(x, size)`, which drops
+    what is left at the borders too.
+    """
     return _AveragePool.apply(x, size) if x.device.type == "cpu" else F.avg_pool2d(x, size)
 
 

@@ -1,19 +1,23 @@
-"""Synapses trained through rates: DSR's backward pass without time, exact, its memory and most of its work independent of T.
+"""Synapses trained through rates: DSR's backward pass without time, exact, its memory and most of
+its work independent of T.
 
-A neuron's gradient of its currents, e, is the same at every timestep (`train.neurons.dsr`), and of the gradient g of its spikes it asks
-only for Q = sum(w g), w its representation weights with sum 1. BatchNorm over time, batch and space of y[t] = W s[t], with
-x = (y - mean) / sigma and m the mean of x over time, turns e into
+A neuron's gradient of its currents, e, is the same at every timestep (`train.neurons.dsr`), and of
+the gradient g of its spikes it asks only for Q = sum(w g), w its representation weights with sum 1.
+BatchNorm over time, batch and space of y[t] = W s[t], with x = (y - mean) / sigma and m the mean of
+x over time, turns e into
 
     G_y[t] = gamma / sigma (e - mean(e) - x[t] mean(e m))
 
-which depends on t through x[t] alone. Weights being linear, time can be summed before any gradient is known:
+which depends on t through x[t] alone. Weights being linear, time can be summed before any gradient
+is known:
 
     G_W = gamma / sigma (wgrad(e - mean(e), sum_t s[t]) - mean(e m) A),    A = sum_t wgrad(x[t], s[t]), taken in the forward pass
     Q   = dgrad(gamma / sigma (e - mean(e) - mean(e m) sum(w x)))
     G_gamma = T sum(e m),  G_beta = T sum(e)
 
-wgrad and dgrad are a layer's gradients of its weights and of its input. Saved for the backward pass are three tensors of one timestep, and
-A. The result is that of differentiating every timestep, to rounding (tested).
+wgrad and dgrad are a layer's gradients of its weights and of its input. Saved for the backward pass
+are three tensors of one timestep, and A. The result is that of differentiating every timestep, to
+rounding (tested).
 """
 
 from __future__ import annotations
@@ -39,7 +43,9 @@ def pooled(synapses: Synapses, source: Rated) -> Rated:
 
 
 def currents(synapses: Synapses, source: Rated, weights: list[float]) -> Rated:
-    """What synapses in training make of what `pooled` gave them, in memory of its own. weights: w of the module's docstring, `(T,)`."""
+    """What synapses in training make of what `pooled` gave them, in memory of its own. weights: w
+    of the module's docstring, `(T,)`.
+    """
     if synapses.weights is None:
         return Rated(source.values.clone(), source.rate)
     scale, shift = (synapses.norm.scale(), synapses.norm.bias) if synapses.norm else (None, synapses.weights.bias)
@@ -49,7 +55,9 @@ def currents(synapses: Synapses, source: Rated, weights: list[float]) -> Rated:
 
 
 class _Through(torch.autograd.Function):
-    """Weights, and BatchNorm where there is one: names as in the module's docstring, scale is gamma, shift beta or a bias."""
+    """Weights, and BatchNorm where there is one: names as in the module's docstring, scale is
+    gamma, shift beta or a bias.
+    """
 
     @staticmethod
     def forward(

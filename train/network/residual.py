@@ -1,14 +1,16 @@
 """Residual networks as stages: two paths into one stage, or currents that run along a stream.
 
-Spiking joins (Zheng et al. 2020, figure 2): a block is conv - neurons - conv, its sum with the shortcut goes into neurons. The shortcut
-is the block's input itself, or a 1 x 1 convolution where the map changes.
+Spiking joins (Zheng et al. 2020, figure 2): a block is conv - neurons - conv, its sum with the
+shortcut goes into neurons. The shortcut is the block's input itself, or a 1 x 1 convolution where
+the map changes.
 
-Pre-activation (He et al. 2016b; Meng et al. 2022): a block is neurons - conv - neurons - conv, added to the stream that its neurons read
-through BatchNorm. Where the map changes, a 1 x 1 convolution of the first neurons' output starts a new stream. In the head, neurons
-follow the stream.
+Pre-activation (He et al. 2016b; Meng et al. 2022): a block is neurons - conv - neurons - conv,
+added to the stream that its neurons read through BatchNorm. Where the map changes, a 1 x 1
+convolution of the first neurons' output starts a new stream. In the head, neurons follow the
+stream.
 
-Maps of 128 pixels and more are first reduced by four, with a 7 x 7 convolution of stride 2 and average pooling in place of He's
-overlapping max pooling, and have neurons in between.
+Maps of 128 pixels and more are first reduced by four, with a 7 x 7 convolution of stride 2 and
+average pooling in place of He's overlapping max pooling, and have neurons in between.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class _Builder:
         self.at = Projection(INPUT, task.shape, Skip())
 
     def add(self, name: str, layer: ConvLayer | DenseLayer | Skip, *joined: Projection, stream: bool = False) -> Projection:
-        """A stage that reads the last one through a layer, and other paths; returns where it can be read."""
+        """A stage that reads the last one through a layer, and other paths; returns where it can be
+        read.
+        """
         self.stages.append(Stage(name, "stream" if stream else "neuron", (replace(self.at, layer=layer), *joined)))
         self.at = Projection(name, self.stages[-1].shape, Skip())
         return self.at

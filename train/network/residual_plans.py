@@ -8,12 +8,16 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class ResidualPlan:
-    """widths, blocks: channels and number of blocks of each group; every group but the first halves the map.
+    """widths, blocks: channels and number of blocks of each group; every group but the first halves
+    the map.
 
-    stem: channels of the first convolution, 0 for those of the first group. halves_first: whether the first group halves the map too.
-    join: "spiking" adds both paths' currents into one layer of neurons, "pre-activation" lets currents run along the shortcuts and has
-    BatchNorm and neurons ahead of every convolution. hidden: features of a dense layer ahead of the readout, 0 for none.
-    mean_fires: neurons behind the average over the map too, as DSR has them; those of other methods would hardly ever fire there.
+    stem: channels of the first convolution, 0 for those of the first group. halves_first: whether
+    the first group halves the map too.
+    join: "spiking" adds both paths' currents into one layer of neurons, "pre-activation" lets
+    currents run along the shortcuts and has BatchNorm and neurons ahead of every convolution.
+    hidden: features of a dense layer ahead of the readout, 0 for none.
+    mean_fires: neurons behind the average over the map too, as DSR has them; those of other methods
+    would hardly ever fire there.
     """
 
     widths: tuple[int, ...]
@@ -39,4 +43,6 @@ RESIDUAL = {
     "dsr-preact-resnet-18": ResidualPlan((64, 128, 256, 512), (2, 2, 2, 2), "pre-activation", mean_fires=True),
     **{f"preact-resnet-{depth}": _narrow(depth) for depth in (20, 32, 44, 56, 110)},
 }
-"""ResNet-18 and -34: He et al. 2016; -19: Zheng et al. 2020, table 2, and as the code of Kim et al. 2023 has it; PreAct-ResNets: Meng et al. 2022, the narrow ones as He et al."""
+"""ResNet-18 and -34: He et al. 2016; -19: Zheng et al. 2020, table 2, and as the code of Kim et al.
+2023 has it; PreAct-ResNets: Meng et al. 2022, the narrow ones as He et al.
+"""

@@ -1,4 +1,6 @@
-"""The spiking network that is trained: stages of neurons joined by synapses, layer by layer with time inside."""
+"""The spiking network that is trained: stages of neurons joined by synapses, layer by layer with
+time inside.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +30,14 @@ from spikeport.train.settings.losses import synaptic_filter
 class SpikingNetwork(nn.Module):
     """A network of stages (`train.network.topology`) with one neuron model.
 
-    task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons, norm_over: see
-    `train.network.layers`. bias: a bias where there is no BatchNorm; stem_bias: also of weights from the input into a stream, which
-    BatchNorm follows later. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current" accumulates its current and never
-    fires, "spikes" has neurons like all other layers. normalise, input_code: see `train.network.encoder`. dropout: see
-    `train.network.dropout`; not of the input. initial: see `train.settings.initial_weights`.
+    task: input and classes. timesteps: T it is trained for. norm: BatchNorm ahead of all neurons,
+    norm_over: see
+    `train.network.layers`. bias: a bias where there is no BatchNorm; stem_bias: also of weights
+    from the input into a stream, which
+    BatchNorm follows later. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current"
+    accumulates its current and never fires, "spikes" has neurons like all other layers. normalise,
+    input_code: see `train.network.encoder`. dropout: see `train.network.dropout`; not of the input.
+    initial: see `train.settings.initial_weights`.
 
     config: what it was built from, None where stages were put together by hand.
     """
@@ -91,9 +96,11 @@ class SpikingNetwork(nn.Module):
     def forward(self, x: torch.Tensor, timesteps: int | None = None, *, first: int = 0) -> torch.Tensor:
         """Run from rest.
 
-        x: `(N, *shape)`, held over all timesteps, or `(T or more, N, *shape)`; pixels in 0..1, event counts, or spikes.
+        x: `(N, *shape)`, held over all timesteps, or `(T or more, N, *shape)`; pixels in 0..1,
+        event counts, or spikes.
         first: absolute number of the first sample, from which a rate code draws in evaluation.
-        Returns the readout's currents, or its neurons' output, `(T, N, classes)`; classes by their sum over time.
+        Returns the readout's currents, or its neurons' output, `(T, N, classes)`; classes by their
+        sum over time.
         """
         steps = timesteps or self.timesteps
         activity = {INPUT: self._filtered(self.encoder(self._over_time(x, steps), steps, first), steps)}
@@ -137,7 +144,9 @@ class SpikingNetwork(nn.Module):
                 raise InputError(f"{stage.name} would delay an image that is held over time; put the delays behind spikes")
 
     def _normed(self, stage: Stage, path: Projection) -> bool:
-        """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it, and so do a stage's own."""
+        """BatchNorm stands ahead of neurons, behind weights or a stream; spikes skip it, and so do
+        a stage's own.
+        """
         return stage.name in self.neurons and not path.lag and behind_weights(self.stages, path)
 
     @property
@@ -163,7 +172,9 @@ class SpikingNetwork(nn.Module):
         return [s for s in paths if isinstance(s, Synapses)]
 
     def _over_time(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
-        """`(1, N, *shape)` for held input, so that what depends on it alone is computed once; else `(T, N, *shape)`."""
+        """`(1, N, *shape)` for held input, so that what depends on it alone is computed once; else
+        `(T, N, *shape)`.
+        """
         if x.shape[1:] == self.task.shape:
             return x[None]
         if x.shape[2:] != self.task.shape or len(x) < timesteps:
@@ -191,7 +202,9 @@ class SpikingNetwork(nn.Module):
 
 
 def _norm_scale(tdbn_alpha: float, neuron: NeuronConfig, stage: Stage) -> float:
-    """tdBN's alpha * V_th, alpha over the square root of the number of paths that are joined (Zheng et al. 2020, section 3.2)."""
+    """tdBN's alpha * V_th, alpha over the square root of the number of paths that are joined (Zheng
+    et al. 2020, section 3.2).
+    """
     return tdbn_alpha * neuron.threshold / sqrt(len(stage.incoming)) if tdbn_alpha else 1.0
 
 

@@ -1,7 +1,9 @@
-"""A network as stages joined by paths: what every architecture, chain or graph, becomes before it is built or lowered.
+"""A network as stages joined by paths: what every architecture, chain or graph, becomes before it
+is built or lowered.
 
-A stage is one population of neurons; its incoming paths are summed, so a residual join is a stage with two paths. A stream is a sum of
-currents without neurons, read by others through a `Skip`; in the lowered network its paths lead straight to whoever reads it.
+A stage is one population of neurons; its incoming paths are summed, so a residual join is a stage
+with two paths. A stream is a sum of currents without neurons, read by others through a `Skip`; in
+the lowered network its paths lead straight to whoever reads it.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ StageKind: TypeAlias = Literal["neuron", "max_pool", "readout", "stream"]
 
 @dataclass(frozen=True)
 class Projection:
-    """Synapses from a source stage. shape: the source's. pool: average pooling ahead of the weights, 1 for none.
+    """Synapses from a source stage. shape: the source's. pool: average pooling ahead of the
+    weights, 1 for none.
 
-    layer: the weights; `MaxPool` and `Skip` have none. lag: timesteps until spikes arrive, 1 where a stage sends to itself.
+    layer: the weights; `MaxPool` and `Skip` have none. lag: timesteps until spikes arrive, 1 where
+    a stage sends to itself.
     """
 
     source: str
@@ -64,7 +68,9 @@ class Projection:
 
 @dataclass(frozen=True)
 class Stage:
-    """One population: a spiking layer, a max pooling of spikes, or the readout; or a stream of currents."""
+    """One population: a spiking layer, a max pooling of spikes, or the readout; or a stream of
+    currents.
+    """
 
     name: str
     kind: StageKind
@@ -77,13 +83,16 @@ class Stage:
 
 
 def behind_weights(stages: tuple[Stage, ...], path: Projection) -> bool:
-    """Whether BatchNorm stands behind a path into neurons: it does behind weights or a stream; spikes skip it."""
+    """Whether BatchNorm stands behind a path into neurons: it does behind weights or a stream;
+    spikes skip it.
+    """
     streams = {s.name for s in stages if s.kind == "stream"}
     return path.source in streams or not isinstance(path.layer, Skip)
 
 
 def chain(architecture: Architecture, task: Task, *, shrinking: bool = False) -> tuple[Stage, ...]:
-    """The stages of a chain of layers, readout last. shrinking: leave out pools that the map has become too small for.
+    """The stages of a chain of layers, readout last. shrinking: leave out pools that the map has
+    become too small for.
 
     Raises:
         InputError: a layer that does not fit the map before it.

@@ -1,4 +1,6 @@
-"""The same network without spikes: activations of few bits in place of neurons, one pass in place of timesteps."""
+"""The same network without spikes: activations of few bits in place of neurons, one pass in place
+of timesteps.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ FIRST_CLIP = 4.0
 
 
 class Activation(nn.Module):
-    """ReLU, clipped at a trained value and rounded to 2^bits levels (PACT, Choi et al. 2018, arXiv 1805.06085).
+    """ReLU, clipped at a trained value and rounded to 2^bits levels (PACT, Choi et al. 2018, arXiv
+    1805.06085).
 
     Rounding passes the gradient; what is clipped gives its gradient to the clip.
     """
@@ -52,14 +55,17 @@ class RoundedWeight(nn.Module):
 
 
 def passing(rounded: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Rounded values with the gradient of those that they stand for (straight-through, Bengio et al. 2013)."""
+    """Rounded values with the gradient of those that they stand for (straight-through, Bengio et
+    al. 2013).
+    """
     return rounded + (x - x.detach())
 
 
 class NetworkWithoutSpikes(nn.Module):
     """The stages of a spiking network with activations of `bits` bits; its input keeps its 8.
 
-    Rounded as in integers, computed in float32. A recording of events is averaged over time, a rate-coded image goes in as it is.
+    Rounded as in integers, computed in float32. A recording of events is averaged over time, a
+    rate-coded image goes in as it is.
     """
 
     def __init__(self, config: TrainConfig, task: Task, bits: int) -> None:
@@ -87,7 +93,9 @@ class NetworkWithoutSpikes(nn.Module):
                 parametrize.register_parametrization(module, "weight", RoundedWeight())
 
     def forward(self, x: torch.Tensor, timesteps: int = 1, *, first: int = 0) -> torch.Tensor:
-        """`(N, *shape)` or `(T, N, *shape)` to the readout `(1, N, classes)`, as evaluation takes it. timesteps: has no meaning here."""
+        """`(N, *shape)` or `(T, N, *shape)` to the readout `(1, N, classes)`, as evaluation takes
+        it. timesteps: has no meaning here.
+        """
         held = x.shape[1:] == self.task.shape
         frames = self.encoder(x[None] if held else x, 1 if held else len(x), first).mean(0)
         values = {INPUT: frames}

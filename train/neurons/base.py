@@ -18,9 +18,10 @@ from spikeport.train.neurons.rated import Rated
 class LoweredNeuron:
     """A neuron in the terms of `export.model.network`.
 
-    neuron: its dynamics, without bias. gain: factor on weights and biases of everything that enters it. height: factor on the
-    weights of all that leaves it. trace: fraction of the output kept per timestep, which becomes the synaptic current decay
-    (alpha) of the neurons that follow.
+    neuron: its dynamics, without bias. gain: factor on weights and biases of everything that enters
+    it. height: factor on the
+    weights of all that leaves it. trace: fraction of the output kept per timestep, which becomes
+    the synaptic current decay (alpha) of the neurons that follow.
     """
 
     neuron: FloatNeuron
@@ -32,9 +33,9 @@ class LoweredNeuron:
 class Neuron(nn.Module):
     """Neurons of one layer; subclasses hold the method's dynamics and its gradient.
 
-    forward(currents, timesteps): `(timesteps, N, *features)`, or `(1, N, *features)` for currents held over all timesteps
-    (a static first layer is computed once), to output `(timesteps, N, *features)`, from rest. Time is inside one autograd
-    function.
+    forward(currents, timesteps): `(timesteps, N, *features)`, or `(1, N, *features)` for currents
+    held over all timesteps (a static first layer is computed once), to output `(timesteps, N,
+    *features)`, from rest. Time is inside one autograd function.
     """
 
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
@@ -45,11 +46,15 @@ class Neuron(nn.Module):
         raise NotImplementedError
 
     def recurrent(self, currents: torch.Tensor, timesteps: int, back: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """The same of neurons that send to themselves. back: from spikes `(N, *features)` to the currents they make a timestep later."""
+        """The same of neurons that send to themselves. back: from spikes `(N, *features)` to the
+        currents they make a timestep later.
+        """
         raise NotImplementedError
 
     def lowered(self) -> LoweredNeuron:
-        """The same neuron for export; InputError where no chip has it, which is what a neuron that says nothing here means."""
+        """The same neuron for export; InputError where no chip has it, which is what a neuron that
+        says nothing here means.
+        """
         raise InputError(
             f"neurons of {type(self).__name__} train and run here only: they have no lowered(), which says what they are on a chip"
         )
@@ -57,7 +62,9 @@ class Neuron(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronConfig(ABC):
-    """What fixes a neuron's dynamics and gradient, and how such neurons like their input. threshold: V_th, to start from where it trains."""
+    """What fixes a neuron's dynamics and gradient, and how such neurons like their input.
+    threshold: V_th, to start from where it trains.
+    """
 
     threshold: float
 
@@ -66,7 +73,9 @@ class NeuronConfig(ABC):
         """A neuron for one layer."""
 
     def rate_weights(self, timesteps: int) -> list[float] | None:
-        """What all that the gradient asks of the spikes' gradient weighs the timesteps by, sum 1; None where it has time."""
+        """What all that the gradient asks of the spikes' gradient weighs the timesteps by, sum 1;
+        None where it has time.
+        """
         return None
 
     @property

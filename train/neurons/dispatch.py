@@ -1,6 +1,8 @@
-"""Which implementation runs a neuron's loop over time: fused Triton kernels where they can, else PyTorch, timestep by timestep.
+"""Which implementation runs a neuron's loop over time: fused Triton kernels where they can, else
+PyTorch, timestep by timestep.
 
-Triton comes with PyTorch for GPUs and is imported on first use only: without it, and on a CPU, all is PyTorch's.
+Triton comes with PyTorch for GPUs and is imported on first use only: without it, and on a CPU, all
+is PyTorch's.
 """
 
 from __future__ import annotations
@@ -22,9 +24,11 @@ DTYPES = (torch.float32, torch.bfloat16)
 
 
 def triton_kernels(family: str, x: torch.Tensor, surrogate: str | None = None) -> ModuleType | None:
-    """The kernels `train.kernels.FAMILY` if they run on this tensor, on a GPU or anywhere in Triton's interpreter; else None.
+    """The kernels `train.kernels.FAMILY` if they run on this tensor, on a GPU or anywhere in
+    Triton's interpreter; else None.
 
-    surrogate: the derivative by name, None where the family has its own; a user's own is in no kernel.
+    surrogate: the derivative by name, None where the family has its own; a user's own is in no
+    kernel.
     """
     known = surrogate is None or surrogate in FUSED_SURROGATES
     runs = known and x.dtype in DTYPES and (x.is_cuda or interpreted())
@@ -32,7 +36,9 @@ def triton_kernels(family: str, x: torch.Tensor, surrogate: str | None = None) -
 
 
 def interpreted() -> bool:
-    """Whether Triton interprets its kernels (TRITON_INTERPRET=1, set before it is imported), which works on a CPU: slow, for tests."""
+    """Whether Triton interprets its kernels (TRITON_INTERPRET=1, set before it is imported), which
+    works on a CPU: slow, for tests.
+    """
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 

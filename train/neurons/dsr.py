@@ -1,4 +1,5 @@
-"""DSR: differentiation on spike representation (Meng et al., CVPR 2022), with the factors of the authors' code.
+"""DSR: differentiation on spike representation (Meng et al., CVPR 2022), with the factors of the
+authors' code.
 
 Forward, per timestep, from V = 0, with current I and the layer's trained threshold V_th:
 
@@ -6,17 +7,20 @@ Forward, per timestep, from V = 0, with current I and the layer's trained thresh
     V = b V + (1 - b) I                   LIF, b = exp(-dt / tau)
     fires if V >= alpha * V_th, then V -= V_th; a spike has height V_th (IF) or V_th / dt (LIF)
 
-Backward there is no time. With weights w_t = exp(-(T - t) dt / tau), t = 1..T (IF: 1), I^ = sum(w I) / sum(w) and
-G^ = T * sum(w G) / sum(w) of the output's gradient G:
+Backward there is no time. With weights w_t = exp(-(T - t) dt / tau), t = 1..T (IF: 1), I^ = sum(w
+I) / sum(w) and G^ = T * sum(w G) / sum(w) of the output's gradient G:
 
     G_I[t] = G^ * inside / T, inside = 0 <= I^ <= V_th                      IF
     G_I[t] = G^ * inside / (tau T), inside = 0 < I^ < V_th tau / dt         LIF
-    G_Vth  = sum of G^ where I^ lies above the bound, times 1 (IF), dt (LIF, "code") or 1 / dt (LIF, "theory")
+    G_Vth  = sum of G^ where I^ lies above the bound, times 1 (IF), dt (LIF, "code") or 1 / dt (LIF,
+    "theory")
 
-Section 3.3 derives 1 / dt for the threshold's gradient, the published code multiplies by dt; both are offered. Before every
-training forward, V_th = relu(V_th - bound) + bound. Saved for the backward: I^, one timestep large.
+Section 3.3 derives 1 / dt for the threshold's gradient, the published code multiplies by dt; both
+are offered. Before every training forward, V_th = relu(V_th - bound) + bound. Saved for the
+backward: I^, one timestep large.
 
-Where all synapses can be trained through rates (`train.network.rates`), gradients between layers have no time either.
+Where all synapses can be trained through rates (`train.network.rates`), gradients between layers
+have no time either.
 """
 
 from __future__ import annotations
@@ -38,7 +42,8 @@ from spikeport.train.neurons.rated import Rated, carrier, weighted_sum
 
 @dataclass(frozen=True, kw_only=True)
 class DSRConfig(NeuronConfig):
-    """threshold: V_th to start from. trained_threshold: whether V_th learns (the paper compares with a fixed one in table 3).
+    """threshold: V_th to start from. trained_threshold: whether V_th learns (the paper compares
+    with a fixed one in table 3).
 
     bound: smallest V_th. alpha: firing parameter. tau, dt: LIF only.
     """
@@ -110,7 +115,10 @@ class DSR(Neuron):
         self.threshold = nn.Parameter(torch.tensor(config.threshold), requires_grad=config.trained_threshold)
 
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
-        """See `Neuron`; the output is 0 or the spike's height. In training the threshold is first moved to its bound if below."""
+        """See `Neuron`; the output is 0 or the spike's height.
+
+        In training the threshold is first moved to its bound if below.
+        """
         self._bound()
         return _Representation.apply(currents, timesteps, self.threshold, self.config)
 
@@ -186,7 +194,8 @@ class _RatedRepresentation(torch.autograd.Function):
 def dsr_forward(
     currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig, *, overwrite: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Spikes of height V_th or V_th / dt, `(T, ...)`, and I^, `(1, ...)`, from currents `(T, ...)` or, held, `(1, ...)`.
+    """Spikes of height V_th or V_th / dt, `(T, ...)`, and I^, `(1, ...)`, from currents `(T, ...)`
+    or, held, `(1, ...)`.
 
     overwrite: the currents may be lost; saves memory where they are not held.
     """

@@ -1,19 +1,25 @@
-"""Noise single-step (Jiang and Zhang 2022): train at T = 1 with noise in place of the past, then unfold to any T.
+"""Noise single-step (Jiang and Zhang 2022): train at T = 1 with noise in place of the past, then
+unfold to any T.
 
 With z a bounded random number (below), V = 0 at the start, and a membrane that resets to zero:
 
     step 1, 2   H = W x + beta + z / 2                              every timestep a copy of the one that was trained
-    step 3      H = W x + N(lambda V) + (1/2 - 1/alpha) z           potential before the spike, S = H > threshold
+    step 3      H = W x + N(lambda V) + (1/2 - 1/alpha) z           potential before the spike, S =
+    H > threshold
                 N(A) = (A - mu) / (alpha max|A - mu|) + beta        equations 7 to 9; sigma cancels
 
-mu and max are taken over the layer at each timestep. Open in the paper, and read so here: N' has mean zero and the range that
-N(lambda V) leaves of [beta - 1/2, beta + 1/2], so it vanishes at alpha = 2 as section 3.3 says; where all of A is equal (t = 1)
-the noise of step 1 is used. The paper's noise is Gaussian "in the range [0, 1]", which beta + z / 2 is here: z has the bell-shaped or
-uniform distribution on -1..1 of the chip's generator, in training too (`train.neurons.noise_draws`). (Versions before divided a normal
-distribution by its largest magnitude in the layer, whose deviation falls with layer and batch; the chip's noise was 1.2 to 1.6 times as strong.)
+mu and max are taken over the layer at each timestep. Open in the paper, and read so here: N' has
+mean zero and the range that N(lambda V) leaves of [beta - 1/2, beta + 1/2], so it vanishes at alpha
+= 2 as section 3.3 says; where all of A is equal (t = 1) the noise of step 1 is used. The paper's
+noise is Gaussian "in the range [0, 1]", which beta + z / 2 is here: z has the bell-shaped or
+uniform distribution on -1..1 of the chip's generator, in training too
+(`train.neurons.noise_draws`). (Versions before divided a normal distribution by its largest
+magnitude in the layer, whose deviation falls with layer and batch; the chip's noise was 1.2 to 1.6
+times as strong.)
 
-For deployment mu and max become constants (`calibrating`): N(lambda V) = slope V + offset at every timestep, the first included,
-and z comes from the chip's counter-based generator, with the same distribution.
+For deployment mu and max become constants (`calibrating`): N(lambda V) = slope V + offset at every
+timestep, the first included, and z comes from the chip's counter-based generator, with the same
+distribution.
 """
 
 from __future__ import annotations
@@ -41,7 +47,9 @@ CONVERSIONS = ("ensemble", "temporal", "calibrated")
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseConfig(NeuronConfig):
-    """alpha: share of the potential's range, 2 (no new noise) or more. beta: mean of the noise. decay: lambda."""
+    """alpha: share of the potential's range, 2 (no new noise) or more. beta: mean of the noise.
+    decay: lambda.
+    """
 
     noise: NoiseKind = "gaussian"
     alpha: float = 4.0
@@ -70,9 +78,11 @@ class Membrane(NamedTuple):
 
 
 class NoiseNeuron(Neuron):
-    """A layer of `NoiseConfig` neurons. conversion: how far the paper's steps go in evaluation; training is always step 1.
+    """A layer of `NoiseConfig` neurons. conversion: how far the paper's steps go in evaluation;
+    training is always step 1.
 
-    mean, peak: the frozen mu and max|A - mu|, NaN until calibrated. Left to itself, a neuron is "calibrated" once it can be.
+    mean, peak: the frozen mu and max|A - mu|, NaN until calibrated. Left to itself, a neuron is
+    "calibrated" once it can be.
     """
 
     mean: torch.Tensor
@@ -106,7 +116,9 @@ class NoiseNeuron(Neuron):
         return self._pure_noise
 
     def _constant_membrane(self) -> Membrane | None:
-        """The past's part where it is the same at every timestep: all but step 3 with the statistics of each."""
+        """The past's part where it is the same at every timestep: all but step 3 with the
+        statistics of each.
+        """
         conversion = "ensemble" if self.training else self.conversion or self._ready
         if conversion == "calibrated":
             return self._affine(self.mean.item(), self.peak.item())
@@ -159,7 +171,10 @@ class NoiseNeuron(Neuron):
 
 
 class _NoisyOverTime(torch.autograd.Function):
-    """Step 3 with the statistics of each timestep, which count as constants in the backward pass. Saved: the potentials before the spike."""
+    """Step 3 with the statistics of each timestep, which count as constants in the backward pass.
+
+    Saved: the potentials before the spike.
+    """
 
     @staticmethod
     def forward(ctx: Any, currents: torch.Tensor, timesteps: int, layer: NoiseNeuron) -> torch.Tensor:
@@ -198,7 +213,8 @@ def noise_layers(module: nn.Module) -> list[NoiseNeuron]:
 
 
 def convert(module: nn.Module, conversion: Conversion) -> None:
-    """Take a trained network to one of the paper's steps: "ensemble" (2), "temporal" (3), or "calibrated" (3, frozen).
+    """Take a trained network to one of the paper's steps: "ensemble" (2), "temporal" (3), or
+    "calibrated" (3, frozen).
 
     Raises:
         InputError: unknown step, or calibrated before `calibrating`.
@@ -213,7 +229,8 @@ def convert(module: nn.Module, conversion: Conversion) -> None:
 
 @contextmanager
 def calibrating(module: nn.Module) -> Iterator[None]:
-    """Freeze the statistics: run data through the network inside; afterwards its neurons are "calibrated".
+    """Freeze the statistics: run data through the network inside; afterwards its neurons are
+    "calibrated".
 
     mu and max become their means over timesteps (after the first) and batches of step 3.
     """

@@ -1,6 +1,8 @@
-"""Noise in training with the distribution that the chip's generator has (`export.model.noise`), from torch's generator.
+"""Noise in training with the distribution that the chip's generator has (`export.model.noise`),
+from torch's generator.
 
-"gaussian": four random bytes added up and centred, in steps of 1/512 within -1..1, standard deviation 0.289; "uniform": on -1..1.
+"gaussian": four random bytes added up and centred, in steps of 1/512 within -1..1, standard
+deviation 0.289; "uniform": on -1..1.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ CENTRE = 510
 """Mean of the sum of four bytes."""
 UNIT = 512
 PART = 1 << 16
-"""Numbers at a time on a CPU: they stay in the cache, which makes this twice as fast as a normal distribution."""
+"""Numbers at a time on a CPU: they stay in the cache, which makes this twice as fast as a normal
+distribution.
+"""
 EVEN_BYTES = 0x00FF00FF
 
 

@@ -1,4 +1,6 @@
-"""Activity whose gradient has no time: values over all timesteps outside of autograd, beside one timestep that stands in the graph."""
+"""Activity whose gradient has no time: values over all timesteps outside of autograd, beside one
+timestep that stands in the graph.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,9 @@ import torch
 class Rated:
     """Spikes or currents. values: `(T, N, *shape)`, or `(1, N, *shape)` where they are held.
 
-    rate: `(N, *shape)`, a carrier of gradients whose own values mean nothing. With L the loss and w a neuron's representation weights,
-    which add up to 1, its gradient is sum(w dL/d values) for spikes, and dL/d values, the same at every timestep, for currents.
+    rate: `(N, *shape)`, a carrier of gradients whose own values mean nothing. With L the loss and w
+    a neuron's representation weights, which add up to 1, its gradient is sum(w dL/d values) for
+    spikes, and dL/d values, the same at every timestep, for currents.
     """
 
     values: torch.Tensor
@@ -21,7 +24,9 @@ class Rated:
 
     @staticmethod
     def held(currents: torch.Tensor, timesteps: int) -> Rated:
-        """Currents `(1, N, *shape)` of a graph with time, held over all timesteps: they get the gradients of all."""
+        """Currents `(1, N, *shape)` of a graph with time, held over all timesteps: they get the
+        gradients of all.
+        """
         return Rated(currents.detach(), currents[0] * timesteps)
 
     def over_time(self, weights: list[float]) -> torch.Tensor:

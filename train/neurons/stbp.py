@@ -38,12 +38,14 @@ from spikeport.train.neurons.surrogates import Surrogate
 
 @dataclass(frozen=True, kw_only=True)
 class LIFConfig(NeuronConfig):
-    """Leaky integrate-and-fire. decay: fraction of the membrane potential kept per timestep, 1 for no leak.
+    """Leaky integrate-and-fire. decay: fraction of the membrane potential kept per timestep, 1 for
+    no leak.
 
     A negative decay (TIC's tau = 0.75) trains, but no Loihi register holds it.
 
-    learned: what trains, beginning at `decay`, one number per layer. "decay": the decay alone; "tau": the decay and with it the gain
-    1 - decay, which is the parametric LIF of Fang et al. 2021 (1/tau = sigmoid(-w)).
+    learned: what trains, beginning at `decay`, one number per layer. "decay": the decay alone;
+    "tau": the decay and with it the gain 1 - decay, which is the parametric LIF of Fang et al. 2021
+    (1/tau = sigmoid(-w)).
     """
 
     decay: float = 0.5
@@ -80,22 +82,30 @@ class LIFConfig(NeuronConfig):
 
 
 def wu_lif() -> LIFConfig:
-    """The neuron of Wu et al. 2018: decay 0.2, threshold 0.5, rectangular surrogate, the reset path not detached."""
+    """The neuron of Wu et al. 2018: decay 0.2, threshold 0.5, rectangular surrogate, the reset path
+    not detached.
+    """
     return LIFConfig(decay=0.2, threshold=0.5, detach_reset=False, surrogate=Surrogate(kind="rectangle", width=0.5))
 
 
 def tic_lif(tau: float = 2.0) -> LIFConfig:
-    """The neuron of Kim et al. 2023 (equation 1): h = v + (x - v) / tau, s = h >= 1, detached reset to zero, arctan surrogate."""
+    """The neuron of Kim et al. 2023 (equation 1): h = v + (x - v) / tau, s = h >= 1, detached reset
+    to zero, arctan surrogate.
+    """
     return LIFConfig(decay=1 - 1 / tau, gain=1 / tau, strict=False)
 
 
 def parametric_lif(tau: float = 2.0) -> LIFConfig:
-    """The neuron of Fang et al. 2021: one trained tau per layer, h = v + (x - v) / tau, s = h >= 1, detached reset to zero."""
+    """The neuron of Fang et al. 2021: one trained tau per layer, h = v + (x - v) / tau, s = h >= 1,
+    detached reset to zero.
+    """
     return replace(tic_lif(tau), learned="tau")
 
 
 class LIF(Neuron):
-    """A layer of `LIFConfig` neurons. logit: w of the module's docstring, None where nothing is learned."""
+    """A layer of `LIFConfig` neurons. logit: w of the module's docstring, None where nothing is
+    learned.
+    """
 
     def __init__(self, config: LIFConfig) -> None:
         super().__init__()
@@ -163,7 +173,9 @@ Leak = float | torch.Tensor
 
 
 def lif_forward(currents: torch.Tensor, timesteps: int, decay: Leak, gain: Leak, config: LIFConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """Spikes and potentials before them, `(timesteps, *shape)`, of currents `(timesteps, *shape)`, or `(1, *shape)` if held."""
+    """Spikes and potentials before them, `(timesteps, *shape)`, of currents `(timesteps, *shape)`,
+    or `(1, *shape)` if held.
+    """
     if kernels := triton_kernels("lif", currents, config.surrogate.kind):
         return kernels.lif_forward(currents, timesteps, decay, gain, config)
     decay, gain = float(decay), float(gain)
@@ -180,7 +192,9 @@ def lif_forward(currents: torch.Tensor, timesteps: int, decay: Leak, gain: Leak,
 def lif_backward(
     potentials: torch.Tensor, grad_spikes: torch.Tensor, decay: Leak, gain: Leak, config: LIFConfig, *, held: bool, learned: bool
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The currents' gradient, one timestep large if held; where the leak is learned also the sums of G_h v and G_h h, `(2,)`."""
+    """The currents' gradient, one timestep large if held; where the leak is learned also the sums
+    of G_h v and G_h h, `(2,)`.
+    """
     if kernels := triton_kernels("lif", potentials, config.surrogate.kind):
         return kernels.lif_backward(potentials, grad_spikes, decay, gain, config, held=held, learned=learned)
     decay, gain = float(decay), float(gain)
@@ -203,9 +217,11 @@ def lif_backward(
 def recurrent_lif(
     currents: torch.Tensor, timesteps: int, leak: tuple[Leak, Leak], config: LIFConfig, back: Callable[[torch.Tensor], torch.Tensor]
 ) -> torch.Tensor:
-    """Spikes `(timesteps, N, *shape)` of neurons that send to themselves, step by step, by torch's own derivatives; currents as `base.Neuron` takes them.
+    """Spikes `(timesteps, N, *shape)` of neurons that send to themselves, step by step, by torch's
+    own derivatives; currents as `base.Neuron` takes them.
 
-    leak: decay and gain. back: from spikes `(N, *shape)` to the currents they make a timestep later.
+    leak: decay and gain. back: from spikes `(N, *shape)` to the currents they make a timestep
+    later.
     """
     decay, gain = leak
     v, spikes = torch.zeros_like(currents[0]), list[torch.Tensor]()
@@ -257,7 +273,10 @@ def _reset(h: torch.Tensor, s: torch.Tensor, config: LIFConfig, out: torch.Tenso
 def _potential_gradient(
     h: torch.Tensor, grad_s: torch.Tensor, grad_v: torch.Tensor, config: LIFConfig, scratch: torch.Tensor
 ) -> torch.Tensor:
-    """G_h of the module's docstring; overwrites grad_v and scratch. Masks are floats: bool tensors are several times slower on a CPU."""
+    """G_h of the module's docstring; overwrites grad_v and scratch.
+
+    Masks are floats: bool tensors are several times slower on a CPU.
+    """
     if not config.detach_reset:
         through_reset = h if config.reset == "zero" else config.threshold
         grad_s = grad_s - grad_v * through_reset

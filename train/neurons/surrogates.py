@@ -13,7 +13,10 @@ from spikeport.export.common.errors import InputError, unknown
 
 
 def arctan(x: torch.Tensor, width: float) -> torch.Tensor:
-    """1 / (1 + (pi x / width)^2), in place. Source: Fang et al. 2021; width 1 is TIC's (equation 4)."""
+    """1 / (1 + (pi x / width)^2), in place.
+
+    Source: Fang et al. 2021; width 1 is TIC's (equation 4).
+    """
     return x.mul_(x).mul_((pi / width) ** 2).add_(1).reciprocal_()
 
 
@@ -23,7 +26,9 @@ def rectangle(x: torch.Tensor, width: float) -> torch.Tensor:
 
 
 def scaled_rectangle(x: torch.Tensor, width: float) -> torch.Tensor:
-    """1[|x| < width] / (2 width): unit area, as Wu et al. 2018 wrote it (equation 24, a = 2 width); in place."""
+    """1[|x| < width] / (2 width): unit area, as Wu et al. 2018 wrote it (equation 24, a = 2 width);
+    in place.
+    """
     return rectangle(x, width).mul_(0.5 / width)
 
 
@@ -38,18 +43,27 @@ def fast_sigmoid(x: torch.Tensor, width: float) -> torch.Tensor:
 
 
 def sigmoid(x: torch.Tensor, width: float) -> torch.Tensor:
-    """sigmoid'(x / width) / width, unit area, in place. Source: Wu et al. 2018, h3 with a_3 = width."""
+    """sigmoid'(x / width) / width, unit area, in place.
+
+    Source: Wu et al. 2018, h3 with a_3 = width.
+    """
     y = x.mul_(1 / width).sigmoid_()
     return y.addcmul_(y, y, value=-1).mul_(1 / width)
 
 
 def gaussian(x: torch.Tensor, width: float) -> torch.Tensor:
-    """Normal density with standard deviation `width`, in place. Source: Wu et al. 2018, h4 with a_4 = width^2."""
+    """Normal density with standard deviation `width`, in place.
+
+    Source: Wu et al. 2018, h4 with a_4 = width^2.
+    """
     return x.square_().mul_(-0.5 / width**2).exp_().mul_(1 / (width * sqrt(2 * pi)))
 
 
 def exponential(x: torch.Tensor, width: float) -> torch.Tensor:
-    """exp(-|x| / width) / width, in place. Source: Shrestha and Orchard 2018 (SLAYER), with alpha = beta = 1 / width."""
+    """exp(-|x| / width) / width, in place.
+
+    Source: Shrestha and Orchard 2018 (SLAYER), with alpha = beta = 1 / width.
+    """
     return x.abs_().mul_(-1 / width).exp_().mul_(1 / width)
 
 
@@ -67,7 +81,9 @@ SURROGATES: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Surrogate:
-    """A surrogate derivative by name. width: in units of the membrane potential; larger reaches further from the threshold."""
+    """A surrogate derivative by name. width: in units of the membrane potential; larger reaches
+    further from the threshold.
+    """
 
     kind: str = "arctan"
     width: float = 1.0
@@ -83,7 +99,9 @@ class Surrogate:
         return SURROGATES[self.kind](x, self.width)
 
     def spike(self, x: torch.Tensor) -> torch.Tensor:
-        """1[x > 0] with this derivative, one timestep at a time (`export.floating.run.SpikeFunction`)."""
+        """1[x > 0] with this derivative, one timestep at a time
+        (`export.floating.run.SpikeFunction`).
+        """
         return _Spike.apply(x, self)
 
 

@@ -1,18 +1,23 @@
-"""TSSL-BP: temporal spike sequence learning (Zhang and Li, NeurIPS 2020), as released and as of the paper's time.
+"""TSSL-BP: temporal spike sequence learning (Zhang and Li, NeurIPS 2020), as released and as of the
+paper's time.
 
 Forward, per timestep, from u = q = 0, with current I:
 
     delta = -u / tau_m + I;  u += delta;  s = u > theta;  q += (s - q) / tau_s        (u below is the value before its reset)
     u *= 1 - s
 
-The layer's output is the post-synaptic current q. Backward, G = dL/dI, g = dL/dq, E[t] = g[t] / tau_s + (1 - 1/tau_s) E[t+1]:
+The layer's output is the post-synaptic current q. Backward, G = dL/dI, g = dL/dq, E[t] = g[t] /
+tau_s + (1 - 1/tau_s) E[t+1]:
 
 released   p = s * clip(1/delta, 0, 8)
-           G[t] = p E[t] + c (u p / tau_m + (1 - 1/tau_m) (1 - s)),  then  c = G[t] s + c (1 - s) (1 - 1/tau_m)
-           warm-up, per neuron and step with q[t] < 1/(4 tau_s): G[t] = E[t] sigma'(u), after c was updated
-paper      G[t] = p sum_{k>=t} A[t,k] (g + R g)[k],  p = s clip(1/delta, -10, 10),  A[t,k] = (1 - 1/tau_s)^(k-t) / tau_s,
+           G[t] = p E[t] + c (u p / tau_m + (1 - 1/tau_m) (1 - s)),  then  c = G[t] s + c (1 - s) (1
+           - 1/tau_m) warm-up, per neuron and step with q[t] < 1/(4 tau_s): G[t] = E[t] sigma'(u),
+           after c was updated
+paper      G[t] = p sum_{k>=t} A[t,k] (g + R g)[k],  p = s clip(1/delta, -10, 10),  A[t,k] = (1 -
+1/tau_s)^(k-t) / tau_s,
            R[j,k] = s_j s_k u_j / tau_m (1 - 1/tau_m)^(k-1-j) for the first spike k after j
-           warm-up, for the whole layer where its mean rate is at most 0.1: p = sigma'(u), the reset path R stays
+           warm-up, for the whole layer where its mean rate is at most 0.1: p = sigma'(u), the reset
+           path R stays
 
 sigma'(u) = z / ((1 + z)^2 * 0.2), z = exp(clip((theta - u) / 0.2, -8, 8)).
 """
@@ -41,7 +46,9 @@ INACTIVE_SHARE = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class TSSLConfig(NeuronConfig):
-    """tau_m, tau_s: time constants of membrane and synapse in timesteps. warm_up: whether inactive neurons use sigma'; "all" for all."""
+    """tau_m, tau_s: time constants of membrane and synapse in timesteps. warm_up: whether inactive
+    neurons use sigma'; "all" for all.
+    """
 
     tau_m: float = 5.0
     tau_s: float = 3.0
@@ -83,7 +90,9 @@ class TSSL(Neuron):
         return _PostSynaptic.apply(currents.expand(timesteps, *currents.shape[1:]), self.config)
 
     def lowered(self) -> LoweredNeuron:
-        """The filter behind the spike becomes the synaptic current decay of the neurons that follow."""
+        """The filter behind the spike becomes the synaptic current decay of the neurons that
+        follow.
+        """
         c, zero = self.config, np.array(0.0)
         neuron = FloatNeuron(alpha=zero, beta=np.array(1 - 1 / c.tau_m), threshold=np.array(c.threshold), bias=zero)
         return LoweredNeuron(neuron=neuron, gain=1.0, height=1 / c.tau_s, trace=1 - 1 / c.tau_s)
@@ -126,7 +135,10 @@ def tssl_forward(currents: torch.Tensor, config: TSSLConfig) -> tuple[torch.Tens
 def tssl_backward(
     currents: torch.Tensor, potentials: torch.Tensor, out: torch.Tensor, grad: torch.Tensor, config: TSSLConfig
 ) -> torch.Tensor:
-    """The currents' gradient `(T, *shape)`. Triton's kernel knows the released rule only; the paper's looks at the whole layer."""
+    """The currents' gradient `(T, *shape)`.
+
+    Triton's kernel knows the released rule only; the paper's looks at the whole layer.
+    """
     kernels = triton_kernels("tsslbp", potentials)
     if kernels and config.rule == "released":
         return kernels.tssl_backward(currents, potentials, out, grad, config)

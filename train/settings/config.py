@@ -22,31 +22,45 @@ from spikeport.train.settings.optimization import OptimizerConfig
 from spikeport.train.settings.tables import flat, parse_table, to_toml
 
 TIMESTEPS_MAX = 10_000
-"""Of a training, which keeps every neuron's state at every timestep; the longest published runs here have some hundred."""
+"""Of a training, which keeps every neuron's state at every timestep; the longest published runs
+here have some hundred.
+"""
 NormOver = Literal["time", "timestep"]
 THREADS_MAX = 1024
-"""About the processors of the largest machines that run one Linux; not this machine's, since its networks are read on others too."""
+"""About the processors of the largest machines that run one Linux; not this machine's, since its
+networks are read on others too.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One training run. What is left out of loss, readout, initial and neuron is the method's own (`train.settings.methods`).
+    """One training run.
+
+    What is left out of loss, readout, initial and neuron is the method's own
+    (`train.settings.methods`).
 
     loss: see `train.settings.named_losses`. initial: weights, see `train.settings.initial_weights`.
-    norm_over: BatchNorm's statistics in training are taken over "time" too, or at each "timestep". stem_bias: whether the first layer of
-    a pre-activation network has a bias, which BatchNorm takes off again.
-    tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0 for plain BatchNorm.
-    normalise: images are centred and scaled per channel (`train.network.encoder`). input_code: of images, "direct" for pixels held over time, "rate" for a
-    spike with the pixel as its probability at every timestep; recordings of events are sent as they are.
-    dropout: probability in training, of what each layer but the first receives (`train.network.dropout`).
-    shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to right. seed: of weights, order, augmentation and splits.
+    norm_over: BatchNorm's statistics in training are taken over "time" too, or at each "timestep".
+    stem_bias: whether the first layer of a pre-activation network has a bias, which BatchNorm takes
+    off again.
+    tdbn_alpha: threshold-dependent BatchNorm (Zheng et al. 2020) with this alpha, 1 as published; 0
+    for plain BatchNorm.
+    normalise: images are centred and scaled per channel (`train.network.encoder`). input_code: of
+    images, "direct" for pixels held over time, "rate" for a spike with the pixel as its probability
+    at every timestep; recordings of events are sent as they are.
+    dropout: probability in training, of what each layer but the first receives
+    (`train.network.dropout`).
+    shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to
+    right. seed: of weights, order, augmentation and splits.
     events: how recordings of event cameras become counts per timestep.
 
-    threads: of torch's operators, 0 for torch's own choice; part of the configuration because sums, and so the last bits of
-    a result, depend on it. Networks on 8 x 8 pixels gain little from a second thread and lose much where it has to share its core.
+    threads: of torch's operators, 0 for torch's own choice; part of the configuration because sums,
+    and so the last bits of a result, depend on it. Networks on 8 x 8 pixels gain little from a
+    second thread and lose much where it has to share its core.
 
-    precision: of synapses and neurons while training, weights and optimizer always float32 (mixed precision). bfloat16 is faster where the
-    processor has it (avx512_bf16, amx_bf16, or a GPU), slower elsewhere. Evaluation and all that is deployed is float32 or better.
+    precision: of synapses and neurons while training, weights and optimizer always float32 (mixed
+    precision). bfloat16 is faster where the processor has it (avx512_bf16, amx_bf16, or a GPU),
+    slower elsewhere. Evaluation and all that is deployed is float32 or better.
     """
 
     data: str = "digits"
@@ -142,7 +156,9 @@ FITTED: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "tssl-bp"): {"optimizer": OptimizerConfig(learning_rate=1e-2, clip_norm=1.0, clip_weights=4.0)},
     **{(name, "stbp"): {"neuron": LIFConfig(decay=0.9)} for name in SPEECH},
 }
-"""Settings of a data set and a method together, where neither's own will do: 1257 digits make few steps; words last many timesteps."""
+"""Settings of a data set and a method together, where neither's own will do: 1257 digits make few
+steps; words last many timesteps.
+"""
 
 
 def defaults_for(data: str, **changes: Any) -> TrainConfig:

@@ -1,4 +1,6 @@
-"""Losses on the readout's output `(T, N, classes)` over time: currents, or what a spiking readout sends."""
+"""Losses on the readout's output `(T, N, classes)` over time: currents, or what a spiking readout
+sends.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,10 @@ from torch.nn import functional as F
 
 
 def accumulated_cross_entropy(output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the mean over time, a scalar. The mean and the accumulated sum rank the classes alike (TIC, section 3)."""
+    """Cross-entropy of the mean over time, a scalar.
+
+    The mean and the accumulated sum rank the classes alike (TIC, section 3).
+    """
     return F.cross_entropy(output.mean(0), labels)
 
 
@@ -19,19 +24,24 @@ def weighted_cross_entropy(output: torch.Tensor, labels: torch.Tensor, weights: 
 
 
 def rate_squared_error(output: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean square of the mean over time minus the one-hot label (Wu et al. 2018, equation 6; Jiang and Zhang 2022, section 3)."""
+    """Mean square of the mean over time minus the one-hot label (Wu et al. 2018, equation 6; Jiang
+    and Zhang 2022, section 3).
+    """
     return F.mse_loss(output.mean(0), F.one_hot(labels, output.shape[2]).to(output.dtype))
 
 
 def alpha_loss(output: torch.Tensor, labels: torch.Tensor, alpha: float) -> torch.Tensor:
-    """Mean over t of |L_t - alpha|, L_t the cross-entropy of the mean output up to t (TIC, equations 9 and 10)."""
+    """Mean over t of |L_t - alpha|, L_t the cross-entropy of the mean output up to t (TIC,
+    equations 9 and 10).
+    """
     sums = output.cumsum(0)
     losses = torch.stack([F.cross_entropy(total / t, labels) for t, total in enumerate(sums, start=1)])
     return (losses - alpha).abs().mean()
 
 
 def over_prefixes(output: torch.Tensor, answer: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """Mean of a loss of the answer after 1 .. T timesteps, a scalar: training for early answers. answer: output `(t, N, classes)` to a scalar.
+    """Mean of a loss of the answer after 1 .. T timesteps, a scalar: training for early answers.
+    answer: output `(t, N, classes)` to a scalar.
 
     With cross-entropy, alpha loss at alpha = 0.
     """
@@ -39,10 +49,12 @@ def over_prefixes(output: torch.Tensor, answer: Callable[[torch.Tensor], torch.T
 
 
 def divergence_from_full(output: torch.Tensor) -> torch.Tensor:
-    """Mean over t < T and samples of KL(p_T || p_t), a scalar; p_t: softmax of the mean output up to t, p_T a constant.
+    """Mean over t < T and samples of KL(p_T || p_t), a scalar; p_t: softmax of the mean output up
+    to t, p_T a constant.
 
-    The full answer teaches the early ones (self-distillation over timesteps; Yu et al. 2025, arXiv 2501.15925, who take logits of single
-    timesteps and an artificial network's answers besides). 0 at T = 1.
+    The full answer teaches the early ones (self-distillation over timesteps; Yu et al. 2025, arXiv
+    2501.15925, who take logits of single timesteps and an artificial network's answers besides). 0
+    at T = 1.
     """
     steps = torch.arange(1, len(output) + 1, device=output.device, dtype=output.dtype)[:, None, None]
     log_p = (output.cumsum(0) / steps).log_softmax(2)
@@ -53,7 +65,8 @@ def divergence_from_full(output: torch.Tensor) -> torch.Tensor:
 
 
 def desired_train(timesteps: int, device: torch.device | None = None, *, of_the_paper: bool = False) -> torch.Tensor:
-    """TSSL-BP's spikes for the right class: silent first, then always; [0, 1] repeated from T = 10 on (released code).
+    """TSSL-BP's spikes for the right class: silent first, then always; [0, 1] repeated from T = 10
+    on (released code).
 
     of_the_paper: the paper-time code's, [0, 1, 0, 1, 1] at T = 5, else the same.
     """
@@ -73,9 +86,11 @@ def synaptic_filter(x: torch.Tensor, tau_s: float) -> torch.Tensor:
 
 
 def kernel_loss(output: torch.Tensor, labels: torch.Tensor, *, tau_s: float, of_the_paper: bool = False) -> torch.Tensor:
-    """TSSL-BP's van Rossum distance: half the squared difference of post-synaptic currents, summed over batch, class and time.
+    """TSSL-BP's van Rossum distance: half the squared difference of post-synaptic currents, summed
+    over batch, class and time.
 
-    of_the_paper: the desired train is the paper-time code's and filtered once, as there; the released code filters its own twice.
+    of_the_paper: the desired train is the paper-time code's and filtered once, as there; the
+    released code filters its own twice.
     """
     timesteps, _, classes = output.shape
     target = desired_train(timesteps, output.device, of_the_paper=of_the_paper)
@@ -86,9 +101,11 @@ def kernel_loss(output: torch.Tensor, labels: torch.Tensor, *, tau_s: float, of_
 
 
 def count_loss(output: torch.Tensor, labels: torch.Tensor, *, desired: float = 4.0, undesired: float = 1.0) -> torch.Tensor:
-    """TSSL-BP's count loss: half the square of how far sums over time miss the wanted count, over T, summed over batch and class.
+    """TSSL-BP's count loss: half the square of how far sums over time miss the wanted count, over
+    T, summed over batch and class.
 
-    The right class may have more than `desired`, the others less than `undesired`, at no cost (released code).
+    The right class may have more than `desired`, the others less than `undesired`, at no cost
+    (released code).
     """
     count, right = output.sum(0), F.one_hot(labels, output.shape[2]).bool()
     miss = torch.where(right, desired - count, count - undesired).clamp(min=0)

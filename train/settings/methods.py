@@ -1,4 +1,6 @@
-"""Training methods by name: each brings its neuron, its loss, its readout and its usual settings, as data."""
+"""Training methods by name: each brings its neuron, its loss, its readout and its usual settings,
+as data.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ ReadoutSignal: TypeAlias = Literal["current", "spikes"]
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """neuron: its usual configuration. loss, readout, initial (weights): by name. training_timesteps: T in training, None for the network's own.
+    """neuron: its usual configuration. loss, readout, initial (weights): by name.
+    training_timesteps: T in training, None for the network's own.
 
     settings: fields of `TrainConfig` in which a method's usual run differs from a data set's.
     """

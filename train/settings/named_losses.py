@@ -1,4 +1,5 @@
-"""Losses by name, with numbers in the name where a loss has any: `alpha-0.001`, `count-15-3`, `distilled-cross-entropy-0.5`.
+"""Losses by name, with numbers in the name where a loss has any: `alpha-0.001`, `count-15-3`,
+`distilled-cross-entropy-0.5`.
 
 | name | loss |
 |---|---|
@@ -31,9 +32,11 @@ LossFunction: TypeAlias = Callable[[torch.Tensor, torch.Tensor, NeuronConfig], t
 NUMBER = r"-(\d+(?:\.\d+)?(?:e-?\d+)?)"
 PREFIXED = ("prefix-", "distilled-")
 TIC_ALPHAS = (0.0001, 0.001, 0.01, 0.07)
-"""TIC's settings (Kim et al. 2023, section "Robustness Perspective"). low, intermediate and high: 0.001, 0.01, 0.07 on CIFAR-10;
-0.0001, 0.01, 0.07 on SVHN; 0.0001, 0.001, 0.01 on CIFAR-100. `experiments/` takes CIFAR-10's to MNIST and Fashion-MNIST, which the
-paper leaves open. An alpha does nothing before the training loss has come down to it."""
+"""TIC's settings (Kim et al. 2023, section "Robustness Perspective"). low, intermediate and high:
+0.001, 0.01, 0.07 on CIFAR-10; 0.0001, 0.01, 0.07 on SVHN; 0.0001, 0.001, 0.01 on CIFAR-100.
+`experiments/` takes CIFAR-10's to MNIST and Fashion-MNIST, which the paper leaves open. An alpha
+does nothing before the training loss has come down to it.
+"""
 
 
 def _weighted_cross_entropy(output: torch.Tensor, labels: torch.Tensor, neuron: NeuronConfig) -> torch.Tensor:

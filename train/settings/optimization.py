@@ -14,10 +14,15 @@ from spikeport.export.common.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Optimizer and its course. The learning rate rises over `warmup_epochs`, then falls along a cosine to zero, or stays ("constant").
+    """Optimizer and its course.
 
-    restart_epochs: the cosine falls within so many epochs and starts anew (Loshchilov and Hutter 2017), 0 for once over the run.
-    momentum: SGD only. clip_norm: largest norm of the gradient, clip_weights: largest size of a weight; 0 for no clipping.
+    The learning rate rises over `warmup_epochs`, then falls along a cosine to zero, or stays
+    ("constant").
+
+    restart_epochs: the cosine falls within so many epochs and starts anew (Loshchilov and Hutter
+    2017), 0 for once over the run.
+    momentum: SGD only. clip_norm: largest norm of the gradient, clip_weights: largest size of a
+    weight; 0 for no clipping.
     """
 
     kind: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -65,7 +70,9 @@ def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, config: Optimi
 
 
 def rate_factor(config: OptimizerConfig, epoch: float, epochs: float) -> float:
-    """Learning rate at a (fractional) epoch of so many over its peak: linear over the warm-up, then as the course says."""
+    """Learning rate at a (fractional) epoch of so many over its peak: linear over the warm-up, then
+    as the course says.
+    """
     if epoch < config.warmup_epochs:
         return epoch / config.warmup_epochs
     if config.course == "constant":

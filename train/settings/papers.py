@@ -1,4 +1,6 @@
-"""The papers' settings of every recipe, typed off papers and authors' code, and why a recipe differs (`train.settings.published`)."""
+"""The papers' settings of every recipe, typed off papers and authors' code, and why a recipe
+differs (`train.settings.published`).
+"""
 
 from __future__ import annotations
 

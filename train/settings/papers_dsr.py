@@ -1,4 +1,6 @@
-"""What Meng et al. 2022 and their code say of each DSR recipe, and why it differs (`train.settings.published`)."""
+"""What Meng et al. 2022 and their code say of each DSR recipe, and why it differs
+(`train.settings.published`).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""What papers say of each recipe's settings, beside what the recipe has and why: a table made from the recipe itself.
+"""What papers say of each recipe's settings, beside what the recipe has and why: a table made from
+the recipe itself.
 
-Every field of a recipe is published (by a paper or its authors' code), open (neither says it), unused, or ours; `unsaid` names
-those that are none of these and those that differ without a reason, and a test refuses any.
+Every field of a recipe is published (by a paper or its authors' code), open (neither says it),
+unused, or ours; `unsaid` names those that are none of these and those that differ without a reason,
+and a test refuses any.
 """
 
 from __future__ import annotations
@@ -41,9 +43,11 @@ def of_sgd(rate: float, decay: float = 5e-4) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """source: where the values are from. published: values by dotted field, typed off the source. open: what the source leaves open, and why ours.
+    """source: where the values are from. published: values by dotted field, typed off the source.
+    open: what the source leaves open, and why ours.
 
-    reasons: why a field differs from what is published. beyond: differences that no field says: what, published, here, why.
+    reasons: why a field differs from what is published. beyond: differences that no field says:
+    what, published, here, why.
     """
 
     source: str
@@ -64,7 +68,9 @@ class Row:
 
 
 def table(config: TrainConfig, paper: Paper) -> list[Row]:
-    """Published, here, why: of every field that is used, in the order of the configuration, then of what no field says."""
+    """Published, here, why: of every field that is used, in the order of the configuration, then of
+    what no field says.
+    """
     rows = []
     for name, value in _used(config).items():
         if name in paper.published:

@@ -1,6 +1,7 @@
 """The published settings as named runs: `spikeport train --recipe dsr-cifar10-lif-t20`.
 
-What a paper leaves open is as its authors' code has it. What differs, and why, is said in `train.settings.published`.
+What a paper leaves open is as its authors' code has it. What differs, and why, is said in
+`train.settings.published`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def _dsr(data: str, timesteps: int, neuron: DSRConfig, rate: float) -> TrainConf
 
 
 def _dsr_dvs(neuron: DSRConfig) -> TrainConfig:
-    """Neuron and T as on CIFAR-10, rate 0.05, 300 epochs, VGG-11, events in bins of equal count on 48 x 48 places, moved by up to 4 (code)."""
+    """Neuron and T as on CIFAR-10, rate 0.05, 300 epochs, VGG-11, events in bins of equal count on
+    48 x 48 places, moved by up to 4 (code).
+    """
     return replace(
         _dsr("cifar10", 20, neuron, 0.05),
         data="dvs-cifar10",
@@ -68,7 +71,9 @@ def _dsr_dvs(neuron: DSRConfig) -> TrainConfig:
 
 
 def _dsr_imagenet() -> TrainConfig:
-    """T = 50, IF, Adam at 1e-3 without decay, 90 epochs of batches of 144, 5000 iterations of warm-up (code)."""
+    """T = 50, IF, Adam at 1e-3 without decay, 90 epochs of batches of 144, 5000 iterations of
+    warm-up (code).
+    """
     return replace(
         _dsr("cifar10", 50, DSR_NEURONS["if-t20"][1], 1e-3),
         data="imagenet",
@@ -80,7 +85,9 @@ def _dsr_imagenet() -> TrainConfig:
 
 
 def _tssl(data: str, arch: str, epochs: int, rate: float) -> TrainConfig:
-    """Zhang and Li 2020 with the released rule: epochs and batches as in the reproduction, the rest as in the released code."""
+    """Zhang and Li 2020 with the released rule: epochs and batches as in the reproduction, the rest
+    as in the released code.
+    """
     colour = data == "cifar-10"
     return TrainConfig(
         data=data,
@@ -101,7 +108,9 @@ def _tssl(data: str, arch: str, epochs: int, rate: float) -> TrainConfig:
 
 
 def _tssl_nmnist() -> TrainConfig:
-    """T = 30, count loss of 15 against 3 spikes, padding 1 on the first convolution (released code)."""
+    """T = 30, count loss of 15 against 3 spikes, padding 1 on the first convolution (released
+    code).
+    """
     usual = _tssl("n-mnist", "12C5p1-P2-64C5-P2", 100, 5e-4)
     return replace(usual, timesteps=30, loss="count-15-3", neuron=TSSLConfig(tau_m=8.0, tau_s=4.0))
 
@@ -134,7 +143,10 @@ def _noise(data: str, arch: str, timesteps: int) -> TrainConfig:
 
 
 def _tic(data: str) -> TrainConfig:
-    """Kim et al. 2023: T = 10, tau = 2, 300 epochs. Their code normalises CIFAR; none is public for SVHN."""
+    """Kim et al. 2023: T = 10, tau = 2, 300 epochs.
+
+    Their code normalises CIFAR; none is public for SVHN.
+    """
     return TrainConfig(
         data=DATA.get(data, data),
         arch="tic-resnet-19",
@@ -152,7 +164,8 @@ def _tic(data: str) -> TrainConfig:
 
 
 def _wu() -> TrainConfig:
-    """Wu et al. 2018 with the network of their section 3: Bernoulli spikes in, mean square error on the rate of spiking readouts, Adam.
+    """Wu et al. 2018 with the network of their section 3: Bernoulli spikes in, mean square error on
+    the rate of spiking readouts, Adam.
 
     Decay, threshold, batches, epochs and T as in their released code.
     """

@@ -53,7 +53,8 @@ def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def parse_table(kind: type[T], table: dict[str, Any], where: str, *, hints: Mapping[str, type] | None = None, **made: Any) -> T:
-    """Build a dataclass from a table, checking names and types. hints: overrule field types. made: fields that need no parsing.
+    """Build a dataclass from a table, checking names and types. hints: overrule field types. made:
+    fields that need no parsing.
 
     Raises:
         InputError: unknown fields, wrong types, values out of range; `where` names the table.

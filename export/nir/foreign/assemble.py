@@ -48,13 +48,17 @@ class Assembly:
         )
 
     def _dynamics(self, name: str) -> Dynamics:
-        """snnTorch writes RLeaky and RSynaptic as a nested graph of a neuron `lif` and its weights `w_rec`."""
+        """snnTorch writes RLeaky and RSynaptic as a nested graph of a neuron `lif` and its weights
+        `w_rec`.
+        """
         graph, _, inner = name.rpartition(".")
         recurrent = inner == "lif" and f"{graph}.w_rec" in self.flat.sources[name]
         return dynamics(self.flat.nodes[name], name, self.meaning, recurrent=recurrent)
 
     def _output(self) -> tuple[str, ReadoutKind]:
-        """Population and kind of the readout: the neuron ahead of the Output, or a new one that adds up."""
+        """Population and kind of the readout: the neuron ahead of the Output, or a new one that
+        adds up.
+        """
         incoming = self.arrivals.into[self.arrivals.output]
         if not incoming:
             raise NodeError(self.arrivals.output, "nothing flows into the output")
@@ -67,7 +71,9 @@ class Assembly:
         return self.arrivals.output, "accumulated_current"
 
     def _add(self, name: str, shape: Shape, step: Dynamics) -> None:
-        """One population with all that arrives at it; the input gain goes into the weights, or out of the neuron where it cannot."""
+        """One population with all that arrives at it; the input gain goes into the weights, or out
+        of the neuron where it cannot.
+        """
         incoming = self.arrivals.into[name]
         neuron, gain = step.neuron, step.gain
         if not all(_with_gain(a, self.arrivals.shapes[a.path[0]], shape, gain) for a in incoming):
@@ -109,7 +115,9 @@ def _bias(incoming: Sequence[Arrival], shape: Shape) -> np.ndarray:
 
 
 def with_bias(neuron: FloatNeuron, bias: np.ndarray, shape: Shape) -> FloatNeuron:
-    """Add the bias on the way in (to the synaptic current, if it has memory), and shorten parameters that are all the same."""
+    """Add the bias on the way in (to the synaptic current, if it has memory), and shorten
+    parameters that are all the same.
+    """
     into = "current_bias" if neuron.alpha.any() else "bias"
     values = {n: getattr(neuron, n) for n in ("alpha", "beta", "threshold", "bias", "reset_value", "current_bias")}
     values[into] = values[into] + bias
@@ -132,8 +140,9 @@ def _shortened(values: np.ndarray, shape: Shape) -> np.ndarray:
 def close_loops(connections: list[Connection], start: str) -> list[Connection]:
     """Give loops without a Delay node, which have no meaning in timesteps, a delay of one.
 
-    The rule: walk depth-first from the Input, targets in the file's order of nodes; a connection that leads back to a population
-    on the walk's own way arrives one timestep later. Loops with a Delay node of a timestep or more stay as they are.
+    The rule: walk depth-first from the Input, targets in the file's order of nodes; a connection
+    that leads back to a population on the walk's own way arrives one timestep later. Loops with a
+    Delay node of a timestep or more stay as they are.
     """
     outgoing: defaultdict[str, list[int]] = defaultdict(list)
     for index, c in enumerate(connections):
@@ -160,7 +169,8 @@ def close_loops(connections: list[Connection], start: str) -> list[Connection]:
 
 
 def check_loops(flat: FlatGraph, arrivals: Arrivals) -> None:
-    """Refuse loops that no hardware can run, whatever dt will be: those without any Delay node and with several connections.
+    """Refuse loops that no hardware can run, whatever dt will be: those without any Delay node and
+    with several connections.
 
     Raises:
         LoopError: names the loop and the Delay it needs.

@@ -1,4 +1,6 @@
-"""How long a timestep is beside the time constants of a network: where it is not short, results hang on the integrator."""
+"""How long a timestep is beside the time constants of a network: where it is not short, results
+hang on the integrator.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ COARSE = 0.1
 
 
 def shortest_tau(source: Path | RawGraph) -> float:
-    """The smallest time constant of any neuron in a file, in its own unit; infinite where it has none.
+    """The smallest time constant of any neuron in a file, in its own unit; infinite where it has
+    none.
 
     Raises:
         InputError: not a NIR file, or a time constant that is no number.

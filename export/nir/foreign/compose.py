@@ -1,4 +1,6 @@
-"""One connection from a chain of NIR's linear nodes, where their product is exactly a connection; else a reason why not."""
+"""One connection from a chain of NIR's linear nodes, where their product is exactly a connection;
+else a reason why not.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ CHANNEL_TOLERANCE = 1e-6
 class Chain:
     """Delay, then pooling, then op: what stands between a population and the node reached so far.
 
-    shape: of the signal there. biases: what each biased node on the way adds to the signal, by node, broadcasting to `shape`.
+    shape: of the signal there. biases: what each biased node on the way adds to the signal, by
+    node, broadcasting to `shape`.
     """
 
     shape: Shape
@@ -40,12 +43,14 @@ class Chain:
 
 
 def extend(chain: Chain, source: Shape, node: Node, name: str, dt: float | None) -> Chain:
-    """The chain with one more linear node at its end; source: shape of the population where it starts.
+    """The chain with one more linear node at its end; source: shape of the population where it
+    starts.
 
     dt None: delays are not counted, since the timestep is not known yet.
 
     Raises:
-        NodeError: the node is malformed, unsupported, or cannot be merged exactly with what comes before it.
+        NodeError: the node is malformed, unsupported, or cannot be merged exactly with what comes
+            before it.
     """
     kind = node["type"]
     if kind in ("Input", "Output", "Identity"):
@@ -58,7 +63,9 @@ def extend(chain: Chain, source: Shape, node: Node, name: str, dt: float | None)
 
 
 def _mapped(chain: Chain, change: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
-    """What the biases so far become in the next signal; `change` sees each in the full shape of this one."""
+    """What the biases so far become in the next signal; `change` sees each in the full shape of
+    this one.
+    """
     return {name: change(np.broadcast_to(bias, chain.shape)) for name, bias in chain.biases.items()}
 
 
@@ -85,8 +92,8 @@ def _flattened(chain: Chain, inner: Shape, node: Node, name: str) -> Chain:
 
 
 def delay_parts(chain: Chain, node: Node, name: str, dt: float | None) -> list[Node]:
-    """Nodes to put one after another in parallel ways, in place of a node: itself, or for a Delay that differs between neurons one way
-    per delay, each a mask of the neurons that have it.
+    """Nodes to put one after another in parallel ways, in place of a node: itself, or for a Delay
+    that differs between neurons one way per delay, each a mask of the neurons that have it.
 
     Raises:
         NodeError: the Delay does not fit the signal.
@@ -126,7 +133,9 @@ def _delayed(chain: Chain, source: Shape, node: Node, name: str, dt: float | Non
 
 
 def scaled_op(op: Op | None, inner: Shape, factor: np.ndarray) -> Op | None:
-    """`factor * op`, factor broadcast to the shape `inner` that the op makes; None where a convolution cannot carry it."""
+    """`factor * op`, factor broadcast to the shape `inner` that the op makes; None where a
+    convolution cannot carry it.
+    """
     if op is None:
         return Elementwise(np.asarray(factor))
     if isinstance(op, Elementwise):
@@ -258,7 +267,9 @@ def _times(op: Op | None, factor: float) -> Op | None:
 
 
 def _conv_then_pool(conv: Conv, pool: Pool, name: str) -> Conv:
-    """Sum pooling of a convolution's output is one convolution with the kernels summed at the pool's offsets."""
+    """Sum pooling of a convolution's output is one convolution with the kernels summed at the
+    pool's offsets.
+    """
     if any(pool.padding):
         raise NodeError(name, "padded pooling directly after a convolution; put a neuron between them or pool without padding")
     spans = [s * (k - 1) + d * (n - 1) + 1 for s, k, d, n in zip(conv.stride, pool.kernel, conv.dilation, conv.kernel)]
@@ -282,4 +293,6 @@ MERGES: Mapping[str, Callable[[Chain, Shape, Node, str], Chain]] = {
     "SumPool2d": _pooled,
     "AvgPool2d": _pooled,
 }
-"""How each linear node joins the chain before it; the shape is that of the chain's op ahead of any flatten."""
+"""How each linear node joins the chain before it; the shape is that of the chain's op ahead of any
+flatten.
+"""

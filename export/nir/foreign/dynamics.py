@@ -7,16 +7,20 @@ With S the sum of incoming signals, NIR says
     CubaLIF, CubaLI tau_syn i' = -i + w_in S,   tau_mem v' = v_leak - v + r i
     Threshold       z = S > threshold, no memory
 
-Over one step the drive is held, and the synaptic current is updated before the potential that it drives. Each equation x' = (d - x) / tau becomes x <- k x + (1 - k) d with
+Over one step the drive is held, and the synaptic current is updated before the potential that it
+drives. Each equation x' = (d - x) / tau becomes x <- k x + (1 - k) d with
 
     "euler"        k = 1 - dt / tau         forward Euler; needs dt <= tau
     "exponential"  k = exp(-dt / tau)       the exact solution for a held drive
-    "impulse"       k = exp(-dt / tau), but the drive counts with dt / tau in place of 1 - k    Rockpool
+    "impulse"       k = exp(-dt / tau), but the drive counts with dt / tau in place of 1 - k
+    Rockpool
 
-and x' = r d becomes x <- x + dt r d in all. So alpha = k(tau_syn), beta = k(tau_mem), the input is multiplied by
-`gain = (1 - alpha) w_in * (1 - beta) r`, v_leak adds `(1 - beta) v_leak` to the potential at every step, and a bias on the
-way in enters the synaptic current. NIR fires on v > v_threshold. `reset="zero"` sets v to the file's v_reset (0 in files
-that have none), `reset="subtract"` takes v_threshold - v_reset off. Lateness and several spikes a step: see `Meaning`. Source: NIR paper (Pedersen et al. 2024), table 1, and nir 1.0.8.
+and x' = r d becomes x <- x + dt r d in all. So alpha = k(tau_syn), beta = k(tau_mem), the input is
+multiplied by `gain = (1 - alpha) w_in * (1 - beta) r`, v_leak adds `(1 - beta) v_leak` to the
+potential at every step, and a bias on the way in enters the synaptic current. NIR fires on v >
+v_threshold. `reset="zero"` sets v to the file's v_reset (0 in files that have none),
+`reset="subtract"` takes v_threshold - v_reset off. Lateness and several spikes a step: see
+`Meaning`. Source: NIR paper (Pedersen et al. 2024), table 1, and nir 1.0.8.
 """
 
 from __future__ import annotations
@@ -41,7 +45,10 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Dynamics:
-    """One neuron node. gain: multiplies everything that comes in, the bias on the way in too. `neuron` has no such bias yet."""
+    """One neuron node. gain: multiplies everything that comes in, the bias on the way in too.
+
+    `neuron` has no such bias yet.
+    """
 
     neuron: FloatNeuron
     gain: np.ndarray
@@ -49,13 +56,17 @@ class Dynamics:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a NIR file does not say. dt: length of a timestep in the unit of the file's time constants, which NIR means to be seconds.
+    """What a NIR file does not say. dt: length of a timestep in the unit of the file's time
+    constants, which NIR means to be seconds.
 
-    seconds: what that is in seconds, where the file's unit is another; None where it is seconds. It changes no spike.
-    strict: fires on v > v_threshold, as NIR has it; else on v >= v_threshold, as some frameworks that write NIR do.
-    reset_delay: None for a reset at once. True and False are snnTorch's settings of that name. True: the threshold is subtracted a step
-    later and undecayed; a reset to zero acts at once in its Leaky and a step later in its other neurons. False: at once, but a second
-    spike waits while v stays above the threshold. multi_spike: fires floor(v / v_threshold) times in a step.
+    seconds: what that is in seconds, where the file's unit is another; None where it is seconds. It
+    changes no spike.
+    strict: fires on v > v_threshold, as NIR has it; else on v >= v_threshold, as some frameworks
+    that write NIR do.
+    reset_delay: None for a reset at once. True and False are snnTorch's settings of that name.
+    True: the threshold is subtracted a step later and undecayed; a reset to zero acts at once in
+    its Leaky and a step later in its other neurons. False: at once, but a second spike waits while
+    v stays above the threshold. multi_spike: fires floor(v / v_threshold) times in a step.
     """
 
     dt: float
@@ -68,10 +79,12 @@ class Meaning:
 
 
 def dynamics(node: Node, name: str, meaning: Meaning, *, recurrent: bool = False) -> Dynamics:
-    """Turn a neuron node into one step per dt. recurrent: it is the neuron of a recurrent layer as snnTorch writes it.
+    """Turn a neuron node into one step per dt. recurrent: it is the neuron of a recurrent layer as
+    snnTorch writes it.
 
     Raises:
-        NodeError: a parameter is missing, NaN, not positive where it must be, or tau < dt under Euler.
+        NodeError: a parameter is missing, NaN, not positive where it must be, or tau < dt under
+            Euler.
     """
     kind = node["type"]
     if kind == "Threshold":
@@ -106,7 +119,9 @@ def _reset(threshold: np.ndarray, v_reset: np.ndarray, reset: FloatReset) -> tup
 
 
 def _firing(meaning: Meaning, *, compound: bool) -> FiringRule:
-    """The rule of one neuron. compound: snnTorch's Synaptic, RLeaky or RSynaptic, whose late reset to zero blanks the next step."""
+    """The rule of one neuron. compound: snnTorch's Synaptic, RLeaky or RSynaptic, whose late reset
+    to zero blanks the next step.
+    """
     if meaning.multi_spike:
         return "multiple"
     if meaning.reset_delay is False and meaning.reset == "subtract":
@@ -115,7 +130,9 @@ def _firing(meaning: Meaning, *, compound: bool) -> FiringRule:
 
 
 def _filter(node: Node, name: str, key: str, meaning: Meaning) -> tuple[np.ndarray, np.ndarray]:
-    """Fraction kept per step, and the drive's factor: 1 minus it, computed without cancellation, or dt / tau."""
+    """Fraction kept per step, and the drive's factor: 1 minus it, computed without cancellation, or
+    dt / tau.
+    """
     tau = numbers(node, name, key)
     if (tau <= 0).any():
         raise NodeError(name, f"{key} is {tau.min():g}; a time constant is positive")

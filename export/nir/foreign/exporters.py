@@ -1,12 +1,15 @@
-"""Constants that an exporter writes which are not those of the network it was given, and what its network computes.
+"""Constants that an exporter writes which are not those of the network it was given, and what its
+network computes.
 
-Norse 1.1.0's LIFCell counts its input whole; the file has w_in = 1 and r = 1, with which NIR's equation counts dt / tau_syn of it. Its
-IAFCell has no time constant and counts its input whole, too; the file has r = 1, which counts dt of it.
+Norse 1.1.0's LIFCell counts its input whole; the file has w_in = 1 and r = 1, with which NIR's
+equation counts dt / tau_syn of it. Its IAFCell has no time constant and counts its input whole,
+too; the file has r = 1, which counts dt of it.
 
-Rockpool 3.1.0 writes r = tau_mem exp(-dt / tau_mem) / dt for every neuron. Its LIFTorch adds the input and then decays the current,
-`i <- exp(-dt / tau_syn) (i + S)`, before the potential takes it whole, `v <- exp(-dt / tau_mem) v + i`: the factor is that of the synapse,
-and the file has w_in = 1. Its LIFNeuronTorch decays before it adds, so that the input counts whole. Its ExpSynTorch (LI) is as r says.
-Such an r also says dt, which the file says nowhere else.
+Rockpool 3.1.0 writes r = tau_mem exp(-dt / tau_mem) / dt for every neuron. Its LIFTorch adds the
+input and then decays the current, `i <- exp(-dt / tau_syn) (i + S)`, before the potential takes it
+whole, `v <- exp(-dt / tau_mem) v + i`: the factor is that of the synapse, and the file has w_in =
+1. Its LIFNeuronTorch decays before it adds, so that the input counts whole. Its ExpSynTorch (LI) is
+as r says. Such an r also says dt, which the file says nowhere else.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Exporter:
-    """right: a neuron node and dt -> the node of the network that was exported, or None where it is not one of the exporter's.
+    """right: a neuron node and dt -> the node of the network that was exported, or None where it is
+    not one of the exporter's.
 
     concerns: node types that are written wrongly. said: what is done to them, in words.
     """
@@ -70,7 +74,8 @@ EXPORTERS = {
 
 
 def corrected(flat: FlatGraph, framework: str, dt: float) -> tuple[FlatGraph, list[str]]:
-    """The graph with an exporter's constants put right, and in words where that was done and where not.
+    """The graph with an exporter's constants put right, and in words where that was done and where
+    not.
 
     dt: in the file's unit. A node whose constants are not the exporter's stays as it is.
 
@@ -87,7 +92,9 @@ def corrected(flat: FlatGraph, framework: str, dt: float) -> tuple[FlatGraph, li
 
 
 def dt_of_rockpool(graph: RawGraph) -> float | None:
-    """The dt, in the file's unit, at which Rockpool wrote every neuron's r; None where there is no such dt."""
+    """The dt, in the file's unit, at which Rockpool wrote every neuron's r; None where there is no
+    such dt.
+    """
     flat, found = flatten(load_graph(graph)), []
     for name, node in flat.nodes.items():
         if node["type"] in ("CubaLIF", "LIF", "LI"):

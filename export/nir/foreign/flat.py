@@ -1,4 +1,6 @@
-"""A NIR graph without nesting: nodes by name, with their in- and out-edges, one Input and one Output."""
+"""A NIR graph without nesting: nodes by name, with their in- and out-edges, one Input and one
+Output.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def unsupported(kind: str) -> str:
 
 @dataclass
 class FlatGraph:
-    """Nodes by name (nested ones as `graph.node`); terminals of nested graphs stay as nodes that pass on what they get."""
+    """Nodes by name (nested ones as `graph.node`); terminals of nested graphs stay as nodes that
+    pass on what they get.
+    """
 
     nodes: dict[str, Node] = field(default_factory=dict)
     sources: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -75,7 +79,8 @@ def flatten(graph: RawGraph) -> FlatGraph:
     """Dissolve nested graphs.
 
     Raises:
-        InputError: a nested graph with several inputs or outputs (NIR does not say which edge ends where), or too deep nesting.
+        InputError: a nested graph with several inputs or outputs (NIR does not say which edge ends
+            where), or too deep nesting.
     """
     flat = FlatGraph()
     _add(flat, graph, "", 0)
@@ -116,7 +121,8 @@ def _end(inside: dict[str, RawGraph], name: str, kind: str) -> str:
 def without_batch_axis(flat: FlatGraph) -> FlatGraph:
     """The same graph with shapes of terminals and parameters of neurons freed of a batch axis of 1.
 
-    Only ahead of one or three axes, (features,) or (channels, height, width): (1, h, w) may be a picture of one channel.
+    Only ahead of one or three axes, (features,) or (channels, height, width): (1, h, w) may be a
+    picture of one channel.
     """
     nodes = {name: _unbatched(node) for name, node in flat.nodes.items()}
     return FlatGraph(nodes, flat.sources, flat.targets)

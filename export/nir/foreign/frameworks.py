@@ -1,6 +1,8 @@
-"""What the frameworks that write NIR mean by it, as data: what their files do not say, and what they cannot say at all.
+"""What the frameworks that write NIR mean by it, as data: what their files do not say, and what
+they cannot say at all.
 
-Each entry was checked against files of the version named in docs/interop.md; the reasons stand there.
+Each entry was checked against files of the version named in docs/interop.md; the reasons stand
+there.
 """
 
 from __future__ import annotations
@@ -15,12 +17,18 @@ FloatReset: TypeAlias = Literal["zero", "subtract"]
 
 @dataclass(frozen=True)
 class Framework:
-    """The habit of one framework; None: it has none, or loses it on export, so that the user must say it.
+    """The habit of one framework; None: it has none, or loses it on export, so that the user must
+    say it.
 
-    dt: the length of a timestep in the unit of the file's time constants. seconds: what a timestep lasts, where that unit is not seconds. short_dt: the one to take instead where a time constant is
-    shorter than dt. dt_fixed: its exporter always computes with this dt, so that dt / tau is the network's own, however large.
-    strict: fires on v > threshold, else on v >= threshold. reset_delay: see `dynamics.Meaning`. multi_spike: fires several times in a
-    step. batch_axis: the shapes it writes may start with a batch axis of 1. lost: what its files cannot carry, in words.
+    dt: the length of a timestep in the unit of the file's time constants. seconds: what a timestep
+    lasts, where that unit is not seconds. short_dt: the one to take instead where a time constant
+    is
+    shorter than dt. dt_fixed: its exporter always computes with this dt, so that dt / tau is the
+    network's own, however large.
+    strict: fires on v > threshold, else on v >= threshold. reset_delay: see `dynamics.Meaning`.
+    multi_spike: fires several times in a
+    step. batch_axis: the shapes it writes may start with a batch axis of 1. lost: what its files
+    cannot carry, in words.
     """
 
     dt: float | None = None
@@ -102,4 +110,6 @@ FRAMEWORKS: dict[str, Framework] = {
     ),
     "spinnaker2": Framework(lost=("dt, integrator and reset, which its converter takes as arguments: state the same here",)),
 }
-"""Strictness, multi-spike and lateness are each framework's default; options of the command line override every field."""
+"""Strictness, multi-spike and lateness are each framework's default; options of the command line
+override every field.
+"""

@@ -1,9 +1,11 @@
 """Anyone's NIR file as a `FloatNetwork`, with what the file cannot say stated by the caller.
 
-Neuron nodes become populations of the same name; the linear nodes between two of them are merged into one connection where that
-is exact, and refused by name where it is not. Several edges into a node sum. NIR has no timestep, so a loop has no delay of its
-own: see `nir_assemble.close_loops`. An Output that is no neuron becomes a population that adds up what it gets (readout
-`accumulated_current`); one behind a neuron that does not spike reads its potential.
+Neuron nodes become populations of the same name; the linear nodes between two of them are merged
+into one connection where that is exact, and refused by name where it is not. Several edges into a
+node sum. NIR has no timestep, so a loop has no delay of its
+own: see `nir_assemble.close_loops`. An Output that is no neuron becomes a population that adds up
+what it gets (readout `accumulated_current`); one behind a neuron that does not spike reads its
+potential.
 """
 
 from __future__ import annotations
@@ -46,25 +48,34 @@ def import_nir(
     input_range: tuple[int, int] = (0, 1),
     input_code: InputCode = "direct",
 ) -> FloatNetwork:
-    """Read a NIR file of any framework; the step formulas stand in `spikeport.export.nir.foreign.dynamics`.
+    """Read a NIR file of any framework; the step formulas stand in
+    `spikeport.export.nir.foreign.dynamics`.
 
     Args:
         source: the file, or its graph as read; nothing in it is trusted.
-        dt: length of a timestep in the unit of the file's time constants and delays, which NIR means to be seconds.
-        seconds: what a timestep lasts in seconds, `FloatNetwork.dt`, where the file's unit is another; None where it is seconds. It
-            changes no spike, but what files and latencies say.
+        dt: length of a timestep in the unit of the file's time constants and delays, which NIR
+            means to be seconds.
+        seconds: what a timestep lasts in seconds, `FloatNetwork.dt`, where the file's unit is
+            another; None where it is seconds. It changes no spike, but what files and latencies
+            say.
         integrator: how a differential equation becomes a step.
-        reset: "zero" sets a neuron that fired to the file's v_reset, "subtract" takes v_threshold - v_reset off.
-        strict: NIR fires on v > v_threshold; False for files of frameworks that fire on v >= v_threshold.
+        reset: "zero" sets a neuron that fired to the file's v_reset, "subtract" takes v_threshold -
+            v_reset off.
+        strict: NIR fires on v > v_threshold; False for files of frameworks that fire on v >=
+            v_threshold.
         reset_delay, multi_spike: see `spikeport.export.nir.foreign.dynamics.Meaning`.
-        batch_axis: drop an axis of 1 that stands before (features,) or (channels, height, width), as some frameworks write it.
-        exporter: "norse" or "rockpool", whose exporter wrote the file with constants that are not its network's: they are put
-            right, see `spikeport.export.nir.foreign.exporters`, and `provenance["corrected"]` says where.
+        batch_axis: drop an axis of 1 that stands before (features,) or (channels, height, width),
+            as some frameworks write it.
+        exporter: "norse" or "rockpool", whose exporter wrote the file with constants that are not
+            its network's: they are put right, see `spikeport.export.nir.foreign.exporters`, and
+            `provenance["corrected"]` says where.
         timesteps: T.
-        input_scale, input_range, input_code: what is sent into the network, see `Input`; binary spikes unless said otherwise.
+        input_scale, input_range, input_code: what is sent into the network, see `Input`; binary
+            spikes unless said otherwise.
 
     Raises:
-        InputError: not a NIR file, or a node that has no exact counterpart; names the node and the reason.
+        InputError: not a NIR file, or a node that has no exact counterpart; names the node and the
+            reason.
     """
     meaning = _checked(Meaning(dt, integrator, reset, strict, reset_delay, multi_spike, seconds))
     if exporter not in (None, *EXPORTERS):
@@ -140,7 +151,9 @@ HOW = {
 
 
 def describe(source: Path | RawGraph) -> list[NodeRow]:
-    """One row per node of any NIR file, nested ones included, in the file's order; raises only if it is no NIR file."""
+    """One row per node of any NIR file, nested ones included, in the file's order; raises only if
+    it is no NIR file.
+    """
     raw = load_graph(source)
     with nir_errors(raw.path), np.errstate(all="ignore"):
         return _rows(raw)

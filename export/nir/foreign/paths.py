@@ -1,4 +1,6 @@
-"""From the node graph of a NIR file to what arrives at every neuron node: source, delay, pooling, weights, biases."""
+"""From the node graph of a NIR file to what arrives at every neuron node: source, delay, pooling,
+weights, biases.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """shapes: of the input and of every neuron node. into: what arrives, by neuron node, and at the Output."""
+    """shapes: of the input and of every neuron node. into: what arrives, by neuron node, and at the
+    Output.
+    """
 
     input: str
     output: str
@@ -41,7 +45,9 @@ class Arrivals:
 
 
 def arrivals(flat: FlatGraph, dt: float | None, on_error: OnError) -> Arrivals:
-    """Merge all linear nodes. on_error gets what is wrong with single nodes; it raises, or notes it and goes on without that path."""
+    """Merge all linear nodes. on_error gets what is wrong with single nodes; it raises, or notes it
+    and goes on without that path.
+    """
     source, sink = flat.terminal("Input"), flat.terminal("Output")
     neurons = [name for name in flat.nodes if flat.kind(name) in NEURONS]
     paths = {target: _paths(flat, target, on_error) for target in [*neurons, sink]}

@@ -1,4 +1,6 @@
-"""What the input sends: nonzero messages and the synapses that they reach, and how many messages there are on average."""
+"""What the input sends: nonzero messages and the synapses that they reach, and how many messages
+there are on average.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from spikeport.hw.engine.compiled.jit import compiled, widest_vectors
 from spikeport.hw.engine.compiled.kernels import BLOCK, COUNT_LIMIT
 
 SAMPLED = 1 << 12
-"""Neighbouring messages that are looked at in each part of a chunk, to tell how active a source is."""
+"""Neighbouring messages that are looked at in each part of a chunk, to tell how active a source is.
+"""
 
 
 @compiled
@@ -26,7 +29,9 @@ def count_block(x, reach):
 
 @compiled
 def count_rows(x, reach, counts, events):
-    """Rows `(n, size)` into counts `(n,)` and events `(connections, n)`; reach `(connections, size)`, at least one connection."""
+    """Rows `(n, size)` into counts `(n,)` and events `(connections, n)`; reach `(connections,
+    size)`, at least one connection.
+    """
     widest_vectors()
     for row in range(len(x)):
         for begin in range(0, x.shape[1], BLOCK):

@@ -1,8 +1,10 @@
-"""The neuron's timestep on the CPU: one pass over memory, compiled, 32-bit, time inside a block of neurons.
+"""The neuron's timestep on the CPU: one pass over memory, compiled, 32-bit, time inside a block of
+neurons.
 
-Only for populations whose every intermediate value is proven to fit 32 bits (`StateBound.int32_exact`). A block stays in the
-first-level cache for all its timesteps; each stage below is a plain loop over the block that the compiler vectorises.
-Casts to int32 undo numba's widening of every sum to int64, which would halve the vector width.
+Only for populations whose every intermediate value is proven to fit 32 bits
+(`StateBound.int32_exact`). A block stays in the first-level cache for all its timesteps; each stage
+below is a plain loop over the block that the compiler vectorises. Casts to int32 undo numba's
+widening of every sum to int64, which would halve the vector width.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from spikeport.export.model.noise import MULTIPLIERS, SHIFTS
 from spikeport.hw.engine.compiled.jit import compiled, widest_vectors
 
 BLOCK = 1024
-"""Neurons per block: potentials, currents and seven registers of 4 bytes each fit a first-level cache of 32 KiB or nearly so."""
+"""Neurons per block: potentials, currents and seven registers of 4 bytes each fit a first-level
+cache of 32 KiB or nearly so.
+"""
 COUNT_LIMIT = (1 << 31) // BLOCK
 """Fan-outs below this can be summed over a block in 32 bits."""
 
@@ -28,14 +32,17 @@ M0, M1 = (np.uint32(m) for m in MULTIPLIERS)
 S0, S1, S2 = (np.uint32(s) for s in SHIFTS)
 
 KEEP_U, KEEP_V, THRESHOLD, BIAS, RESET, NEURON = range(6)
-"""Rows of a population's registers, int32 `(6, size)` in the engine's order: 4096ths of u and v kept per step, threshold and bias
-in state units, what is added after firing to `v & subtract`, and the neuron's number for the noise generator."""
+"""Rows of a population's registers, int32 `(6, size)` in the engine's order: 4096ths of u and v
+kept per step, threshold and bias in state units, what is added after firing to `v & subtract`, and
+the neuron's number for the noise generator.
+"""
 
 
 class Switches(NamedTuple):
     """What this population's neurons do.
 
-    memory: the current u is kept or may wrap.  checked: v may saturate. subtract: -1 to reset by subtraction,
+    memory: the current u is kept or may wrap.  checked: v may saturate. subtract: -1 to reset by
+    subtraction,
     else 0. spiking: firing is no overflow. gaussian: kind of noise.
     """
 
@@ -65,7 +72,9 @@ def load_current(total, down, up, current):
 
 @compiled
 def remember_current(u, keep, current, lost):
-    """u = keep * u + current, wrapped once at 24 bits; leaves u in current and marks what wrapped in lost."""
+    """u = keep * u + current, wrapped once at 24 bits; leaves u in current and marks what wrapped
+    in lost.
+    """
     widest_vectors()
     for i in range(len(current)):
         raw = np.int32(decay(u[i], keep[i]) + current[i])
@@ -100,7 +109,10 @@ def add_noise(key, neuron, bias, gaussian, amplitude, drive):
 
 @compiled
 def fire(v, keep, current, drive, threshold, reset, subtract, spikes):
-    """v = keep * v + u + bias, spike, reset; for populations proven never to saturate. Returns the number of spikes."""
+    """v = keep * v + u + bias, spike, reset; for populations proven never to saturate.
+
+    Returns the number of spikes.
+    """
     widest_vectors()
     count = np.int32(0)
     for i in range(len(v)):
@@ -115,8 +127,11 @@ def fire(v, keep, current, drive, threshold, reset, subtract, spikes):
 
 @compiled
 def fire_checked(v, keep, current, drive, threshold, reset, subtract, spiking, lost, spikes):
-    """As `fire`, saturating. Returns the number of spikes, and of neurons that lost something: already marked in lost,
-    saturated, or fired where nothing may fire."""
+    """As `fire`, saturating.
+
+    Returns the number of spikes, and of neurons that lost something: already marked in lost,
+    saturated, or fired where nothing may fire.
+    """
     widest_vectors()
     count, overflows = np.int32(0), np.int32(0)
     for i in range(len(v)):
@@ -143,7 +158,9 @@ def count_events(spikes, fan_out):
 
 @compiled
 def copy(source, target):
-    """target = source; a slice assignment would compile numba's error messages, which takes longer than all the rest."""
+    """target = source; a slice assignment would compile numba's error messages, which takes longer
+    than all the rest.
+    """
     widest_vectors()
     for i in range(len(source)):
         target[i] = source[i]
@@ -153,10 +170,12 @@ def copy(source, target):
 def neuron_steps(total, start, scale, first, last, u, v, registers, fan_out, switches, keys, spikes, potentials, counts, events):
     """Advance a population from timestep first to last; returns the number of overflows.
 
-    total: `(samples, steps, size)`, the incoming sums; index 0 holds timestep `start`, or every timestep if there is one only.
+    total: `(samples, steps, size)`, the incoming sums; index 0 holds timestep `start`, or every
+    timestep if there is one only.
     scale: of the sums, as `load_current` takes it.
-    u, v: int32 `(samples, size)`, at rest before timestep 0; u is not touched without memory. keys: uint32 `(samples, T)` or empty, the noise. spikes: uint8
-    `(samples, T, size)`; potentials: int32, the same or empty; counts `(samples, T)`; events `(connections, samples, T)`.
+    u, v: int32 `(samples, size)`, at rest before timestep 0; u is not touched without memory. keys:
+    uint32 `(samples, T)` or empty, the noise. spikes: uint8 `(samples, T, size)`; potentials:
+    int32, the same or empty; counts `(samples, T)`; events `(connections, samples, T)`.
     """
     widest_vectors()
     overflows = 0
@@ -201,7 +220,9 @@ def neuron_steps(total, start, scale, first, last, u, v, registers, fan_out, swi
 
 @compiled
 def add_delivery(total, start, exponent, first, current):
-    """current[:, t - first] += total at t, shifted; total is indexed as in `neuron_steps`, silent before start and after its end."""
+    """current[:, t - first] += total at t, shifted; total is indexed as in `neuron_steps`, silent
+    before start and after its end.
+    """
     widest_vectors()
     held = total.shape[1] == 1
     for sample in range(len(total)):

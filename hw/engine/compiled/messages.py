@@ -48,7 +48,9 @@ def spread(x, out):
 
 @compiled
 def interleave_words(x, out):
-    """`(n, C, positions)` of bytes to words `(n, positions, C / 8)`, which are `(n, positions, C)` in memory."""
+    """`(n, C, positions)` of bytes to words `(n, positions, C / 8)`, which are `(n, positions, C)`
+    in memory.
+    """
     widest_vectors()
     packed = np.empty(x.shape[2], np.uint64)
     for sample in range(len(x)):

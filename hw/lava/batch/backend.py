@@ -1,4 +1,6 @@
-"""Run a quantized network on Intel's Lava: real Lava processes, fixed point, many samples side by side unless told otherwise."""
+"""Run a quantized network on Intel's Lava: real Lava processes, fixed point, many samples side by
+side unless told otherwise.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,13 @@ def run(
     timeout: float = 120.0,
     seconds: float = math.inf,
 ) -> SpikeRecord:
-    """Run all samples from rest as Lava processes. See `SpikeRecord` for what comes back; overflows are invisible here.
+    """Run all samples from rest as Lava processes.
 
-    process_models: "batch" carries many samples side by side in process models of ours with the bits of the stock ones; "fast" and
-    "stock", and the rest, as in `spikeport.hw.lava.backend.run`, which runs those. seconds: not of "batch"; see `records`.
+    See `SpikeRecord` for what comes back; overflows are invisible here.
+
+    process_models: "batch" carries many samples side by side in process models of ours with the
+    bits of the stock ones; "fast" and "stock", and the rest, as in `spikeport.hw.lava.backend.run`,
+    which runs those. seconds: not of "batch"; see `records`.
 
     Raises:
         InputError: Lava is missing, or the network does not lower to it.
@@ -57,9 +62,11 @@ def records(
     run_config: RunConfigFactory | None = None,
     timeout: float = 120.0,
 ) -> Generator[tuple[Stimulus, SpikeRecord], None, None]:
-    """Stimuli and records of a few hundred samples each, in order, from one run of "batch"; to stop early, close it.
+    """Stimuli and records of a few hundred samples each, in order, from one run of "batch"; to stop
+    early, close it.
 
-    parts: stimuli that follow each other, each of which but the last holds a multiple of 256 samples. Otherwise as `run`.
+    parts: stimuli that follow each other, each of which but the last holds a multiple of 256
+    samples. Otherwise as `run`.
     """
     require_lava()
     from spikeport.hw.lava.batch.stream import lane_records  # noqa: PLC0415

@@ -1,6 +1,8 @@
-"""The neuron's timestep for many samples at once: the arithmetic of Lava's fixed-point LIF in one pass over memory.
+"""The neuron's timestep for many samples at once: the arithmetic of Lava's fixed-point LIF in one
+pass over memory.
 
-Registers are the same for all samples of a neuron, which lie side by side, so the inner loops are vectors.
+Registers are the same for all samples of a neuron, which lie side by side, so the inner loops are
+vectors.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ SPAN = np.int32(2 * reg.STATE_LIMIT)
 LOW_BITS = np.int32(reg.DECAY_UNITY - 1)
 SHIFT, DECAY_SHIFT = np.int32(reg.STATE_SHIFT), np.int32(reg.DECAY_SHIFT)
 KEEP_U, KEEP_V, THRESHOLD, BIAS, RESET = range(5)
-"""Rows of a population's registers: 4096ths of u and v that are kept, threshold, bias and reset value in state units."""
+"""Rows of a population's registers: 4096ths of u and v that are kept, threshold, bias and reset
+value in state units.
+"""
 
 
 @numba.njit
@@ -34,7 +38,9 @@ def clipped(x):
 
 @numba.njit("void(i4[:,::1], i4[:,::1], i4[:,::1], i4[:,::1], i4[:,::1], b1, b1[:,::1])", cache=True, nogil=True, error_model="numpy")
 def advance(a, noise, registers, u, v, subtract, spikes):
-    """One timestep. a, u, v, spikes: `(neurons, lanes)`, a in weight units. noise: likewise, or without lanes for none."""
+    """One timestep. a, u, v, spikes: `(neurons, lanes)`, a in weight units. noise: likewise, or
+    without lanes for none.
+    """
     noisy = noise.shape[1] > 0
     for i in range(a.shape[0]):
         keep_u, keep_v, threshold = registers[KEEP_U, i], registers[KEEP_V, i], registers[THRESHOLD, i]
@@ -54,7 +60,9 @@ def advance(a, noise, registers, u, v, subtract, spikes):
 
 @numba.njit([f"void({f}[:,::1], i8, b1, i4[:,::1])" for f in ("f4", "f8")], cache=True, nogil=True, error_model="numpy")
 def deliver(sums, exponent, wraps, arriving):
-    """Add to arriving the sums times 2^exponent, rounded down; 24 bits of it where it wraps, as a convolution's."""
+    """Add to arriving the sums times 2^exponent, rounded down; 24 bits of it where it wraps, as a
+    convolution's.
+    """
     up, down = max(exponent, 0), max(-exponent, 0)
     for i in range(sums.shape[0]):
         for j in range(sums.shape[1]):

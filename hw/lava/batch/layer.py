@@ -1,8 +1,9 @@
-"""A population and the synapses that end in it, for many samples side by side: one Lava process, one message per source and step.
+"""A population and the synapses that end in it, for many samples side by side: one Lava process,
+one message per source and step.
 
-What Lava does in a process for each connection and another for the neurons, with the same step of delay in between, is done in one, so
-that sums need not travel. Sums as in Lava's `Dense`, `Sparse` and `Conv`, neurons as in its fixed-point LIF, resets and noise as in
-`spikeport.hw.lava.neuron`.
+What Lava does in a process for each connection and another for the neurons, with the same step of
+delay in between, is done in one, so that sums need not travel. Sums as in Lava's `Dense`, `Sparse`
+and `Conv`, neurons as in its fixed-point LIF, resets and noise as in `spikeport.hw.lava.neuron`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from spikeport.hw.semantics.bounds import SumBound
 
 @dataclass(frozen=True)
 class Incoming:
-    """A connection that ends in the population. source: shape of one sample. delay: steps beyond the one that every synapse takes.
+    """A connection that ends in the population. source: shape of one sample. delay: steps beyond
+    the one that every synapse takes.
 
     graded: messages are integers, not spikes.
     """
@@ -49,9 +51,11 @@ class Incoming:
 
 
 class LaneLayer(AbstractProcess):
-    """In-port `s_in<i>` per connection and out-port `s_out`, all `(neurons, lanes)`; spikes, and v after reset, go to the tape.
+    """In-port `s_in<i>` per connection and out-port `s_out`, all `(neurons, lanes)`; spikes, and v
+    after reset, go to the tape.
 
-    depth: rows by which the population lags the input. first_sample: absolute number of the first sample, for the noise.
+    depth: rows by which the population lags the input. first_sample: absolute number of the first
+    sample, for the noise.
     """
 
     def __init__(
@@ -137,6 +141,8 @@ def registers_of(population: Population[IntegerNeuron]) -> np.ndarray:
 
 
 def layer_model(graded: Sequence[bool]) -> type[PyLaneLayer]:
-    """Lava declares ports on the model's class, so a layer with such connections is a class of its own."""
+    """Lava declares ports on the model's class, so a layer with such connections is a class of its
+    own.
+    """
     ports = {f"s_in{i}": LavaPyType(PyInPort.VEC_DENSE, np.int32 if g else np.bool_) for i, g in enumerate(graded)}
     return type("PyLaneLayer", (PyLaneLayer,), {"__module__": __name__, **ports})

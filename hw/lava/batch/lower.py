@@ -1,4 +1,6 @@
-"""From a quantized network to Lava processes that carry many samples side by side, in lanes: one process per population."""
+"""From a quantized network to Lava processes that carry many samples side by side, in lanes: one
+process per population.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from spikeport.hw.semantics.bounds import Bounds
 
 
 def lower_lanes(network: QuantizedNetwork, tape: LaneTape, first_sample: int) -> Graph:
-    """The host sends the input; every population takes its sources' messages and leaves what it did on the tape.
+    """The host sends the input; every population takes its sources' messages and leaves what it did
+    on the tape.
 
     Raises:
         InputError: a connection whose delay the hardware cannot hold.

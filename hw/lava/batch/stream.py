@@ -19,17 +19,23 @@ from spikeport.hw.records.record import RecordLevel, SpikeRecord, record_from_ra
 from spikeport.hw.records.stimulus import Stimulus, join_stimuli
 
 LANE_BYTES, TAPE_BYTES = 512 << 10, 16 << 20
-"""One timestep of a group on the tape, and the whole tape; measured on the networks of benchmarks/engine_networks.py."""
+"""One timestep of a group on the tape, and the whole tape; measured on the networks of
+benchmarks/engine_networks.py.
+"""
 FEW_LANES, MAX_LANES = 16, 256
-"""Fewer would leave most of the time to the switching between processes, however large a timestep is."""
+"""Fewer would leave most of the time to the switching between processes, however large a timestep
+is.
+"""
 
 
 def lane_records(
     network: QuantizedNetwork, parts: Iterable[Stimulus], level: RecordLevel, run_config: RunConfigFactory, timeout: float
 ) -> Generator[tuple[Stimulus, SpikeRecord], None, None]:
-    """Run samples through one runtime, as many at a time as are worth it; yields a few groups' stimulus and record at a time, in order.
+    """Run samples through one runtime, as many at a time as are worth it; yields a few groups'
+    stimulus and record at a time, in order.
 
-    parts: stimuli that follow each other, each of which but the last holds a multiple of `MAX_LANES` samples.
+    parts: stimuli that follow each other, each of which but the last holds a multiple of
+    `MAX_LANES` samples.
     """
     remaining = iter(parts)
     first = next(remaining)
@@ -44,7 +50,9 @@ def lane_records(
 
 
 def lanes_for(worthwhile: int, samples: int) -> int:
-    """Samples side by side: a power of two, so that lanes divide every part; no more than are worth it or than there are."""
+    """Samples side by side: a power of two, so that lanes divide every part; no more than are worth
+    it or than there are.
+    """
     limit = max(1, min(MAX_LANES, worthwhile))
     return 1 << min(limit.bit_length() - 1, (samples - 1).bit_length())
 
@@ -52,7 +60,9 @@ def lanes_for(worthwhile: int, samples: int) -> int:
 def _records(
     network: QuantizedNetwork, level: RecordLevel, tape: LaneTape, groups: Iterator[Stimulus], at_once: int, executor: Executor
 ) -> Iterator[tuple[Stimulus, SpikeRecord]]:
-    """Groups are fed piece by piece, the next piece right behind, so that the pipeline never drains."""
+    """Groups are fed piece by piece, the next piece right behind, so that the pipeline never
+    drains.
+    """
     first, piece = 0, list(islice(groups, at_once))
     ahead = deque(_rows(piece, tape))
     while piece:

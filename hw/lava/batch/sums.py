@@ -1,6 +1,8 @@
-"""One connection's sums for many samples at once, samples last: a matrix product in PyTorch, exact in floating point.
+"""One connection's sums for many samples at once, samples last: a matrix product in PyTorch, exact
+in floating point.
 
-With samples last, pooling and the cutting of windows copy long runs whatever the kernel, and a layer is one matrix product.
+With samples last, pooling and the cutting of windows copy long runs whatever the kernel, and a
+layer is one matrix product.
 """
 
 from __future__ import annotations
@@ -15,9 +17,13 @@ from spikeport.export.model.synapse import Connection, Conv, Dense, Pool, Shape
 from spikeport.hw.semantics.bounds import SumBound
 
 Sums = Callable[[np.ndarray], np.ndarray]
-"""`(inputs, lanes)` integer messages to `(outputs, lanes)` sums before the exponent, whole numbers in floating point."""
+"""`(inputs, lanes)` integer messages to `(outputs, lanes)` sums before the exponent, whole numbers
+in floating point.
+"""
 WINDOW_BYTES = 1 << 20
-"""Windows of a convolution that are laid out at a time; with the weights they stay in a second-level cache."""
+"""Windows of a convolution that are laid out at a time; with the weights they stay in a
+second-level cache.
+"""
 
 
 def make_sums(connection: Connection, source: Shape, bound: SumBound) -> Sums:
@@ -43,7 +49,9 @@ def _weighing(connection: Connection, source: Shape, dtype: np.dtype) -> Sums:
 
 
 def sum_windows(x: np.ndarray, pool: Pool, pooled: Shape, dtype: np.dtype) -> np.ndarray:
-    """Sum pooling of `(channels, *spatial, lanes)`; spikes are added up as bytes where the window is small enough."""
+    """Sum pooling of `(channels, *spatial, lanes)`; spikes are added up as bytes where the window
+    is small enough.
+    """
     if x.dtype == np.bool_:
         x = x.view(np.uint8)
     total = np.zeros((*pooled, x.shape[-1]), np.uint8 if x.dtype == np.uint8 and pool.area < 256 else dtype)
@@ -83,7 +91,9 @@ class Convolution:
         return total.reshape(-1, lanes)
 
     def _windows(self, x: np.ndarray, top: int, size: Shape) -> np.ndarray:
-        """What each tap sees for output rows from `top` on: `(channels, *kernel, *size)`, size with the lanes."""
+        """What each tap sees for output rows from `top` on: `(channels, *kernel, *size)`, size with
+        the lanes.
+        """
         conv = self.conv
         laid = np.empty((len(x), *conv.kernel, *size), x.dtype)
         for tap in np.ndindex(*conv.kernel):

@@ -39,7 +39,9 @@ class LaneTape(Tape):
 
 
 def group_rows(group: Stimulus, lanes: int, line: Timeline) -> Iterator[np.ndarray]:
-    """What a group sends in its period, row by row: int32 `(size, lanes)`; lanes without a sample and gaps are silent."""
+    """What a group sends in its period, row by row: int32 `(size, lanes)`; lanes without a sample
+    and gaps are silent.
+    """
     silence = np.zeros((prod(group.at(0).shape[1:]), lanes), np.int32)
     rows = [silence]
     for step in range(1 if group.held else line.timesteps):

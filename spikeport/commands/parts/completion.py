@@ -1,4 +1,6 @@
-"""`spikeport --completion SHELL`: a script that lets a shell complete commands, options, and their values."""
+"""`spikeport --completion SHELL`: a script that lets a shell complete commands, options, and their
+values.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def completion(shell: str, commands: Mapping[str, str]) -> str:
 
 
 def _whole_parser(commands: Mapping[str, str]) -> Parser:
-    """The parser of all commands at once, whose arguments are otherwise added only to the one that runs."""
+    """The parser of all commands at once, whose arguments are otherwise added only to the one that
+    runs.
+    """
     parser = Parser(prog="spikeport")
     below = parser.add_subparsers(parser_class=Parser)
     for name, summary in commands.items():

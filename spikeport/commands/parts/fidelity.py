@@ -8,7 +8,9 @@ from spikeport.commands.parts.options import table
 
 
 def agreement_text(agreement: Agreement) -> str:
-    """A line per layer: spikes in float and in integers, how many both have, and how far the potentials are apart."""
+    """A line per layer: spikes in float and in integers, how many both have, and how far the
+    potentials are apart.
+    """
     rows = [
         (
             layer.name,

@@ -36,7 +36,9 @@ def add_foreign(parser: argparse.ArgumentParser) -> None:
 
 
 def execute_foreign(arguments: argparse.Namespace, config: RunConfig, backends: list[str]) -> int:
-    """Run every stage but training and print the result; exit status 1 if spikes differ where they must be equal."""
+    """Run every stage but training and print the result; exit status 1 if spikes differ where they
+    must be equal.
+    """
     if said := [name for name in TRAINING if getattr(arguments, name, None) is not None]:
         raise InputError(f"--{said[0].replace('_', '-')} is about training, and --nir brings a trained network; leave one of them out")
     if not arguments.input or not arguments.targets:

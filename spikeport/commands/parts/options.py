@@ -18,7 +18,9 @@ from spikeport.hw.backends.simulate import backend, usual_backends
 
 
 def output_file(text: str) -> Path:
-    """A file to write, as the `type` of an argument: what cannot be written is told before the work that it is for."""
+    """A file to write, as the `type` of an argument: what cannot be written is told before the work
+    that it is for.
+    """
     return _place(text, check_file)
 
 
@@ -122,7 +124,9 @@ def add_lava(parser: argparse.ArgumentParser) -> None:
 
 
 def emit(arguments: argparse.Namespace, result: Any, text: str, notes: Sequence[str] = ()) -> None:
-    """Print the result: as JSON if asked, else as text; and on standard error what was assumed on the way to it (`note`), and notes."""
+    """Print the result: as JSON if asked, else as text; and on standard error what was assumed on
+    the way to it (`note`), and notes.
+    """
     assumed = note.split("\n") if (note := getattr(arguments, "note", "")) else []
     for line in () if arguments.quiet else (*assumed, *(f"note: {note}" for note in notes)):
         print(printable(line), file=sys.stderr)
@@ -140,7 +144,9 @@ def silent_notes(spikes: Mapping[str, float]) -> list[str]:
 
 @contextmanager
 def progress_bar(total: int, what: str, *, unit: str = "sample") -> Iterator[Callable[[int], None]]:
-    """Shows progress on standard error (`export.common.progress`); yields what is told how many samples, or others, are done since."""
+    """Shows progress on standard error (`export.common.progress`); yields what is told how many
+    samples, or others, are done since.
+    """
     with progress.progress_bar(total, what, unit=unit) as bar:
         yield lambda count: (bar.update(count), None)[1]
 
@@ -152,7 +158,9 @@ FLAGS = {"framework": "--from", "verify_backends": "--backends"}
 
 
 def refuse_ignored(arguments: argparse.Namespace, names: Sequence[str], why: str) -> None:
-    """InputError if one of these was given: it would do nothing, and its user believes that it does. why: what makes it so."""
+    """InputError if one of these was given: it would do nothing, and its user believes that it
+    does. why: what makes it so.
+    """
     for name in names:
         value = getattr(arguments, name, None)
         if value is not None and value is not False:
@@ -160,7 +168,9 @@ def refuse_ignored(arguments: argparse.Namespace, names: Sequence[str], why: str
 
 
 def usual_or(text: str | None, choices: tuple[str, ...]) -> list[str]:
-    """The backends that were asked for, each importable; where none was, the usual ones that are, with a note of what is missing."""
+    """The backends that were asked for, each importable; where none was, the usual ones that are,
+    with a note of what is missing.
+    """
     if text is not None:
         names = parse_backends(text, choices)
         for name in names:

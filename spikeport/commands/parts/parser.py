@@ -1,4 +1,6 @@
-"""The parser of every command: wrong words in one line, with the word that was probably meant; what all commands take."""
+"""The parser of every command: wrong words in one line, with the word that was probably meant; what
+all commands take.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}{self._meant(message)} (see '{self.prog} --help')\n")
 
     def _meant(self, message: str) -> str:
-        """What a wrong option or choice was probably meant to be, in words; "" where nothing is near."""
+        """What a wrong option or choice was probably meant to be, in words; "" where nothing is
+        near.
+        """
         known = [name for name in self._option_string_actions if name.startswith("--")]
         if options := re.match(r"(?:unrecognized arguments|ambiguous option): (--[\w-]+)", message):
             near = nearest(options[1], known)

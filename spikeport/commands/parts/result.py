@@ -11,7 +11,9 @@ from spikeport.stages.folder.workspace import Workspace
 
 
 def describe(report: Report, work: Workspace) -> str:
-    """The result table, their spikes against ours where they are known, the stamp, and where the report lies."""
+    """The result table, their spikes against ours where they are known, the stamp, and where the
+    report lies.
+    """
     stamp = report.verification
     assert stamp
     verdict = "equal, spike for spike" if stamp.equal else f"DIFFERENT: {stamp.first}"
@@ -27,7 +29,9 @@ def describe_lava(proof: LavaProof | None) -> list[str]:
 
 
 def proven(report: Report) -> bool:
-    """Whether every backend, Lava on the test set and at T', and recorded spikes in float gave the same in every bin."""
+    """Whether every backend, Lava on the test set and at T', and recorded spikes in float gave the
+    same in every bin.
+    """
     cut = report.truncation.lava if report.truncation else None
     equal = report.verification is not None and all(proof.equal for proof in (report.verification, cut, report.lava) if proof)
     return equal and all(link.equal for link in report.expected if link.kind == "float")

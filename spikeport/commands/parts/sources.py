@@ -1,4 +1,6 @@
-"""Reading networks for commands: quantized files, and other frameworks' files with their stated meaning."""
+"""Reading networks for commands: quantized files, and other frameworks' files with their stated
+meaning.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def load_quantized(path: Path) -> QuantizedNetwork:
 
 
 def load_foreign(arguments: argparse.Namespace, graph: RawGraph) -> FloatNetwork:
-    """Another framework's `.nir` with the meaning stated on the command line; `arguments.note` then says what was taken."""
+    """Another framework's `.nir` with the meaning stated on the command line; `arguments.note` then
+    says what was taken.
+    """
     path, habit = graph.path, _habit(arguments.framework)
     stated = {
         "dt": arguments.dt,
@@ -103,7 +107,8 @@ def _in_words(meaning: dict[str, Any]) -> str:
 
 
 def one_spike_a_step(network: FloatNetwork, array: np.ndarray) -> FloatNetwork:
-    """The same network for a chip, whose neurons fire once a step: exact where no neuron ever fired several times on these data.
+    """The same network for a chip, whose neurons fire once a step: exact where no neuron ever fired
+    several times on these data.
 
     Raises:
         InputError: some did; says where and how often.
@@ -124,7 +129,9 @@ def one_spike_a_step(network: FloatNetwork, array: np.ndarray) -> FloatNetwork:
 
 
 def natural_timesteps(network: FloatNetwork, array: np.ndarray) -> int:
-    """T of a file that states none: the input's length, or the network's usual one where the input is held."""
+    """T of a file that states none: the input's length, or the network's usual one where the input
+    is held.
+    """
     return array.shape[1] if array.ndim == len(network.input.shape) + 2 else network.timesteps
 
 

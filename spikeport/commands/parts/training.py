@@ -1,4 +1,6 @@
-"""Arguments of the commands that train; apart from the others because they load the training package."""
+"""Arguments of the commands that train; apart from the others because they load the training
+package.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Train the same network without spikes, in int8 and with as many bits as its timesteps tell apart: what the spiking one is compared with.
+"""Train the same network without spikes, in int8 and with as many bits as its timesteps tell apart:
+what the spiking one is compared with.
 
-Same data, architecture, epochs and settings; activations and weights are rounded in training (8-bit weights). The report, made again, shows
-the accuracy beside the energy. One pass takes the place of T timesteps, so each training takes about 1 / T of the spiking one's time.
+Same data, architecture, epochs and settings; activations and weights are rounded in training (8-bit
+weights). The report, made again, shows the accuracy beside the energy. One pass takes the place of
+T timesteps, so each training takes about 1 / T of the spiking one's time.
 """
 
 from __future__ import annotations

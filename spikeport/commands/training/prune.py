@@ -1,7 +1,9 @@
-"""Prune a trained network in cycles, each retrained with only as many timesteps as its Fisher information needs (Kim et al. 2023, figure 6).
+"""Prune a trained network in cycles, each retrained with only as many timesteps as its Fisher
+information needs (Kim et al. 2023, figure 6).
 
-Iterative magnitude pruning: the smallest weights go, the others are trained on from where they are (Han et al. 2015; no rewinding).
-Evaluated at full T. DIR2 is a training directory like any other: quantize, truncate, report. Run again after a kill, it goes on.
+Iterative magnitude pruning: the smallest weights go, the others are trained on from where they are
+(Han et al. 2015; no rewinding). Evaluated at full T. DIR2 is a training directory like any other:
+quantize, truncate, report. Run again after a kill, it goes on.
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
-"""Train a network with many settings; compare Fisher information, accuracy and, if asked, robustness (Kim et al. 2023, figures 4 and 5, table 1).
+"""Train a network with many settings; compare Fisher information, accuracy and, if asked,
+robustness (Kim et al. 2023, figures 4 and 5, table 1).
 
-Settings come from SWEEP.toml, from --vary, or both: one field at a time, the others as shared, or with --grid every combination. A field
-is any of a training's config.toml, nested ones dotted (neuron.decay, optimizer.learning_rate). Every point is a training directory
-below DIR. Run again after a kill, finished points are kept and the one under way goes on; more values of a field may be added then. A DIR
-with points that are not in the sweep, or are with other settings, is refused. Ends in DIR/sweep.json, DIR/sweep.html and the page's
-pictures as DIR/*.svg. Exit status 1 if a training diverged.
+Settings come from SWEEP.toml, from --vary, or both: one field at a time, the others as shared, or
+with --grid every combination. A field is any of a training's config.toml, nested ones dotted
+(neuron.decay, optimizer.learning_rate). Every point is a training directory below DIR. Run again
+after a kill, finished points are kept and the one under way goes on; more values of a field may be
+added then. A DIR with points that are not in the sweep, or are with other settings, is refused.
+Ends in DIR/sweep.json, DIR/sweep.html and the page's pictures as DIR/*.svg. Exit status 1 if a
+training diverged.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Train a spiking network; the best on validation data stays in DIR (model.safetensors, config.toml, train.json).
+"""Train a spiking network; the best on validation data stays in DIR (model.safetensors,
+config.toml, train.json).
 
-Whatever is not said comes from the data set's recipe. A killed run goes on with --resume and ends as if it had not been killed.
+Whatever is not said comes from the data set's recipe. A killed run goes on with --resume and ends
+as if it had not been killed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Results that say what they were made of, and are believed only where that is still there.
 
-A JSON result carries its kind, and digests of what it was made of by name: `trained` (weights and settings of a training),
-`network` (a quantized network), `settings` (of a training), `training` (samples), `validation` and `test` (data), `input` (an array of the user's).
-File times decide nothing.
+A JSON result carries its kind, and digests of what it was made of by name: `trained` (weights and
+settings of a training), `network` (a quantized network), `settings` (of a training), `training`
+(samples), `validation` and `test` (data), `input` (an array of the user's). File times decide
+nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def bound(result: Any, made_of: Digests) -> dict[str, Any]:
 def read_bound(kind: type[T], path: Path, now: Digests) -> tuple[T | None, str]:
     """A result, and "" ; or None, and why it is left out, "" where no file is.
 
-    now: digests of what is there now. A result that was made of anything else by one of these names is left out.
+    now: digests of what is there now. A result that was made of anything else by one of these names
+    is left out.
 
     Raises:
         InputError: a file that is damaged, or no result of this kind though it says so.

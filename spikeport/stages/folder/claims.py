@@ -24,7 +24,9 @@ from spikeport.train.loop.checkpoint import CONFIG
 from spikeport.train.settings.config import read_config
 
 Origin = Callable[[Path], "Digests | None"]
-"""What a file was made of, empty where it does not say; None where spikeport did not write it, or not as this kind."""
+"""What a file was made of, empty where it does not say; None where spikeport did not write it, or
+not as this kind.
+"""
 
 
 def network_origin(path: Path) -> Digests | None:
@@ -72,7 +74,8 @@ def page_origin(path: Path) -> Digests | None:
 def check_output(path: Path, origin: Origin, made_of: Digests, *, force: bool, home: Path | None = None) -> None:
     """Refuse to replace what another network or another program made.
 
-    A file that spikeport wrote as the same kind may be replaced, but in a training directory only by what was made of the same, or
+    A file that spikeport wrote as the same kind may be replaced, but in a training directory only
+    by what was made of the same, or
     by a stage of this very directory. home: the directory whose stage this is.
 
     Raises:
@@ -91,9 +94,11 @@ def check_output(path: Path, origin: Origin, made_of: Digests, *, force: bool, h
 
 
 def check_network(path: Path, made_of: Digests, *, force: bool, home: Path | None = None) -> None:
-    """The same for a quantized network, of which other results speak: its own directory too replaces it only by the same again.
+    """The same for a quantized network, of which other results speak: its own directory too
+    replaces it only by the same again.
 
-    One that was made of weights that its directory no longer holds, as those of an earlier epoch, may be replaced there.
+    One that was made of weights that its directory no longer holds, as those of an earlier epoch,
+    may be replaced there.
     """
     kept = network_origin(path) if path.exists() else None
     outdated = kept is not None and kept.get("trained") not in (None, made_of.get("trained"))
@@ -101,7 +106,8 @@ def check_network(path: Path, made_of: Digests, *, force: bool, home: Path | Non
 
 
 def check_ours(work: Workspace, *paths: Path) -> None:
-    """Refuse a folder in which a file by one of our names is not ours. paths: only these of them, all where none is given.
+    """Refuse a folder in which a file by one of our names is not ours. paths: only these of them,
+    all where none is given.
 
     Raises:
         InputError: names the file.
@@ -127,7 +133,8 @@ def check_report(work: Workspace) -> None:
 
 
 def check_kept(page: Path, *, force: bool) -> None:
-    """Refuse to write a page's figures and tables where one of them is the user's, or was changed since spikeport wrote it.
+    """Refuse to write a page's figures and tables where one of them is the user's, or was changed
+    since spikeport wrote it.
 
     Raises:
         InputError: names the file.
@@ -201,8 +208,8 @@ def _has(*names: str) -> Callable[[Path], bool]:
 def check_place(work: Workspace, *, force: bool, resume: bool | None = None, brought: Digests | None = None) -> None:
     """Refuse to begin where work would be lost.
 
-    resume: whether a training must be there, or None where its own is gone on with. brought: of a network that was brought along and
-    its data; a run of the same is gone on with.
+    resume: whether a training must be there, or None where its own is gone on with. brought: of a
+    network that was brought along and its data; a run of the same is gone on with.
 
     Raises:
         InputError: another run or a file that is not ours is there, or there is no run to resume.
@@ -230,7 +237,8 @@ def check_place(work: Workspace, *, force: bool, resume: bool | None = None, bro
 
 @contextmanager
 def claimed(work: Workspace, *, force: bool = False, resume: bool | None = None, brought: Digests | None = None) -> Iterator[None]:
-    """Hold a folder alone while a run and its stages write into it. force: what it holds by our names goes first.
+    """Hold a folder alone while a run and its stages write into it. force: what it holds by our
+    names goes first.
 
     Raises:
         InputError: another process is at work there, or see `check_place`.
@@ -244,7 +252,8 @@ def claimed(work: Workspace, *, force: bool = False, resume: bool | None = None,
 
 @contextmanager
 def held(*folders: Path) -> Iterator[None]:
-    """Hold those of the folders that are training directories, so that no other process changes their networks meanwhile.
+    """Hold those of the folders that are training directories, so that no other process changes
+    their networks meanwhile.
 
     Raises:
         InputError: another process is at work in one of them.

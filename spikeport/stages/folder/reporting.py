@@ -1,4 +1,6 @@
-"""The last stage of every path: a report becomes `report.json`, the page, and the folder of its figures and tables."""
+"""The last stage of every path: a report becomes `report.json`, the page, and the folder of its
+figures and tables.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ EPOCH = "SOURCE_DATE_EPOCH"
 
 
 def write_reported(work: Workspace, report: Report) -> Report:
-    """Date a report and write all of it. Made again with the same values it keeps its day, so that its files stay the same."""
+    """Date a report and write all of it.
+
+    Made again with the same values it keeps its day, so that its files stay the same.
+    """
     report = replace(report, date=_day(work, report))
     write_report(report, work.report)
     write_page(report, work.report.with_suffix(".html"))

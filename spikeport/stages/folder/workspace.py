@@ -1,4 +1,6 @@
-"""What lies in a working directory: one file per stage, so that any stage can be run again from what is there."""
+"""What lies in a working directory: one file per stage, so that any stage can be run again from
+what is there.
+"""
 
 from __future__ import annotations
 
@@ -139,7 +141,9 @@ class Workspace:
         return read_nir(self.network)
 
     def notes(self) -> tuple[str, ...]:
-        """What to know before believing what follows from the network: that its training has not ended."""
+        """What to know before believing what follows from the network: that its training has not
+        ended.
+        """
         done = epochs_done(self.root)
         if not done:
             return ()

@@ -7,8 +7,8 @@ from importlib import resources
 
 import numpy as np
 import pytest
-from support.hand_costs import LOIHI1, LOIHI2, by_hand, record_by_hand
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
+from support.oracles.hand_costs import LOIHI1, LOIHI2, by_hand, record_by_hand
 
 from spikeport.analysis.cost.accelerator import accelerator_named
 from spikeport.analysis.cost.baselines import baselines, level_bits
@@ -28,7 +28,10 @@ def test_timesteps_as_bits():
 
 
 def test_energy_by_hand():
-    """3 inputs -> 2 -> 2 dense, all memories of the smallest size; 6 + 4 products. Reuse 1: each reads a weight and an input."""
+    """3 inputs -> 2 -> 2 dense, all memories of the smallest size; 6 + 4 products.
+
+    Reuse 1: each reads a weight and an input.
+    """
     network = by_hand()
     int8, two, one = baselines(network, record_by_hand(network), MACHINE)
     assert (int8.bits, two.bits, one.bits) == (8, 2, 1) and int8.multiplications == 10

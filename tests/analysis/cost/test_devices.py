@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 
 import pytest
-from support.hand_costs import LOIHI1, LOIHI2
+from support.oracles.hand_costs import LOIHI1, LOIHI2
 
 from spikeport.analysis.cost.devices import (
     ACCESS,

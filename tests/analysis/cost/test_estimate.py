@@ -1,4 +1,6 @@
-"""Energy and latency: against arithmetic by hand, against silicon, and what must be named or warned of."""
+"""Energy and latency: against arithmetic by hand, against silicon, and what must be named or warned
+of.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.hand_costs import CORES, LOIHI1, LOIHI2, by_hand, loads_of, neuron, record_by_hand
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
+from support.oracles.hand_costs import CORES, LOIHI1, LOIHI2, by_hand, loads_of, neuron, record_by_hand
 from support.stated import INT8
 
 from spikeport.analysis.common.jsonable import from_json, to_json
@@ -140,7 +142,9 @@ def test_warns_when_spikes_cost_more_than_no_spikes():
 
 
 def test_a_dense_list_is_read_whole_and_half_the_weights_cost_half():
-    """8 x 8 weights: as many as there are without zeros, each spike reads 8; with half of them pruned, only those that are left."""
+    """8 x 8 weights: as many as there are without zeros, each spike reads 8; with half of them
+    pruned, only those that are left.
+    """
     rng = np.random.default_rng(0)
     full = rng.integers(1, 100, (8, 8)).astype(np.int8)
     pruned = full * (rng.permutation(64).reshape(8, 8) < 32)
@@ -176,9 +180,11 @@ def test_zeros_of_shared_kernels_are_named():
 
 
 def test_against_pilotnet_on_loihi_2():
-    """lava-dl's measured PilotNet: 16 steps, 74 cores, 152.8 us a step, 1.094 mJ dynamic; its published counts priced by our profile.
+    """lava-dl's measured PilotNet: 16 steps, 74 cores, 152.8 us a step, 1.094 mJ dynamic; its
+    published counts priced by our profile.
 
-    2.28 M synaptic operations and 363 k dendrite updates (two a neuron) a step; the busiest core handles 151 k operations.
+    2.28 M synaptic operations and 363 k dendrite updates (two a neuron) a step; the busiest core
+    handles 151 k operations.
     """
     neurons = 363_000 // 2
     one_step = np.ones((1, 1), np.int64)

@@ -1,11 +1,13 @@
-"""The price of stopping early: by hand with what is under way in the pipeline, and against the price of a fixed T."""
+"""The price of stopping early: by hand with what is under way in the pipeline, and against the
+price of a fixed T.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.hand_costs import CORES, LOIHI1, LOIHI2
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
+from support.oracles.hand_costs import CORES, LOIHI1, LOIHI2
 from support.stated import INT8
 
 from spikeport.analysis.cost.devices import ACCESS, INJECTION, MANAGEMENT
@@ -18,7 +20,10 @@ from spikeport.hw.semantics import reference
 
 
 def chain() -> QuantizedNetwork:
-    """One input -> neuron a -> neuron b; every spike makes the next one fire at once. Depths 1 and 2."""
+    """One input -> neuron a -> neuron b; every spike makes the next one fire at once.
+
+    Depths 1 and 2.
+    """
     neuron = IntegerNeuron(du=np.array(4095), dv=np.array(0), threshold=np.array(9), bias_mantissa=np.array(0))
     weight = Dense(np.array([[10]], np.int8))
     return QuantizedNetwork(
@@ -33,11 +38,14 @@ def chain() -> QuantizedNetwork:
 
 
 def test_energy_and_latency_by_hand():
-    """Spikes at timestep 1 and 2 of 3 go in. A sample that stops after 1 has run hardware steps 0 to 2.
+    """Spikes at timestep 1 and 2 of 3 go in.
+
+    A sample that stops after 1 has run hardware steps 0 to 2.
 
     Hardware step:  0            1                    2                      3                 4
-    a (depth 1)     visited      timestep 1: event    timestep 2: event      timestep 3        (visited)
-    b (depth 2)     visited      visited              timestep 1: event      timestep 2: event timestep 3
+    a (depth 1)     visited      timestep 1: event    timestep 2: event      timestep 3
+    (visited) b (depth 2)     visited      visited              timestep 1: event      timestep 2:
+    event timestep 3
     """
     network = chain()
     record = reference.run(network, encode(network.input, np.array([[[1], [1], [0]]] * 3), 3))
@@ -68,7 +76,9 @@ def test_energy_and_latency_by_hand():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_stopping_at_t_is_running_all_of_it(seed):
-    """The latency is that of T timesteps; the energy is more by the visits of neurons that have no timestep yet, or no more."""
+    """The latency is that of T timesteps; the energy is more by the visits of neurons that have no
+    timestep yet, or no more.
+    """
     network = random_network(seed)
     record = reference.run(network, random_stimulus(seed, network))
     fixed = estimate_cost(network, record, LOIHI2)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.hand_costs import CORES, LOIHI1, by_hand, record_by_hand, without
+from support.oracles.hand_costs import CORES, LOIHI1, by_hand, record_by_hand, without
 
 from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.analysis.cost.devices import (
@@ -44,7 +44,9 @@ def test_what_has_no_price_gives_no_narrow_interval():
 
 
 def test_one_number_at_a_time():
-    """A price moves the total by its share; of time, only what the busiest core waits for moves the latency."""
+    """A price moves the total by its share; of time, only what the busiest core waits for moves the
+    latency.
+    """
     network = by_hand()
     cost = estimate_cost(network, record_by_hand(network), LOIHI1)
     rows = {(s.quantity, s.name): s for s in cost.sensitivity}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from support.hand_costs import LOIHI1, by_hand, record_by_hand
+from support.oracles.hand_costs import LOIHI1, by_hand, record_by_hand
 
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.tables import cost_tables

@@ -1,4 +1,6 @@
-"""Early exit: margins and steps by hand, a ladder that no data has a part in, and the guarantee by simulation."""
+"""Early exit: margins and steps by hand, a ladder that no data has a part in, and the guarantee by
+simulation.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def test_the_ladder_starts_where_no_sample_can_stop_early_and_goes_down_evenly()
 
 
 def test_the_margin_that_tells_right_from_wrong_is_found():
-    """After step 1, samples with a margin of 1000 are right and those with 100 are wrong; after step 2 all are right."""
+    """After step 1, samples with a margin of 1000 are right and those with 100 are wrong; after
+    step 2 all are right.
+    """
     margins = np.array([[1000, 9000]] * 700 + [[100, 9000]] * 300)
     correct = np.array([[True, True]] * 700 + [[False, True]] * 300)
     found = choose_threshold(correct, margins, correct[:, 1], 1.0)
@@ -56,7 +60,8 @@ def test_nothing_is_claimed_where_nothing_is_shown():
 
 
 def population(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Evidence of two classes that adds up over 6 timesteps; the float network sees it with a little less noise.
+    """Evidence of two classes that adds up over 6 timesteps; the float network sees it with a
+    little less noise.
 
     Returns correct and margins in fixed point, `(size, 6)`, and correct in float `(size,)`.
     """
@@ -72,7 +77,8 @@ def population(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_the_stated_loss_is_exceeded_in_at_most_five_percent_of_draws():
     """True losses are those over a large population, validation sets are drawn from it.
 
-    The same sets chosen by the mere estimate, without a test, break the statement far more often: the check can fail.
+    The same sets chosen by the mere estimate, without a test, break the statement far more often:
+    the check can fail.
     """
     correct, margins, floating = population(40_000)
     tolerance, runs, rng = 1.5, 200, np.random.default_rng(8)

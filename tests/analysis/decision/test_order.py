@@ -1,4 +1,6 @@
-"""The tests' order from a proposal: one level for the whole by simulation, known answers, and the samples that were missing."""
+"""The tests' order from a proposal: one level for the whole by simulation, known answers, and the
+samples that were missing.
+"""
 
 import numpy as np
 import pytest
@@ -24,7 +26,9 @@ from spikeport.export.common.errors import InputError
     ],
 )
 def test_whatever_the_proposal_the_level_holds(accuracies, floating, right, flips, proposal):
-    """A claim is wrong where the true loss of the chosen T' is a point or more against either reference."""
+    """A claim is wrong where the true loss of the chosen T' is a point or more against either
+    reference.
+    """
     runs, rng = 300, np.random.default_rng(7)
     claimed = [smallest_shown(draws(rng, 600, [*accuracies, floating], flips), proposal) for _ in range(runs)]
     broken = sum(c not in right | {5} for c in claimed)
@@ -43,7 +47,9 @@ def test_without_sharing_the_level_it_would_not_hold():
 
 
 def with_losses(*lost, samples=10_000):
-    """A record in which T' = 1, 2 .. lose so many samples of the right ones at T, the last of `lost` belonging to T - 1."""
+    """A record in which T' = 1, 2 .. lose so many samples of the right ones at T, the last of
+    `lost` belonging to T - 1.
+    """
     correct = np.ones((samples, len(lost) + 1), bool)
     for t, count in enumerate(lost):
         correct[:count, t] = False
@@ -97,7 +103,9 @@ def test_not_shown_says_how_many_samples_would_have_shown_it():
 
 
 def test_samples_needed_at_the_ends():
-    """Nothing changed: the rule of three, 1 - 0.05^(1/n) = 0.005; at a loss of the margin no number will do."""
+    """Nothing changed: the rule of three, 1 - 0.05^(1/n) = 0.005; at a loss of the margin no number
+    will do.
+    """
     exact = np.log(0.05) / np.log(1 - 0.005)
     assert samples_needed(0, 0, 100, 0.005, 0.05) == pytest.approx(exact, rel=0.03)
     assert samples_needed(30, 20, 1000, 0.01, 0.05) is None

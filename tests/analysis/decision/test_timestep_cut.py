@@ -1,4 +1,6 @@
-"""Choosing the number of timesteps: the exact test's level, the guarantee by simulation, and known answers."""
+"""Choosing the number of timesteps: the exact test's level, the guarantee by simulation, and known
+answers.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def test_limits_and_p_values_tell_the_same_story():
 
 
 def test_the_test_keeps_its_level_whatever_the_changes():
-    """Rejection probability summed over all outcomes, at true losses of exactly the margin: the definition of the level."""
+    """Rejection probability summed over all outcomes, at true losses of exactly the margin: the
+    definition of the level.
+    """
     samples, margin, most = 40, 0.06, 14
     outcomes = [(b, c) for b in range(most) for c in range(most)]
     rejected = np.array([loss_p_value(b, c, samples, margin) <= 0.05 for b, c in outcomes])
@@ -52,7 +56,9 @@ def test_the_test_keeps_its_level_whatever_the_changes():
     ids=["T is the harder reference", "the float network rules T' = 3 out", "it rules all out"],
 )
 def test_the_stated_loss_is_exceeded_in_at_most_five_percent_of_draws(flips, accuracies, floating, wrong):
-    """Up to T' = `wrong`, the true loss is a point or more against one of the references; claiming one of them breaks the statement."""
+    """Up to T' = `wrong`, the true loss is a point or more against one of the references; claiming
+    one of them breaks the statement.
+    """
     runs, rng, claimed = 300, np.random.default_rng(5), []
     for _ in range(runs):
         drawn = draws(rng, 600, [*accuracies, floating], flips)
@@ -85,7 +91,9 @@ def test_the_float_network_is_a_reference_too():
 
 
 def test_t_itself_loses_nothing_against_itself():
-    """Five samples better than float on 60: shown, although 60 unchanged samples could not show a loss below 2 points."""
+    """Five samples better than float on 60: shown, although 60 unchanged samples could not show a
+    loss below 2 points.
+    """
     correct, floating = np.ones((60, 2), bool), np.ones(60, bool)
     floating[:5] = False
     result = truncate(correct, floating, 2.0)

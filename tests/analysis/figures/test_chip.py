@@ -1,12 +1,14 @@
-"""The chip's picture is the mapping's: every core once, as full as it is; and the energies of timesteps and layers add up."""
+"""The chip's picture is the mapping's: every core once, as full as it is; and the energies of
+timesteps and layers add up.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from support.random_networks import random_network
-from support.reports import LOIHI2, full_report
+from support.networks.random_networks import random_network
+from support.pages.reports import LOIHI2, full_report
 
 from spikeport.analysis.figures.charts import BOTTOM, HEIGHT
 from spikeport.analysis.figures.chip import SIDE, chip_figure, steps_figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.compared import run_at
+from support.oracles.compared import run_at
 
 from spikeport.analysis.cost.estimate import Band
 from spikeport.analysis.figures.charts import BOTTOM, HEIGHT, LEFT, WIDTH
@@ -47,7 +47,9 @@ def test_the_chosen_timesteps_stand_beside_the_point_and_the_name_in_the_key(pla
 
 
 def test_what_is_near_chance_is_cut_off_where_the_axis_ends():
-    """One curve begins far below the chosen points of both runs: its line enters at the axis, its dots there are not drawn."""
+    """One curve begins far below the chosen points of both runs: its line enters at the axis, its
+    dots there are not drawn.
+    """
     rising = replace(
         run_at("a", 1, 0.9),
         timesteps=3,

@@ -40,7 +40,9 @@ def test_no_vertical_line_runs_through_a_label(positions):
 
 @given(st.lists(st.floats(0, 140), min_size=2, max_size=6), st.data())
 def test_labels_of_points_are_inside_and_clear_of_the_curve(ys, data):
-    """Curves with few points leave room everywhere; what is covered is counted on a finer grid than the labels were placed with."""
+    """Curves with few points leave room everywhere; what is covered is counted on a finer grid than
+    the labels were placed with.
+    """
     xs = list(np.linspace(2, 15, len(ys)))
     frame = Frame(0, 16.2, *padded(ys, 0.16))
     labels = Labels(frame)

@@ -1,11 +1,13 @@
-"""Fisher information over time: against brute force, on every layer kind, and where the answer is known."""
+"""Fisher information over time: against brute force, on every layer kind, and where the answer is
+known.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from support.float_networks import ArctanSpike
+from support.networks.float_networks import ArctanSpike
 from support.stated import PER_STEP
 from torch import Tensor, nn
 
@@ -160,7 +162,9 @@ def test_sampled_labels_follow_their_seed():
 
 
 class FirstSteps(nn.Module):
-    """A readout that listens to its input during the first k steps only, and is silent or repeats itself afterwards."""
+    """A readout that listens to its input during the first k steps only, and is silent or repeats
+    itself afterwards.
+    """
 
     def __init__(self, k: int, after: str = "silent") -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""Fisher information of networks that were made by the trainer, of both estimators, and its confidence intervals."""
+"""Fisher information of networks that were made by the trainer, of both estimators, and its
+confidence intervals.
+"""
 
 from __future__ import annotations
 
@@ -192,7 +194,9 @@ def test_intervals_lie_around_their_estimates():
 
 
 def test_intervals_cover_the_truth():
-    """Squared gradients as skewed as a log-normal of deviation 1: 95 % limits hold the true values in about 95 % of 400 draws."""
+    """Squared gradients as skewed as a log-normal of deviation 1: 95 % limits hold the true values
+    in about 95 % of 400 draws.
+    """
     rng, mean = np.random.default_rng(3), np.array([1.0, 2.0, 0.5])
     statistic = lambda m: np.concatenate([m, share_to_come(m), centroid(m)[..., None]], axis=-1)  # noqa: E731
     truth, draws, held = statistic(mean), 400, 0
@@ -201,7 +205,8 @@ def test_intervals_cover_the_truth():
         units = mean * np.exp(0.8 * common + 0.6 * own - 0.5)
         limits = bca_intervals(units, statistic, confidence=0.95, seed=seed, resamples=500)
         held = held + ((limits[:, 0] <= truth) & (truth <= limits[:, 1]))
-    # A log-normal mean from 120 samples is a hard case: nominal within 5 points, and not by being too wide.
+    # A log-normal mean from 120 samples is a hard case: nominal within 5 points, and not by being
+    # too wide.
     assert (held / draws >= 0.90).all(), held / draws
     assert (np.delete(held, 5) / draws <= 0.985).all(), held / draws  # nothing is ever to come after the last step
 

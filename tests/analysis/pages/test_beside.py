@@ -1,4 +1,6 @@
-"""Figures and tables as files beside the page: they hold what it shows, exactly, and are linked where it stands."""
+"""Figures and tables as files beside the page: they hold what it shows, exactly, and are linked
+where it stands.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from support.compared import run_at
-from support.html_page import Page
-from support.reports import full_report
+from support.oracles.compared import run_at
+from support.pages.html_page import Page
+from support.pages.reports import full_report
 
 from spikeport.analysis.common.numbers import DASH, Quantity, percent, si
 from spikeport.analysis.figures.tables import data_table, filled_bar

@@ -1,4 +1,6 @@
-"""Pages in a real browser: nothing on the console, nothing beyond the edge, light and dark, printed whole, and reached by keyboard."""
+"""Pages in a real browser: nothing on the console, nothing beyond the edge, light and dark, printed
+whole, and reached by keyboard.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.browser import LOOK, looked_at, opened_browser
-from support.compared import run_at
-from support.reports import full_report
+from support.oracles.compared import run_at
+from support.pages.browser import LOOK, looked_at, opened_browser
+from support.pages.reports import full_report
 
 from spikeport.analysis.pages.comparison import write_comparison
 from spikeport.analysis.pages.render import write_page
@@ -85,7 +87,9 @@ def test_on_a_phone_tables_are_lists_in_which_every_value_has_its_name(browser, 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_in_print_nothing_is_lost(browser, pages, name):
-    """What is folded on the screen is open, links and folded values are gone, colours stay, and nothing is wider than the paper."""
+    """What is folded on the screen is open, links and folded values are gone, colours stay, and
+    nothing is wider than the paper.
+    """
     with looked_at(browser, pages / f"{name}.html", 688, "dark") as (page, said):
         page.emulate_media(media="print", color_scheme="dark")
         seen = page.evaluate(LOOK)

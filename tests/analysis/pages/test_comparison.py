@@ -1,11 +1,13 @@
-"""The page of several runs: well-formed, escaped, self-contained, and saying what may not be compared."""
+"""The page of several runs: well-formed, escaped, self-contained, and saying what may not be
+compared.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from support.compared import REPORT, run_at
-from support.html_page import Page
+from support.oracles.compared import REPORT, run_at
+from support.pages.html_page import Page
 
 from spikeport.analysis.common.numbers import DASH
 from spikeport.analysis.decision.guarantee import LossLimits

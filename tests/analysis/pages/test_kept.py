@@ -1,4 +1,6 @@
-"""The folder beside a page: what spikeport wrote there is known again, and what anybody else wrote or changed stays."""
+"""The folder beside a page: what spikeport wrote there is known again, and what anybody else wrote
+or changed stays.
+"""
 
 from __future__ import annotations
 

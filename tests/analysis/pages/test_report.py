@@ -1,4 +1,6 @@
-"""The report: JSON out and back, one self-contained page that escapes everything, and stages that were not run."""
+"""The report: JSON out and back, one self-contained page that escapes everything, and stages that
+were not run.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.html_page import Page
-from support.random_networks import random_network, random_stimulus
-from support.reports import full_report, verification
+from support.networks.random_networks import random_network, random_stimulus
+from support.pages.html_page import Page
+from support.pages.reports import full_report, verification
 
 from spikeport.analysis.common.numbers import count, nice_ticks, percent, si
 from spikeport.analysis.cost.devices import device_named

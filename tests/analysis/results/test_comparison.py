@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.compared import REPORT, run_at
+from support.oracles.compared import REPORT, run_at
 
 from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.analysis.cost.devices import device_named
@@ -35,7 +35,9 @@ def test_a_run_says_what_its_report_says():
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 4)), min_size=1, max_size=7))
 def test_beaten_is_dominated(found):
-    """Against the definition: energy and negated accuracy are both no larger, and not both the same."""
+    """Against the definition: energy and negated accuracy are both no larger, and not both the
+    same.
+    """
     comparison = compare([run_at(str(i), energy, right / 4) for i, (energy, right) in enumerate(found)])
     for i, (energy, right) in enumerate(found):
         expected = {str(j) for j, (e, r) in enumerate(found) if e - energy <= 0 <= r - right and (e, r) != (energy, right)}

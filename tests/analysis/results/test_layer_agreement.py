@@ -1,4 +1,6 @@
-"""Float against integers: against counts made by hand from both simulators, and zero where nothing is rounded."""
+"""Float against integers: against counts made by hand from both simulators, and zero where nothing
+is rounded.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.float_networks import conv_network, digits, heavy_tailed, neuron
+from support.networks.float_networks import conv_network, digits, heavy_tailed, neuron
 from support.stated import PER_STEP
 
 from spikeport.analysis.results import paired_runs
@@ -65,7 +67,9 @@ def test_nothing_is_lost_where_nothing_is_rounded():
 
 
 def test_each_kind_of_rounding_shows_in_its_own_row():
-    """One kind after another is put wrong in otherwise exact integers; only the rows with that kind in them notice."""
+    """One kind after another is put wrong in otherwise exact integers; only the rows with that kind
+    in them notice.
+    """
     weight = np.random.default_rng(0).integers(-63, 64, (6, 9)).astype(float)
     weight[0, 0] = 127
     network, x = whole_network(weight, beta=0.5, bias=1.0), spikes_in(9)

@@ -1,4 +1,6 @@
-"""The published schemas are those of the types, and agree with the reader on what is a report and what is not."""
+"""The published schemas are those of the types, and agree with the reader on what is a report and
+what is not.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ import random
 from dataclasses import replace
 
 import pytest
-from support.compared import run_at
-from support.reports import full_report
+from support.oracles.compared import run_at
+from support.pages.reports import full_report
 
 from spikeport.analysis.common.jsonable import from_json, to_json
 from spikeport.analysis.results.comparison import Comparison, compare

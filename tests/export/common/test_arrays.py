@@ -1,4 +1,6 @@
-"""`.npy` and `.npz` of unknown origin: legitimate ones in every layout, others refused before anything is allocated."""
+"""`.npy` and `.npz` of unknown origin: legitimate ones in every layout, others refused before
+anything is allocated.
+"""
 
 from __future__ import annotations
 

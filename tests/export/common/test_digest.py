@@ -1,4 +1,6 @@
-"""Digests: equal for equal content whatever its layout, and different for every difference that means something."""
+"""Digests: equal for equal content whatever its layout, and different for every difference that
+means something.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.random_networks import random_network
+from support.networks.random_networks import random_network
 
 from spikeport.export.common.digest import content_digest
 from spikeport.export.model.digest import network_digest, part_digests

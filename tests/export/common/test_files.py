@@ -1,4 +1,6 @@
-"""Writing may fail at any byte: the error is one line, what was there before stays, and nothing half-written is left."""
+"""Writing may fail at any byte: the error is one line, what was there before stays, and nothing
+half-written is left.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.nir_files import conv_network
+from support.networks.nir_files import conv_network
 
 from spikeport.analysis.figures.markup import el
 from spikeport.analysis.pages.picture import write_picture
@@ -64,7 +66,9 @@ def test_a_disk_that_fills_up_at_any_byte(kind, room, tmp_path, monkeypatch):
 
 
 def _limited(kind: str, path: Path, size: int) -> None:
-    """In a process of its own: files of more than so many bytes fail as a full disk does, in the kernel."""
+    """In a process of its own: files of more than so many bytes fail as a full disk does, in the
+    kernel.
+    """
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     try:
         WRITERS[kind](path)

@@ -1,4 +1,6 @@
-"""HDF5 files of unknown origin: listed and read by a child with limits; what is hostile ends as one line."""
+"""HDF5 files of unknown origin: listed and read by a child with limits; what is hostile ends as one
+line.
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.float_networks import conv_network
-from support.random_networks import random_network
+from support.networks.float_networks import conv_network
+from support.networks.random_networks import random_network
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.file import is_float_file, read_float, write_float

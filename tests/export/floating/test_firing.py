@@ -1,11 +1,13 @@
-"""Firing rules and resets that act late, against snnTorch's own neurons and against values worked out by hand."""
+"""Firing rules and resets that act late, against snnTorch's own neurons and against values worked
+out by hand.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from support.float_networks import neuron
+from support.networks.float_networks import neuron
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.simulate import simulate_float
@@ -111,7 +113,8 @@ def test_a_refractory_step_ignores_what_arrives():
 
 
 def test_a_second_spike_is_deferred_while_the_potential_stays_above():
-    # v: 2.75 fires -> 1.75, still above: 2 needed, 1.75 is not -> kept; above again -> 2.25 fires -> 1.25; 1.25 < 2
+    # v: 2.75 fires -> 1.75, still above: 2 needed, 1.75 is not -> kept; above again -> 2.25 fires
+    # -> 1.25; 1.25 < 2
     rule = {"beta": 1.0, "reset": "subtract", "reset_value": 1.0, "firing": "deferred"}
     assert one_neuron([2.75, 0.0, 0.5, 0.0], **rule) == [1, 0, 1, 0]
 

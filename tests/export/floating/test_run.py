@@ -1,4 +1,6 @@
-"""The float module against a slow NumPy derivation and, where all values are exact, against the integer reference."""
+"""The float module against a slow NumPy derivation and, where all values are exact, against the
+integer reference.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.float_networks import neuron
-from support.random_networks import random_network, random_stimulus
+from support.networks.float_networks import neuron
+from support.networks.random_networks import random_network, random_stimulus
 from support.stated import PER_STEP
 
 from spikeport.export.common.errors import InputError
@@ -23,7 +25,9 @@ from spikeport.hw.semantics.reference import synaptic_current
 
 
 def slow_run(network: FloatNetwork, x: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Spikes and potentials `(N, T, *shape)` of every population, one timestep of everything after another, in float64."""
+    """Spikes and potentials `(N, T, *shape)` of every population, one timestep of everything after
+    another, in float64.
+    """
     samples, steps = x.shape[:2]
     fired = {network.input.name: [x[:, t] for t in range(steps)]} | {p.name: [] for p in network.populations}
     history = {p.name: [] for p in network.populations}
@@ -49,14 +53,18 @@ def slow_run(network: FloatNetwork, x: np.ndarray) -> dict[str, tuple[np.ndarray
 
 
 def float_current(connection: Connection, x: np.ndarray) -> np.ndarray:
-    """The reference's integer sums, by fixing the point at 2**-20 (weights here are multiples of it)."""
+    """The reference's integer sums, by fixing the point at 2**-20 (weights here are multiples of
+    it).
+    """
     weight = np.asarray(np.rint(connection.weight * 2**20), np.int64)
     assert (weight == connection.weight * 2**20).all()
     return synaptic_current(replace(connection, op=replace(connection.op, weight=weight)), np.rint(x).astype(np.int64)) / 2**20
 
 
 def exact(network: QuantizedNetwork) -> QuantizedNetwork:
-    """The same network without anything that integers would round: decays of all or nothing, no fractions of a weight unit."""
+    """The same network without anything that integers would round: decays of all or nothing, no
+    fractions of a weight unit.
+    """
 
     def plain(p: Population) -> Population:
         noise = replace(p.neuron.noise, amplitude=(1 << 15) * 3) if p.neuron.noise else None
@@ -93,7 +101,9 @@ def test_most_seeds_do_not_overflow():
 
 
 def physical(seed: int) -> FloatNetwork:
-    """A random network with true decays, current bias and non-strict thresholds, all in powers of two."""
+    """A random network with true decays, current bias and non-strict thresholds, all in powers of
+    two.
+    """
     rng = np.random.default_rng(seed)
     network = dequantize(random_network(seed, loops=True))
 

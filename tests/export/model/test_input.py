@@ -1,4 +1,6 @@
-"""Where data enters: levels, offsets, drawn spikes, the same in NumPy, in PyTorch, in every backend and in files."""
+"""Where data enters: levels, offsets, drawn spikes, the same in NumPy, in PyTorch, in every backend
+and in files.
+"""
 
 import json
 from dataclasses import replace
@@ -7,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from support.nir_files import write_of_format_3
-from support.random_networks import random_network
+from support.networks.nir_files import write_of_format_3
+from support.networks.random_networks import random_network
 
 from spikeport.analysis.results.rasters import sample_rasters
 from spikeport.analysis.results.report import semantics_of

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.dense_form import unrolled
-from support.random_networks import random_network, random_stimulus
+from support.networks.dense_form import unrolled
+from support.networks.random_networks import random_network, random_stimulus
 from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
@@ -187,9 +187,11 @@ def test_convolution_by_hand():
 
 
 def test_one_neuron_by_hand():
-    """du 4095, dv 2048 (half), threshold 10, weight 7 at exponent 0, bias 1 << 6 = one weight unit, input 1 at every step.
+    """du 4095, dv 2048 (half), threshold 10, weight 7 at exponent 0, bias 1 << 6 = one weight unit,
+    input 1 at every step.
 
-    In state units: v = trunc(v/2) + 448 + 64. Step 0: 512. Step 1: 768, above 10*64 = 640: spike, reset to 0. Step 2: 512 again.
+    In state units: v = trunc(v/2) + 448 + 64. Step 0: 512. Step 1: 768, above 10*64 = 640: spike,
+    reset to 0. Step 2: 512 again.
     """
     made = QuantizedNetwork(
         Input("input", (1,)),

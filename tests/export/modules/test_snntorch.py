@@ -1,6 +1,8 @@
-"""Imported snnTorch networks fire in the bins in which snnTorch 1.0 itself does, in float32 as users run it, on random networks and input.
+"""Imported snnTorch networks fire in the bins in which snnTorch 1.0 itself does, in float32 as
+users run it, on random networks and input.
 
-The import itself compares every neuron in float64 on its sample; here the output is compared again on other input.
+The import itself compares every neuron in float64 on its sample; here the output is compared again
+on other input.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.snntorch_modules import HIDDEN, IN, OUT, Loop, N, T, forget, louder, snn, spikes_in, stepped
+from support.networks.snntorch_modules import HIDDEN, IN, OUT, Loop, N, T, forget, louder, snn, spikes_in, stepped
 from torch import nn
 
 import spikeport as sp
@@ -17,7 +19,9 @@ RESETS = ["subtract", "zero", "none"]
 
 
 def parameters(kind: str, form: str, n: int, seed: int) -> dict:
-    """beta, alpha and threshold: one for all, one per neuron, or learned (and out of 0..1 for the clamp)."""
+    """beta, alpha and threshold: one for all, one per neuron, or learned (and out of 0..1 for the
+    clamp).
+    """
     rng = torch.Generator().manual_seed(seed)
     draw = (
         (lambda low, high: low + (high - low) * float(torch.rand((), generator=rng)))

@@ -1,4 +1,7 @@
-"""SpikingJelly modules fire in the same bins after import. Runs where SpikingJelly is (tested with 2.0.0 on Python 3.11)."""
+"""SpikingJelly modules fire in the same bins after import.
+
+Runs where SpikingJelly is (tested with 2.0.0 on Python 3.11).
+"""
 
 import numpy as np
 import pytest

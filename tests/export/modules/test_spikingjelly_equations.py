@@ -1,6 +1,8 @@
-"""SpikingJelly's documented equations in NumPy, where SpikingJelly itself is not installed (it is in test_spikingjelly.py).
+"""SpikingJelly's documented equations in NumPy, where SpikingJelly itself is not installed (it is
+in test_spikingjelly.py).
 
-A stand-in module of the same names and attributes takes SpikingJelly's place; what it should fire is computed here by itself.
+A stand-in module of the same names and attributes takes SpikingJelly's place; what it should fire
+is computed here by itself.
 """
 
 import math

@@ -1,10 +1,12 @@
-"""A live module goes the whole way: float network, 8-bit integers, `.nir` file, engine, and Intel's own process models."""
+"""A live module goes the whole way: float network, 8-bit integers, `.nir` file, engine, and Intel's
+own process models.
+"""
 
 import numpy as np
 import pytest
 import torch
-from support import lava_oracle
-from support.snntorch_modules import IN, OUT, T, louder, snn, spikes_in
+from support.networks.snntorch_modules import IN, OUT, T, louder, snn, spikes_in
+from support.oracles import lava_oracle
 from torch import nn
 
 import spikeport as sp

@@ -1,4 +1,6 @@
-"""`.net` out and in: the same spikes, the loss where there is one told, lava-dl's rules held against a second reading."""
+"""`.net` out and in: the same spikes, the loss where there is one told, lava-dl's rules held
+against a second reading.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from support.naive_netx import spikes_of
+from support.oracles.naive_netx import spikes_of
 from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
@@ -115,7 +117,9 @@ def test_without_our_description_it_reads_as_lava_dl_means_it(tmp_path):
 
 
 def test_what_does_not_fit_is_rounded_and_told(tmp_path):
-    """Weights of exponent 5 in a file without exponents: units of 16, and a threshold of 9 units and a half becomes 10 (half to even)."""
+    """Weights of exponent 5 in a file without exponents: units of 16, and a threshold of 9 units
+    and a half becomes 10 (half to even).
+    """
     net = replace(mlp(5), populations=tuple(replace(p, neuron=neuron(152, bias=4096 // 64 * 8)) for p in mlp().populations))
     changes = write_netx(net, tmp_path / "a.net")
     assert changes["a"].shift == 4 and not changes["a"].exact and changes["a"].threshold == 0.5

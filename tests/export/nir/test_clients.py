@@ -1,6 +1,8 @@
-"""Our files in the frameworks that read NIR: the same spikes in every bin, or the case named as the framework's own.
+"""Our files in the frameworks that read NIR: the same spikes in every bin, or the case named as the
+framework's own.
 
-Weights are even and thresholds odd, so that no potential equals its threshold, where float32 decides by its last bit.
+Weights are even and thresholds odd, so that no potential equals its threshold, where float32
+decides by its last bit.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import nir
 import numpy as np
 import pytest
 import torch
-from support import nir_clients
+from support.oracles import nir_clients
 from support.stated import INT8
 
 from spikeport.export.floating.simulate import simulate_float
@@ -104,7 +106,9 @@ def test_snntorch_gives_the_same_spikes(tmp_path, case):
 
 @pytest.mark.filterwarnings("ignore")
 def test_snntorch_reads_no_if_of_anyone(tmp_path):
-    """Its fault: 1.0.0 reads an IF as a Leaky with beta 0.9, whatever the file; ours it refuses for r."""
+    """Its fault: 1.0.0 reads an IF as a Leaky with beta 0.9, whatever the file; ours it refuses for
+    r.
+    """
     pytest.importorskip("snntorch", reason="snnTorch 1.0.0 is not installed")
     from snntorch.import_nir import _nir_to_snntorch_module  # noqa: PLC0415
 
@@ -117,7 +121,9 @@ def test_snntorch_reads_no_if_of_anyone(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", ["mlp of IF", "convolution of IF"])
 def test_sinabs_gives_the_same_spikes(tmp_path, case):
-    """IF only: its LIF decays by exp(-1/tau) and takes inputs undivided by tau, and it has no CubaLIF (Sinabs 3.1.3)."""
+    """IF only: its LIF decays by exp(-1/tau) and takes inputs undivided by tau, and it has no
+    CubaLIF (Sinabs 3.1.3).
+    """
     pytest.importorskip("sinabs", reason="Sinabs 3.1.3 is not installed")
     different, spikes = differing(tmp_path, CASES[case](1.0), nir_clients.sinabs)
     assert different == 0 and spikes > 40

@@ -8,9 +8,9 @@ import h5py
 import nir
 import numpy as np
 import pytest
-from support.nir_files import change_metadata, conv_network
-from support.random_networks import random_network
-from support.same import assert_equal
+from support.networks.nir_files import change_metadata, conv_network
+from support.networks.random_networks import random_network
+from support.oracles.same import assert_equal
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import is_quantized, read_nir, write_nir
@@ -88,7 +88,9 @@ def test_changes_by_another_tool_are_noticed(tmp_path, change):
 
 @pytest.mark.parametrize("by", ["a zero", "one step", "the last bit"])
 def test_a_weight_that_was_changed_is_refused_by_name(tmp_path, by):
-    """Zeroing a weight, or moving it by a step, keeps it a multiple of its step; the last bit changes no integer."""
+    """Zeroing a weight, or moving it by a step, keeps it a multiple of its step; the last bit
+    changes no integer.
+    """
     network = conv_network()
     write_nir(network, tmp_path / "net.nir")
     with h5py.File(tmp_path / "net.nir", "a") as file:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.nir_files import change_metadata, conv_network, write_of_format_3
-from support.random_networks import random_network
-from support.same import assert_equal
+from support.networks.nir_files import change_metadata, conv_network, write_of_format_3
+from support.networks.random_networks import random_network
+from support.oracles.same import assert_equal
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import read_nir
 
 
 def of_format_2(plan, **provenance) -> None:
-    """The plan as format 2 has it: no digests; integrator and weight bits, if told at all, in the provenance."""
+    """The plan as format 2 has it: no digests; integrator and weight bits, if told at all, in the
+    provenance.
+    """
     for name in ("integrator", "weight_bits", "digests", "digest"):
         plan.pop(name, None)
     plan.update(format=2, provenance={**plan["provenance"], "dt": 2e-3, **provenance})

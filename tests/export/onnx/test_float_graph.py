@@ -1,4 +1,6 @@
-"""The float network in ONNX Runtime against PyTorch: the same spikes, currents and potentials within float32's rounding."""
+"""The float network in ONNX Runtime against PyTorch: the same spikes, currents and potentials
+within float32's rounding.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from support.random_networks import random_network
+from support.networks.random_networks import random_network
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.simulate import simulate_float
@@ -17,7 +19,9 @@ from spikeport.export.onnx.float_graph import float_onnx, rest
 from spikeport.export.quantization.dequantize import dequantize
 
 TIES = 2e-3
-"""Share of bins that may differ: potentials within float32's rounding of a threshold, and what follows from them."""
+"""Share of bins that may differ: potentials within float32's rounding of a threshold, and what
+follows from them.
+"""
 
 
 def executed(network: FloatNetwork, x: np.ndarray, states: dict | None = None) -> dict[str, np.ndarray]:
@@ -28,7 +32,9 @@ def executed(network: FloatNetwork, x: np.ndarray, states: dict | None = None) -
 
 
 def case(seed: int, **options) -> tuple[FloatNetwork, np.ndarray]:
-    """A network of off-grid parameters, so that no potential equals its threshold, and 12 timesteps of 4 samples."""
+    """A network of off-grid parameters, so that no potential equals its threshold, and 12 timesteps
+    of 4 samples.
+    """
     network = dequantize(random_network(seed, noise=False, **options))
     rng = np.random.default_rng(seed)
     populations = []

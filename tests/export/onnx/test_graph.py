@@ -1,4 +1,6 @@
-"""ONNX Runtime executes the same integers as the reference, whatever the network; the model is clean and says what it means."""
+"""ONNX Runtime executes the same integers as the reference, whatever the network; the model is
+clean and says what it means.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
 from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
@@ -41,7 +43,9 @@ def test_onnx_equals_the_reference(seed, narrow):
 
 
 def test_currents_that_outrun_their_correction_wrap_as_the_reference():
-    """Above a span a step, one correction does not bring u back to 24 bits; it grows to 32 bits and wraps there."""
+    """Above a span a step, one correction does not bring u back to 24 bits; it grows to 32 bits and
+    wraps there.
+    """
     neuron = IntegerNeuron(np.int32(-1), np.int32(2000), np.int32(131071), np.int32(0), 0, "zero", np.int32(0), spiking=False)
     source = Input("input", (2,), scale=1.0, low=-128, high=127)
     loud = Connection("w", "input", "out", Dense(np.array([[127, 127], [-128, -128], [127, 1]], np.int8)), exponent=7)
@@ -55,7 +59,9 @@ def test_currents_that_outrun_their_correction_wrap_as_the_reference():
 
 
 def test_the_random_networks_reach_what_is_to_be_shown():
-    """Guards the property test above: enough of its networks have delays, noise, wide inputs, every reset and overflows."""
+    """Guards the property test above: enough of its networks have delays, noise, wide inputs, every
+    reset and overflows.
+    """
     networks = [random_network(seed, edge=seed % 2 == 0) for seed in range(70)]
     neurons = [p.neuron for n in networks for p in n.populations]
     narrow = [narrow_bound(n, p) for n in networks for p in n.populations]
@@ -165,7 +171,9 @@ def test_bytes_add_up(low, high):
 
 
 def test_wide_graded_input_is_exact():
-    """24-bit messages against full 8-bit weights: three bytes each, beyond what saturating byte products would keep."""
+    """24-bit messages against full 8-bit weights: three bytes each, beyond what saturating byte
+    products would keep.
+    """
     rng = np.random.default_rng(0)
     weight = rng.choice([-128, 127], (4, 64)).astype(np.int8)
     neuron = IntegerNeuron(np.int32(4095), np.int32(0), np.int32(131071), np.int32(0))

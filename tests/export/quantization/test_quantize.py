@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.float_networks import conv_network, digits, heavy_tailed, neuron
-from support.random_networks import random_network, random_stimulus
+from support.networks.float_networks import conv_network, digits, heavy_tailed, neuron
+from support.networks.random_networks import random_network, random_stimulus
 from support.stated import PER_STEP
 
 from spikeport.export.common.errors import InputError
@@ -223,7 +223,9 @@ def test_absurd_calibration_data_is_told(values, said):
 
 @pytest.mark.parametrize("alpha", [0.0, 0.95, 1.0])
 def test_a_current_bias_builds_up_as_in_float(alpha):
-    """From the first step on, as synapses from a neuron that always fires: exact in float, and close in integers."""
+    """From the first step on, as synapses from a neuron that always fires: exact in float, and
+    close in integers.
+    """
     bias = np.array([2.0, 5.0, -1.0, 0.5, 0.0]) / 64
     network = dense_network({"a": np.eye(5)[:, :5]}, neuron(alpha=alpha, beta=1.0, threshold=4.0, current_bias=bias), inputs=5)
     network = replace(network, output="a", readout="spike_count", timesteps=40)

@@ -1,4 +1,6 @@
-"""The search against an exhaustive one, proven ranges against runs, calibration against brute force, and a trained network."""
+"""The search against an exhaustive one, proven ranges against runs, calibration against brute
+force, and a trained network.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from support.float_networks import conv_network, digits, heavy_tailed, neuron, train
+from support.networks.float_networks import conv_network, digits, heavy_tailed, neuron, train
+from support.networks.random_networks import random_network, random_stimulus
 from support.places import SHARED
-from support.random_networks import random_network, random_stimulus
 from support.stated import PER_STEP
 
 from spikeport.export.floating.run import FloatModule
@@ -76,7 +78,9 @@ def joined(ratio: float, bits: int, seed: int) -> list[float]:
 @pytest.mark.parametrize("ratio", [0.1, 0.3, 0.7, 0.9, 1.1, 1.2, 1.4, 1.7, 3.0, 10.0, 50.0])
 @pytest.mark.parametrize("bits", [4, 6, 8])
 def test_unlike_weights_into_one_neuron_cost_little_more_than_like_ones(ratio, bits):
-    """Steps are a power of two apart, so one is too coarse by less than a factor of two at most: 6 dB, of which the choice keeps some."""
+    """Steps are a power of two apart, so one is too coarse by less than a factor of two at most: 6
+    dB, of which the choice keeps some.
+    """
     like, unlike = joined(1.0, bits, 0), joined(ratio, bits, 0)
     assert min(unlike) > min(like) - 5
 
@@ -131,7 +135,9 @@ def test_statistics_equal_those_of_complete_records():
 
 @pytest.mark.skipif(not NORSE.exists(), reason="the shared reference cases are not here")
 def test_norse_spike_times_survive_quantization():
-    """Leaky neuron, tau 2.5 ms, dt 0.1 ms, Euler: norse and snnTorch fire at steps 460, 510, 710 and 760."""
+    """Leaky neuron, tau 2.5 ms, dt 0.1 ms, Euler: norse and snnTorch fire at steps 460, 510, 710
+    and 760.
+    """
     rows = np.loadtxt(NORSE, delimiter=",")
     leak = 1e-4 / 2.5e-3
     population = Population("lif", (1,), neuron(threshold=0.1, beta=1 - leak))

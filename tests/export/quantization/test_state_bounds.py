@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
 from support.stated import INT8
 
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
@@ -16,9 +16,11 @@ from spikeport.hw.semantics import reference
 
 
 def test_rounding_down_piles_up_within_the_bound():
-    """Weight -1 at exponent -1: every spike takes a whole unit off a current that never decays, into a potential that never leaks.
+    """Weight -1 at exponent -1: every spike takes a whole unit off a current that never decays,
+    into a potential that never leaks.
 
-    u = -1, -2, .. -T and v their sum, -T (T + 1) / 2 weight units; without the rounding it would be half of that.
+    u = -1, -2, .. -T and v their sum, -T (T + 1) / 2 weight units; without the rounding it would be
+    half of that.
     """
     steps = 20
     never = IntegerNeuron(np.int32(-1), np.int32(0), np.int32(100), np.int32(0), spiking=False)

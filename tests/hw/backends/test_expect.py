@@ -1,4 +1,6 @@
-"""A user's recorded spikes against ours: equality, the first difference with both potentials, agreement of integers, bad records."""
+"""A user's recorded spikes against ours: equality, the first difference with both potentials,
+agreement of integers, bad records.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.float_networks import neuron, readout
+from support.networks.float_networks import neuron, readout
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.simulate import simulate_float
@@ -82,7 +84,9 @@ def test_a_readout_of_potentials_may_differ_by_rounding_only():
 
 
 def test_classes_of_potentials_are_told_apart_below_1():
-    """Potentials of a float network are no integers: cut to whole numbers, all that stay below 1 would tie."""
+    """Potentials of a float network are no integers: cut to whole numbers, all that stay below 1
+    would tie.
+    """
     small = network(readout(beta=0.9))
     scaled = replace(
         small, connections=tuple(replace(c, op=Dense(c.op.weight * (0.01 if c.name == "v" else 1))) for c in small.connections)

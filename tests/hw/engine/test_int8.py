@@ -1,4 +1,6 @@
-"""Sums on integer units: exact on every kind of processor that this one can play, refused where they would saturate."""
+"""Sums on integer units: exact on every kind of processor that this one can play, refused where
+they would saturate.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.int8_shapes import RANGES, SHAPES, check_sums
+from support.networks.int8_shapes import RANGES, SHAPES, check_sums
 from support.stated import INT8
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Population, QuantizedNetwork
@@ -27,7 +29,7 @@ from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 
 IN_ANOTHER_PROCESSOR = """
-from support.int8_shapes import RANGES, SHAPES, check_sums
+from support.networks.int8_shapes import RANGES, SHAPES, check_sums
 from support.stated import INT8
 exact = [all([check_sums(k, *messages) for k in range(len(SHAPES))]) for messages in RANGES]
 print("".join("01"[e] for e in exact))
@@ -43,7 +45,9 @@ def test_what_runs_is_exact_at_the_ends_of_the_ranges(shape, low, high):
 
 @pytest.mark.parametrize("isa", ["AVX512_CORE_VNNI", "AVX512_CORE", "AVX2_VNNI", "AVX2", "SSE41"])
 def test_older_processors_are_exact_and_leave_int8_where_they_would_saturate(isa):
-    """oneDNN told to be an older processor: with VNNI every range runs in int8, without it ranges of 7 bits do."""
+    """oneDNN told to be an older processor: with VNNI every range runs in int8, without it ranges
+    of 7 bits do.
+    """
     environment = os.environ | {"ONEDNN_MAX_CPU_ISA": isa, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
     done = subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESSOR], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -68,7 +72,9 @@ def test_the_proof_of_a_sum_is_the_sum_of_what_is_sent(data):
 
 
 def test_a_saturating_operator_is_found_out_and_named(monkeypatch, tmp_path):
-    """oneDNN's operators replaced by what adders of 16 bits would do: the plan falls back, the sums stay, the record says so."""
+    """oneDNN's operators replaced by what adders of 16 bits would do: the plan falls back, the sums
+    stay, the record says so.
+    """
     honest = Int8Product.__call__
 
     def saturating(self, x):

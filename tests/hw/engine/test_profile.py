@@ -6,7 +6,7 @@ import json
 from time import process_time
 
 import numpy as np
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
 
 from spikeport.cli import main
 from spikeport.export.nir.file import write_nir

@@ -1,4 +1,6 @@
-"""The engine against the reference: every bit of every track, over random networks and the ends of the ranges."""
+"""The engine against the reference: every bit of every track, over random networks and the ends of
+the ranges.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.lava_compare import differences
-from support.random_networks import overdriven, random_network, random_stimulus
+from support.networks.random_networks import overdriven, random_network, random_stimulus
+from support.oracles.lava_compare import differences
 from support.stated import INT8
 
 from spikeport.export.model import registers as reg
@@ -35,7 +37,9 @@ def assert_equal(expected: SpikeRecord, actual: SpikeRecord, what: str) -> None:
 @pytest.mark.parametrize("kind", ["usual", "edge", "overdriven"])
 @pytest.mark.parametrize("tens", range(8))
 def test_engine_equals_reference_on_random_networks(tens, kind, monkeypatch):
-    """240 networks; each compiled, with sums by events wherever they can be, and on the path that other devices take."""
+    """240 networks; each compiled, with sums by events wherever they can be, and on the path that
+    other devices take.
+    """
     for seed in range(10 * tens, 10 * tens + 10):
         network = random_network(seed, edge=kind != "usual")
         network = overdriven(network) if kind == "overdriven" else network
@@ -136,7 +140,9 @@ def test_rasters_only_on_request():
 
 
 def test_synaptic_events_equal_counting_by_hand():
-    """Each source neuron's fan-out by sending one spike through the unrolled nonzero pattern of the weights."""
+    """Each source neuron's fan-out by sending one spike through the unrolled nonzero pattern of the
+    weights.
+    """
     for seed in range(20):
         network = random_network(seed)
         stimulus = random_stimulus(seed, network)
@@ -164,7 +170,9 @@ def test_an_error_in_a_chunk_reaches_the_caller_and_threads_are_restored(small_c
 
 
 def test_memory_does_not_grow_with_the_number_of_samples():
-    """What 600 samples add beyond 60, peak of the process: their counts and outputs, not their currents (96 MB)."""
+    """What 600 samples add beyond 60, peak of the process: their counts and outputs, not their
+    currents (96 MB).
+    """
     network = convolutional(timesteps=32)
     few, many = binary(network, 60), binary(network, 600)
     engine.run(network, few)

@@ -1,4 +1,6 @@
-"""Sums by events, in floating point and by sliding windows, against int64 sums that are too slow to be wrong."""
+"""Sums by events, in floating point and by sliding windows, against int64 sums that are too slow to
+be wrong.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ GEOMETRIES = [
 @pytest.mark.parametrize("largest", [1, 4, 16])
 @pytest.mark.parametrize(("shape", "op"), GEOMETRIES, ids=str)
 def test_events_equal_slow_sums(shape: tuple[int, ...], op: Op, largest: int):
-    """Kernels, borders and channels of all kinds; weights at the ends of their range make 16-bit sums flush."""
+    """Kernels, borders and channels of all kinds; weights at the ends of their range make 16-bit
+    sums flush.
+    """
     rng = np.random.default_rng(largest)
     for density, ends in ((0.0, False), (0.1, False), (0.5, True), (1.0, True)):
         weight = rng.choice([-128, 127], op.weight.shape) if ends else rng.integers(-128, 128, op.weight.shape)
@@ -63,7 +67,9 @@ def test_events_equal_slow_sums(shape: tuple[int, ...], op: Op, largest: int):
 
 
 def test_flushing_is_needed_and_sufficient():
-    """The largest case above leaves 16 bits many times over, so a kernel that never flushed would fail it."""
+    """The largest case above leaves 16 bits many times over, so a kernel that never flushed would
+    fail it.
+    """
     assert 40 * 25 * 16 * 128 > 50 * 32767
     assert event_budget(np.array([-128])) * 128 <= 32767 < (event_budget(np.array([-128])) + 1) * 128
 
@@ -81,7 +87,9 @@ def test_what_events_cannot_do_is_left_to_dense():
     ("channels", "size", "kernel", "groups"), [(1, 28, 5, 1), (16, 14, 3, 1), (64, 7, 3, 1), (32, 16, 3, 32), (8, 30, 3, 2)]
 )
 def test_float32_convolution_is_exact_up_to_its_bound(images, channels, size, kernel, groups):
-    """Shapes for which libraries like to pick Winograd, Fourier or blocked algorithms; partial sums up to nearly 2**24."""
+    """Shapes for which libraries like to pick Winograd, Fourier or blocked algorithms; partial sums
+    up to nearly 2**24.
+    """
     rng = np.random.default_rng(kernel * images)
     weight = rng.choice([-127, 127], (channels, channels // groups, kernel, kernel)).astype(np.int8)
     connection = Connection("c", "a", "b", Conv(weight, (1, 1), (1, 1), (1, 1), groups))

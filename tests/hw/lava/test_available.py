@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
 
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError

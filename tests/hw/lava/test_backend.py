@@ -1,13 +1,15 @@
-"""The full Lava runtime: operating-system processes, streaming, realignment, progress, a choice of run configuration."""
+"""The full Lava runtime: operating-system processes, streaming, realignment, progress, a choice of
+run configuration.
+"""
 
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from support.lava_compare import differences
+from support.networks.random_networks import random_network, random_stimulus
+from support.oracles.lava_compare import differences
 from support.places import SHARED
-from support.random_networks import random_network, random_stimulus
 from support.stated import INT8
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Population, QuantizedNetwork
@@ -28,8 +30,10 @@ def neuron(threshold: int, *, du: int = 4095, dv: int = 300, bias: int = 0, **op
 
 
 def everything(seed: int = 0) -> QuantizedNetwork:
-    """Graded input, grouped and pooled convolutions, a negative exponent, soft reset, reset to a value, noise, a skip with a delay,
-    recurrence, one-to-one synapses, and a readout that accumulates."""
+    """Graded input, grouped and pooled convolutions, a negative exponent, soft reset, reset to a
+    value, noise, a skip with a delay, recurrence, one-to-one synapses, and a readout that
+    accumulates.
+    """
     rng = np.random.default_rng(seed)
     draw = lambda *shape: rng.integers(-60, 61, shape).astype(np.int8)  # noqa: E731
     populations = (
@@ -52,7 +56,9 @@ def everything(seed: int = 0) -> QuantizedNetwork:
 
 
 def one_axis() -> QuantizedNetwork:
-    """Conv1d with dilation and stride, behind overlapping pooling, delayed; T = 1 sample after sample."""
+    """Conv1d with dilation and stride, behind overlapping pooling, delayed; T = 1 sample after
+    sample.
+    """
     rng = np.random.default_rng(3)
     conv = Conv(rng.integers(-90, 90, (3, 2, 3)).astype(np.int8), (2,), (2,), (2,))
     return QuantizedNetwork(

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("lava.magma.core.process.process")
 from lava.proc.conv.models import PyConvModelFixed
 from lava.proc.conv.process import Conv
-from support.lava_inprocess import build
+from support.oracles.lava_inprocess import build
 
 from spikeport.hw.lava.convolution import PyFastConv
 from spikeport.hw.lava.graph import ProcessNode

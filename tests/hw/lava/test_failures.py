@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.one_layer import network, stimulus
+from support.networks.one_layer import network, stimulus
 from support.places import TESTS
 
 from spikeport.hw.lava import backend
@@ -27,7 +27,9 @@ pytestmark = [
 
 
 def living(field: int, value: int) -> set[int]:
-    """Processes that are no zombies and whose field of /proc/<pid>/stat, counted after the name, has this value."""
+    """Processes that are no zombies and whose field of /proc/<pid>/stat, counted after the name,
+    has this value.
+    """
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
         values = readable(entry / "stat").rpartition(")")[2].split()
@@ -38,7 +40,9 @@ def living(field: int, value: int) -> set[int]:
 
 
 def descendants() -> set[int]:
-    """Children of this process, apart from multiprocessing's resource tracker, which serves the whole session."""
+    """Children of this process, apart from multiprocessing's resource tracker, which serves the
+    whole session.
+    """
     return living(1, os.getpid())
 
 
@@ -47,7 +51,9 @@ def open_files() -> int:
 
 
 def shared_memory() -> set[str]:
-    """Python's shared memory segments that this process maps, or none at all: other sessions' living ones do not count."""
+    """Python's shared memory segments that this process maps, or none at all: other sessions'
+    living ones do not count.
+    """
     others = [entry / "maps" for entry in Path("/proc").glob("[0-9]*") if int(entry.name) != os.getpid()]
     in_use = "".join(map(readable, others))
     return {p.name for p in Path("/dev/shm").glob("psm_*") if p.name not in in_use or p.name in readable(Path("/proc/self/maps"))}
@@ -159,7 +165,7 @@ def test_twenty_runs_do_not_grow():
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
-from support.one_layer import network, stimulus
+from support.networks.one_layer import network, stimulus
 from spikeport.hw.lava import backend
 backend.run(network(), stimulus(100_000), progress=lambda n: print(n, flush=True))
 """
@@ -193,7 +199,10 @@ def wait_until_gone(pid: int) -> set[int]:
 
 
 def test_control_c_ends_every_process(long_run):
-    """As a terminal sends it: to the whole process group. The children stay quiet; one traceback at most."""
+    """As a terminal sends it: to the whole process group.
+
+    The children stay quiet; one traceback at most.
+    """
     memory = shared_memory()
     os.killpg(long_run.pid, signal.SIGINT)
     _, errors = long_run.communicate(timeout=20)

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support import lava_oracle as oracle
-from support.lava_compare import differences
+from support.networks.random_networks import overdriven, random_network, random_stimulus
+from support.oracles import lava_oracle as oracle
+from support.oracles.lava_compare import differences
 from support.places import SHARED
-from support.random_networks import overdriven, random_network, random_stimulus
 from support.stated import INT8
 
 from spikeport.export.common.errors import InputError
@@ -35,7 +35,9 @@ def lava_models(network, stimulus):
 @pytest.mark.parametrize("kind", ["usual", "edge", "overdriven"])
 @pytest.mark.parametrize("tens", range(10))
 def test_reference_equals_lava_models_on_random_networks(tens, kind):
-    """Spikes, potentials of every population, output and counts, 300 networks in all; both Conv models."""
+    """Spikes, potentials of every population, output and counts, 300 networks in all; both Conv
+    models.
+    """
     ran = {"stock": 0, "fast": 0}
     overflows = 0
     for seed in range(10 * tens, 10 * tens + 10):
@@ -87,7 +89,9 @@ def test_a_changed_weight_is_seen():
 
 @pytest.mark.parametrize("seed", range(8))
 def test_batches_do_not_change_the_result(seed, monkeypatch):
-    """Rings of one or two samples and slices of three rows give what one pass gives, and report every sample once."""
+    """Rings of one or two samples and slices of three rows give what one pass gives, and report
+    every sample once.
+    """
     network = random_network(seed)
     stimulus = random_stimulus(seed, network, samples=7)
     expected = oracle.run(network, stimulus, "potentials")
@@ -130,7 +134,9 @@ def test_delayed_spikes_stay_within_their_sample():
 
 @pytest.mark.parametrize("seed", range(60))
 def test_folded_pooling_is_the_same_map(seed):
-    """Against the reference's own pooling and weights, for every geometry; a fold that is refused is checked to be needed."""
+    """Against the reference's own pooling and weights, for every geometry; a fold that is refused
+    is checked to be needed.
+    """
     rng = np.random.default_rng(seed)
     axes = int(rng.integers(1, 3))
     shape = (int(rng.integers(1, 4)), *(int(n) for n in rng.integers(4, 10, axes)))

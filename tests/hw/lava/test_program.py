@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
+from support.networks.random_networks import random_network, random_stimulus
 from support.places import ROOT
-from support.random_networks import random_network, random_stimulus
 
 pytest.importorskip("lava", reason="lava-nc is not installed")
 from spikeport.hw.lava.available import require_lava

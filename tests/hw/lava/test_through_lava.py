@@ -1,4 +1,6 @@
-"""A set of samples through real Lava: as many as time allows, in both kinds of process models, and a difference is a difference."""
+"""A set of samples through real Lava: as many as time allows, in both kinds of process models, and
+a difference is a difference.
+"""
 
 from __future__ import annotations
 

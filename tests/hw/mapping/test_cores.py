@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.dense_form import unrolled
-from support.published import lenet, resnet18, vgg11
-from support.random_networks import random_network
+from support.networks.dense_form import unrolled
+from support.networks.published import lenet, resnet18, vgg11
+from support.networks.random_networks import random_network
 from support.stated import INT8
 
 from spikeport.cli import main
@@ -157,9 +157,12 @@ def test_axons_out_count_every_core_that_they_lead_to():
 
 
 def test_axons_that_channels_share_are_counted_by_position():
-    """Four channels, two rows of eight a core. Rows 0 and 7 lead to their own core; 1, 3 and 5 also to the next, 2, 4 and 6 to the one before.
+    """Four channels, two rows of eight a core.
 
-    Each position takes two entries, whatever its channels: 2 * (8 + 16) at the borders, 2 * (16 + 16) within.
+    Rows 0 and 7 lead to their own core; 1, 3 and 5 also to the next, 2, 4 and 6 to the one before.
+
+    Each position takes two entries, whatever its channels: 2 * (8 + 16) at the borders, 2 * (16 +
+    16) within.
     """
     first, second = (Conv(np.ones((4, channels, 3, 3), np.int8), (1, 1), (1, 1), (1, 1)) for channels in (1, 4))
     made = network_of(first, (1, 8, 8))
@@ -201,6 +204,8 @@ def test_a_file_that_is_not_quantized_is_refused(tmp_path, capsys):
 
 @pytest.mark.parametrize(("made", "chip", "most"), [(lenet, "loihi1", 24), (vgg11, "loihi2", 228), (resnet18, "loihi2", 301)])
 def test_large_networks_take_few_cores(made, chip, most):
-    """Blocks of rows alone took 36, 517 and 1,089 cores: each band of rows holds the whole kernel again."""
+    """Blocks of rows alone took 36, 517 and 1,089 cores: each band of rows holds the whole kernel
+    again.
+    """
     network = made()
     assert fewest_cores(network, CHIPS[chip]) <= map_network(network, CHIPS[chip]).cores <= most

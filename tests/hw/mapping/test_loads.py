@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.dense_form import unrolled
-from support.random_networks import random_network, random_stimulus
+from support.networks.dense_form import unrolled
+from support.networks.random_networks import random_network, random_stimulus
 
 from spikeport.export.model.network import Connection, Dense, IntegerNeuron, Population
 from spikeport.hw.mapping.cores import map_network

@@ -1,7 +1,7 @@
 """The lower bound holds for every placement, and is reached where nothing is stored twice."""
 
 import pytest
-from support.random_networks import random_network
+from support.networks.random_networks import random_network
 
 from spikeport.hw.mapping.cores import map_network
 from spikeport.hw.mapping.lower_bound import fewest_cores

@@ -1,4 +1,6 @@
-"""The placement on the mesh: ways and links against brute force, the search against every order, and layer-by-layer order."""
+"""The placement on the mesh: ways and links against brute force, the search against every order,
+and layer-by-layer order.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from support.published import lenet, vgg11
-from support.random_networks import random_network, random_stimulus
+from support.networks.published import lenet, vgg11
+from support.networks.random_networks import random_network, random_stimulus
 
 from spikeport.hw.mapping.cores import map_network
 from spikeport.hw.mapping.loads import core_loads

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
 from support.stated import INT8
 
 from spikeport.export.model import registers as reg
@@ -91,7 +91,9 @@ def test_bounds_of_sums_are_reached():
     "registers", [{"dv": 0}, {"dv": 700}, {"dv": 4096}, {"dv": 50, "du": 1000}, {"dv": 3000, "du": -1}, {"bias_mantissa": 9}]
 )
 def test_the_largest_input_reaches_the_bound_exactly(registers):
-    """Always on, weights all positive and never a spike: the potential is the bound at the last step, rounding included."""
+    """Always on, weights all positive and never a spike: the potential is the bound at the last
+    step, rounding included.
+    """
     network = single([[100, 27]], steps=20, **registers)
     record = reference.run(network, encode(network.input, np.ones((1, 20, 2), np.uint8), 20), "potentials")
     assert record.potentials["p"].max() == Bounds(network).states["p"].v_high
@@ -102,7 +104,9 @@ def test_the_largest_input_reaches_the_bound_exactly(registers):
 
 
 def test_the_step_of_the_first_overflow_is_known():
-    """An integrator of +127 * 2**7 weight units a step saturates at the step the bound names, not one before."""
+    """An integrator of +127 * 2**7 weight units a step saturates at the step the bound names, not
+    one before.
+    """
     drive = 127 << 7 << reg.STATE_SHIFT
     last_safe = (reg.STATE_LIMIT - 1) // drive
     for steps, safe in ((last_safe, True), (last_safe + 1, False)):
@@ -114,7 +118,9 @@ def test_the_step_of_the_first_overflow_is_known():
 
 
 def test_a_reset_bounds_from_above_but_inhibition_still_adds_up():
-    """A spiking integrator never holds more than its threshold plus one step; without reset it would."""
+    """A spiking integrator never holds more than its threshold plus one step; without reset it
+    would.
+    """
     state = state_bound(neuron(threshold=100), np.array([-50]), np.array([60]), 1000, True)
     assert state.v_high == (100 + 60) << reg.STATE_SHIFT
     assert state.v_low == -50 * 1000 << reg.STATE_SHIFT

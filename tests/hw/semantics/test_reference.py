@@ -1,4 +1,6 @@
-"""The reference's memory: blocks of samples give the same record, and it holds what was asked for and little else."""
+"""The reference's memory: blocks of samples give the same record, and it holds what was asked for
+and little else.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
 from support.stated import INT8
 
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
@@ -25,7 +27,9 @@ def assert_same(a: SpikeRecord, b: SpikeRecord) -> None:
 @pytest.mark.parametrize("level", ["counts", "spikes", "potentials"])
 @pytest.mark.parametrize("seed", range(6))
 def test_blocks_of_samples_are_one_run(monkeypatch, seed, level):
-    """Noise, overflows and delays of random networks do not depend on how many samples are run at once."""
+    """Noise, overflows and delays of random networks do not depend on how many samples are run at
+    once.
+    """
     network = random_network(seed, edge=True)
     stimulus = random_stimulus(seed, network)
     whole = reference.run(network, stimulus, level)

@@ -1,4 +1,7 @@
-"""What the whole path must reach on real data, with the recipes as they are. Minutes long: run with `-m slow`."""
+"""What the whole path must reach on real data, with the recipes as they are.
+
+Minutes long: run with `-m slow`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Parts of one's own: they train, lower exactly, and go through every command; what cannot be is said by name."""
+"""Parts of one's own: they train, lower exactly, and go through every command; what cannot be is
+said by name.
+"""
 
 from __future__ import annotations
 

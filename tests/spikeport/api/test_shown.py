@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
-from support.html_page import Page
-from support.random_networks import random_network, random_stimulus
-from support.reports import full_report
+from support.networks.random_networks import random_network, random_stimulus
+from support.pages.html_page import Page
+from support.pages.reports import full_report
 
 import spikeport as sp
 from spikeport.export.common.tabular import Table, Tabular

@@ -1,4 +1,6 @@
-"""`spikeport baseline`: measured once, shown by the report, left out where it speaks of another training."""
+"""`spikeport baseline`: measured once, shown by the report, left out where it speaks of another
+training.
+"""
 
 from __future__ import annotations
 

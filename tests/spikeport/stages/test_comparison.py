@@ -1,4 +1,6 @@
-"""`spikeport report A B`: through the command line, on two small runs of the same data and one of other data."""
+"""`spikeport report A B`: through the command line, on two small runs of the same data and one of
+other data.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pathlib import Path
 import nir
 import numpy as np
 import pytest
-from support.html_page import Page
+from support.pages.html_page import Page
 
 from spikeport.analysis.common.jsonable import from_json
 from spikeport.analysis.results.comparison import Comparison

@@ -103,7 +103,9 @@ def test_equal_weights_are_pruned_in_number_too():
 
 @pytest.mark.parametrize("config", OPTIMIZERS, ids=lambda config: config.kind)
 def test_pruned_weights_stay_zero_and_others_move_as_if_they_were_alone(config):
-    """After steps that gave every weight momentum: zeros stay, and the others go on as weights of a network that has none but them."""
+    """After steps that gave every weight momentum: zeros stay, and the others go on as weights of a
+    network that has none but them.
+    """
     torch.manual_seed(0)
     free, kept = torch.ones(3), torch.ones(6)
     optimizers = []

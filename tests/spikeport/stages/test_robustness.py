@@ -48,7 +48,8 @@ def images(*rows):
 
 GREY = images([0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5])
 LABELS = torch.tensor([0, 1])
-# d/dx of -log p(0) is -(1 - p0) w and of -log p(1) is p0 w: down along sign(w) for class 0, up for class 1.
+# d/dx of -log p(0) is -(1 - p0) w and of -log p(1) is p0 w: down along sign(w) for class 0, up for
+# class 1.
 DOWN_UP = torch.stack([-WEIGHTS.sign(), WEIGHTS.sign()])[:, None]
 
 
@@ -97,7 +98,8 @@ def test_noise_has_the_stated_norm(strength):
 
 def test_blur_by_hand():
     columns = torch.tensor([0.0, 1.0, 0.0, 0.0]).expand(1, 1, 4, 4)
-    # Down: means of pairs, 0.5 and 0. Up: the centres of the new pixels lie at -1/4, 1/4, 3/4, 5/4 of the small ones.
+    # Down: means of pairs, 0.5 and 0. Up: the centres of the new pixels lie at -1/4, 1/4, 3/4, 5/4
+    # of the small ones.
     torch.testing.assert_close(blur(columns, 2), torch.tensor([0.5, 0.375, 0.125, 0.0]).expand(1, 1, 4, 4))
     torch.testing.assert_close(blur(columns, 1), columns)
     torch.testing.assert_close(blur(torch.full((1, 2, 7, 5), 0.3), 2), torch.full((1, 2, 7, 5), 0.3))
@@ -127,7 +129,9 @@ def test_impossible_strengths_are_refused(change):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_can_be_attacked(method, tmp_path):
-    """The loss rises along the method's own gradient, the same way each time, and no other perturbation needs it."""
+    """The loss rises along the method's own gradient, the same way each time, and no other
+    perturbation needs it.
+    """
     digits = data.load("digits")
     digits = replace(digits, train=digits.train[:300], validation=digits.validation[:20], test=digits.test[:32])
     config = defaults_for("digits", method=method, arch="8C3-P2-24", timesteps=3, epochs=2, batch_size=20, shift=0)

@@ -159,7 +159,9 @@ def test_the_centroid_is_followed_through_every_training(tmp_path, capsys):
 
 
 def test_a_folder_holds_one_sweep_that_may_grow(tmp_path, capsys):
-    """More values go on; points that would be lost are refused before anything is written; pictures that no longer belong go."""
+    """More values go on; points that would be lost are refused before anything is written; pictures
+    that no longer belong go.
+    """
     base = ["sweep", "--arch", "4", "--epochs", "1", "--samples", "8", "--out", str(tmp_path)]
     assert main([*base, "--vary", "timesteps=2", "--tic-every", "1"]) == 0
     (tmp_path / "mine.svg").write_text("<svg/>")

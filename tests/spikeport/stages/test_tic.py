@@ -1,4 +1,6 @@
-"""`spikeport tic` and `spikeport train --tic-every`: during training without a trace, after it, and on anyone's `.nir`."""
+"""`spikeport tic` and `spikeport train --tic-every`: during training without a trace, after it, and
+on anyone's `.nir`.
+"""
 
 from __future__ import annotations
 
@@ -145,7 +147,9 @@ MEANING = ["--dt", "1e-4", "--integrator", "euler", "--reset", "zero"]
 
 
 def test_a_foreign_network_end_to_end(tmp_path, capsys):
-    """One neuron is one class: its answer is certain, whatever the weights, and holds no information."""
+    """One neuron is one class: its answer is certain, whatever the weights, and holds no
+    information.
+    """
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((6, 40, 1)).astype(np.float32))
     out = tmp_path / "tic.json"
     command = ["tic", foreign("lif_norse.nir"), *MEANING, "--input", str(tmp_path / "x.npy"), "--out", str(out)]
@@ -195,7 +199,9 @@ def test_a_surrogate_changes_no_spike(strict):
 
 
 def test_a_quantized_network_has_the_information_of_the_float_one(tmp_path):
-    """A network of ours through its own `.nir` and back: the curve is that of the trained module, within quantization."""
+    """A network of ours through its own `.nir` and back: the curve is that of the trained module,
+    within quantization.
+    """
     config, data = defaults_for("digits", arch="4C3-P2-12", timesteps=4, epochs=8), load_data("digits")
     train(config, data, tmp_path, progress=False)
     assert main(["quantize", str(tmp_path), "--out", str(tmp_path / "q.nir")]) == 0

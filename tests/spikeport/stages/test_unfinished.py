@@ -1,4 +1,6 @@
-"""A training that was interrupted can be looked at, and what comes of it says so; and what becomes of old results when training begins anew."""
+"""A training that was interrupted can be looked at, and what comes of it says so; and what becomes
+of old results when training begins anew.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""CIFAR and SVHN: small files written here in the published formats, and what a user hears about damaged ones."""
+"""CIFAR and SVHN: small files written here in the published formats, and what a user hears about
+damaged ones.
+"""
 
 import io
 import tarfile
@@ -18,7 +20,9 @@ from spikeport.train.settings.config import TrainConfig
 
 
 def write_cifar(folder, files, label_bytes, classes, samples=12):
-    """Records whose pixels are their place in the file, modulo 251; returns images and labels of the last file."""
+    """Records whose pixels are their place in the file, modulo 251; returns images and labels of
+    the last file.
+    """
     folder.mkdir(parents=True)
     for file in files:
         images = (np.arange(samples * 3072) % 251).astype(np.uint8).reshape(samples, 3072)

@@ -1,9 +1,11 @@
-"""DVS-CIFAR10 and folders of recordings: splits, sensors, what is held in memory, and training through the command."""
+"""DVS-CIFAR10 and folders of recordings: splits, sensors, what is held in memory, and training
+through the command.
+"""
 
 import numpy as np
 import pytest
-from support.event_writers import write
-from support.random_networks import random_network, random_stimulus
+from support.files.event_writers import write
+from support.networks.random_networks import random_network, random_stimulus
 
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError

@@ -1,4 +1,6 @@
-"""Event recordings: the reader by hand, damaged files, and the whole path on recordings written here."""
+"""Event recordings: the reader by hand, damaged files, and the whole path on recordings written
+here.
+"""
 
 import io
 import tarfile

@@ -43,7 +43,9 @@ def test_splits_labels_and_levels(tmp_path):
 
 
 def test_the_centre_is_what_resizing_and_cropping_gives(tmp_path):
-    """Against the two steps that papers take, on an image so smooth that the order of rounding hardly matters."""
+    """Against the two steps that papers take, on an image so smooth that the order of rounding
+    hardly matters.
+    """
     ramp = np.linspace(0, 255, 400 * 300).reshape(300, 400).astype(np.uint8)
     for folder in ("train/a", "train/b", "val/a", "val/b"):
         (tmp_path / folder).mkdir(parents=True)

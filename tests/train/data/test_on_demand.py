@@ -14,7 +14,9 @@ def on_demand(read, samples=24):
 
 
 def test_a_pass_has_as_many_threads_as_cores(monkeypatch):
-    """Three read at the same time, or the barrier breaks; and the same three from the first batch to the last."""
+    """Three read at the same time, or the barrier breaks; and the same three from the first batch
+    to the last.
+    """
     monkeypatch.setattr(os, "cpu_count", lambda: 3)
     together, names = threading.Barrier(3, timeout=20), set()
 

@@ -1,4 +1,6 @@
-"""SHD and SSC in their HDF5 form, generated: counts by hand, bad files in one line, and a recurrent network that learns them."""
+"""SHD and SSC in their HDF5 form, generated: counts by hand, bad files in one line, and a recurrent
+network that learns them.
+"""
 
 import h5py
 import numpy as np
@@ -56,7 +58,8 @@ def test_counts_by_hand(tmp_path):
     test = load("shd", tmp_path, 0, 2, BINS).test
     assert test.images.shape == (3, 2, 140, 1, 1) and test.images.dtype == np.uint8 and test.labels.tolist() == [3, 19, 0]
     found = {tuple(map(int, at)): int(test.images[at]) for at in zip(*np.nonzero(test.images))}
-    # 0.7 s is the first instant of the second half; 1.4 s and later are left out; 700 units join by fives
+    # 0.7 s is the first instant of the second half; 1.4 s and later are left out; 700 units join by
+    # fives
     assert found == {(0, 0, 0, 0, 0): 1, (0, 1, 139, 0, 0): 2, (0, 1, 1, 0, 0): 1, (2, 0, 70, 0, 0): 1}
 
 

@@ -1,10 +1,13 @@
-"""Training on a GPU against the same on the CPU: the fused kernels, networks, and the command. Run with -m gpu."""
+"""Training on a GPU against the same on the CPU: the fused kernels, networks, and the command.
+
+Run with -m gpu.
+"""
 
 import json
 
 import pytest
 import torch
-from support.kernel_cases import DSR_CONFIGS, LIF_CONFIGS, losses, name, normal
+from support.oracles.kernel_cases import DSR_CONFIGS, LIF_CONFIGS, losses, name, normal
 
 from spikeport.cli import main
 from spikeport.train.data import registry as data
@@ -56,7 +59,9 @@ def test_kernels_equal_the_cpu(config, timesteps, held, neurons):
 @pytest.mark.parametrize("config", [*LIF_CONFIGS, *DSR_CONFIGS, *TSSL_CONFIGS[:3]], ids=name)
 @pytest.mark.parametrize("neurons", [5001, 4096])
 def test_kernels_in_bfloat16(config, neurons):
-    """The state is float32 and only what is saved is rounded, so few spikes differ from those of float32, and gradients little."""
+    """The state is float32 and only what is saved is rounded, so few spikes differ from those of
+    float32, and gradients little.
+    """
     currents, grad = normal(8, neurons, scale=2).bfloat16(), normal(8, neurons, seed=1).bfloat16()
     out, gradient, _ = passed(config.build(), currents, 8, grad, "cuda")
     expected, expected_gradient, _ = passed(config.build(), currents.float(), 8, grad.float(), "cpu")

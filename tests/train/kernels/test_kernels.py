@@ -1,4 +1,6 @@
-"""Triton's kernels without a GPU: equal to PyTorch in Triton's interpreter, compiled for GPUs that are not here, absent without harm."""
+"""Triton's kernels without a GPU: equal to PyTorch in Triton's interpreter, compiled for GPUs that
+are not here, absent without harm.
+"""
 
 import os
 import subprocess
@@ -6,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from support.kernel_cases import DSR_CONFIGS, LIF_CONFIGS
+from support.oracles.kernel_cases import DSR_CONFIGS, LIF_CONFIGS
 from support.places import TESTS
 
 from spikeport.train.neurons.stbp import LIFConfig, parametric_lif
@@ -24,7 +26,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
 
 def test_kernels_equal_pytorch_in_tritons_interpreter():
     pytest.importorskip("triton")
-    done = python("-m", "pytest", "-q", "support/interpreted_kernels.py", TRITON_INTERPRET="1")
+    done = python("-m", "pytest", "-q", "support/oracles/interpreted_kernels.py", TRITON_INTERPRET="1")
     assert done.returncode == 0, done.stdout
 
 

@@ -1,4 +1,6 @@
-"""Quantization-aware fine-tuning: it starts at the quantized network, stays on its grid, and repairs coarse weights."""
+"""Quantization-aware fine-tuning: it starts at the quantized network, stays on its grid, and
+repairs coarse weights.
+"""
 
 from dataclasses import replace
 

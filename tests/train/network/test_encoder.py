@@ -1,4 +1,6 @@
-"""Normalised images, rate codes and dropout: what they are in training, and that they reach every backend exactly."""
+"""Normalised images, rate codes and dropout: what they are in training, and that they reach every
+backend exactly.
+"""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -258,7 +260,9 @@ def test_recipes_have_what_their_papers_have():
 
 @pytest.mark.parametrize("run", ["normalised", "rate"])
 def test_whole_path_from_the_command_line(run, tmp_path):
-    """Train, quantize, Fisher information, robustness, report; the meaning is in the report, and the engine's accuracy is fixed point's."""
+    """Train, quantize, Fisher information, robustness, report; the meaning is in the report, and
+    the engine's accuracy is fixed point's.
+    """
     said = "normalise = true" if run == "normalised" else 'input_code = "rate"'
     (tmp_path / "c.toml").write_text(f"[train]\nbatch_size = 40\n{said}\n[train.optimizer]\nlearning_rate = 0.02\n")
     out = tmp_path / "run"

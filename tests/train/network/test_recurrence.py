@@ -1,4 +1,6 @@
-"""Recurrent layers and trained axonal delays: by hand, their gradients, exact to the integers, and learned where they are needed."""
+"""Recurrent layers and trained axonal delays: by hand, their gradients, exact to the integers, and
+learned where they are needed.
+"""
 
 from dataclasses import replace
 
@@ -124,7 +126,9 @@ def steps(module, x, labels, count, rate):
 
 
 def test_memory_is_learned_with_recurrence():
-    """The class is in the first timestep alone, the answer is asked of the last ones: a leak of 0 forgets it, weights back keep it."""
+    """The class is in the first timestep alone, the answer is asked of the last ones: a leak of 0
+    forgets it, weights back keep it.
+    """
     task, found = Task("toy", (2, 1, 1), 2, 1, "events"), {}
     labels = torch.arange(40) % 2
     x = torch.zeros(T, 40, 2, 1, 1)
@@ -140,7 +144,10 @@ def test_memory_is_learned_with_recurrence():
 
 
 def test_delays_are_learned_where_only_they_tell_the_classes_apart():
-    """Two inputs fire once each; which comes first tells the class. Neurons without memory see them together only behind delays."""
+    """Two inputs fire once each; which comes first tells the class.
+
+    Neurons without memory see them together only behind delays.
+    """
     task = Task("toy", (2, 1, 1), 2, 1, "events")
     labels = torch.arange(64) % 2
     x = torch.zeros(T, 64, 2, 1, 1)

@@ -1,4 +1,6 @@
-"""Residual networks: their shape, and that lowered, quantized and on the engine they stay the same network."""
+"""Residual networks: their shape, and that lowered, quantized and on the engine they stay the same
+network.
+"""
 
 import numpy as np
 import pytest
@@ -80,7 +82,9 @@ def test_quantized_engine_equals_reference(join):
 
 
 def test_a_stream_by_hand():
-    """Pre-activation, first block and the one after: currents add up along the shortcut, neurons read them through BatchNorm."""
+    """Pre-activation, first block and the one after: currents add up along the shortcut, neurons
+    read them through BatchNorm.
+    """
     module, x = network("pre-activation"), images()
     synapses, seen = module.synapses, {}
     for name, neuron in module.neurons.items():
@@ -110,7 +114,9 @@ def test_joins_are_two_connections_and_streams_many():
     [("resnet-18", 17), ("resnet-19", 17), ("resnet-34", 33), ("preact-resnet-18", 17), ("preact-resnet-110", 109)],
 )
 def test_depth_is_in_the_name(name, convolutions):
-    """Weights along the main path, without 1 x 1 shortcuts; the dense layers make up the rest of the name's number."""
+    """Weights along the main path, without 1 x 1 shortcuts; the dense layers make up the rest of
+    the name's number.
+    """
     stages = residual(RESIDUAL[name], CIFAR)
     kernels = [path.layer.kernel for s in stages for path in s.incoming if hasattr(path.layer, "kernel")]
     assert sum(k == 3 for k in kernels) == convolutions

@@ -1,4 +1,6 @@
-"""Settings of layers against what they name: BatchNorm at each timestep, initial weights, a stem without bias."""
+"""Settings of layers against what they name: BatchNorm at each timestep, initial weights, a stem
+without bias.
+"""
 
 from dataclasses import replace
 
@@ -62,7 +64,9 @@ def test_batch_norm_at_each_timestep_folds_and_trains(method, neuron):
 
 
 def deviations(initial):
-    """Deviation of the weights of a convolution (fan in 288, out 576) and of a dense layer (fan in 4096), and whether they are normal."""
+    """Deviation of the weights of a convolution (fan in 288, out 576) and of a dense layer (fan in
+    4096), and whether they are normal.
+    """
     task = Task("toy", (32, 8, 8), 10, 255)
     module = build(TrainConfig(arch="64C3-200", initial=initial, batch_norm=False), task)
     conv, dense = (module.synapses_of(name)[0].weights.weight.detach().numpy().ravel() for name in ("conv1", "dense1"))
@@ -99,7 +103,9 @@ def test_a_stem_without_bias():
 
 
 def test_the_resnet_of_the_tic_papers_code():
-    """Kim et al.'s code: 128 channels, then groups of 256, 512 and 512 that all halve the map, 512-10: 26.1 million parameters."""
+    """Kim et al.'s code: 128 channels, then groups of 256, 512 and 512 that all halve the map,
+    512-10: 26.1 million parameters.
+    """
     config = published("tic-cifar10-t10")
     with torch.device("meta"):
         module = build(replace(config, normalise=False), Task("cifar-10", (3, 32, 32), 10, 255))

@@ -1,11 +1,13 @@
-"""The trained network: layer by layer equals step by step, held input equals repeated, lowered equals module."""
+"""The trained network: layer by layer equals step by step, held input equals repeated, lowered
+equals module.
+"""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from support.unrolled import lif
+from support.networks.unrolled import lif
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.run import FloatModule
@@ -109,7 +111,9 @@ def test_post_synaptic_currents_become_synaptic_current_decay():
 
 
 def test_threshold_dependent_batch_norm_by_hand_and_lowered():
-    """Statistics over time, batch and space; alpha V_th inside gamma's bracket (Zheng et al. 2020); folds like any BatchNorm."""
+    """Statistics over time, batch and space; alpha V_th inside gamma's bracket (Zheng et al. 2020);
+    folds like any BatchNorm.
+    """
     module = network("6C3-P2-12", neuron=LIFConfig(threshold=0.5), tdbn_alpha=1.5)
     synapses = module.synapses["conv1"][0].train()
     x = images(8)
@@ -147,7 +151,9 @@ def test_lowered_network_says_what_it_is():
 
 
 def test_layer_by_layer_equals_step_by_step():
-    """The whole network, in evaluation mode, written out one timestep at a time with torch's own modules."""
+    """The whole network, in evaluation mode, written out one timestep at a time with torch's own
+    modules.
+    """
     module = network("6C3-P2-12", batch_norm=True)
     x = images()
     conv, dense, readout = (module.synapses[name][0] for name in ("conv1", "dense1", "readout"))

@@ -32,7 +32,9 @@ def spikes_by_hand(currents, c, threshold):
 
 
 def representation(currents, c, threshold):
-    """The clamp of the mean current, differentiated by autograd; the output gradient reaches it with weights T w / sum(w)."""
+    """The clamp of the mean current, differentiated by autograd; the output gradient reaches it
+    with weights T w / sum(w).
+    """
     T = len(currents)
     w = torch.tensor([math.exp(-(T - t) * c.dt / c.tau) if c.kind == "lif" else 1.0 for t in range(1, T + 1)], dtype=currents.dtype)
     w = w / w.sum()

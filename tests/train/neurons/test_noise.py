@@ -112,7 +112,9 @@ def test_gradient_of_a_single_step_is_the_surrogate():
 
 
 def test_gradient_over_time_follows_the_slope():
-    """Calibrated: an affine membrane with a detached reset, unrolled; the surrogate multiplies what flows into each spike."""
+    """Calibrated: an affine membrane with a detached reset, unrolled; the surrogate multiplies what
+    flows into each spike.
+    """
     neuron = NoiseConfig(alpha=2.0, decay=0.9).build().eval().double()
     with calibrating(neuron):
         neuron(currents(), T)
@@ -194,7 +196,9 @@ def test_impossible_neurons_are_refused(wrong):
 
 
 def test_a_deployed_layer_is_as_noisy_as_a_trained_one():
-    """Alpha without bound leaves the noise of step 1, in training, calibrated and lowered: potentials have one spread."""
+    """Alpha without bound leaves the noise of step 1, in training, calibrated and lowered:
+    potentials have one spread.
+    """
     config = NoiseConfig(alpha=1e9, threshold=100.0)
     neuron = config.build().eval()
     neuron.mean.fill_(0.0)

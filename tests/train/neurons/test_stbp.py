@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from support.networks.unrolled import lif
 from support.training_cases import case
-from support.unrolled import lif
 
 from spikeport.export.common.errors import InputError
 from spikeport.train.neurons.stbp import LIFConfig, parametric_lif, tic_lif, wu_lif

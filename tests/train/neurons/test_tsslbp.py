@@ -1,4 +1,6 @@
-"""TSSL-BP's neuron against scalar loops and dense matrices written from the formulas, and against the authors' numbers."""
+"""TSSL-BP's neuron against scalar loops and dense matrices written from the formulas, and against
+the authors' numbers.
+"""
 
 import numpy as np
 import pytest
@@ -36,7 +38,9 @@ def synaptic_matrix(c, steps):
 
 
 def released_by_hand(grad, course, c):
-    """Sum over chains of cause and effect: from each step t onward, c holds what G has become by the time it acts on t."""
+    """Sum over chains of cause and effect: from each step t onward, c holds what G has become by
+    the time it acts on t.
+    """
     delta, u, s, q = course
     effect = synaptic_matrix(c, len(grad)) @ grad
     out, carried = np.zeros_like(grad), 0.0
@@ -53,7 +57,9 @@ def released_by_hand(grad, course, c):
 
 
 def paper_by_hand(grad, course, c, warm_up=False):
-    """With the matrices A and R in full. warm_up: sigma' in the place of 1 / delta; the reset path R stays, as in the authors' code."""
+    """With the matrices A and R in full. warm_up: sigma' in the place of 1 / delta; the reset path
+    R stays, as in the authors' code.
+    """
     delta, u, s, _ = course
     reset = np.zeros((len(grad), len(grad)))
     for j in range(len(grad)):

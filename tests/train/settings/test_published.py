@@ -1,4 +1,6 @@
-"""What recipes say about the papers: nothing that differs is unsaid, and the table is made from the recipe itself."""
+"""What recipes say about the papers: nothing that differs is unsaid, and the table is made from the
+recipe itself.
+"""
 
 import runpy
 from dataclasses import replace

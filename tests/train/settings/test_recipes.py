@@ -1,4 +1,6 @@
-"""Published runs: all build, each kind takes a step that changes its weights, and the command line knows them."""
+"""Published runs: all build, each kind takes a step that changes its weights, and the command line
+knows them.
+"""
 
 from dataclasses import replace
 
@@ -24,7 +26,9 @@ def task_of(config):
 
 
 def one_of_each():
-    """A recipe for every pair of method, network and neuron; those of 32 x 32 colour images once per method."""
+    """A recipe for every pair of method, network and neuron; those of 32 x 32 colour images once
+    per method.
+    """
     kinds = {}
     for name, config in PUBLISHED.items():
         small = config.data in SHAPES

@@ -1,16 +1,20 @@
 """AEDAT files, iniVation's recordings of event cameras: versions 2.0 and 3.1.
 
-Source: iniVation's documentation "AEDAT File Formats" and libcaer's `events/common.h` and `events/polarity.h`. Text lines that begin
-with `#`, the first `#!AER-DAT` and a version, come ahead of the binary part.
+Source: iniVation's documentation "AEDAT File Formats" and libcaer's `events/common.h` and
+`events/polarity.h`. Text lines that begin with `#`, the first `#!AER-DAT` and a version, come ahead
+of the binary part.
 
-2.0: events of 8 bytes, big endian: 32 bits address, 32 bits microseconds. DVS128's address: bit 0 polarity, bits 1 to 7 x from the right,
-bits 8 to 14 y from the bottom, bit 15 for what is no pixel. A 0 means brighter: so jAER, which wrote these files, and its kin read them (`dat2mat.m`
-of CIFAR10-DVS, Li et al. 2017; SpikingJelly; DSR's code), against iniVation's page. DAVIS's: bit 10 and bit 31 for what is no
-pixel, bit 11 polarity, bits 12 to 21 x, bits 22 to 30 y from the bottom; here a 1 means brighter.
+2.0: events of 8 bytes, big endian: 32 bits address, 32 bits microseconds. DVS128's address: bit 0
+polarity, bits 1 to 7 x from the right, bits 8 to 14 y from the bottom, bit 15 for what is no pixel.
+A 0 means brighter: so jAER, which wrote these files, and its kin read them (`dat2mat.m` of
+CIFAR10-DVS, Li et al. 2017; SpikingJelly; DSR's code), against iniVation's page. DAVIS's: bit 10
+and bit 31 for what is no pixel, bit 11 polarity, bits 12 to 21 x, bits 22 to 30 y from the bottom;
+here a 1 means brighter.
 
-3.1: packets, little endian: a header of 28 bytes (16 bits type and source; 32 bits size of an event, offset of its time, overflows of the
-time, capacity, number of events, number of valid ones), then the events. A polarity event is 32 bits (bit 0 valid, bit 1 polarity, bits 2 to 16
-y, bits 17 to 31 x, both from the upper left) and 31 bits of microseconds.
+3.1: packets, little endian: a header of 28 bytes (16 bits type and source; 32 bits size of an
+event, offset of its time, overflows of the time, capacity, number of events, number of valid ones),
+then the events. A polarity event is 32 bits (bit 0 valid, bit 1 polarity, bits 2 to 16 y, bits 17
+to 31 x, both from the upper left) and 31 bits of microseconds.
 """
 
 from __future__ import annotations
@@ -47,11 +51,14 @@ def read_aedat(raw: bytes, where: str) -> Events:
 
 
 def header_end(raw: bytes, mark: bytes) -> int:
-    """Where the lines of text that begin with a mark end: no control characters but tabs, and the first line's way to end a line.
+    """Where the lines of text that begin with a mark end: no control characters but tabs, and the
+    first line's way to end a line.
 
-    Events whose bytes happen to look like such a line are still taken for one: `#` first, then nothing but text up to a line's end. Where lines
-    end in CR LF, as jAER writes them, that is one recording in millions; where they end in LF alone, up to one DAVIS recording in some thousands. What it cuts off
-    is seldom a whole number of events, so that most of these are refused, not misread.
+    Events whose bytes happen to look like such a line are still taken for one: `#` first, then
+    nothing but text up to a line's end. Where lines end in CR LF, as jAER writes them, that is one
+    recording in millions; where they end in LF alone, up to one DAVIS recording in some thousands.
+    What it cuts off is seldom a whole number of events, so that most of these are refused, not
+    misread.
     """
     line = mark + rb"[^\x00-\x08\x0a-\x1f\x7f]*"
     header = re.match(line + rb"(\r?\n)(?:" + line + rb"\1)*", raw)
@@ -110,7 +117,9 @@ def _read_3(raw: bytes, where: str) -> Events:
 
 
 def _packet(raw: bytes, at: int, where: str) -> tuple[int, np.ndarray]:
-    """Where the next packet begins, and `(events, 3)`: data, time and overflows of polarity events; none of other packets."""
+    """Where the next packet begins, and `(events, 3)`: data, time and overflows of polarity events;
+    none of other packets.
+    """
     body = at + PACKET_HEADER.itemsize
     head = np.frombuffer(raw[at:body], PACKET_HEADER)[0] if body <= len(raw) else None
     if head is None or head["size"] < 1 or not 0 <= head["number"] <= head["capacity"]:

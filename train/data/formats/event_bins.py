@@ -11,14 +11,18 @@ from spikeport.export.common.errors import InputError
 
 COUNT_MAX = 255
 SENSOR_MAX = 2048
-"""Pixels along an axis; the largest sensors have 1280 x 960. What is counted grows with their square."""
+"""Pixels along an axis; the largest sensors have 1280 x 960.
+
+What is counted grows with their square.
+"""
 TIME_MAX = 1 << 62
 """Of |t|, so that no difference of two overflows 64 bits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """One recording. x, y: pixels from the upper left corner, int64. t: time in any unit, int64 or float64, |t| < 2^62. p: 1 brighter, 0 darker.
+    """One recording. x, y: pixels from the upper left corner, int64. t: time in any unit, int64 or
+    float64, |t| < 2^62. p: 1 brighter, 0 darker.
 
     sensor: height and width, None where the file does not say.
     """
@@ -37,9 +41,11 @@ class Events:
 
 @dataclass(frozen=True, kw_only=True)
 class EventBins:
-    """by: timesteps of equal "time", or of equal "count" of events. size: height and width of the map that the sensor is reduced to, 0 for its own.
+    """by: timesteps of equal "time", or of equal "count" of events. size: height and width of the
+    map that the sensor is reduced to, 0 for its own.
 
-    height, width: the sensor's, 0 for what files say or, where they do not, the largest addresses in them; then all are read to find out.
+    height, width: the sensor's, 0 for what files say or, where they do not, the largest addresses
+    in them; then all are read to find out.
     """
 
     by: Literal["time", "count"] = "time"
@@ -70,11 +76,14 @@ class EventBins:
 def event_counts(
     events: Events, timesteps: int, bins: EventBins, *, sensor: tuple[int, int], where: str, duration: float | None = None
 ) -> np.ndarray:
-    """Events per timestep, polarity and place, uint8 `(timesteps, 2, height, width)`, saturated at 255; polarity 0 is darker.
+    """Events per timestep, polarity and place, uint8 `(timesteps, 2, height, width)`, saturated at
+    255; polarity 0 is darker.
 
-    A reduced map sums the events of the pixels that fall into a place: pixel x of W goes to `x * size // W`.
+    A reduced map sums the events of the pixels that fall into a place: pixel x of W goes to `x *
+    size // W`.
 
-    duration: of time bins, from time 0, in the unit of t; what comes later is left out. None for from the first event to the last.
+    duration: of time bins, from time 0, in the unit of t; what comes later is left out. None for
+    from the first event to the last.
 
     Raises:
         InputError: an event beyond the sensor.

@@ -8,7 +8,8 @@
 | `.npy` | a structured array with fields x, y, t, p, or four columns in this order |
 | `.npz`, `.h5`, `.hdf5` | arrays x, y, t, p; in HDF5 also in a group `events` |
 
-In N-MNIST's format y = 240 marks that 2^13 microseconds more have passed, for all that follow; it is no event.
+In N-MNIST's format y = 240 marks that 2^13 microseconds more have passed, for all that follow; it
+is no event.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ DAT_TYPES = (0, 12)
 """Event2d and EventCD."""
 COLUMNS = ("x", "y", "t", "p")
 EVENTS_MAX = 1 << 26
-"""Of one recording in a file that may be compressed and so claim anything: a minute at a million events a second, 0.5 GB a column."""
+"""Of one recording in a file that may be compressed and so claim anything: a minute at a million
+events a second, 0.5 GB a column.
+"""
 BYTES_MAX = 4 * 8 * EVENTS_MAX
 """Of one recording, unpacked."""
 

@@ -1,7 +1,8 @@
 """Reader for idx files, the format of MNIST and its kin, plain or gzipped.
 
-Layout (Y. LeCun's description): two zero bytes, a type code, the number of axes, then each axis length as big-endian
-uint32, then the values. Only unsigned bytes (type 0x08) are read. The wrapper's checksum is left to gzip, the file's own
+Layout (Y. LeCun's description): two zero bytes, a type code, the number of axes, then each axis
+length as big-endian uint32, then the values. Only unsigned bytes (type 0x08) are read. The
+wrapper's checksum is left to gzip, the file's own
 md5 is not compared: recompressed copies of the same data differ in it.
 """
 

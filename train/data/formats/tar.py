@@ -1,4 +1,6 @@
-"""Members of tar files of unknown origin, compressed or not: how much they unpack to is checked before they are read."""
+"""Members of tar files of unknown origin, compressed or not: how much they unpack to is checked
+before they are read.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,8 @@ BYTES_MAX, MEMBERS_MAX = 1 << 31, 1 << 20
 
 
 def members(path: Path, suffixes: tuple[str, ...] = ("",)) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the files in a tar file whose names end so, in its order; nothing is written anywhere.
+    """Names and contents of the files in a tar file whose names end so, in its order; nothing is
+    written anywhere.
 
     Raises:
         InputError: missing, damaged, or larger than the limits.

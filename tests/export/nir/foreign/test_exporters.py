@@ -1,4 +1,6 @@
-"""Constants of Norse's and Rockpool's exporters: their files, written here by their formulas, against their neurons' updates."""
+"""Constants of Norse's and Rockpool's exporters: their files, written here by their formulas,
+against their neurons' updates.
+"""
 
 from __future__ import annotations
 

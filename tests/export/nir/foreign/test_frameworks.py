@@ -1,4 +1,6 @@
-"""Each framework's habits: graphs written here with the nir library, against steps worked out by hand or by the naive simulator."""
+"""Each framework's habits: graphs written here with the nir library, against steps worked out by
+hand or by the naive simulator.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +137,9 @@ def test_a_long_timestep_is_told(tmp_path):
 
 
 def test_delays_that_differ_between_neurons_are_kept(tmp_path):
-    """Behind the source and behind the weights; the neuron at the end fires in the very step in which something arrives."""
+    """Behind the source and behind the weights; the neuron at the end fires in the very step in
+    which something arrives.
+    """
     delays, weight = np.array([0, 3, 1, 3]) * DT, np.random.default_rng(0).uniform(0.5, 1, (4, 4))
     early = write(
         tmp_path / "e.nir",

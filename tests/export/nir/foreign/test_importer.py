@@ -1,4 +1,6 @@
-"""Foreign NIR files: the same answer as NIR's equations taken literally, nothing guessed, every refusal named."""
+"""Foreign NIR files: the same answer as NIR's equations taken literally, nothing guessed, every
+refusal named.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import nir
 import numpy as np
 import pytest
 import torch
-from support import naive_nir
+from support.oracles import naive_nir
 from support.places import SHARED
 
 from spikeport.export.common.errors import InputError

@@ -1,4 +1,6 @@
-"""The physical numbers in a quantized file mean what its integers do: other readers get (nearly) the same network."""
+"""The physical numbers in a quantized file mean what its integers do: other readers get (nearly)
+the same network.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import nir
 import numpy as np
 import pytest
 import torch
-from support.random_networks import random_network, random_stimulus
+from support.networks.random_networks import random_network, random_stimulus
 
 from spikeport.export.floating.run import FloatModule
 from spikeport.export.model.network import QuantizedNetwork
@@ -21,7 +23,9 @@ from spikeport.hw.semantics import reference
 
 
 def quiet(seed: int) -> QuantizedNetwork:
-    """The first population of a random network, not firing, so that no rounding turns into a spike more or less."""
+    """The first population of a random network, not firing, so that no rounding turns into a spike
+    more or less.
+    """
     network = random_network(seed, noise=False, loops=False)
     first = network.populations[0]
     silent = replace(first.neuron, threshold=np.int32(THRESHOLD_MAX), spiking=True, reset="zero")
@@ -52,7 +56,8 @@ def test_a_foreign_reader_sees_the_same_potentials(tmp_path, seed):
     states = reference.run(network, stimulus, "potentials").potentials[population.name]
     unit = np.broadcast_to(population.scale, population.shape) / 64
     found = course[-1].transpose(0, 1).detach().numpy() / unit
-    # u and v each lose less than one state unit a step to rounding; float32 in the file another 1e-5 of the value.
+    # u and v each lose less than one state unit a step to rounding; float32 in the file another
+    # 1e-5 of the value.
     bound = 1 + 12 * 13 + 1e-5 * np.abs(found).max() + 1e-5 * np.abs(states).max()
     assert np.abs(found - states).max() < bound
     assert np.abs(states).max() > 0 or not stimulus.values.any() or not network.connections[0].weight.any()
@@ -81,7 +86,9 @@ def _potentials(network, x) -> dict[str, np.ndarray]:
 
 
 def test_the_nir_library_reads_and_checks_the_file(tmp_path):
-    """nir 1.0.8 checks shapes while reading; only what it infers wrongly itself (grouped, non-square) or cannot say may fail."""
+    """nir 1.0.8 checks shapes while reading; only what it infers wrongly itself (grouped,
+    non-square) or cannot say may fail.
+    """
     checked = 0
     for seed in range(25):
         network = random_network(seed)

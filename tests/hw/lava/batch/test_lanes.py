@@ -1,10 +1,12 @@
-"""Samples side by side: the bits of Lava's stock process models, whatever the number of lanes, groups and pieces."""
+"""Samples side by side: the bits of Lava's stock process models, whatever the number of lanes,
+groups and pieces.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.lava_compare import differences
+from support.oracles.lava_compare import differences
 from support.stated import INT8
 
 from spikeport.export.model.network import Connection, Conv, Dense, Input, IntegerNeuron, Noise, Pool, Population, QuantizedNetwork
@@ -60,7 +62,9 @@ def test_lanes_give_the_bits_of_the_stock_models():
 
 @pytest.mark.parametrize("make", [plain, noisy])
 def test_groups_and_pieces_change_nothing(make, monkeypatch):
-    """Two lanes, two groups on the tape at a time, the last group not full; noise counts from sample 10."""
+    """Two lanes, two groups on the tape at a time, the last group not full; noise counts from
+    sample 10.
+    """
     network = make()
     stimulus = moving(network, 17)[10:]
     side_by_side(monkeypatch, network, lanes=2, groups=2)

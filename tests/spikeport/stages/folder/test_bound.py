@@ -1,4 +1,6 @@
-"""What speaks of another network is left out or made anew, in words; nothing of the user's is replaced unasked."""
+"""What speaks of another network is left out or made anew, in words; nothing of the user's is
+replaced unasked.
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,13 @@
-"""A report's day: stated once, kept while the values stay, and never the clock's where the environment states one."""
+"""A report's day: stated once, kept while the values stay, and never the clock's where the
+environment states one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from support.reports import full_report
+from support.pages.reports import full_report
 
 from spikeport.analysis.results.report import read_report
 from spikeport.export.common.errors import InputError

@@ -6,7 +6,7 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-from support.event_writers import aedat3, columns, dat, davis346, dvs128, hdf5, write
+from support.files.event_writers import aedat3, columns, dat, davis346, dvs128, hdf5, write
 
 from spikeport.export.common.errors import InputError
 from spikeport.train.data.formats.aedat import header_end

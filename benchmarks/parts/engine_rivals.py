@@ -1,0 +1,184 @@
+"""The same networks as float inference in other frameworks, and as bare matrix products and
+convolutions (the floor).
+
+    PYTHONPATH=benchmarks python -m parts.engine_rivals spikingjelly NETWORK.npz ROUNDS
+
+prints the seconds of each round as JSON. Needs only numpy, PyTorch and the framework, so it also
+runs in an environment of its own. Everyone gets the first layer's products computed once per image
+(its input is held over time), no gradients, the batch size and memory format that suit it best.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+BATCHES = (16, 128, 1024)
+FORMATS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
+
+
+def load(path: str) -> tuple[list[dict[str, Any]], torch.Tensor, int]:
+    """Layers (weight, threshold, padding, pool), images and timesteps, as `benchmarks/engine.py`
+    saves them.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        layers = json.loads(str(file["layers"]))
+        for k, layer in enumerate(layers):
+            layer["weight"] = torch.from_numpy(file[f"weight{k}"])
+        return layers, torch.from_numpy(file["images"]).float(), int(file["timesteps"])
+
+
+def synapse(layer: dict[str, Any], memory_format: torch.memory_format) -> nn.Module:
+    """Pooling, flatten and weights of one layer; sum pooling as average pooling with four times the
+    weights.
+    """
+    weight = layer["weight"] * (4 if layer["pool"] else 1)
+    if weight.ndim == 4:
+        linear: nn.Module = nn.Conv2d(weight.shape[1], weight.shape[0], weight.shape[2], padding=layer["padding"], bias=False)
+    else:
+        linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
+    linear.weight.data = weight.clone()
+    before = [nn.AvgPool2d(2)] if layer["pool"] else []
+    made = nn.Sequential(*before, linear) if weight.ndim == 4 else nn.Sequential(*before, nn.Flatten(), linear)
+    return made.to(memory_format=memory_format) if weight.ndim == 4 else made
+
+
+def floor(layers, timesteps: int, memory_format) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Nothing but each layer's dense product, all timesteps at once, on ready-made float inputs of
+    the right shape (zeros cost the same).
+    """
+    linears = [synapse({**layer, "pool": False}, memory_format)[-1] for layer in layers]
+    inputs: dict[int, list[torch.Tensor]] = {}
+
+    def ready(images: torch.Tensor) -> list[torch.Tensor]:
+        made, x = [], images.flatten(1) if isinstance(linears[0], nn.Linear) else images
+        for k, (linear, layer) in enumerate(zip(linears, layers)):
+            pooled = nn.functional.avg_pool2d(x, 2) if layer["pool"] else x
+            pooled = pooled if isinstance(linear, nn.Conv2d) else pooled.flatten(1)
+            x = linear(pooled)
+            whole = torch.zeros(len(pooled) * (timesteps if k else 1), *pooled.shape[1:])
+            made.append(whole.to(memory_format=memory_format) if whole.ndim == 4 else whole)
+        return made
+
+    def run(images: torch.Tensor) -> torch.Tensor:
+        if len(images) not in inputs:
+            inputs[len(images)] = ready(images)
+        for linear, x in zip(linears, inputs[len(images)]):
+            out = linear(x)
+        return out
+
+    return run
+
+
+def snntorch(layers, timesteps: int, memory_format) -> Callable[[torch.Tensor], torch.Tensor]:
+    """snnTorch's loop over time with `Leaky` neurons."""
+    import snntorch as snn  # noqa: PLC0415
+
+    synapses = [synapse(layer, memory_format) for layer in layers]
+    neurons = [snn.Leaky(beta=0.5, threshold=layer["threshold"], reset_mechanism="zero") for layer in layers[:-1]]
+
+    def run(images: torch.Tensor) -> torch.Tensor:
+        membranes = [neuron.reset_mem() for neuron in neurons]
+        first, total = synapses[0](images), 0.0
+        for _ in range(timesteps):
+            current = first
+            for k, neuron in enumerate(neurons):
+                spikes, membranes[k] = neuron(current, membranes[k])
+                current = synapses[k + 1](spikes)
+            total = total + current
+        return total
+
+    return run
+
+
+def spikingjelly(layers, timesteps: int, memory_format) -> Callable[[torch.Tensor], torch.Tensor]:
+    """SpikingJelly's multi-step mode: each layer over all timesteps at once."""
+    from spikingjelly.activation_based import functional, layer, neuron  # noqa: PLC0415
+
+    synapses = [synapse(described, memory_format) for described in layers]
+    lif = {"tau": 2.0, "decay_input": False, "v_reset": 0.0, "step_mode": "m"}
+    stages = [neuron.LIFNode(v_threshold=layers[0]["threshold"], **lif)]
+    for described, following in zip(layers[1:], synapses[1:]):
+        stages.append(layer.SeqToANNContainer(*following))
+        stages.append(neuron.LIFNode(v_threshold=described["threshold"], **lif))
+    net = nn.Sequential(*stages[:-1]).eval()  # the last layer is read as its summed current
+
+    def run(images: torch.Tensor) -> torch.Tensor:
+        functional.reset_net(net)
+        first = synapses[0](images)
+        return net(first.unsqueeze(0).expand(timesteps, *first.shape)).sum(0)
+
+    return run
+
+
+FRAMEWORKS = {"floor": floor, "snntorch": snntorch, "spikingjelly": spikingjelly}
+
+
+@torch.inference_mode()
+def best_setting(name: str, layers, images: torch.Tensor, timesteps: int) -> tuple[Callable[[], torch.Tensor], str]:
+    """The framework's run over all images at the batch size and memory format that are fastest for
+    it, and which they are.
+    """
+    trials: dict[str, tuple[float, Callable[[], torch.Tensor]]] = {}
+    formats = FORMATS if layers[0]["weight"].ndim == 4 else {"contiguous": torch.contiguous_format}
+    for batch, (label, memory_format) in product(sorted({min(b, len(images)) for b in BATCHES}), formats.items()):
+        model = FRAMEWORKS[name](layers, timesteps, memory_format)
+        run = _over_batches(model, images, batch, memory_format)
+        trials[f"batch {batch}, {label}"] = (min(seconds(run) for _ in range(2)), run)
+    best = min(trials, key=lambda key: trials[key][0])
+    return trials[best][1], best
+
+
+def _over_batches(model, images: torch.Tensor, batch: int, memory_format) -> Callable[[], torch.Tensor]:
+    parts = [part.contiguous(memory_format=memory_format) for part in images.split(batch)]
+
+    @torch.inference_mode()
+    def run() -> torch.Tensor:
+        return torch.cat([model(part) for part in parts])
+
+    return run
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def core_seconds(run: Callable[[], Any]) -> float:
+    """Processor time of one call on one thread, which other work on the machine disturbs less than
+    it does wall time.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    start = time.process_time()
+    run()
+    elapsed = time.process_time() - start
+    torch.set_num_threads(threads)
+    return elapsed
+
+
+def main() -> None:
+    framework, path, rounds = sys.argv[1:]
+    layers, images, timesteps = load(path)
+    run, setting = best_setting(framework, layers, images, timesteps)
+    turns = [(seconds(run), core_seconds(run)) for _ in range(int(rounds))]
+    wall, core = zip(*turns)
+    versions = {name: metadata.version(name) for name in ("torch", framework)}
+    print(
+        json.dumps({"seconds": wall, "core seconds": core, "setting": setting, "versions": versions, "classes": run().argmax(1).tolist()})
+    )
+
+
+if __name__ == "__main__":
+    main()
