@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from parts import engine_lava, engine_networks, engine_rivals, engine_table, rivals
+from parts import engine_floors, engine_lava, engine_networks, engine_rivals, engine_table, rivals
 
 from spikeport.hw import engine
 from spikeport.hw.records.record import class_scores
@@ -54,9 +54,10 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
         engine_networks.save(network, stimulus, path)
         layers, images, timesteps = engine_rivals.load(str(path))
         contenders: dict[str, Callable[[], Any]] = {"engine": lambda: engine.run(network, stimulus)}
-        settings: dict[str, str] = {}
-        for rival in ("floor", "snntorch"):
-            contenders[rival], settings[rival] = engine_rivals.best_setting(rival, layers, images, timesteps)
+        settings: dict[str, Any] = {}
+        contenders["float32 floor"], settings["float32 floor"] = engine_floors.float32(layers, images, timesteps)
+        contenders["int8 floor"], settings["int8 floor"] = engine_floors.int8(network, len(stimulus))
+        contenders["snntorch"], settings["snntorch"] = engine_rivals.best_setting("snntorch", layers, images, timesteps)
         times: dict[str, list[float]] = {key: [] for key in contenders}
         core_times: dict[str, list[float]] = {key: [] for key in contenders}
         contenders["engine"]()  # compiled kernels are loaded

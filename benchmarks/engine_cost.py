@@ -4,7 +4,7 @@ docs/engine-cost.png.
     python benchmarks/engine_cost.py [--rounds 7]
 
 15C5-P2-40C5-P2-300-10 on MNIST images, one axis varied at a time, beside the network's bare
-products (dense, float32).
+products (dense, in float32 and in int8).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from parts import engine_networks, engine_rivals, engine_table
+from parts import engine_floors, engine_networks, engine_rivals, engine_table
 
 from spikeport.hw import engine
 
@@ -27,8 +27,9 @@ AXES = {
     "batch": (1, 4, 16, 64, 256, 1024),
     "timesteps": (1, 2, 4, 8, 16, 32),
     "width": (0.25, 0.5, 1.0, 2.0, 4.0),
-    "rate": (0.01, 0.05, 0.1, 0.2, 0.4),
+    "rate": (0.01, 0.05, 0.1, 0.2, 0.5),
 }
+CURVES = (("engine", "o-", "engine"), ("float32 floor", "s--", "bare products, float32"), ("int8 floor", "^:", "bare products, int8"))
 TITLES = {"batch": "images in the batch", "timesteps": "timesteps", "width": "channels, relative", "rate": "spikes per neuron and timestep"}
 
 
@@ -41,8 +42,8 @@ def point(batch: int, timesteps: int, width: float, rate: float, rounds: int) ->
     with tempfile.TemporaryDirectory() as folder:
         engine_networks.save(network, stimulus, Path(folder) / "network.npz")
         layers, images, _ = engine_rivals.load(f"{folder}/network.npz")
-    floor, _ = engine_rivals.best_setting("floor", layers, images, timesteps)
-    contenders = {"engine": lambda: engine.run(network, stimulus), "floor": floor}
+    floors = {"float32 floor": engine_floors.float32(layers, images, timesteps)[0], "int8 floor": engine_floors.int8(network, batch)[0]}
+    contenders = {"engine": lambda: engine.run(network, stimulus), **floors}
     turns = [{key: engine_rivals.core_seconds(run) for key, run in contenders.items()} for _ in range(rounds + 1)]
     return {key: 1e6 * min(turn[key] for turn in turns) / batch / timesteps for key in contenders}
 
@@ -52,7 +53,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(9, 6), layout="constrained")
     for panel, (axis, points) in zip(figure.subplots(2, 2).flat, results["axes"].items()):
         values = [float(value) for value in points]
-        for key, style, label in (("engine", "o-", "engine"), ("floor", "s--", "bare products, dense float32")):
+        for key, style, label in CURVES:
             panel.plot(values, [p[key] for p in points.values()], style, label=label, markersize=4)
         panel.set(xscale="log", xlabel=TITLES[axis], ylabel="core µs per image and timestep")
         panel.set_xticks(values, [f"{v:g}" for v in values])

@@ -1,11 +1,11 @@
-"""The same networks as float inference in other frameworks, and as bare matrix products and
-convolutions (the floor).
+"""The same networks as float inference in other frameworks.
 
     PYTHONPATH=benchmarks python -m parts.engine_rivals spikingjelly NETWORK.npz ROUNDS
 
 prints the seconds of each round as JSON. Needs only numpy, PyTorch and the framework, so it also
 runs in an environment of its own. Everyone gets the first layer's products computed once per image
-(its input is held over time), no gradients, the batch size and memory format that suit it best.
+(its input is held over time), no gradients, and the batch size, memory format, precision and
+compiler that suit it best.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def load(path: str) -> tuple[list[dict[str, Any]], torch.Tensor, int]:
         return layers, torch.from_numpy(file["images"]).float(), int(file["timesteps"])
 
 
-def synapse(layer: dict[str, Any], memory_format: torch.memory_format) -> nn.Module:
+def synapse(layer: dict[str, Any], memory_format: torch.memory_format, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Pooling, flatten and weights of one layer; sum pooling as average pooling with four times the
     weights.
     """
@@ -48,43 +48,16 @@ def synapse(layer: dict[str, Any], memory_format: torch.memory_format) -> nn.Mod
         linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
     linear.weight.data = weight.clone()
     before = [nn.AvgPool2d(2)] if layer["pool"] else []
-    made = nn.Sequential(*before, linear) if weight.ndim == 4 else nn.Sequential(*before, nn.Flatten(), linear)
+    made = (nn.Sequential(*before, linear) if weight.ndim == 4 else nn.Sequential(*before, nn.Flatten(), linear)).to(dtype)
     return made.to(memory_format=memory_format) if weight.ndim == 4 else made
 
 
-def floor(layers, timesteps: int, memory_format) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Nothing but each layer's dense product, all timesteps at once, on ready-made float inputs of
-    the right shape (zeros cost the same).
-    """
-    linears = [synapse({**layer, "pool": False}, memory_format)[-1] for layer in layers]
-    inputs: dict[int, list[torch.Tensor]] = {}
-
-    def ready(images: torch.Tensor) -> list[torch.Tensor]:
-        made, x = [], images.flatten(1) if isinstance(linears[0], nn.Linear) else images
-        for k, (linear, layer) in enumerate(zip(linears, layers)):
-            pooled = nn.functional.avg_pool2d(x, 2) if layer["pool"] else x
-            pooled = pooled if isinstance(linear, nn.Conv2d) else pooled.flatten(1)
-            x = linear(pooled)
-            whole = torch.zeros(len(pooled) * (timesteps if k else 1), *pooled.shape[1:])
-            made.append(whole.to(memory_format=memory_format) if whole.ndim == 4 else whole)
-        return made
-
-    def run(images: torch.Tensor) -> torch.Tensor:
-        if len(images) not in inputs:
-            inputs[len(images)] = ready(images)
-        for linear, x in zip(linears, inputs[len(images)]):
-            out = linear(x)
-        return out
-
-    return run
-
-
-def snntorch(layers, timesteps: int, memory_format) -> Callable[[torch.Tensor], torch.Tensor]:
+def snntorch(layers, timesteps: int, memory_format, dtype: torch.dtype) -> Callable[[torch.Tensor], torch.Tensor]:
     """snnTorch's loop over time with `Leaky` neurons."""
     import snntorch as snn  # noqa: PLC0415
 
-    synapses = [synapse(layer, memory_format) for layer in layers]
-    neurons = [snn.Leaky(beta=0.5, threshold=layer["threshold"], reset_mechanism="zero") for layer in layers[:-1]]
+    synapses = [synapse(layer, memory_format, dtype) for layer in layers]
+    neurons = [snn.Leaky(beta=0.5, threshold=layer["threshold"], reset_mechanism="zero").to(dtype) for layer in layers[:-1]]
 
     def run(images: torch.Tensor) -> torch.Tensor:
         membranes = [neuron.reset_mem() for neuron in neurons]
@@ -100,11 +73,11 @@ def snntorch(layers, timesteps: int, memory_format) -> Callable[[torch.Tensor], 
     return run
 
 
-def spikingjelly(layers, timesteps: int, memory_format) -> Callable[[torch.Tensor], torch.Tensor]:
+def spikingjelly(layers, timesteps: int, memory_format, dtype: torch.dtype) -> Callable[[torch.Tensor], torch.Tensor]:
     """SpikingJelly's multi-step mode: each layer over all timesteps at once."""
     from spikingjelly.activation_based import functional, layer, neuron  # noqa: PLC0415
 
-    synapses = [synapse(described, memory_format) for described in layers]
+    synapses = [synapse(described, memory_format, dtype) for described in layers]
     lif = {"tau": 2.0, "decay_input": False, "v_reset": 0.0, "step_mode": "m"}
     stages = [neuron.LIFNode(v_threshold=layers[0]["threshold"], **lif)]
     for described, following in zip(layers[1:], synapses[1:]):
@@ -120,26 +93,49 @@ def spikingjelly(layers, timesteps: int, memory_format) -> Callable[[torch.Tenso
     return run
 
 
-FRAMEWORKS = {"floor": floor, "snntorch": snntorch, "spikingjelly": spikingjelly}
+FRAMEWORKS = {"snntorch": snntorch, "spikingjelly": spikingjelly}
+Run = Callable[[], torch.Tensor]
 
 
 @torch.inference_mode()
-def best_setting(name: str, layers, images: torch.Tensor, timesteps: int) -> tuple[Callable[[], torch.Tensor], str]:
-    """The framework's run over all images at the batch size and memory format that are fastest for
-    it, and which they are.
+def best_setting(name: str, layers, images: torch.Tensor, timesteps: int) -> tuple[Run, dict[str, Any]]:
+    """The framework's run over all images at the fastest setting, and what was tried: the batch size
+    and memory format first, then bfloat16 on the best of these, then `torch.compile` on the best of
+    those.
     """
-    trials: dict[str, tuple[float, Callable[[], torch.Tensor]]] = {}
     formats = FORMATS if layers[0]["weight"].ndim == 4 else {"contiguous": torch.contiguous_format}
-    for batch, (label, memory_format) in product(sorted({min(b, len(images)) for b in BATCHES}), formats.items()):
-        model = FRAMEWORKS[name](layers, timesteps, memory_format)
-        run = _over_batches(model, images, batch, memory_format)
-        trials[f"batch {batch}, {label}"] = (min(seconds(run) for _ in range(2)), run)
-    best = min(trials, key=lambda key: trials[key][0])
-    return trials[best][1], best
+    trials: dict[str, tuple[float, Run]] = {}
+    tried: dict[str, Any] = {}
+
+    def attempt(batch: int, label: str, dtype: torch.dtype, compiled: bool) -> str:
+        setting = f"batch {batch}, {label}, {str(dtype).removeprefix('torch.')}" + (", compiled" if compiled else "")
+        model = FRAMEWORKS[name](layers, timesteps, formats[label], dtype)
+        run = _over_batches(torch.compile(model) if compiled else model, images, batch, formats[label], dtype)
+        try:
+            run()
+        except Exception as error:  # a compiler that fails on a framework is an answer
+            tried[setting] = f"fails: {type(error).__name__}"
+            return setting
+        trials[setting] = (min(core_seconds(run) for _ in range(3)), run)
+        tried[setting] = trials[setting][0]
+        return setting
+
+    arguments = {
+        attempt(batch, label, torch.float32, False): (batch, label, torch.float32)
+        for batch, label in product(sorted({min(b, len(images)) for b in BATCHES}), formats)
+    }
+    batch, label, _ = arguments[_best(trials)]
+    arguments[attempt(batch, label, torch.bfloat16, False)] = (batch, label, torch.bfloat16)
+    attempt(*arguments[_best(trials)], True)
+    return trials[_best(trials)][1], {"best": _best(trials), "core seconds": tried}
 
 
-def _over_batches(model, images: torch.Tensor, batch: int, memory_format) -> Callable[[], torch.Tensor]:
-    parts = [part.contiguous(memory_format=memory_format) for part in images.split(batch)]
+def _best(trials: dict[str, tuple[float, Run]]) -> str:
+    return min(trials, key=lambda key: trials[key][0])
+
+
+def _over_batches(model, images: torch.Tensor, batch: int, memory_format, dtype: torch.dtype) -> Run:
+    parts = [part.to(dtype).contiguous(memory_format=memory_format) for part in images.split(batch)]
 
     @torch.inference_mode()
     def run() -> torch.Tensor:

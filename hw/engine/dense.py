@@ -1,5 +1,5 @@
-"""Sums with every weight multiplied, exactly: in int8 where the bounds and the processor allow,
-else in floating point.
+"""Sums with every weight multiplied, exactly: in int8 where the bounds and the processor or GPU
+allow, else in floating point.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from spikeport.export.model.network import Connection, Elementwise, Shape
+from spikeport.hw.engine import matrix_unit
 from spikeport.hw.engine.geometry import Geometry, engine_weight
 from spikeport.hw.engine.int8 import Int8Product, fits, trustworthy
 from spikeport.hw.engine.layout import to_engine
@@ -92,11 +93,14 @@ def dense_product(
     if isinstance(op, Elementwise):
         return ElementwiseProduct(op, source, bound, device), None
     geometry, weight = Geometry.of(op, source), engine_weight(op, source)
-    wanted = compiled and fits(op, *messages)
-    if wanted and trustworthy(geometry, *messages):
+    wanted = fits(op, *messages) if compiled else matrix_unit.fits(op, *messages, bound)
+    if wanted and compiled and trustworthy(geometry, *messages):
         return Int8Product(geometry, weight, messages[0]), None
+    if wanted and not compiled and matrix_unit.trustworthy(geometry, device):
+        return matrix_unit.MatrixUnitProduct(geometry, weight, device), None
     product = FloatProduct(geometry, weight, bound, device)
-    what = f"int8 sums of messages {messages[0]}..{messages[1]} are not exact with this processor and PyTorch; {product.kind} instead"
+    where = "this processor" if device.type == "cpu" else f"this device ({device})"
+    what = f"int8 sums of messages {messages[0]}..{messages[1]} are not exact with {where} and PyTorch; {product.kind} instead"
     return product, what if wanted else None
 
 

@@ -34,18 +34,20 @@ def ops() -> list[tuple[tuple[int, ...], Conv | Dense]]:
 SHAPES = ops()
 
 
-def check_sums(shape: int, low: int, high: int) -> bool:
+def check_sums(shape: int, low: int, high: int, device: str | None = None) -> bool:
     """Whether what runs for one of `SHAPES` on this processor is exact for the ends of weights and
-    messages; must always be.
+    messages; must always be. device: of PyTorch, in the place of compiled code on the processor.
     """
     source, op = SHAPES[shape]
     rng = np.random.default_rng(shape)
     for weight in (np.full(op.weight.shape, 127), np.full(op.weight.shape, -128), rng.choice([-128, 127], op.weight.shape)):
         connection = Connection("c", "a", "b", type(op)(**{**vars(op), "weight": weight.astype(np.int8)}))
-        product, note = dense_product(connection, source, (low, high), sum_bound(connection, low, high), torch.device("cpu"), compiled=True)
+        bound, place = sum_bound(connection, low, high), torch.device(device or "cpu")
+        product, note = dense_product(connection, source, (low, high), bound, place, compiled=device is None)
         x = rng.choice([low, high], (2, 3, *source))
         x[0, 0], x[1, 2] = high, low
         exact = reference.synaptic_current(connection, x.reshape(-1, *source).astype(np.int64))
-        assert np.array_equal(product(torch.from_numpy(to_engine(x, source))).numpy().reshape(6, -1), to_engine(exact, exact.shape[1:]))
-        assert (product.kind == "int8") == (note is None)
+        sums = product(torch.from_numpy(to_engine(x, source)).to(place)).cpu().numpy()
+        assert np.array_equal(sums.reshape(6, -1), to_engine(exact, exact.shape[1:]))
+        assert device or (product.kind == "int8") == (note is None)
     return product.kind == "int8"
