@@ -18,6 +18,9 @@ is known:
 wgrad and dgrad are a layer's gradients of its weights and of its input. Saved for the backward pass
 are three tensors of one timestep, and A. The result is that of differentiating every timestep, to
 rounding (tested).
+
+Rate-based backpropagation (Yu et al., NeurIPS 2024, arXiv 2410.11488) also sends back rates alone;
+for surrogate gradients that is an approximation, for DSR's it is the gradient.
 """
 
 from __future__ import annotations
