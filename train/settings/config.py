@@ -50,6 +50,8 @@ class TrainConfig:
     at every timestep; recordings of events are sent as they are.
     dropout: probability in training, of what each layer but the first receives
     (`train.network.dropout`).
+    without_spikes_epochs: epochs that a DSR network first trains with ReLU in place of neurons; its
+    thresholds then begin with percentiles of the activations (`train.loop.without_spikes`).
     shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to
     right. seed: of weights, order, augmentation and splits.
     events: how recordings of event cameras become counts per timestep.
@@ -70,6 +72,7 @@ class TrainConfig:
     readout: str = ""
     timesteps: int = 4
     epochs: int = 30
+    without_spikes_epochs: int = 0
     batch_size: int = 64
     batch_norm: bool = True
     bias: bool = True
@@ -114,7 +117,7 @@ class TrainConfig:
             raise InputError(
                 f"timesteps is {self.timesteps}; training takes at most {TIMESTEPS_MAX:,}, count the input into fewer, longer ones"
             )
-        for name in ("shift", "threads", "tdbn_alpha"):
+        for name in ("shift", "threads", "tdbn_alpha", "without_spikes_epochs"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if self.threads > THREADS_MAX:
@@ -123,7 +126,9 @@ class TrainConfig:
         self._check_layers()
 
     def _check_layers(self) -> None:
-        """What the input and what each layer receives."""
+        """What the input and what each layer receives, and what a network begins with."""
+        if self.without_spikes_epochs and self.method != "dsr":
+            raise InputError(f"without_spikes_epochs is for method dsr, whose thresholds stand for activations; {self.method} has none")
         if self.norm_over not in get_args(NormOver):
             raise InputError(f"norm_over {self.norm_over!r} is unknown; choose one of {', '.join(get_args(NormOver))}")
         if self.input_code not in ("direct", "rate"):
