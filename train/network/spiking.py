@@ -4,7 +4,7 @@ time inside.
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from math import sqrt
 from typing import TypeAlias
 
@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import InputCode
 from spikeport.train.data.registry import Task
 from spikeport.train.network.architecture import MaxPool
 from spikeport.train.network.encoder import encoder
-from spikeport.train.network.layers import Synapses
+from spikeport.train.network.layers import Synapses, rerun_contexts
 from spikeport.train.network.rates import currents, max_pooled, pooled, through_rates
 from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage, behind_weights
 from spikeport.train.neurons.base import Neuron, NeuronConfig
@@ -41,7 +42,8 @@ class SpikingNetwork(nn.Module):
     BatchNorm follows later. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current"
     accumulates its current and never fires, "spikes" has neurons like all other layers. normalise,
     input_code: see `train.network.encoder`. dropout: see `train.network.dropout`; not of the input.
-    initial: see `train.settings.initial_weights`.
+    initial: see `train.settings.initial_weights`. recompute: in training keep of each layer only
+    what it sends, and compute the rest again in the backward pass.
 
     config: what it was built from, None where stages were put together by hand.
     """
@@ -63,6 +65,7 @@ class SpikingNetwork(nn.Module):
         norm_over: NormOver = "time",
         stem_bias: bool = True,
         initial: str = "torch",
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         if timesteps < 1:
@@ -72,6 +75,7 @@ class SpikingNetwork(nn.Module):
         self.readout, self.neuron_config = readout, neuron
         self._check_time(task, input_code)
         self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
+        self.recompute = recompute
         self._stages = {stage.name: stage for stage in stages}
         self.encoder = encoder(task, normalise=normalise, code=input_code)
         spiking = [s.name for s in stages if s.kind == "neuron" or (s.kind == "readout" and readout == "spikes")]
@@ -111,7 +115,7 @@ class SpikingNetwork(nn.Module):
         if self.training and (weights := self.neuron_config.rate_weights(steps)):
             return self._run_rates(activity[INPUT], weights)
         for stage in self.stages:
-            activity[stage.name] = self._run(stage, activity, steps)
+            activity[stage.name] = self._run_or_rerun(stage, activity, steps)
             for path in stage.incoming:
                 if self._last_reader[path.source] is path:  # in evaluation that frees it
                     activity.pop(path.source, None)
@@ -210,6 +214,15 @@ class SpikingNetwork(nn.Module):
         """What the input's synapses make of it, where the neuron model has such a filter."""
         tau = self.neuron_config.input_filter
         return x if tau == 1 else synaptic_filter(x.expand(timesteps, *x.shape[1:]), tau)
+
+    def _run_or_rerun(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
+        """What `_run` does, with the same gradient to the last bit, in less memory where asked for."""
+        if not (self.recompute and self.training and stage.name in self.neurons):
+            return self._run(stage, activity, timesteps)
+        read = {path.source: activity[path.source] for path in stage.incoming if not path.lag}
+        norms = [s.norm for s in self.synapses_of(stage.name) if s.norm is not None]
+        contexts = partial(rerun_contexts, norms)
+        return checkpoint(self._run, stage, read, timesteps, use_reentrant=False, context_fn=contexts)
 
     def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
         if stage.kind == "max_pool":

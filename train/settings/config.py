@@ -63,6 +63,10 @@ class TrainConfig:
     precision: of synapses and neurons while training, weights and optimizer always float32 (mixed
     precision). bfloat16 is faster where the processor has it (avx512_bf16, amx_bf16, or a GPU),
     slower elsewhere. Evaluation and all that is deployed is float32 or better.
+
+    recompute: keep of each layer only the spikes that it sends for the backward pass, and compute
+    currents and potentials again: the same weights to the last bit, in less memory and more time
+    (docs/training-speed.md).
     """
 
     data: str = "digits"
@@ -88,6 +92,7 @@ class TrainConfig:
     seed: int = 0
     threads: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
+    recompute: bool = False
     events: EventBins = field(default_factory=EventBins)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     neuron: NeuronConfig = None  # type: ignore[assignment]  # filled in below
@@ -126,7 +131,11 @@ class TrainConfig:
         self._check_layers()
 
     def _check_layers(self) -> None:
-        """What the input and what each layer receives, and what a network begins with."""
+        """What the input and what each layer receives, what a network begins with and keeps."""
+        if self.recompute and (METHODS[self.method].training_timesteps == 1 or self.neuron.rate_weights(self.timesteps)):
+            raise InputError(
+                f"recompute saves nothing with method {self.method}, which keeps one timestep of a layer already; leave it out"
+            )
         if self.without_spikes_epochs and self.method != "dsr":
             raise InputError(f"without_spikes_epochs is for method dsr, whose thresholds stand for activations; {self.method} has none")
         if self.norm_over not in get_args(NormOver):

@@ -15,8 +15,8 @@ from typing import Any
 from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.tables import flat
 
-OURS = ("seed", "threads", "precision")
-"""Fields that no paper has: they fix the last bits and the speed."""
+OURS = ("seed", "threads", "precision", "recompute")
+"""Fields that no paper has: they fix the last bits, the speed and the memory."""
 
 HELD_OUT = ("training data", "all", "11/12", "a twelfth is kept for validation, which chooses epoch and T'; test data is looked at once")
 BEST = ("reported network", "best epoch on test data", "best epoch on validation data", "test data must not choose")

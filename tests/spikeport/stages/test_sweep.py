@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -46,7 +47,7 @@ def test_combinations_can_be_drawn():
     whole = [p.name for p in planned(grid=True, **vary)]
     drawn = [[p.name for p in plan(SweepConfig(vary=vary, grid=True, draw=n), "test")] for n in (0, 1, 4, 5, 12, 99)]
     assert [len(names) for names in drawn] == [12, 1, 4, 5, 12, 12] and drawn[4] == drawn[0] == whole
-    assert all(set(few) <= set(more) for few, more in zip(drawn[1:], drawn[2:]))
+    assert all(set(few) <= set(more) for few, more in pairwise(drawn[1:]))
     assert drawn[2] == [name for name in whole if name in drawn[2]] != whole[:4]
     for wrong in ({"draw": 3}, {"draw": -1, "grid": True}):
         with pytest.raises(InputError, match="draw is"):
