@@ -70,7 +70,7 @@ def margins_over_time(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
     """Largest minus second largest score after 1 .. T timesteps, int64 `(samples, T)`, of two
     classes or more.
     """
-    scores = np.sort(class_scores(output.reshape(*output.shape[:2], -1), readout), axis=2)
+    scores = np.sort(class_scores(output, readout), axis=2)
     return scores[:, :, -1] - scores[:, :, -2]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from spikeport.analysis.common.numbers import counted, points
+from spikeport.analysis.decision.conformal import ConformalExit
 from spikeport.analysis.decision.early_exit import EarlyExit
 from spikeport.analysis.decision.guarantee import (
     METHOD,
@@ -66,6 +67,7 @@ class Truncation(Tabular):
     proposal: T' by Fisher information, after which at most `proposal_share` of it is still to come.
     began: T' that the tests began
     with, None for T, and began_by: what proposed it.
+    conformal: SpikeCP's exits, for comparison with `exit`.
     lava: the test samples run at T' in real Lava, or None, and lava_absent says why.
     """
 
@@ -83,6 +85,7 @@ class Truncation(Tabular):
     began_by: str = ""
     test: Confirmation | None = None
     exit: EarlyExit | None = None
+    conformal: tuple[ConformalExit, ...] = ()
     lava: Verification | None = None
     lava_absent: str = "not run"
     method: str = METHOD

@@ -4,7 +4,8 @@ what both save.
 
 from __future__ import annotations
 
-from spikeport.analysis.common.numbers import Quantity, counted, percent, points, si
+from spikeport.analysis.common.numbers import DASH, Quantity, counted, percent, points, si
+from spikeport.analysis.cost.exit_cost import ExitCost
 from spikeport.analysis.decision.guarantee import Confirmation, LossLimits
 from spikeport.analysis.decision.timestep_cut import Truncation, verdict_in_words
 from spikeport.analysis.figures.exit import exit_figure, exit_histogram
@@ -34,6 +35,7 @@ def timesteps_section(report: Report) -> Element | None:
         _tests(truncation) if truncation else None,
         _early_exit(truncation) if truncation else None,
         _savings(report, truncation) if truncation else None,
+        _conformal(report, truncation) if truncation else None,
     )
 
 
@@ -154,6 +156,42 @@ def _savings(report: Report, truncation: Truncation) -> Element | None:
         el("p", note, class_="aside"),
         class_="below",
     )
+
+
+def _conformal(report: Report, truncation: Truncation) -> Element | None:
+    """The early exit beside those that promise something else, on the same records."""
+    if not truncation.conformal:
+        return None
+    costs = dict(zip(truncation.conformal, report.conformal_cost))
+    rows = [
+        _exit_row(e.name, e.mean_steps, e.accuracy, (percent(e.coverage), f"{e.set_size:.3f}"), costs.get(e)) for e in truncation.conformal
+    ]
+    own = truncation.exit
+    if own and own.test and own.threshold is not None:
+        rows.insert(0, _exit_row("margin (ours)", own.mean_steps, own.test.accuracy_chosen, (DASH, DASH), report.exit_cost))
+    head = ["exit", "timesteps", "test accuracy", "true class in set", "classes in set", "dynamic energy", "latency"]
+    note = (
+        "Ours promises how little accuracy is lost against all T and against float, with a confidence over validation sets. Conformal sets "
+        "(SpikeCP, Chen, Park and Simeone 2023, arXiv 2305.11322) promise how often the set where a sample stops holds the true class, on "
+        f"average over validation sets too; a sample stops once its set has one class. Calibrated on {counted(truncation.samples, 'validation sample')}, "
+        "measured on test data. Bonferroni's promise holds without conditions, Simes' where timesteps depend positively."
+    )
+    return el(
+        "div",
+        el("h3", "Early exit beside conformal sets"),
+        data_table(head, rows, (1, 2, 3, 4, 5, 6), "Early exit beside conformal sets"),
+        el("p", note, class_="aside"),
+        class_="below",
+    )
+
+
+def _exit_row(name: str, steps: float, accuracy: float, sets: tuple[str | Quantity, str], cost: ExitCost | None) -> list[Child]:
+    prices = (
+        [Quantity(si(band.mean[0], unit), band.mean[0], unit) for band, unit in ((cost.dynamic, "J"), (cost.latency, "s"))]
+        if cost
+        else [DASH] * 2
+    )
+    return [name, Quantity(f"{steps:.3g}", steps), percent(accuracy), *sets, *prices]
 
 
 def _row(name: str, steps: float, accuracy: float, values: list[float], most: list[float]) -> list[Child]:

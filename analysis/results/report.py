@@ -93,7 +93,8 @@ class Report(Tabular):
     of, by name. expected: spikes recorded in another framework against
     ours, in float and in integers. lava: samples that went through real Lava. date: the day that
     these values were first found, "" in reports of before they said so. agreement, loss: integers
-    against the float network, by layer and by kind of rounding. chip: the cores that `cost` is of.
+    against the float network, by layer and by kind of rounding. conformal_cost: of the truncation's
+    `conformal`, in its order. chip: the cores that `cost` is of.
     These, lava, robustness and pruning are never missed in `absent`.
     """
 
@@ -107,6 +108,7 @@ class Report(Tabular):
     truncation: Truncation | None = None
     cost: Cost | None = None
     exit_cost: ExitCost | None = None
+    conformal_cost: tuple[ExitCost, ...] = ()
     chip: ChipUse | None = None
     verification: Verification | None = None
     lava: LavaProof | None = None

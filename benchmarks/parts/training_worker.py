@@ -43,7 +43,9 @@ def network_with_equal_weights(made: nn.Module) -> nn.Module:
 
 
 def ours(method: str, timesteps: int) -> nn.Module:
-    """spikeport's network for a method, as its trainer builds it."""
+    """spikeport's network for a method, as its trainer builds it; "stbp recomputed" keeps less of
+    it.
+    """
     from spikeport.train.data.dataset import Task  # noqa: PLC0415
     from spikeport.train.loop.memory import keep_freed_memory  # noqa: PLC0415
     from spikeport.train.network.build import build  # noqa: PLC0415
@@ -54,7 +56,8 @@ def ours(method: str, timesteps: int) -> nn.Module:
     class MeanOverTime(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            config = defaults_for("mnist", method=method, arch=ARCHITECTURE, timesteps=timesteps)
+            name, _, how = method.partition(" ")
+            config = defaults_for("mnist", method=name, arch=ARCHITECTURE, timesteps=timesteps, recompute=how == "recomputed")
             self.network = build(config, Task("mnist", (1, 28, 28), CLASSES, 255))
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -101,18 +101,19 @@ def _arrays(record: SpikeRecord) -> dict[tuple[str, str], np.ndarray]:
 
 
 def class_scores(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
-    """Scores after every number of timesteps: `(samples, timesteps, classes)`, index t using steps
-    0..t only.
+    """Scores after every number of timesteps, `(samples, timesteps, classes)`, index t using steps
+    0..t only; output `(samples, timesteps, *shape)`.
 
     int64 of integers, float64 of a float network's outputs.
     """
     kind = np.float64 if output.dtype.kind == "f" else np.int64
+    output = output.reshape(*output.shape[:2], -1)
     return output.astype(kind) if readout == "membrane_potential" else output.cumsum(axis=1, dtype=kind)
 
 
 def answers_over_time(output: np.ndarray, readout: ReadoutKind) -> np.ndarray:
     """Class after 1..T timesteps, int64 `(samples, timesteps)`; ties go to the lowest class."""
-    return class_scores(output.reshape(*output.shape[:2], -1), readout).argmax(axis=2)
+    return class_scores(output, readout).argmax(axis=2)
 
 
 def correct_over_time(output: np.ndarray, labels: np.ndarray, readout: ReadoutKind) -> np.ndarray:

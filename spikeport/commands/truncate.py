@@ -15,11 +15,13 @@ directory.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import counted
+from spikeport.analysis.decision.conformal import ConformalExit
 from spikeport.analysis.decision.early_exit import EarlyExit
 from spikeport.analysis.decision.guarantee import Confirmation, LossLimits, check_statement
 from spikeport.analysis.decision.timestep_cut import Truncation, verdict_in_words
@@ -142,6 +144,7 @@ def describe(result: Truncation) -> str:
         "Lava: " + describe_verification(result.lava).partition(": ")[2] if result.lava else f"Lava: skipped, {result.lava_absent}"
     )
     lines += _describe_exit(result.exit, result) if result.exit else []
+    lines += describe_conformal(result.conformal)
     return "\n".join([*lines, *([f"note: {result.warning}"] if result.warning else [])])
 
 
@@ -163,6 +166,13 @@ def _describe_exit(early_exit: EarlyExit, result: Truncation) -> list[str]:
         f"early exit at a margin of {early_exit.threshold}: {early_exit.mean_steps:.2f} timesteps on average ({shares} after 1 to {result.timesteps})",
         _confirmed("early exit", early_exit.test, result),
     ]
+
+
+def describe_conformal(exits: Sequence[ConformalExit]) -> list[str]:
+    """Conformal exits as a table, for comparison."""
+    head = ("conformal exit", "timesteps", "test accuracy", "true class in set", "classes in set")
+    rows = [(e.name, f"{e.mean_steps:.2f}", f"{e.accuracy:.2%}", f"{e.coverage:.2%}", f"{e.set_size:.3f}") for e in exits]
+    return [table(rows, head)] if rows else []
 
 
 def _confirmed(what: str, test: Confirmation, result: Truncation) -> str:

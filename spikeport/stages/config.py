@@ -95,7 +95,7 @@ class SweepConfig:
     vary: lists of values by field of `TrainConfig`; nested fields as tables or dotted names; a
     value that is a table sets
     several fields together. grid: every combination; else one field at a time, the others as
-    shared.
+    shared. draw: of every combination so many at random, 0 for all; more later keep those before.
     robustness: of every point too, in float and, after quantization to 8 bits, in fixed point.
     samples: training samples for
     Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher
@@ -105,6 +105,7 @@ class SweepConfig:
     title: str = "Sweep"
     recipe: str = ""
     grid: bool = False
+    draw: int = 0
     robustness: bool = False
     samples: int = TicConfig.samples
     robustness_samples: int = 1000
@@ -113,6 +114,8 @@ class SweepConfig:
     vary: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.draw < 0 or (self.draw and not self.grid):
+            raise InputError(f"draw is {self.draw}: it is a number of combinations, so set grid too, or leave it 0")
         if self.tic_every < 0:
             raise InputError(f"tic_every is {self.tic_every}; it counts epochs, 0 for never")
 

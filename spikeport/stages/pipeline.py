@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ from spikeport.hw.backends.simulate import Backend, backend
 from spikeport.hw.backends.through_lava import LavaProof
 from spikeport.hw.backends.verify import Verification, verify
 from spikeport.hw.mapping.loads import NetworkLoads
-from spikeport.hw.records.record import SpikeRecord, correct_over_time
+from spikeport.hw.records.record import SpikeRecord, class_scores, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.baseline import BASELINE_FROM, Baselines
 from spikeport.stages.config import LavaSettings
@@ -195,6 +196,7 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
         "pruning": session.kept(Pruning, work.pruning, "trained"),
     }
     _note_deployed(session)
+    exits, conformal = _exit_costs(network, session.records["test"], chip, truncation, loads, seed)
     report = Report(
         title=session.title,
         subtitle=session.origin,
@@ -207,7 +209,8 @@ def report_stage(session: Session, *, device: str, configuration: dict | None = 
         ),
         cost=estimate_cost(network, session.records["test"], chip, loads=loads, measured=without.measured if without else None, seed=seed),
         chip=chip_use(loads.placed),
-        exit_cost=_exit_cost(network, session.records["test"], chip, truncation, loads, seed),
+        exit_cost=exits,
+        conformal_cost=conformal,
         agreement=agreement,
         loss=loss,
         samples=_rasters(network, test),
@@ -254,14 +257,18 @@ def _quantized_curves(session: Session) -> list[AccuracyCurve]:
     ]
 
 
-def _exit_cost(
+def _exit_costs(
     network: QuantizedNetwork, record: SpikeRecord, device: Device, truncation: Truncation | None, loads: NetworkLoads, seed: int
-) -> ExitCost | None:
-    """What the exit that was chosen costs on the record's samples."""
-    if not truncation or not truncation.exit or truncation.exit.threshold is None:
-        return None
-    steps = exit_steps(margins_over_time(record.output, network.readout), truncation.exit.threshold)
-    return exit_cost(network, record, device, steps, loads=loads, seed=seed)
+) -> tuple[ExitCost | None, tuple[ExitCost, ...]]:
+    """What the exit that was chosen costs on the record's samples, and what the conformal ones do."""
+    if not truncation:
+        return None, ()
+    price = partial(exit_cost, network, record, device, loads=loads, seed=seed)
+    scores = class_scores(record.output, network.readout)
+    conformal = tuple(price(other.steps(scores)) for other in truncation.conformal)
+    if not truncation.exit or truncation.exit.threshold is None:
+        return None, conformal
+    return price(exit_steps(margins_over_time(record.output, network.readout), truncation.exit.threshold)), conformal
 
 
 def _rasters(network: QuantizedNetwork, part: Split) -> tuple[SampleRaster, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from spikeport.analysis.common.jsonable import read_as, to_json
@@ -40,7 +41,7 @@ from spikeport.train.settings.tables import flat
 SWEEP = "sweep.json"
 GRID = "all combinations"
 SEED = 0
-"""Of noise and of attacks, the same for all points."""
+"""Of noise and of attacks, the same for all points, and of the points that are drawn."""
 
 
 Choice = Mapping[str, Any]
@@ -66,7 +67,7 @@ def plan(config: SweepConfig, where: str) -> list[Planned]:
     fields = _choices(config.vary, where)
     names = list(dict.fromkeys(name for choices in fields.values() for choice in choices for name in choice))
     trainings: dict[TrainConfig, Planned] = {}
-    for figure, choice in _combinations(fields, config.grid):
+    for figure, choice in _drawn(list(_combinations(fields, config.grid)), config.draw):
         label = ", ".join(f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in choice.items())
         trained = training_config(config.train, _nested(choice), f"{where}: {label}", config.recipe or None)
         values = dict(flat(asdict(trained)))
@@ -93,6 +94,14 @@ def _combinations(fields: Mapping[str, list[Choice]], grid: bool) -> Iterator[tu
     else:
         for name, choices in fields.items():
             yield from ((name, choice) for choice in choices)
+
+
+def _drawn(points: list[tuple[str, Choice]], count: int) -> list[tuple[str, Choice]]:
+    """So many of them, the same every time, in their order; all for 0."""
+    if not count:
+        return points
+    order = Random(SEED).sample(range(len(points)), len(points))
+    return [points[n] for n in sorted(order[:count])]
 
 
 def _nested(choice: Choice) -> dict[str, Any]:

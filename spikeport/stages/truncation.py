@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from spikeport.analysis.decision.conformal import conformal_exits
 from spikeport.analysis.decision.early_exit import choose_threshold, exit_confirmed, margins_over_time
 from spikeport.analysis.decision.timestep_cut import Truncation, confirmed, truncate, with_proposal
 from spikeport.analysis.information.fisher import FisherResult
@@ -18,7 +19,7 @@ from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import write_nir
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import verify
-from spikeport.hw.records.record import correct_over_time
+from spikeport.hw.records.record import class_scores, correct_over_time
 from spikeport.hw.records.stimulus import encode
 from spikeport.stages.folder.bound import Digests
 from spikeport.stages.folder.claims import check_output, json_origin, network_origin
@@ -36,12 +37,14 @@ LAVA_SAMPLES = 20
 
 @dataclass(frozen=True)
 class Answers:
-    """One split: right or not, and by what margin, after 1 .. T timesteps in fixed point; right or
-    not in float after T.
+    """One split: right or not, by what margin, and the scores of all classes, after 1 .. T timesteps
+    in fixed point; right or not in float after T.
     """
 
+    labels: np.ndarray
     correct: np.ndarray
     margins: np.ndarray
+    scores: np.ndarray
     floating: np.ndarray
 
 
@@ -117,7 +120,11 @@ def _decided(
         result = with_proposal(result, fisher)
     result = confirmed(result, test.correct, test.floating)
     exits = choose_threshold(validation.correct, validation.margins, validation.floating, tolerance)
-    return replace(result, exit=exit_confirmed(exits, test.correct, test.margins, test.floating))
+    return replace(
+        result,
+        exit=exit_confirmed(exits, test.correct, test.margins, test.floating),
+        conformal=conformal_exits(validation.scores, validation.labels, test.scores, test.labels),
+    )
 
 
 def cut_origin(path: Path) -> Digests | None:
@@ -130,8 +137,10 @@ def _answers(session: Session, name: SplitName) -> Answers:
     """One split in fixed point and in float."""
     part, record, readout = session.split(name), session.records[name], session.network.readout
     return Answers(
+        labels=part.labels,
         correct=correct_over_time(record.output, part.labels, readout),
         margins=margins_over_time(record.output, readout),
+        scores=class_scores(record.output, readout),
         floating=session.float_answers(name)[:, -1],
     )
 

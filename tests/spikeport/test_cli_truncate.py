@@ -19,6 +19,7 @@ from spikeport.analysis.results.retraining import Retraining
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import read_nir, write_nir
+from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 from spikeport.stages.folder.bound import read_result
 from spikeport.stages.folder.workspace import Workspace
@@ -110,6 +111,30 @@ def test_simulate_stops_each_sample_where_the_exit_was_confirmed(trained, tmp_pa
     for wrong in (["--exit-margin", "0"], ["--exit-margin", "5", "--backend", "torch"]):
         assert main([*command, *wrong]) == 2
         assert "--exit-margin is" in capsys.readouterr().err
+
+
+def test_conformal_exits_are_those_of_the_records(trained, capsys):
+    """Coverage and steps of Bonferroni's at 95 %, sample by sample from the reference's output."""
+    _, found = truncate(trained, "--lava-samples", "0")
+    network, data = read_nir(trained / "network.nir"), load("digits")
+    exits = next(e for e in found.conformal if (e.target, e.correction) == (0.95, "Bonferroni"))
+    assert f"{exits.name}  " in capsys.readouterr().out
+    scores = {
+        part: reference.run(network, encode(network.input, split.array, 3), "counts").output.astype(int).cumsum(axis=1)
+        for part, split in (("validation", data.validation), ("test", data.test))
+    }
+    lags = {part: s.max(axis=2, keepdims=True) - s for part, s in scores.items()}
+    known = lags["validation"][np.arange(len(data.validation)), :, data.validation.labels]
+    limits = np.sort(known, axis=0)[len(known) - (len(known) + 1) // 60]  # counted from 0; 0.05 / 3 is 1 / 60
+    covered = steps = 0
+    for lag, label in zip(lags["test"], data.test.labels):
+        sets = [set(np.flatnonzero(lag[t] <= limits[t])) for t in range(3)]
+        stop = next((t for t in range(3) if len(sets[t]) == 1), 2)
+        covered, steps = covered + (label in sets[stop]), steps + stop + 1
+    assert exits.coverage == pytest.approx(covered / len(data.test)) and exits.mean_steps == pytest.approx(steps / len(data.test))
+    assert main(["report", str(trained)]) == 0
+    prices = read_report(trained / "report.json").conformal_cost
+    assert len(prices) == len(found.conformal) and all(p.dynamic.mean[0] > 0 for p in prices)
 
 
 def test_the_report_takes_what_verify_wrote(trained, tmp_path, capsys):

@@ -26,6 +26,7 @@ from spikeport.train.loop.masks import Retraining, keep_zeros, prunable
 from spikeport.train.loop.memory import check_memory
 from spikeport.train.loop.resume import STATE, load_state, save_state
 from spikeport.train.loop.threads import operator_threads
+from spikeport.train.loop.without_spikes import begin_without_spikes
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.settings.config import TrainConfig, difference, read_config, write_config
@@ -104,13 +105,16 @@ def train(
     if resume and (finished := _finished(config, out)):
         return finished
     run = _start(config, dataset, accelerator, retraining)
-    if resume and (out / STATE).is_file():
+    resumed = resume and (out / STATE).is_file()
+    if resumed:
         _continue(run, out)
     else:
         for old in (MODEL, METRICS, STATE):  # of a training before, which --resume would take for this one's
             (out / old).unlink(missing_ok=True)
     write_config(out / CONFIG, config)
     with torch.random.fork_rng(), operator_threads(config.threads):
+        if config.without_spikes_epochs and not (resumed or retraining):
+            begin_without_spikes(run.module, config, dataset, run.accelerator, progress)
         _epochs(run, out, progress, on_epoch)
     module = load(out).module  # the best, which need not be the last
     prepare_for_deployment(module, dataset.train.images)

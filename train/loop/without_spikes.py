@@ -1,23 +1,32 @@
 """Training of the same network without spikes, on the same data with the same settings: what the
-spiking one is compared with.
+spiking one is compared with, and what DSR can begin with.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from spikeport.export.common.progress import progress_bar
 from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset
+from spikeport.train.loop.accelerator import sent
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.threads import operator_threads
-from spikeport.train.network.without_spikes import NetworkWithoutSpikes
+from spikeport.train.network.spiking import SpikingNetwork
+from spikeport.train.network.without_spikes import NetworkWithoutSpikes, Rectified
+from spikeport.train.neurons.dsr import DSR, DSRConfig
 from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.optimization import descend, rate_factor, set_rate
+
+BATCHES = 5
+"""Of training samples whose activations thresholds begin with."""
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -56,14 +65,64 @@ def train_without_spikes(config: TrainConfig, dataset: Dataset, bits: int, *, pr
         return WithoutSpikes(bits, best[0], best[1], _accuracy(module, dataset.test))
 
 
-def _epoch(module: NetworkWithoutSpikes, optimizer: torch.optim.Optimizer, config: TrainConfig, dataset: Dataset, epoch: int) -> None:
+def begin_without_spikes(network: SpikingNetwork, config: TrainConfig, dataset: Dataset, accelerator: torch.device, progress: bool) -> None:
+    """Train a DSR network's weights and BatchNorm with ReLU in place of neurons for
+    `without_spikes_epochs`, then set each threshold to a percentile of the layer's activations, as
+    the authors begin on ImageNet (Meng et al. 2022, code: the 99.9th of five batches, zeros among
+    them).
+
+    Raises:
+        InputError: a network with delays.
+    """
+    rectified, total = Rectified(network), config.without_spikes_epochs
+    optimizer = config.optimizer.build(network.parameters())
+    with progress_bar(total, "without spikes, ReLU", unit="epoch", leave=True, shown=progress) as bar:
+        for epoch in range(total):
+            _epoch(rectified, optimizer, replace(config, epochs=total), dataset, epoch, accelerator)
+            bar.update()
+    for name, activations in _activations(rectified, config, dataset, accelerator).items():
+        neuron = network.neuron(name)
+        assert isinstance(neuron, DSR) and isinstance(config.neuron, DSRConfig)
+        neuron.represent(percentile(activations, config.neuron.percentile))
+
+
+def percentile(values: np.ndarray, share: float) -> float:
+    """The authors' percentile: of n sorted values that which `share` % of them lie below, no mean of
+    neighbours.
+    """
+    place = min(int(share / 100 * values.size), values.size - 1)
+    return float(np.partition(values, place)[place])
+
+
+@torch.no_grad()
+def _activations(rectified: Rectified, config: TrainConfig, dataset: Dataset, accelerator: torch.device) -> dict[str, np.ndarray]:
+    """Of each layer, on the first training samples, as in evaluation."""
+    rectified.eval()
+    seen: dict[str, list[np.ndarray]] = {}
+    for first in range(0, min(BATCHES * config.batch_size, len(dataset.train)), config.batch_size):
+        images = np.asarray(dataset.train[first : first + config.batch_size].array)
+        rectified(sent(torch.from_numpy(images), accelerator))
+        for name, values in rectified.activations.items():
+            seen.setdefault(name, []).append(values.cpu().numpy().ravel())
+    return {name: np.concatenate(parts) for name, parts in seen.items()}
+
+
+def _epoch(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    dataset: Dataset,
+    epoch: int,
+    accelerator: torch.device = CPU,
+) -> None:
     module.train()
     course, seed, count = config.optimizer, epoch_seed(config.seed, epoch), batch_count(dataset.train, config.batch_size)
     torch.manual_seed(seed)
     batches = shuffled_batches(dataset.train, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)
     for i, (images, labels) in enumerate(batches):
         set_rate(optimizer, course.learning_rate * rate_factor(course, epoch + i / count, config.epochs))
-        descend(optimizer, F.cross_entropy(module(images)[0], labels), course)
+        output = module(sent(images, accelerator))
+        descend(optimizer, F.cross_entropy(output.flatten(0, -2), sent(labels, accelerator)), course)
 
 
 def _accuracy(module: NetworkWithoutSpikes, split) -> float:

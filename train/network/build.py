@@ -44,6 +44,7 @@ def build(config: TrainConfig, task: Task) -> SpikingNetwork:
             norm_over=config.norm_over,
             stem_bias=config.stem_bias,
             initial=config.initial,
+            recompute=config.recompute,
         )
     module.config = config
     return module

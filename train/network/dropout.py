@@ -28,9 +28,15 @@ class HeldDropout(nn.Module):
         """
         if not self.training:
             return x
+        over_time = x.unflatten(0, (timesteps, -1))
+        return (over_time * self.mask(over_time[0])).flatten(0, 1)
+
+    def mask(self, x: torch.Tensor) -> torch.Tensor:
+        """What one timestep `(N, C, H, W)` or `(N, features)` is multiplied by in training, drawn
+        anew.
+        """
         kept = 1 - self.probability
-        mask = x.new_empty(len(x) // timesteps, *x.shape[1:3], *(1,) * (x.ndim - 3)).bernoulli_(kept).div_(kept)
-        return (x.unflatten(0, (timesteps, -1)) * mask).flatten(0, 1)
+        return x.new_empty(len(x), *x.shape[1:3], *(1,) * (x.ndim - 3)).bernoulli_(kept).div_(kept)
 
     def extra_repr(self) -> str:
         return f"probability={self.probability}"

@@ -4,6 +4,8 @@ population to the next.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import prod
 
 import numpy as np
@@ -51,6 +53,25 @@ class ScaledBatchNorm(_BatchNorm):
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
+
+
+def rerun_contexts(norms: Iterable[ScaledBatchNorm]) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """What the forward pass of a layer that is computed again runs in, and what the second one does:
+    running statistics move once.
+    """
+    return nullcontext(), _unmoved(list(norms))
+
+
+@contextmanager
+def _unmoved(norms: list[ScaledBatchNorm]) -> Iterator[None]:
+    kept = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+        yield
+    finally:
+        for norm, momentum in zip(norms, kept):
+            norm.momentum = momentum
 
 
 class Synapses(nn.Module):

@@ -18,6 +18,17 @@ is known:
 wgrad and dgrad are a layer's gradients of its weights and of its input. Saved for the backward pass
 are three tensors of one timestep, and A. The result is that of differentiating every timestep, to
 rounding (tested).
+
+Whether this holds is a question of each path (`through_rates`): it does for weights of spikes on
+their way straight into neurons, with or without such BatchNorm, behind average pooling, and behind
+dropout, whose mask is the same at all timesteps. Max pooling of spikes picks another one at every
+timestep, but a gradient that all timesteps share passes it as the share of them, weighed by w, at
+which each was picked: that holds where no BatchNorm follows, whose gradient differs between
+timesteps. All else, such as streams, trained delays and BatchNorm at each timestep, is
+differentiated at every timestep between the others (`Rated.over_time`, `Rated.of_currents`).
+
+Rate-based backpropagation (Yu et al., NeurIPS 2024, arXiv 2410.11488) also sends back rates alone;
+for surrogate gradients that is an approximation, for DSR's it is the gradient.
 """
 
 from __future__ import annotations
@@ -33,13 +44,52 @@ from torch.nn import grad as gradients
 from spikeport.train.network.batch_norm import channel_sums, over_maps, statistics
 from spikeport.train.network.convolution import precision, weight_gradient
 from spikeport.train.network.layers import ScaledBatchNorm, Synapses
+from spikeport.train.network.topology import Stage
 from spikeport.train.neurons.rated import Rated, carrier, weighted_sum
+
+
+def through_rates(synapses: Synapses, source: Stage | None) -> bool:
+    """Whether the algebra holds for a path from a stage, None for the input, into neurons."""
+    kind = source.kind if source else "neuron"
+    linear = synapses.delays is None and synapses.norm is None
+    normed = synapses.delays is None and synapses.weights is not None and synapses.norm_over == "time"
+    return (linear and kind in ("neuron", "max_pool")) or (normed and kind == "neuron")
+
+
+def max_pooled(source: Rated, size: int, weights: list[float]) -> Rated:
+    """Spikes, max-pooled, of whose gradient all timesteps have the same. weights: w of the module's
+    docstring, `(T,)`.
+    """
+    values, picked = F.max_pool2d(source.values.flatten(0, 1), size, return_indices=True)
+    share = values.new_zeros(source.values[0].flatten(2).shape)
+    for w, chosen in zip(weights, picked.flatten(2).unflatten(0, (len(weights), -1))):
+        share.scatter_add_(2, chosen, torch.full_like(chosen, w, dtype=share.dtype))
+    rate = _Picked.apply(source.rate, share.view(source.values[0].shape), size)
+    return Rated(values.unflatten(0, (len(weights), -1)), rate)
+
+
+class _Picked(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rate: torch.Tensor, share: torch.Tensor, size: int) -> torch.Tensor:
+        ctx.save_for_backward(share)
+        ctx.size = size
+        return carrier(F.max_pool2d(share, size)[None])
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        (share,) = ctx.saved_tensors
+        wide = grad.repeat_interleave(ctx.size, 2).repeat_interleave(ctx.size, 3)
+        rest = (0, share.shape[3] - wide.shape[3], 0, share.shape[2] - wide.shape[2])  # what windows leave over at the borders
+        return F.pad(wide, rest) * share, None, None
 
 
 def pooled(synapses: Synapses, source: Rated) -> Rated:
     """What the weights see."""
-    values = synapses.pooled(source.values.flatten(0, 1)).unflatten(0, source.values.shape[:2])
-    return Rated(values, synapses.pooled(source.rate))
+    values, rate = synapses.pooled(source.values.flatten(0, 1)).unflatten(0, source.values.shape[:2]), synapses.pooled(source.rate)
+    if synapses.dropout is None:
+        return Rated(values, rate)
+    mask = synapses.dropout.mask(rate)
+    return Rated(values * mask, rate * mask)
 
 
 def currents(synapses: Synapses, source: Rated, weights: list[float]) -> Rated:

@@ -4,27 +4,32 @@ time inside.
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 from math import sqrt
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import InputCode
 from spikeport.train.data.registry import Task
 from spikeport.train.network.architecture import MaxPool
 from spikeport.train.network.encoder import encoder
-from spikeport.train.network.layers import Synapses
-from spikeport.train.network.rates import currents, pooled
+from spikeport.train.network.layers import Synapses, rerun_contexts
+from spikeport.train.network.rates import currents, max_pooled, pooled, through_rates
 from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage, behind_weights
 from spikeport.train.neurons.base import Neuron, NeuronConfig
 from spikeport.train.neurons.rated import Rated, carrier
 from spikeport.train.settings.config import NormOver, TrainConfig
 from spikeport.train.settings.initial_weights import draw_initial
 from spikeport.train.settings.losses import synaptic_filter
+
+Activity: TypeAlias = "dict[str, Rated | torch.Tensor]"
+"""What each stage sends: without time between layers, or in a graph with time."""
 
 
 class SpikingNetwork(nn.Module):
@@ -37,7 +42,8 @@ class SpikingNetwork(nn.Module):
     BatchNorm follows later. tdbn_alpha: tdBN's alpha, 0 for plain BatchNorm. readout: "current"
     accumulates its current and never fires, "spikes" has neurons like all other layers. normalise,
     input_code: see `train.network.encoder`. dropout: see `train.network.dropout`; not of the input.
-    initial: see `train.settings.initial_weights`.
+    initial: see `train.settings.initial_weights`. recompute: in training keep of each layer only
+    what it sends, and compute the rest again in the backward pass.
 
     config: what it was built from, None where stages were put together by hand.
     """
@@ -59,6 +65,7 @@ class SpikingNetwork(nn.Module):
         norm_over: NormOver = "time",
         stem_bias: bool = True,
         initial: str = "torch",
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         if timesteps < 1:
@@ -68,7 +75,8 @@ class SpikingNetwork(nn.Module):
         self.readout, self.neuron_config = readout, neuron
         self._check_time(task, input_code)
         self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
-        self._through_rates = not dropout and norm_over == "time" and all(stage.kind in ("neuron", "readout") for stage in stages)
+        self.recompute = recompute
+        self._stages = {stage.name: stage for stage in stages}
         self.encoder = encoder(task, normalise=normalise, code=input_code)
         spiking = [s.name for s in stages if s.kind == "neuron" or (s.kind == "readout" and readout == "spikes")]
         self.neurons = nn.ModuleDict({name: neuron.build() for name in spiking})
@@ -104,35 +112,55 @@ class SpikingNetwork(nn.Module):
         """
         steps = timesteps or self.timesteps
         activity = {INPUT: self._filtered(self.encoder(self._over_time(x, steps), steps, first), steps)}
-        weights = self.neuron_config.rate_weights(steps) if self.training and self._through_rates else None
-        if weights:
+        if self.training and (weights := self.neuron_config.rate_weights(steps)):
             return self._run_rates(activity[INPUT], weights)
         for stage in self.stages:
-            activity[stage.name] = self._run(stage, activity, steps)
+            activity[stage.name] = self._run_or_rerun(stage, activity, steps)
             for path in stage.incoming:
                 if self._last_reader[path.source] is path:  # in evaluation that frees it
                     activity.pop(path.source, None)
         return activity[READOUT]
 
     def _run_rates(self, x: torch.Tensor, weights: list[float]) -> torch.Tensor:
-        """Forward in training where gradients between layers have no time (`train.network.rates`)."""
+        """Forward in training where neurons' gradients have no time, nor those between layers where
+        `train.network.rates` holds.
+        """
         steps = len(weights)
-        activity = {INPUT: Rated(x, carrier(x))}
+        activity: Activity = {INPUT: Rated(x, carrier(x))}
         for stage in self.stages:
-            if stage.name not in self.neurons:
-                spikes = {path.source: activity[path.source].over_time(weights) for path in stage.incoming}
-                return self._run(stage, spikes, steps)
-            parts = [self._rated_currents(s, activity, weights) for s in self.synapses_of(stage.name)]
-            activity[stage.name] = self.neuron(stage.name).rated(reduce(Rated.plus, parts), steps)
-        return activity[READOUT].over_time(weights)
+            if stage.name in self.neurons:
+                parts = [self._rated_currents(s, activity, weights) for s in self.synapses_of(stage.name)]
+                activity[stage.name] = self.neuron(stage.name).rated(reduce(Rated.plus, parts), steps)
+            elif stage.kind == "max_pool" and self._read_through_rates(stage):
+                activity[stage.name] = _rated_max_pool(stage, activity, weights)
+            else:
+                sources = {path.source: _in_time(self._taken(activity, path), weights) for path in stage.incoming}
+                activity[stage.name] = self._run(stage, sources, steps)
+        return _in_time(activity[READOUT], weights)
 
-    def _rated_currents(self, synapses: Synapses, activity: dict[str, Rated], weights: list[float]) -> Rated:
-        name = synapses.path.source
-        take = activity.pop if self._last_reader[name] is synapses.path else activity.__getitem__
-        if len(activity[name].values) < len(weights):
-            return Rated.held(_over_batch(synapses, take(name).values), len(weights))
-        source = pooled(synapses, take(name))  # what is taken, often the largest tensor there is, goes before the next are made
-        return currents(synapses, source, weights)
+    def _rated_currents(self, synapses: Synapses, activity: Activity, weights: list[float]) -> Rated:
+        path, steps = synapses.path, len(weights)
+        source = activity[path.source]
+        held = isinstance(source, Rated) and len(source.values) < steps
+        if not held and through_rates(synapses, self._stages.get(path.source)):
+            del source  # what is taken, often the largest tensor there is, goes before the next are made
+            return currents(synapses, pooled(synapses, _rated(self._taken(activity, path))), weights)
+        made = _over_batch(synapses, _in_time(self._taken(activity, path), weights))
+        return Rated.of_currents(made.clone() if synapses.norm is None and synapses.weights is None else made, steps)
+
+    def _read_through_rates(self, stage: Stage) -> bool:
+        """Whether all that read a stage are paths for which `train.network.rates` holds."""
+        return all(
+            reader.name in self.neurons and through_rates(synapses, stage)
+            for reader in self.stages
+            if reader.kind != "max_pool"
+            for synapses in self.synapses_of(reader.name)
+            if synapses.path.source == stage.name
+        )
+
+    def _taken(self, activity: Activity, path: Projection) -> Rated | torch.Tensor:
+        """What a path reads, gone from the activity where nothing reads it later."""
+        return (activity.pop if self._last_reader[path.source] is path else activity.__getitem__)(path.source)
 
     def _check_time(self, task: Task, code: InputCode) -> None:
         """Refuse recurrence that the method has no gradient for, and delays of what never changes."""
@@ -187,6 +215,15 @@ class SpikingNetwork(nn.Module):
         tau = self.neuron_config.input_filter
         return x if tau == 1 else synaptic_filter(x.expand(timesteps, *x.shape[1:]), tau)
 
+    def _run_or_rerun(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
+        """What `_run` does, with the same gradient to the last bit, in less memory where asked for."""
+        if not (self.recompute and self.training and stage.name in self.neurons):
+            return self._run(stage, activity, timesteps)
+        read = {path.source: activity[path.source] for path in stage.incoming if not path.lag}
+        norms = [s.norm for s in self.synapses_of(stage.name) if s.norm is not None]
+        contexts = partial(rerun_contexts, norms)
+        return checkpoint(self._run, stage, read, timesteps, use_reentrant=False, context_fn=contexts)
+
     def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
         if stage.kind == "max_pool":
             return _max_pool(stage, activity)
@@ -199,6 +236,22 @@ class SpikingNetwork(nn.Module):
         if own := [s for s in incoming if s.path.lag]:
             return self.neuron(stage.name).recurrent(total, timesteps, own[0])
         return self.neuron(stage.name)(total, timesteps)
+
+
+def _in_time(source: Rated | torch.Tensor, weights: list[float]) -> torch.Tensor:
+    """In a graph with time."""
+    return source.over_time(weights) if isinstance(source, Rated) else source
+
+
+def _rated(source: Rated | torch.Tensor) -> Rated:
+    assert isinstance(source, Rated), "currents of a graph with time do not go through rates"
+    return source
+
+
+def _rated_max_pool(stage: Stage, activity: Activity, weights: list[float]) -> Rated:
+    (path,) = stage.incoming
+    assert isinstance(path.layer, MaxPool)
+    return max_pooled(_rated(activity[path.source]), path.layer.size, weights)
 
 
 def _norm_scale(tdbn_alpha: float, neuron: NeuronConfig, stage: Stage) -> float:

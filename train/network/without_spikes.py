@@ -1,5 +1,5 @@
-"""The same network without spikes: activations of few bits in place of neurons, one pass in place
-of timesteps.
+"""The same network without spikes, one pass in place of timesteps: activations of few bits in place
+of neurons (a baseline), or ReLU (what a spiking network can begin with).
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
+from spikeport.export.common.errors import InputError
 from spikeport.train.data.registry import Task
 from spikeport.train.network.architecture import MaxPool
 from spikeport.train.network.build import stages_of
 from spikeport.train.network.encoder import encoder
 from spikeport.train.network.layers import Synapses
+from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.network.topology import INPUT, READOUT, Stage, behind_weights
 from spikeport.train.settings.config import TrainConfig
 
@@ -105,10 +107,43 @@ class NetworkWithoutSpikes(nn.Module):
 
     def _run(self, stage: Stage, values: dict[str, torch.Tensor]) -> torch.Tensor:
         if stage.kind == "max_pool":
-            (path,) = stage.incoming
-            assert isinstance(path.layer, MaxPool)
-            return F.max_pool2d(values[path.source], path.layer.size)
+            return _max_pooled(stage, values)
         paths = self.synapses[stage.name]
         assert isinstance(paths, nn.ModuleList)
         total = reduce(torch.add, [s(values[s.path.source]) for s in paths if isinstance(s, Synapses)])
         return self.activations[stage.name](total) if stage.name in self.activations else total
+
+
+class Rectified(nn.Module):
+    """A spiking network's own weights and BatchNorm with ReLU in place of neurons and one pass in
+    place of timesteps: what DSR's neurons represent, but for their upper bound.
+
+    activations: what each layer of neurons would stand for, in the last pass, `(N, *shape)`.
+    """
+
+    def __init__(self, network: SpikingNetwork) -> None:
+        super().__init__()
+        if late := [s.name for s in network.stages for path in s.incoming if path.delays or path.lag]:
+            raise InputError(f"{late[0]} has delays, which a network without spikes has no time for; leave without_spikes_epochs out")
+        self.network = network
+        self.activations: dict[str, torch.Tensor] = {}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """`(N, *shape)`, or `(T, N, *shape)` averaged over time, to `(N, classes)`."""
+        network = self.network
+        held = x.shape[1:] == network.task.shape
+        values = {INPUT: network.encoder(x[None] if held else x, 1 if held else len(x), 0).mean(0)}
+        for stage in network.stages:
+            if stage.kind == "max_pool":
+                values[stage.name] = _max_pooled(stage, values)
+                continue
+            values[stage.name] = reduce(torch.add, [s(values[s.path.source]) for s in network.synapses_of(stage.name)])
+            if stage.name in network.neurons:
+                values[stage.name] = self.activations[stage.name] = F.relu(values[stage.name])
+        return values[READOUT]
+
+
+def _max_pooled(stage: Stage, values: dict[str, torch.Tensor]) -> torch.Tensor:
+    (path,) = stage.incoming
+    assert isinstance(path.layer, MaxPool)
+    return F.max_pool2d(values[path.source], path.layer.size)

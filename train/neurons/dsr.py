@@ -45,7 +45,9 @@ class DSRConfig(NeuronConfig):
     """threshold: V_th to start from. trained_threshold: whether V_th learns (the paper compares
     with a fixed one in table 3).
 
-    bound: smallest V_th. alpha: firing parameter. tau, dt: LIF only.
+    bound: smallest V_th. alpha: firing parameter. tau, dt: LIF only. percentile: of the activations
+    of a network without spikes that V_th begins with, where training begins with one
+    (`train.loop.without_spikes`).
     """
 
     kind: Literal["if", "lif"] = "if"
@@ -56,12 +58,15 @@ class DSRConfig(NeuronConfig):
     tau: float = 1.0
     dt: float = 0.05
     threshold_gradient: Literal["code", "theory"] = "code"
+    percentile: float = 99.9
 
     def __post_init__(self) -> None:
         if self.kind not in ("if", "lif"):
             raise InputError(f"DSR neuron kind {self.kind!r} is unknown; choose if or lif")
         if self.threshold_gradient not in ("code", "theory"):
             raise InputError(f"DSR threshold_gradient {self.threshold_gradient!r} is unknown; choose code or theory")
+        if not 0 < self.percentile <= 100:
+            raise InputError(f"neuron percentile is {self.percentile:g}; it lies above 0, up to 100")
         if not (0 < self.bound <= self.threshold and 0 < self.alpha <= 1 and self.tau > 0 and self.dt > 0):
             raise InputError("a DSR neuron needs 0 < bound <= threshold, 0 < alpha <= 1 and positive tau and dt")
 
@@ -127,6 +132,13 @@ class DSR(Neuron):
         self._bound()
         rate, spikes = _RatedRepresentation.apply(currents.rate, currents.values, timesteps, self.threshold, self.config)
         return Rated(spikes, rate)
+
+    def represent(self, largest: float) -> None:
+        """Set the threshold such that mean currents up to `largest` are represented; not below its
+        bound.
+        """
+        with torch.no_grad():
+            self.threshold.fill_(max(largest / self.config.bound_factor, self.config.bound))
 
     def _bound(self) -> None:
         if self.training:

@@ -23,11 +23,11 @@ class Rated:
     rate: torch.Tensor
 
     @staticmethod
-    def held(currents: torch.Tensor, timesteps: int) -> Rated:
-        """Currents `(1, N, *shape)` of a graph with time, held over all timesteps: they get the
-        gradients of all.
+    def of_currents(currents: torch.Tensor, timesteps: int) -> Rated:
+        """Currents of a graph with time, `(T, N, *shape)`, or held, `(1, N, *shape)`, which get the
+        gradients of all timesteps. Their values may be overwritten.
         """
-        return Rated(currents.detach(), currents[0] * timesteps)
+        return Rated(currents.detach(), _Alike.apply(currents, timesteps))
 
     def over_time(self, weights: list[float]) -> torch.Tensor:
         """Spikes back in a graph with time."""
@@ -49,6 +49,19 @@ def weighted_sum(weights: list[float], x: torch.Tensor) -> torch.Tensor:
     for w, step in zip(weights[1:], x[1:]):
         total.add_(step, alpha=w)
     return total
+
+
+class _Alike(torch.autograd.Function):
+    """The carrier of currents, whose gradient is the same at every timestep."""
+
+    @staticmethod
+    def forward(ctx: Any, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
+        ctx.shape, ctx.each = currents.shape, timesteps / len(currents)
+        return carrier(currents)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return (grad if ctx.each == 1 else grad * ctx.each).expand(ctx.shape), None
 
 
 class _OverTime(torch.autograd.Function):

@@ -50,6 +50,8 @@ class TrainConfig:
     at every timestep; recordings of events are sent as they are.
     dropout: probability in training, of what each layer but the first receives
     (`train.network.dropout`).
+    without_spikes_epochs: epochs that a DSR network first trains with ReLU in place of neurons; its
+    thresholds then begin with percentiles of the activations (`train.loop.without_spikes`).
     shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to
     right. seed: of weights, order, augmentation and splits.
     events: how recordings of event cameras become counts per timestep.
@@ -61,6 +63,10 @@ class TrainConfig:
     precision: of synapses and neurons while training, weights and optimizer always float32 (mixed
     precision). bfloat16 is faster where the processor has it (avx512_bf16, amx_bf16, or a GPU),
     slower elsewhere. Evaluation and all that is deployed is float32 or better.
+
+    recompute: keep of each layer only the spikes that it sends for the backward pass, and compute
+    currents and potentials again: the same weights to the last bit, in less memory and more time
+    (docs/training-speed.md).
     """
 
     data: str = "digits"
@@ -70,6 +76,7 @@ class TrainConfig:
     readout: str = ""
     timesteps: int = 4
     epochs: int = 30
+    without_spikes_epochs: int = 0
     batch_size: int = 64
     batch_norm: bool = True
     bias: bool = True
@@ -85,6 +92,7 @@ class TrainConfig:
     seed: int = 0
     threads: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
+    recompute: bool = False
     events: EventBins = field(default_factory=EventBins)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     neuron: NeuronConfig = None  # type: ignore[assignment]  # filled in below
@@ -114,7 +122,7 @@ class TrainConfig:
             raise InputError(
                 f"timesteps is {self.timesteps}; training takes at most {TIMESTEPS_MAX:,}, count the input into fewer, longer ones"
             )
-        for name in ("shift", "threads", "tdbn_alpha"):
+        for name in ("shift", "threads", "tdbn_alpha", "without_spikes_epochs"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if self.threads > THREADS_MAX:
@@ -123,7 +131,13 @@ class TrainConfig:
         self._check_layers()
 
     def _check_layers(self) -> None:
-        """What the input and what each layer receives."""
+        """What the input and what each layer receives, what a network begins with and keeps."""
+        if self.recompute and (METHODS[self.method].training_timesteps == 1 or self.neuron.rate_weights(self.timesteps)):
+            raise InputError(
+                f"recompute saves nothing with method {self.method}, which keeps one timestep of a layer already; leave it out"
+            )
+        if self.without_spikes_epochs and self.method != "dsr":
+            raise InputError(f"without_spikes_epochs is for method dsr, whose thresholds stand for activations; {self.method} has none")
         if self.norm_over not in get_args(NormOver):
             raise InputError(f"norm_over {self.norm_over!r} is unknown; choose one of {', '.join(get_args(NormOver))}")
         if self.input_code not in ("direct", "rate"):

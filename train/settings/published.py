@@ -15,8 +15,8 @@ from typing import Any
 from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.tables import flat
 
-OURS = ("seed", "threads", "precision")
-"""Fields that no paper has: they fix the last bits and the speed."""
+OURS = ("seed", "threads", "precision", "recompute")
+"""Fields that no paper has: they fix the last bits, the speed and the memory."""
 
 HELD_OUT = ("training data", "all", "11/12", "a twelfth is kept for validation, which chooses epoch and T'; test data is looked at once")
 BEST = ("reported network", "best epoch on test data", "best epoch on validation data", "test data must not choose")
@@ -95,6 +95,7 @@ def _used(config: TrainConfig) -> dict[str, Any]:
     unused = {*OURS, *(name for name in fields if name.startswith("events.") and config.data not in ("n-mnist", "dvs-cifar10"))}
     unused |= {"optimizer.momentum"} if config.optimizer.kind != "sgd" else set()
     unused |= {"optimizer.restart_epochs"} if config.optimizer.course == "constant" else set()
+    unused |= set() if fields["without_spikes_epochs"] else {"without_spikes_epochs", "neuron.percentile"}
     unused |= {"stem_bias"} if "preact" not in config.arch else set()
     unused |= set() if config.batch_norm else {"norm_over", "tdbn_alpha"}
     unused |= {"neuron.tau", "neuron.dt", "neuron.threshold_gradient"} if fields.get("neuron.kind") == "if" else set()

@@ -72,12 +72,13 @@ def _dsr_dvs(neuron: DSRConfig) -> TrainConfig:
 
 def _dsr_imagenet() -> TrainConfig:
     """T = 50, IF, Adam at 1e-3 without decay, 90 epochs of batches of 144, 5000 iterations of
-    warm-up (code).
+    warm-up, begun with a network without spikes (code).
     """
     return replace(
         _dsr("cifar10", 50, DSR_NEURONS["if-t20"][1], 1e-3),
         data="imagenet",
         epochs=90,
+        without_spikes_epochs=90,
         batch_size=144,
         shift=0,
         optimizer=OptimizerConfig(kind="adam", learning_rate=1e-3, weight_decay=0.0, warmup_epochs=5000 / 8898),

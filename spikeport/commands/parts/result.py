@@ -20,7 +20,17 @@ def describe(report: Report, work: Workspace) -> str:
     what = ", ".join(counted(n, s) for n, s in ((stamp.compared, "neuron-step"), (stamp.spikes, "spike"), (stamp.samples, "sample")))
     proof = f"{', '.join(stamp.backends)} and reference: {verdict} ({what})"
     place = f"report: {work.report.with_suffix('.html')} of network {short(report.made_of['network'])}"
-    return "\n".join([_table(report), *_describe_links(report), *_describe_exit(report), proof, *describe_lava(report.lava), place])
+    return "\n".join(
+        [
+            _table(report),
+            *_describe_links(report),
+            *_describe_exit(report),
+            *_describe_conformal(report),
+            proof,
+            *describe_lava(report.lava),
+            place,
+        ]
+    )
 
 
 def describe_lava(proof: LavaProof | None) -> list[str]:
@@ -68,4 +78,14 @@ def _describe_exit(report: Report) -> list[str]:
     price = f"{si(cost.dynamic.mean[0], 'J')}, {si(cost.latency.mean[0], 's')}"
     return [
         f"early exit at a margin of {early_exit.threshold}: {early_exit.test.accuracy_chosen:.2%} in {early_exit.mean_steps:.2f} timesteps, {price}"
+    ]
+
+
+def _describe_conformal(report: Report) -> list[str]:
+    """Bonferroni's, whose promise holds without conditions."""
+    exits = zip(report.truncation.conformal, report.conformal_cost) if report.truncation else ()
+    return [
+        f"{e.name}: {e.accuracy:.2%} in {e.mean_steps:.2f} timesteps, {si(cost.dynamic.mean[0], 'J')}; true class in {e.coverage:.2%} of the sets"
+        for e, cost in exits
+        if e.correction == "Bonferroni"
     ]

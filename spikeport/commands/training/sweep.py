@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   spikeport sweep experiments/alpha-fashion.toml --data-dir data --out runs/alpha-fashion
   spikeport sweep --data mnist --vary timesteps=4,6,8 --vary optimizer.learning_rate=0.001,0.004 --out runs/mnist-sweep
   spikeport sweep --vary loss=cross-entropy,alpha-0.001,alpha-0.01,alpha-0.07 --robustness --out runs/alpha
+  spikeport sweep experiments/tssl-search.toml --data-dir data --out runs/tssl-search
   spikeport sweep --vary timesteps=4,6,8 --tic-every 1 --out runs/timesteps
   spikeport sweep --vary neuron='{decay=0.5,gain=0.5},{decay=0.75,gain=0.25}' --out runs/tau
 """
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vary", dest="varied", action="append", default=[], metavar="FIELD=A,B,...", help="values of a field, as in TOML; may be repeated"
     )
     parser.add_argument("--grid", action="store_true", default=None, help="every combination; else one field at a time")
+    parser.add_argument("--draw", type=int, metavar="N", help="of every combination N at random, the same every time; with --grid")
     parser.add_argument("--robustness", action="store_true", default=None, help="measure every point under noise, blur, FGSM and PGD too")
     parser.add_argument("--samples", type=int, metavar="N", help="validation samples for Fisher information (default 256)")
     parser.add_argument(

@@ -119,6 +119,9 @@ def test_the_cut_and_the_exit_are_told_with_their_losses():
     assert "In real Lava at T' = 6: equal spike for spike in 12,345,678 neuron-steps" in words
     assert f"largest score leads by {exits.threshold:,}" in words and f"mean {exits.mean_steps:.2f}" in words
     assert si(report.exit_cost.dynamic.mean[0], "J") in words
+    for other, price in zip(cut.conformal, report.conformal_cost, strict=True):
+        assert f"{other.name} {other.mean_steps:.3g} {percent(other.accuracy)} {percent(other.coverage)} {other.set_size:.3f}" in words
+        assert si(price.dynamic.mean[0], "J") in words
 
 
 def test_fisher_information_that_is_not_there_proposes_and_draws_nothing():

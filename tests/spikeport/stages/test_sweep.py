@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -38,6 +39,30 @@ def test_a_grid_has_every_combination():
     points = planned(grid=True, timesteps=[4, 6], seed=[0, 1, 2])
     assert [(p.config.timesteps, p.config.seed) for p in points] == [(t, s) for t in (4, 6) for s in (0, 1, 2)]
     assert {name for p in points for name in p.labels} == {GRID} and len({p.name for p in points}) == 6
+
+
+def test_combinations_can_be_drawn():
+    """The same every time, and among those of more draws; all of a grid in the end."""
+    vary = {"timesteps": [2, 3, 4, 5], "seed": [0, 1, 2]}
+    whole = [p.name for p in planned(grid=True, **vary)]
+    drawn = [[p.name for p in plan(SweepConfig(vary=vary, grid=True, draw=n), "test")] for n in (0, 1, 4, 5, 12, 99)]
+    assert [len(names) for names in drawn] == [12, 1, 4, 5, 12, 12] and drawn[4] == drawn[0] == whole
+    assert all(set(few) <= set(more) for few, more in pairwise(drawn[1:]))
+    assert drawn[2] == [name for name in whole if name in drawn[2]] != whole[:4]
+    for wrong in ({"draw": 3}, {"draw": -1, "grid": True}):
+        with pytest.raises(InputError, match="draw is"):
+            SweepConfig(vary=vary, **wrong)
+
+
+def test_the_search_of_tssl_bps_reproduction():
+    """12 of the 60 choices of section 4.3, all else as in table 3."""
+    path = EXPERIMENTS / "tssl-search.toml"
+    points = plan(parse_table(SweepConfig, read_toml(path), str(path)), str(path))
+    assert len(points) == 12 and len({p.config for p in points}) == 12
+    for c in (p.config for p in points):
+        assert c.epochs in (50, 100, 150, 200) and c.timesteps in (5, 10, 20)
+        assert c.optimizer.learning_rate in (1e-4, 5e-4, 1e-3, 5e-3, 1e-2)
+        assert (c.arch, c.batch_size, c.neuron.tau_m, c.neuron.tau_s, c.optimizer.course) == ("tssl-mnist", 50, 5, 3, "constant")
 
 
 def test_nested_fields_by_dots_by_tables_and_together():

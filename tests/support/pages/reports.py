@@ -10,6 +10,7 @@ from support.networks.random_networks import random_network, random_stimulus
 from spikeport.analysis.cost.devices import device_named
 from spikeport.analysis.cost.estimate import estimate_cost
 from spikeport.analysis.cost.exit_cost import exit_cost
+from spikeport.analysis.decision.conformal import ConformalExit, conformal_exits
 from spikeport.analysis.decision.early_exit import choose_threshold, exit_confirmed
 from spikeport.analysis.decision.timestep_cut import Truncation, confirmed, truncate, with_proposal
 from spikeport.analysis.information.fisher import FisherResult
@@ -45,7 +46,14 @@ def full_truncation(correct: np.ndarray, fisher: FisherResult) -> Truncation:
     margins = np.where(correct, 100 * np.arange(1, 7), 9)
     found = confirmed(with_proposal(truncate(correct, floating, 1.0), fisher), correct[:100], floating[:100])
     exits = exit_confirmed(choose_threshold(correct, margins, floating, 1.0), correct[:100], margins[:100], floating[:100])
-    return replace(found, exit=exits, lava=verification(), lava_absent="")
+    return replace(found, exit=exits, conformal=_conformal(correct), lava=verification(), lava_absent="")
+
+
+def _conformal(correct: np.ndarray) -> tuple[ConformalExit, ...]:
+    """Of two classes; the first is true, and leads by 100 a timestep where the answer is right."""
+    scores = np.stack([np.where(correct, 100 * np.arange(1, 7), -9), np.zeros(correct.shape, int)], axis=2)
+    zeros = np.zeros(len(correct), int)
+    return conformal_exits(scores, zeros, scores[:100], zeros[:100])
 
 
 def full_report(seed: int = 8, text: str = "digits") -> Report:
@@ -72,6 +80,7 @@ def full_report(seed: int = 8, text: str = "digits") -> Report:
         fisher=fisher,
         truncation=full_truncation(correct, fisher),
         exit_cost=exit_cost(network, record, LOIHI2, np.full(len(record), 4)),
+        conformal_cost=tuple(exit_cost(network, record, LOIHI2, np.full(len(record), 1 + n % 6)) for n in range(6)),
         cost=estimate_cost(network, record, LOIHI2),
         chip=chip_use(map_network(network, LOIHI2.chip)),
         verification=verification(),

@@ -5,11 +5,13 @@ import torch
 
 from spikeport.train.data.dataset import Task
 from spikeport.train.network.build import build
+from spikeport.train.network.rates import max_pooled
 from spikeport.train.network.residual import residual
 from spikeport.train.network.residual_plans import ResidualPlan
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.neurons.dsr import DSRConfig
+from spikeport.train.neurons.rated import Rated
 from spikeport.train.settings.config import defaults_for
 from spikeport.train.settings.losses import accumulated_cross_entropy, weighted_cross_entropy
 
@@ -97,3 +99,61 @@ def test_saves_no_timesteps():
 def test_a_loss_that_weighs_timesteps(monkeypatch):
     weights = NEURONS["lif"].rate_weights(6)
     compared(lambda: network("lif", readout="spikes"), images(), monkeypatch, loss=lambda out, y: weighted_cross_entropy(out, y, weights))
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize(
+    ("arch", "settings"),
+    [
+        ("4C3-MP2-6C3p0-20", {"batch_norm": False}),  # the gradient behind the pool is the same at every timestep
+        ("4C3-MP3-6C3-20", {"batch_norm": False, "bias": True}),  # windows that leave a border over
+        ("4C3-MP2-6C3p0-20", {}),  # BatchNorm behind: that path keeps its time
+        ("4C3-MP2-P2-20", {"batch_norm": False}),
+        ("4C3-MP2", {"batch_norm": False}),  # read by a readout without neurons
+        ("4C3-P2-6C3p0-20D4", {}),
+        ("4C3-P2-6C3p0-20", {"norm_over": "timestep"}),
+        ("preact-resnet-20", {"stem_bias": False, "initial": "kaiming-fan-out"}),
+        ("preact-resnet-20", {"batch_norm": False}),
+    ],
+)
+def test_layers_that_need_time_stand_between_those_that_do_not(neuron, arch, settings, monkeypatch):
+    compared(lambda: network(neuron, arch=arch, **settings), images(), monkeypatch)
+
+
+@pytest.mark.parametrize("arch", ["4C3-P2-6C3p0-20", "4C3-MP2-6C3p0-20"])
+def test_dropout_held_over_time(arch, monkeypatch):
+    """Masks come from torch's generator, one for each layer, whichever way is taken."""
+
+    def make():
+        module = network("lif", arch=arch, dropout=0.4)
+        torch.manual_seed(11)
+        return module
+
+    compared(make, images(), monkeypatch)
+    kept = (compared_spikes := make())(images())
+    assert not torch.equal(kept, compared_spikes(images()))  # drawn anew
+
+
+def test_max_pooling_by_hand():
+    """One window, three timesteps with weights 1/2, 1/4, 1/4: the first pixel is picked where the
+    second does not fire alone.
+    """
+    spikes = torch.tensor([[[[[1.0, 1.0]]]], [[[[0.0, 1.0]]]], [[[[0.0, 0.0]]]]])[..., None, :].squeeze(3)
+    spikes = torch.cat([spikes, torch.zeros_like(spikes)], dim=3)  # 2 x 2
+    rate = torch.zeros(1, 1, 2, 2, requires_grad=True)
+    out = max_pooled(Rated(spikes, rate), 2, [0.5, 0.25, 0.25])
+    assert out.values.flatten().tolist() == [1, 1, 0]
+    (out.rate * 8).sum().backward()
+    assert rate.grad.flatten().tolist() == [6, 2, 0, 0]
+
+
+@pytest.mark.parametrize(("arch", "settings"), [("4C3-MP2-6C3p0-20", {"batch_norm": False}), ("4C3-P2-6C3p0-20", {"dropout": 0.3})])
+def test_what_goes_through_rates_keeps_no_timesteps(arch, settings):
+    def kept(timesteps):
+        sizes = []
+        module = network(arch=arch, **settings)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.untyped_storage().nbytes()) or t, lambda t: t):
+            module(images(), timesteps)
+        return sum(sizes)
+
+    assert kept(12) - kept(6) <= 6 * (12 * 20 * 8) * 1.5
