@@ -2,10 +2,12 @@
 
 As netx has it: LIF in fixed point, bias and threshold in weight units; the weights as they stand,
 without exponent; every layer one timestep, which `Network.depths` takes back; a layer's delay in
-front of its neurons. An input layer with neurons gets `weight * x + bias` through the bias, so
-without synaptic current. `pool` layers, which netx refuses, are what lava-dl's own
-blocks compute: a convolution of each channel with one kernel. `average` sums the groups' spikes in
-a readout.
+front of its neurons. An input layer with neurons takes its bias, in whole weight units, from its
+user at every sample: netx itself does nothing with the layer's `weight` w and `bias` b, by which
+lava-dl's data sets turn pixels of 0 to 1 into it, `(2 * w * pixel - w + b)` without what is behind
+the point. So the network's input is that bias, from `b - w` to `b + w`. `pool` layers, which netx
+refuses, are what lava-dl's own blocks compute: a convolution of each channel with one kernel.
+`average` sums the groups' spikes in a readout.
 """
 
 from __future__ import annotations
@@ -23,8 +25,6 @@ from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise,
 from spikeport.export.netx.layers import Layer
 
 MAX_NEURONS = 16_000_000
-PIXELS = (-256, 255)
-"""What an input layer with neurons takes: 8-bit pixels, centred or not."""
 DEFAULT_NEURON = {"type": "CUBA", "iDecay": np.int64(0), "vDecay": np.int64(reg.DECAY_UNITY), "vThMant": np.int64(1 << 17)}
 """netx's neuron of a dense layer without one: it adds up its input and never fires."""
 
@@ -40,6 +40,7 @@ class _Reader:
         self.source = ""
         self.populations: list[Population[IntegerNeuron]] = []
         self.connections: list[Connection] = []
+        self.told: dict[str, Any] = {"format": "netx"}
 
     def start(self, shape: Shape, low: int = 0, high: int = 1) -> None:
         """The network's input."""
@@ -85,7 +86,7 @@ def network_of(layers: list[Layer], plan: Mapping[str, Any] | None, timesteps: i
         raise InputError("it has no layer of neurons")
     last = made.populations[-1]
     readout: Any = plan["readout"] if plan else "spike_count" if last.neuron.spiking else "membrane_potential"
-    told = {key: plan[key] for key in ("dt", "integrator", "weight_bits", "provenance")} if plan else UNTOLD
+    told = {key: plan[key] for key in ("dt", "integrator", "weight_bits", "provenance")} if plan else {**UNTOLD, "provenance": made.told}
     return QuantizedNetwork(
         input=made.input,
         populations=tuple(made.populations),
@@ -97,19 +98,23 @@ def network_of(layers: list[Layer], plan: Mapping[str, Any] | None, timesteps: i
     )
 
 
-UNTOLD: dict[str, Any] = {"dt": 1e-3, "integrator": "per timestep", "weight_bits": 8, "provenance": {"format": "netx"}}
+UNTOLD: dict[str, Any] = {"dt": 1e-3, "integrator": "per timestep", "weight_bits": 8}
 
 
 def _input_layer(made: _Reader, layer: Layer, number: int) -> None:
     if made.source:
         raise InputError(f"layer {number} is a second input")
     shape = _shape(layer["shape"])
-    neurons = any(key.startswith("neuron/") for key in layer)
-    made.start(shape, *(PIXELS if neurons else (0, 1)))
-    if neurons:
-        weight = np.full((1,) * len(shape), int(np.ravel(layer.get("weight", 64))[0]))
-        ops = [(Elementwise(w), e, 0) for w, e in split(weight, number)]
-        made.add(layer, number, shape, list(ops), du=np.int32(reg.DU_NO_MEMORY))
+    if not any(key.startswith("neuron/") for key in layer):
+        made.start(shape)
+        return
+    weight, bias = (
+        int(_whole(np.ravel(layer.get(key, usual))[0], f"{key} of layer {number}")) for key, usual in (("weight", 64), ("bias", 0))
+    )
+    made.start(shape, min(0, bias - abs(weight)), max(1, bias + abs(weight)))
+    made.told["input"] = f"the input neurons' bias as whole numbers, in lava-dl {2 * weight} * pixel + {bias - weight} for pixels of 0 to 1"
+    one_to_one = Elementwise(np.ones((1,) * len(made.shape), np.int8))
+    made.add({k: v for k, v in layer.items() if k != "bias"}, number, shape, [(one_to_one, 0, 0)], du=np.int32(reg.DU_NO_MEMORY))
 
 
 def _flatten(made: _Reader, layer: Layer, number: int) -> None:
@@ -164,7 +169,7 @@ def _conv(made: _Reader, layer: Layer, number: int) -> None:
     if flat:
         weight, sizes = weight[:, :, 0], [s[1:] for s in sizes]
     stride, padding, dilation = sizes
-    ops: list[tuple[Op, int, int]] = [(Conv(w, stride, padding, dilation, groups), e, 0) for w, e in split(weight, number)]
+    ops: list[tuple[Op, int, int]] = [(Conv(w, stride, padding, dilation, groups), e, 0) for w, e in split(weight, number, truncated=False)]
     output = ops[0][0].output_shape(made.shape)
     if prod(output) != prod(shape):
         raise InputError(f"layer {number} says shape {shape}; its convolution makes {output}")
@@ -190,9 +195,12 @@ KINDS = {
 }
 
 
-def split(weight: np.ndarray, number: int) -> list[tuple[np.ndarray, int]]:
+def split(weight: np.ndarray, number: int, *, truncated: bool = True) -> list[tuple[np.ndarray, int]]:
     """Whole weights of -256 to 255 as 8-bit ones with exponents: one connection, or two of which
     one has the lowest bits.
+
+    truncated: as Lava's dense synapses do and its convolutions do not, weights of both signs lose
+    their lowest bit.
     """
     low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
     if low < -256 or high > 255:
@@ -200,8 +208,8 @@ def split(weight: np.ndarray, number: int) -> list[tuple[np.ndarray, int]]:
     if -128 <= low and high <= 127:
         return [(weight.astype(np.int8), 0)]
     parts = [((weight >> 1).astype(np.int8), 1)]
-    if low < 0 or not (weight & 1).any():
-        return parts  # of both signs, lava's synapse itself drops the lowest bit
+    if (truncated and low < 0) or not (weight & 1).any():
+        return parts
     return [*parts, ((weight & 1).astype(np.int8), 0)]
 
 

@@ -121,11 +121,9 @@ def _from_netx(arguments: argparse.Namespace) -> int:
         check_network(arguments.out, network_made_of(network), force=arguments.force)
         write_nir(network, arguments.out)
     result = {"network": network_digest(network), "timesteps": network.timesteps, "populations": [p.name for p in network.populations]}
-    emit(
-        arguments,
-        result,
-        f"{arguments.out}: lava-dl's integers as they are, {len(network.populations)} populations, T = {network.timesteps}",
-    )
+    taken = f"{arguments.out}: lava-dl's integers as they are, {len(network.populations)} populations, T = {network.timesteps}"
+    told = network.provenance.get("input")
+    emit(arguments, result, taken, [f"input: {told}"] if told else [])
     return 0
 
 

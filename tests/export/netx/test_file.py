@@ -116,6 +116,54 @@ def test_without_our_description_it_reads_as_lava_dl_means_it(tmp_path):
     assert (run(back)[1] == run(net)[1]).all() and back.timesteps == T
 
 
+def lava_dl_writes(path, layers: list[dict]) -> None:
+    """A file as lava-dl's blocks write it, without anything of ours."""
+    with h5py.File(path, "w") as file:
+        for number, layer in enumerate(layers):
+            for key, value in layer.items():
+                file[f"layer/{number}/{key}"] = np.bytes_(value) if isinstance(value, str) else value
+        file["simulation/Ts"], file["simulation/tSample"] = 1, T
+
+
+LOIHI = {"neuron/type": "LOIHI", "neuron/iDecay": 4096, "neuron/refDelay": 1, "neuron/vDecay": 1024, "neuron/vThMant": 25}
+IMAGE = {"type": "input", "shape": np.array([3, 9, 8]), "weight": np.float32(40), "bias": np.float32(36), **LOIHI}
+KERNELS = {"stride": np.array([2, 1]), "padding": np.array([0, 1]), "dilation": np.array([1, 1]), "groups": 1, **LOIHI}
+
+
+def test_an_input_layer_with_neurons_takes_its_bias(tmp_path):
+    """As PilotNet's: netx leaves the layer's weight and bias to the data set, and what it runs is
+    the bias itself.
+    """
+    rng = np.random.default_rng(11)
+    kernels = rng.integers(-20, 19, (4, 3, 3, 3)).astype(np.float32)
+    maps = {"type": "conv", "shape": np.array([4, 4, 8]), "weight": kernels, "bias": np.float32([5, -9, 30, 0]), **KERNELS}
+    ends = {"type": "dense", "shape": np.array([5, 1, 1]), "weight": rng.integers(-40, 50, (5, 128)).astype(np.float32), **LOIHI}
+    lava_dl_writes(tmp_path / "a.net", [IMAGE, maps, {"type": "flatten", "shape": np.array([1, 1, 128])}, ends])
+    net = read_netx(tmp_path / "a.net")
+    assert (net.input.low, net.input.high) == (-4, 76) and "80 * pixel + -4" in net.provenance["input"]
+    bias = (80 * rng.random((3, 3, 9, 8)) - 4).astype(np.int32)
+    expected = np.stack([spikes_of(tmp_path / "a.net", np.repeat(sample[None], T, 0)) for sample in bias])
+    assert (reference.run(net, encode(net.input, bias, T), "spikes").output == expected).all() and expected.sum() > 20
+    with pytest.raises(InputError, match=r"the network takes -4\.\.76"):
+        encode(net.input, bias + 100, T)
+
+
+def test_a_convolution_keeps_the_lowest_bit_that_a_dense_synapse_drops(tmp_path):
+    """Lava truncates dense weights of both signs beyond 8 bits to even ones, and leaves kernels as
+    they are.
+    """
+    row = np.array([201, -131, 5], np.float32)
+    pixel = {"type": "conv", "shape": np.array([1, 1, 1]), **KERNELS, "padding": np.array([0, 0])}
+    for told, layer in (
+        (201, {**pixel, "weight": row.reshape(1, 3, 1, 1)}),
+        (200, {"type": "dense", "shape": np.array([1]), "weight": row[None], **LOIHI}),
+    ):
+        lava_dl_writes(tmp_path / "a.net", [{"type": "input", "shape": np.array([3, 1, 1])}, layer])
+        net = read_netx(tmp_path / "a.net")
+        whole = sum(c.weight.ravel().astype(int) << c.exponent for c in net.connections)
+        assert whole[0] == told
+
+
 def test_what_does_not_fit_is_rounded_and_told(tmp_path):
     """Weights of exponent 5 in a file without exponents: units of 16, and a threshold of 9 units
     and a half becomes 10 (half to even).

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 def spikes_of(path: Path, x: np.ndarray) -> np.ndarray:
     """Spikes of the last layer, bool `(T, neurons)`, for integers `(T, *input_shape)` of one
-    sample; each layer's own step taken off.
+    sample, an input layer's bias where that has neurons; each layer's own step taken off.
     """
     with h5py.File(path) as file:
         layers = [{k: _value(v) for k, v in _datasets(file[f"layer/{i}"]).items()} for i in range(len(file["layer"]))]
@@ -23,6 +23,8 @@ def spikes_of(path: Path, x: np.ndarray) -> np.ndarray:
         kind = layer["type"]
         if kind == "input" and "neuron/type" not in layer:
             signal = [np.reshape(row, layer["shape"]) for row in signal]
+        elif kind == "input":
+            signal = _lif({**layer, "bias": 0}, [np.reshape(row, layer["shape"]) for row in signal])
         elif kind == "flatten":
             signal = [row.ravel() for row in signal]
         elif kind in ("dense", "dense_rec", "conv"):
@@ -49,6 +51,8 @@ def _lif(layer: dict, signal: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _synapses(layer: dict, signal: list[np.ndarray], t: int) -> np.ndarray:
+    if layer["type"] == "input":
+        return signal[t]
     weight = layer["weight"].astype(int)
     if layer["type"] == "conv":
         options = {k: tuple(np.ravel(layer[k])) for k in ("stride", "padding", "dilation")}
