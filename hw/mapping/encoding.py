@@ -91,7 +91,7 @@ def store(connection: Connection, source: Shape, encoding: Encoding, part: Part,
 def _own_bits(lists: np.ndarray, encoding: Encoding, neurons: int, weight: int, core: Core) -> int:
     """Memory of one list per source neuron."""
     if core.lists == "words":
-        return int(_block_bits(lists.astype(np.int64), weight + WORDS_INDEX).sum())
+        return int(np.sum(_block_bits(lists.astype(np.int64), weight + WORDS_INDEX)))
     return lists_bits(lists, weight + _index_bits(neurons) * (encoding == "sparse"))
 
 
