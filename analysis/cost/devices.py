@@ -33,8 +33,8 @@ TERMS = (DENSE, CONVOLUTION, SPARSE, GRADED, ACCESS, UPDATE, SPIKE, AXON_OUT, AX
 
 Management: once for every chip and timestep. Injection: every message that comes from outside.
 """
-DEVICES = ("loihi2", "loihi1")
-"""Profiles that ship."""
+DEVICES = ("loihi2", "loihi1", "loihi1-alone")
+"""Profiles that ship. loihi1-alone: nobody asks anything of the chip between timesteps."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +143,30 @@ def read_profile(kind: type[T], path: Path) -> T:
     """A profile.
 
     `[sources]` names what prices refer to by `source`; `chip` is a table of limits, or the name of
-    a chip known here.
+    a chip known here; `base` is the name of a profile that ships, of which the file changes a part.
 
     Raises:
         InputError: the file is no such profile.
     """
     with reading(path, "a device profile", "mend it, or begin with one that ships"):
-        return _profile(kind, read_toml(path), path)
+        return _profile(kind, _on_its_base(read_toml(path), path), path)
+
+
+def _on_its_base(table: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A table, laid over that of the profile it is based on."""
+    if (base := table.pop("base", None)) is None:
+        return table
+    if base not in DEVICES:
+        raise InputError(f"{path}: base {base!r} does not ship; choose one of {', '.join(DEVICES)}")
+    return _laid_over(_on_its_base(read_toml(shipped(base)), shipped(base)), table)
+
+
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """All of both tables; where both have a value, the one above."""
+    both = {
+        key: _laid_over(under[key], value) for key, value in over.items() if isinstance(value, dict) and isinstance(under.get(key), dict)
+    }
+    return {**under, **over, **both}
 
 
 def _profile(kind: type[T], table: dict[str, Any], path: Path) -> T:

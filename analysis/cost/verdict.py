@@ -4,7 +4,7 @@ how much.
 
 from __future__ import annotations
 
-from spikeport.analysis.common.numbers import percent, si, significant
+from spikeport.analysis.common.numbers import count, percent, si, significant
 from spikeport.analysis.cost.baselines import Baseline
 from spikeport.analysis.cost.result import Cost
 
@@ -22,7 +22,7 @@ def _sentence(cost: Cost, baseline: Baseline, timesteps: int) -> str:
     return (
         f"against {baseline.bits}-bit activations without spikes ({si(baseline.energy, 'J')}, {si(baseline.low, 'J')} .. "
         f"{si(baseline.high, 'J')}, on an accelerator of 45 nm; accuracy {_accuracy(baseline)}): {_wins(low, mid, high, cost.device.title)}; "
-        f"{_operations(cost.operations[at] / baseline.multiplications)}; on equal hardware, nothing reused, {_equal(baseline, timesteps)}"
+        f"{_operations(cost.operations[at], baseline.multiplications)}; on equal hardware, nothing reused, {_equal(baseline, timesteps)}"
         if baseline.multiplications
         else f"{baseline.bits}-bit activations without spikes: no multiplications, nothing to compare"
     )
@@ -41,8 +41,8 @@ def _wins(low: float, mid: float, high: float, device: str) -> str:
     return f"whether the spiking network on {device} wins cannot be told: it takes {span}"
 
 
-def _operations(ratio: float) -> str:
-    return f"synaptic operations are {_times(ratio)} its multiply-accumulates"
+def _operations(events: float, multiplications: int) -> str:
+    return f"{count(events)} synaptic operations are {_times(events / multiplications)} its {multiplications:,} multiply-accumulates"
 
 
 def _equal(baseline: Baseline, timesteps: int) -> str:

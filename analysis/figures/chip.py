@@ -1,38 +1,83 @@
-"""The chip as a picture: a square for every core, coloured by layer and filled as far as its memory
-is; and where the energy goes.
+"""The chip as a picture: a square for every core at its place on the mesh, coloured by layer and
+filled as far as its memory is; and where the energy goes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 
 from spikeport.analysis.common.numbers import counted, percent, si, si_scale
-from spikeport.analysis.cost.result import Cost
+from spikeport.analysis.cost.result import CorePlace, Cost
 from spikeport.analysis.figures.charts import SERIES, WIDTH, Curve, Frame, axes, chart, series_key
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.results.chip_use import MEMORY, ChipUse, LayerCores
+from spikeport.hw.semantics.limits import Chip
 
-ACROSS, GAP, EDGE, TITLE = 16, 3.0, 1.0, 18.0
-"""Cores in a row; between two of them; beside the outer ones, for their lines; above each chip, for
-its name.
+GAP, BETWEEN, EDGE, TITLE = 2.0, 5.0, 1.0, 18.0
+"""Between two cores of a tile; between two tiles; beside the outer ones, for their lines; above each
+chip, for its name.
 """
-SIDE = (WIDTH - 2 * EDGE - (ACROSS - 1) * GAP) / ACROSS
 WIDE = 0.62
 """Part of a timestep's place that its column takes."""
 
 
-def chip_figure(use: ChipUse) -> Element:
-    """Cores of all chips in use."""
-    chips, rows = max(1, ceil(use.used / use.cores)), ceil(use.cores / ACROSS)
-    high = TITLE + rows * (SIDE + GAP) + GAP
+@dataclass(frozen=True)
+class Grid:
+    """Places of a chip's cores in the drawing: tiles in columns and rows, cores in a square within
+    each.
+    """
+
+    chip: Chip
+
+    @property
+    def wide(self) -> int:
+        """Cores beside each other in a tile."""
+        return ceil(self.chip.tile_cores**0.5)
+
+    @property
+    def side(self) -> float:
+        """Of a core's square."""
+        columns = self.chip.tiles[0]
+        spaces = columns * (self.wide - 1) * GAP + (columns - 1) * BETWEEN
+        return (WIDTH - 2 * EDGE - spaces) / (columns * self.wide)
+
+    @property
+    def high(self) -> float:
+        """From one chip to the next."""
+        return TITLE + self.chip.tiles[1] * (self._tile(ceil(self.chip.tile_cores / self.wide)) + BETWEEN) + GAP
+
+    def _tile(self, cores: int) -> float:
+        return cores * self.side + (cores - 1) * GAP
+
+    def at(self, spot: tuple[int, int, int, int]) -> tuple[float, float]:
+        """Left and top of a core: chip, column and row of its tile, and which of the tile's it is."""
+        chip, column, row, core = spot
+        x = EDGE + column * (self._tile(self.wide) + BETWEEN) + core % self.wide * (self.side + GAP)
+        y = row * (self._tile(ceil(self.chip.tile_cores / self.wide)) + BETWEEN) + core // self.wide * (self.side + GAP)
+        return x, chip * self.high + TITLE + y
+
+    def spots(self, chips: int) -> list[tuple[int, int, int, int]]:
+        """All of so many chips, tile by tile, row by row."""
+        columns, rows = self.chip.tiles
+        tiles = ((n, c, r) for n in range(chips) for r in range(rows) for c in range(columns))
+        return [(*tile, core) for tile in tiles for core in range(self.chip.tile_cores)]
+
+
+def chip_figure(use: ChipUse, chip: Chip, places: Sequence[CorePlace] = ()) -> Element:
+    """Cores of all chips in use. places: of the cores on the mesh, layer by layer; where there are
+    none, cores are drawn in the order of the layers.
+    """
+    grid, chips = Grid(chip), max([1, ceil(use.used / use.cores), *(place.chip + 1 for place in places)])
     held = [(i, layer, k) for i, layer in enumerate(use.layers) for k in range(len(layer.memory))]
-    marks: list[Child] = []
-    for chip in range(chips):
-        marks.append(el("text", _title(use, chip, chips), x=EDGE, y=chip * high + 11, class_="label"))
-        for place in range(use.cores):
-            number = chip * use.cores + place
-            x, y = EDGE + place % ACROSS * (SIDE + GAP), chip * high + TITLE + place // ACROSS * (SIDE + GAP)
-            marks += _core(x, y, number, *held[number]) if number < len(held) else [_square(x, y, "core")]
+    every = grid.spots(chips)
+    taken = _on_mesh(places, chip) if places else every[: len(held)]
+    marks: list[Child] = [el("text", _title(use, taken, n, chips), x=EDGE, y=n * grid.high + 11, class_="label") for n in range(chips)]
+    marks += [_square(*grid.at(spot), grid.side, "core") for spot in every if spot not in set(taken)]
+    for number, (spot, core) in enumerate(zip(taken, held)):
+        busy = f", busy {si(places[number].busy, 's')} a timestep" if places else ""
+        marks += _core(*grid.at(spot), grid.side, number, busy, *core)
     fullest = max(use.layers, key=lambda layer: max(layer.memory))
     layers = ", ".join(f"{layer.name} {len(layer.memory)}" for layer in use.layers)
     summary = (
@@ -40,36 +85,51 @@ def chip_figure(use: ChipUse) -> Element:
         f"{percent(max(fullest.memory), 0)} of its {MEMORY} taken"
     )
     again = f" Colours begin anew after {SERIES} layers." if len(use.layers) > SERIES else ""
-    order = "Cores are drawn in the order of the layers, not at their places on the mesh."
+    order = "Cores are at their places on the mesh" if places else "Cores are drawn in the order of the layers"
     caption: list[Child] = [
         series_key([layer.name for layer in use.layers]),
-        el("div", f"Height of the colour: {MEMORY} in use. {order}{again}"),
+        el("div", f"Height of the colour: {MEMORY} in use. {order}; those close together share a router.{again}"),
     ]
+    height = round(chips * grid.high - GAP)
+    return chart(
+        "Cores and their memory", summary, marks, curves=_curves(use), labels=("core", "in use, %"), caption=caption, height=height
+    )
+
+
+def _on_mesh(places: Sequence[CorePlace], chip: Chip) -> list[tuple[int, int, int, int]]:
+    """Spots of cores; columns are counted on through all chips."""
+    spots: list[tuple[int, int, int, int]] = []
+    for place in places:
+        tile = (place.chip, place.column - place.chip * chip.tiles[0], place.row)
+        spots.append((*tile, sum(spot[:3] == tile for spot in spots)))
+    return spots
+
+
+def _curves(use: ChipUse) -> list[Curve]:
     curves, first = [], 1
     for layer in use.layers:
         numbers = range(first, first + len(layer.memory))
         curves += [Curve(f"{layer.name}, {name}", numbers, [100 * share for share in shares]) for name, shares in layer.shares.items()]
         first += len(numbers)
-    height = round(chips * high - GAP)
-    return chart("Cores and their memory", summary, marks, curves=curves, labels=("core", "in use, %"), caption=caption, height=height)
+    return curves
 
 
-def _title(use: ChipUse, chip: int, chips: int) -> str:
-    here = min(use.used - chip * use.cores, use.cores)
+def _title(use: ChipUse, taken: Sequence[tuple[int, int, int, int]], chip: int, chips: int) -> str:
+    here = sum(spot[0] == chip for spot in taken)
     which = f", chip {chip + 1} of {chips}" if chips > 1 else ""
     return f"{use.chip}{which}: {here} of {counted(use.cores, 'core')}"
 
 
-def _core(x: float, y: float, number: int, i: int, layer: LayerCores, k: int) -> list[Child]:
+def _core(x: float, y: float, side: float, number: int, busy: str, i: int, layer: LayerCores, k: int) -> list[Child]:
     shares = ", ".join(f"{percent(values[k], 0)} of its {name}" for name, values in layer.shares.items())
-    full = SIDE * min(layer.memory[k], 1)
+    full = side * min(layer.memory[k], 1)
     colour = f"s{i % SERIES}"
-    level = el("rect", x=x, y=y + SIDE - full, width=SIDE, height=full, rx=min(3.0, full / 2), class_=f"bar {colour}")
-    return [_square(x, y, f"core used {colour}", f"core {number + 1}, {layer.name}: {shares}"), level]
+    level = el("rect", x=x, y=y + side - full, width=side, height=full, rx=min(3.0, full / 2), class_=f"bar {colour}")
+    return [_square(x, y, side, f"core used {colour}", f"core {number + 1}, {layer.name}: {shares}{busy}"), level]
 
 
-def _square(x: float, y: float, kind: str, note: str | None = None) -> Element:
-    return el("rect", el("title", note) if note else None, x=x, y=y, width=SIDE, height=SIDE, rx=3, class_=kind)
+def _square(x: float, y: float, side: float, kind: str, note: str | None = None) -> Element:
+    return el("rect", el("title", note) if note else None, x=x, y=y, width=side, height=side, rx=3, class_=kind)
 
 
 def steps_figure(cost: Cost) -> Element:

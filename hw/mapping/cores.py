@@ -7,12 +7,16 @@ the fewest cores; of equals those whose events take the least time (zeros that a
 not read), then those with the fewest axons (each is a message), then those with the least memory.
 So a layer turns sparse when about a fifth of its weights are zero, a kernel when a third is, if
 that takes no more cores.
+
+A chip with `cut="columns"` is placed as Intel's compiler placed PilotNet, by its log (lava-dl): a
+block has all channels and rows, and the largest power of two of columns that fits. Where not even
+one column fits, or only the search gets the network onto one chip, the search above decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from math import prod
@@ -108,6 +112,14 @@ def map_network(network: QuantizedNetwork, chip: Chip) -> NetworkMap:
     """Place a network, targets before sources, so that a source knows how many cores its axons lead
     to.
     """
+    placed = _placed(network, chip)
+    if chip.cut == "columns" and placed.too_many:
+        fewest = replace(_placed(network, replace(chip, cut="fewest")), chip=chip)
+        return placed if fewest.too_many else fewest
+    return placed
+
+
+def _placed(network: QuantizedNetwork, chip: Chip) -> NetworkMap:
     made: dict[str, _Split] = {}
     for population in reversed(network.populations):
         made[population.name] = _best_split(network, population, chip, made)
@@ -200,6 +212,10 @@ def _best_split(network: QuantizedNetwork, population: Population, chip: Chip, m
     for choice in product(*(encodings(c, network.shape(c.source)) for c in incoming)):
         chosen = dict(zip((c.name for c in incoming), choice))
         split = partial(_Split, network, population, chip, chosen=chosen)
+        columns = _columns(layout, chip.core.neurons) if chip.cut == "columns" else []
+        best = _better(best, split, columns, made) if columns else best
+        if columns and best and best.fits(made):
+            continue
         for rows in _families(layout, chip.core.neurons):
             best = _better(best, split, rows, made)
     assert best is not None
@@ -244,6 +260,17 @@ def _families(layout: Shape, neurons: int) -> Iterator[list[Shape]]:
             yield allowed
     if prod(layout[2:]) > neurons:
         yield [(1, *(1,) * bool(rest), *rest[1:])]
+
+
+def _columns(layout: Shape, neurons: int) -> list[Shape]:
+    """Blocks of whole columns that a core's neurons allow, powers of two, the widest first; empty
+    where the layout is no map.
+    """
+    if len(layout) != 3:
+        return []
+    channels, rows, columns = layout
+    widths = (1 << power for power in reversed(range((columns - 1).bit_length() + 1)))
+    return [(channels, rows, wide) for wide in widths if channels * rows * wide <= neurons]
 
 
 def _even(count: int) -> list[int]:

@@ -11,8 +11,12 @@ A list is cut into blocks of 64 synapses, each with 10 bits of its own and round
 words; indices take 6 to 12 bits. Loihi 1 as nengo-loihi sets it up (`block.py`: `bits_per_axon`,
 `SynapseConfig`, `Axon.slots_per_axon`), where a shared kernel stays a rectangle of channels times
 targets, so that single zeros in it cannot be left out, and positions at a border need shorter lists
-of their own. Loihi 2's formats are not public and are taken to be the same, but for the border: it
-has convolutions in hardware (Intel's brief).
+of their own.
+
+Loihi 2's compiler shows in its logs how many words of 64 bits its lists take (`limits.LOIHI2`): a
+dense list has indices of 12 bits, 10 bits of its own, and is rounded up once; a kernel's lists, one
+for every input channel and tap, have weights alone. A list without indices would be smaller, but the
+logs show none for dense layers. Sparse lists are taken to be like dense ones, without their zeros.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ EVENT_NANOSECONDS: dict[Encoding, float] = {"dense": 3.8, "sparse": 4.7, "convol
 """Time of a synaptic event on Loihi 1, fitted to boards (SANA-FE, IEEE TCAD 2025)."""
 BLOCK, BLOCK_BITS, WORD = 64, 10, 64
 INDEX_BITS = (6, 12)
+WORDS_INDEX = 12
 WEIGHT_FORMATS = (1, 2, 3, 4, 5, 6, 8)
 """Bits that a weight can be stored in."""
 SHARED_SLOTS = 2
@@ -75,14 +80,33 @@ def store(connection: Connection, source: Shape, encoding: Encoding, part: Part,
     """A connection's synapses into part of its targets, `neurons` of them on the core."""
     reach = fan_out(connection, source, part, zeros=encoding != "sparse")
     weight = next(b for b in WEIGHT_FORMATS if b >= weight_bits)
-    index = max(INDEX_BITS[0], (neurons - 1).bit_length())
     wired = reach > 0
     if encoding == "convolution":
         positions = wired.any(axis=0)
-        lists, weight = _shared_lists(connection, source, part, core.border_lists), weight + index
-        return Stored(lists_bits(lists, weight), np.broadcast_to(positions, source), int(positions.sum()), int(reach.sum()))
-    lists = reach[wired]
-    return Stored(lists_bits(lists, weight + index * (encoding == "sparse")), wired, len(lists), int(reach.sum()))
+        bits = _shared_bits(connection, source, part, neurons, weight, core)
+        return Stored(bits, np.broadcast_to(positions, source), int(positions.sum()), int(reach.sum()))
+    return Stored(_own_bits(reach[wired], encoding, neurons, weight, core), wired, int(wired.sum()), int(reach.sum()))
+
+
+def _own_bits(lists: np.ndarray, encoding: Encoding, neurons: int, weight: int, core: Core) -> int:
+    """Memory of one list per source neuron."""
+    if core.lists == "words":
+        return int(np.sum(_block_bits(lists.astype(np.int64), weight + WORDS_INDEX)))
+    return lists_bits(lists, weight + _index_bits(neurons) * (encoding == "sparse"))
+
+
+def _shared_bits(connection: Connection, source: Shape, part: Part, neurons: int, weight: int, core: Core) -> int:
+    """Memory of a shared kernel."""
+    if core.lists == "blocks":
+        return lists_bits(_shared_lists(connection, source, part, core.border_lists), weight + _index_bits(neurons))
+    op = connection.op
+    assert isinstance(op, Conv)
+    words = -(-_channels(op, part) * weight // WORD) * WORD
+    return int(words.sum()) * op.weight.shape[1] * prod(op.kernel)
+
+
+def _index_bits(neurons: int) -> int:
+    return max(INDEX_BITS[0], (neurons - 1).bit_length())
 
 
 def lists_bits(lengths: np.ndarray, bits: int) -> int:
@@ -109,12 +133,15 @@ def _shared_lists(connection: Connection, source: Shape, part: Part, border_list
     if not border_lists:
         axes = [frozenset(taps for taps in sets if not any(taps < other for other in sets)) for sets in axes]
     taps = np.array([prod(sizes) for sizes in _products([[len(taps) for taps in sets] for sets in axes])], np.int64)
-    per_group = op.weight.shape[0] // op.groups
+    lengths = op.weight.shape[1] * np.outer(_channels(op, part), taps).ravel()
+    return lengths[lengths > 0]
+
+
+def _channels(op: Conv, part: Part) -> np.ndarray:
+    """Channels of each group that lie in the part."""
     inside = np.zeros(op.weight.shape[0], np.int64)
     inside[part[:1]] = 1
-    channels = inside.reshape(op.groups, per_group).sum(axis=1)
-    lengths = op.weight.shape[1] * np.outer(channels, taps).ravel()
-    return lengths[lengths > 0]
+    return inside.reshape(op.groups, -1).sum(axis=1)
 
 
 @lru_cache(maxsize=1 << 12)

@@ -13,6 +13,10 @@ from typing import Literal
 
 from spikeport.export.common.errors import InputError
 
+Lists = Literal["blocks", "words"]
+"""How synapses are stored: as on Loihi 1, or as the logs of Loihi 2's compiler show (`hw.mapping.encoding`)."""
+Cut = Literal["fewest", "columns"]
+"""How a map is cut into blocks: as few as fit, or whole columns, a power of two of them (`hw.mapping.cores`)."""
 Evidence = Literal["measured", "published", "fitted", "simulated", "scaled", "assumed"]
 """On silicon; stated by its maker or by those who run it; fitted to silicon by a simulator;
 simulated before silicon; scaled from another chip; assumed here.
@@ -32,14 +36,15 @@ class Core:
     """What one neuron core takes. synapse_bits: synaptic memory. axons: inputs and outputs; None
     where no limit is public.
 
-    border_lists: a shared kernel needs lists of its own for positions at a border. origins: of
-    these numbers, by field.
+    border_lists: a shared kernel needs lists of its own for positions at a border. lists: how
+    synapses are stored. origins: of these numbers, by field.
     """
 
     neurons: int
     synapse_bits: int
     axons: int | None
     border_lists: bool
+    lists: Lists = "blocks"
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
@@ -48,7 +53,7 @@ class Chip:
     """One chip. graded: spikes may carry integers. microcode: neurons can be programmed.
 
     tiles: columns and rows of its mesh. tile_cores: cores that share a router. mesh: where these
-    come from.
+    come from. cut: how maps are cut into blocks.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Chip:
     tile_cores: int
     core: Core
     mesh: Origin | None = None
+    cut: Cut = "fewest"
 
     def __post_init__(self) -> None:
         if min(*self.tiles, self.tile_cores, self.core.neurons, self.core.synapse_bits) < 1:
@@ -71,51 +77,57 @@ class Chip:
 
 NENGO = "nengo-loihi (block.py), which runs on the chip"
 DAVIES = "Davies et al. 2018, IEEE Micro 38(1)"
-CHIPS = {
-    "loihi2": Chip(
-        "Loihi 2",
-        graded=True,
-        microcode=True,
-        tiles=(8, 4),
-        tile_cores=4,
-        core=Core(
-            neurons=4096,
-            synapse_bits=8 * 128 * 1024,
-            axons=None,
-            border_lists=False,
-            origins={
-                "neurons": Origin(
-                    "assumed",
-                    "half of the 8192 that a core holds at most (Intel's brief: a million on 128 cores), since ours have two states; a compiler's "
-                    "published log for PilotNet has up to 3168 (lava-dl)",
-                ),
-                "synapse_bits": Origin(
-                    "assumed", "as on Loihi 1, though Loihi 2 shares a core's memory out freely; its format is not public"
-                ),
-                "axons": Origin("assumed", "no limit is public, none is checked"),
-                "border_lists": Origin("assumed", "none: convolutions are in hardware (Intel's brief)"),
-            },
-        ),
-        mesh=Origin("assumed", "128 cores (Intel's brief) in the tiles of Loihi 1"),
+LOGS = "logs of Intel's compiler in lava-dl's tutorials"
+LOIHI2 = Chip(
+    "Loihi 2",
+    graded=True,
+    microcode=True,
+    tiles=(8, 4),
+    tile_cores=4,
+    core=Core(
+        neurons=4095,
+        synapse_bits=16000 * 64,
+        axons=None,
+        border_lists=False,
+        lists="words",
+        origins={
+            "neurons": Origin("published", f"{LOGS}: 3,584 neurons are 87.52 % of a core, 2,688 are 65.64 % (YOLO-KP)"),
+            "synapse_bits": Origin(
+                "published",
+                f"{LOGS}: 16,000 words of 64 bits (MNIST, YOLO-KP); 12,000 in the older one that placed PilotNet",
+            ),
+            "axons": Origin("assumed", "no limit is public, none is checked"),
+            "border_lists": Origin("assumed", "none: convolutions are in hardware (Intel's brief)"),
+            "lists": Origin(
+                "published",
+                f"{LOGS}: a dense list of n targets takes (20 n + 10) / 64 words (Oxford 63 and 81, MNIST 16, 21 and 4), a kernel's of "
+                "n channels n / 8 (YOLO-KP 2 and 4); fewer where weights need fewer bits, which is not counted on here",
+            ),
+        },
     ),
-    "loihi1": Chip(
-        "Loihi 1",
-        graded=False,
-        microcode=False,
-        tiles=(8, 4),
-        tile_cores=4,
-        core=Core(
-            neurons=1024,
-            synapse_bits=8 * 128 * 1024,
-            axons=4096,
-            border_lists=True,
-            origins={
-                "neurons": Origin("published", DAVIES),
-                "synapse_bits": Origin("published", DAVIES),
-                "axons": Origin("published", NENGO),
-                "border_lists": Origin("published", NENGO),
-            },
-        ),
-        mesh=Origin("published", f"{DAVIES}: 8 x 4 tiles of 4 cores"),
+    mesh=Origin("assumed", "128 cores (Intel's brief) in the tiles of Loihi 1"),
+    cut="columns",
+)
+LOIHI1 = Chip(
+    "Loihi 1",
+    graded=False,
+    microcode=False,
+    tiles=(8, 4),
+    tile_cores=4,
+    core=Core(
+        neurons=1024,
+        synapse_bits=8 * 128 * 1024,
+        axons=4096,
+        border_lists=True,
+        origins={
+            "neurons": Origin("published", DAVIES),
+            "synapse_bits": Origin("published", DAVIES),
+            "axons": Origin("published", NENGO),
+            "border_lists": Origin("published", NENGO),
+            "lists": Origin("published", NENGO),
+        },
     ),
-}
+    mesh=Origin("published", f"{DAVIES}: 8 x 4 tiles of 4 cores"),
+)
+CHIPS = {"loihi2": LOIHI2, "loihi1": LOIHI1}
+"""By name in device profiles."""

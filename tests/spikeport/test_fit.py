@@ -23,7 +23,7 @@ def wide_axons():
 
 
 def long_row():
-    """A row that no core holds: 5000 neurons wide."""
+    """A row that no core holds, 5000 neurons wide; Loihi 2 takes columns."""
     made = Builder((1, 2, 5000))
     made.skip("output", "input")
     return made.network()
@@ -32,6 +32,7 @@ def long_row():
 NETWORKS = {"random": lambda: random_network(3), "lenet": lenet, "vgg11": vgg11, "axons": wide_axons, "row": long_row}
 FITS = {
     ("random", "loihi1"), ("random", "loihi2"), ("lenet", "loihi1"), ("lenet", "loihi2"), ("axons", "loihi2"),
+    ("vgg11", "loihi2"), ("row", "loihi2"),
 }  # fmt: skip
 
 

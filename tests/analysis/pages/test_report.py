@@ -83,7 +83,7 @@ def test_the_page_is_self_contained(tmp_path):
 def test_pictures_say_what_they_show():
     page = Page(render(full_report()))
     drawings = [attributes for tag, attributes in page.tags if tag == "svg" and "aria-hidden" not in attributes]
-    assert len(drawings) == 8 + 3
+    assert len(drawings) == 13 + 3
     assert all(attributes.get("aria-label") for attributes in drawings)
     assert all(attributes.get("alt") for tag, attributes in page.tags if tag == "img")
 

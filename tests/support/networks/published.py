@@ -118,13 +118,14 @@ def resnet18() -> QuantizedNetwork:
     return made.network()
 
 
-def pilotnet() -> QuantizedNetwork:
+def pilotnet(*, pixels: bool = True) -> QuantizedNetwork:
     """PilotNet as lava-dl runs it on Loihi 2: the picture as neurons, five convolutions, four dense
-    layers, T = 16.
+    layers, T = 16. pixels: False for its sigma-delta version, whose picture comes from outside.
     """
     made = Builder((3, 66, 200), high=255)
-    made.skip("pixels", "input")
-    made.conv("conv1", "pixels", 24, 3, stride=2)
+    if pixels:
+        made.skip("pixels", "input")
+    made.conv("conv1", "pixels" if pixels else "input", 24, 3, stride=2)
     made.conv("conv2", "conv1", 36, 3, stride=2)
     made.conv("conv3", "conv2", 48, 3, stride=2)
     made.conv("conv4", "conv3", 64, 3, stride=(2, 1), padding=(1, 0))
@@ -136,9 +137,40 @@ def pilotnet() -> QuantizedNetwork:
     return made.network(16)
 
 
+def layers_of(inputs: int, *neurons: int, timesteps: int = 4) -> QuantizedNetwork:
+    """Dense layers, one after the other."""
+    made, source = Builder((inputs,)), "input"
+    for i, count in enumerate(neurons):
+        made.dense(f"dense{i + 1}", source, count)
+        source = f"dense{i + 1}"
+    return made.network(timesteps)
+
+
+def yolo_kp() -> QuantizedNetwork:
+    """YOLO-KP as lava-dl runs it on Loihi 2: ten convolutions on 448 x 448."""
+    made, source = Builder((3, 448, 448), high=255), "input"
+    for i, (channels, stride) in enumerate(((16, 2), (32, 2), (64, 2), (128, 2), (256, 1), (256, 2), (512, 1))):
+        made.conv(f"conv{i + 1}", source, channels, 3, stride=stride, padding=1)
+        source = f"conv{i + 1}"
+    made.conv("conv8", source, 256, 1)
+    made.conv("conv9", "conv8", 512, 3, padding=1)
+    made.conv("conv10", "conv9", 48, 1)
+    return made.network()
+
+
+def gestures() -> QuantizedNetwork:
+    """The network on gestures that SANA-FE was held against on Loihi 1: a held 32 x 32 picture as
+    neurons, four convolutions, a dense layer.
+    """
+    made, source = Builder((1, 32, 32), high=255), "pixels"
+    made.skip("pixels", "input")
+    for i, (channels, stride) in enumerate(((16, 2), (32, 1), (64, 1), (11, 1))):
+        made.conv(f"conv{i + 1}", source, channels, 3, stride=stride)
+        source = f"conv{i + 1}"
+    made.dense("output", source, 11)
+    return made.network(16)
+
+
 def keyword_spotting() -> QuantizedNetwork:
     """390-256-256-29 over 10 timesteps (Blouw et al. 2019)."""
-    made = Builder((390,))
-    for name, source, neurons in (("dense1", "input", 256), ("dense2", "dense1", 256), ("output", "dense2", 29)):
-        made.dense(name, source, neurons)
-    return made.network(10)
+    return layers_of(390, 256, 256, 29, timesteps=10)
