@@ -11,7 +11,7 @@ import numpy as np
 from support.places import ROOT
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "zoo" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def named(page: Path) -> str:
