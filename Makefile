@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # Processes that share the tests: one per core, at most 8; each keeps to one thread.
 WORKERS ?= auto
 
-.PHONY: demo test lint site check clean
+.PHONY: demo test lint site notebooks check clean
 .DEFAULT_GOAL := demo
 
 # Three points: with 400 validation images less can hardly be shown.
@@ -24,6 +24,10 @@ lint: $(STAMP)
 # The documentation as a site, from this repository alone; any warning is an error.
 site: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict --site-dir build/site
+
+# The examples as executed notebooks (docs/notebooks), some five minutes.
+notebooks: $(STAMP)
+	OMP_NUM_THREADS=1 $(PY) .ci/notebooks.py
 
 check: lint test site
 

@@ -1,5 +1,5 @@
-"""What the documentation site is made of beside the pages: help of every command, public names, and
-links to files that are not pages.
+"""What the documentation site is made of beside the pages: help of every command, public names,
+notebooks, and links to files that are not pages.
 """
 
 from __future__ import annotations
@@ -8,6 +8,9 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+
+from mkdocs.structure.files import File
+from nbconvert import MarkdownExporter
 
 import spikeport
 from spikeport.cli import COMMANDS, command_parser
@@ -38,11 +41,21 @@ GROUPS = {
 OUTSIDE = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+[^)#]+)(?:#[^)]*)?\)")
 
 
+def on_files(files: Any, config: Any, **_: Any) -> Any:
+    """Called by mkdocs once: every notebook becomes a page, and stays a file to take along."""
+    for notebook in [f for f in files if f.src_uri.endswith(".ipynb")]:
+        page, _ = MarkdownExporter().from_filename(notebook.abs_src_path)
+        name = Path(notebook.src_uri).name
+        content = f"{page}\n[This page as a notebook]({name})\n"
+        files.append(File.generated(config, str(Path(notebook.src_uri).with_suffix(".md")), content=content))
+    return files
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     """Called by mkdocs for every page."""
     text = markdown.replace("<!-- commands -->", commands()) if "<!-- commands -->" in markdown else markdown
     text = text.replace("<!-- names -->", names()) if "<!-- names -->" in text else text
-    return OUTSIDE.sub(lambda link: _kept(link, Path(page.file.abs_src_path).parent, Path(config.docs_dir)), text)
+    return OUTSIDE.sub(lambda link: _kept(link, Path(config.docs_dir, page.file.src_uri).parent, Path(config.docs_dir)), text)
 
 
 def commands() -> str:

@@ -15,19 +15,18 @@ import numpy as np
 
 import spikeport as sp
 
-ZOO = Path(__file__).resolve().parent / "zoo"
-
 
 def main() -> sp.Cost:
     """Import, quantize, verify, price."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("network", nargs="?", default=ZOO / "two-layers.nir")
+    parser.add_argument("network", nargs="?", metavar="NET.nir")
     parser.add_argument("--dt", type=float, default=1e-3, help="seconds per timestep; the file does not say")
     parser.add_argument("--device", default="loihi2")
     arguments = parser.parse_args()
 
     # What the file leaves unsaid is stated, never guessed.
-    network = sp.import_nir(arguments.network, dt=arguments.dt, integrator="euler", reset="zero")
+    file = arguments.network or Path(__file__).with_name("zoo") / "two-layers.nir"
+    network = sp.import_nir(file, dt=arguments.dt, integrator="euler", reset="zero")
     print(network)
     spikes = np.random.default_rng(0).random((64, 40, *network.input.shape)) < 0.15
     quantized = sp.quantize(network.with_timesteps(40), spikes)

@@ -1,7 +1,7 @@
 """Fewer weights, then fewer timesteps: prune, retrain with zeros kept, quantize, and cut T with a
 statement that holds.
 
-python examples/prune_and_truncate.py
+    python examples/prune_and_truncate.py
 """
 
 from __future__ import annotations

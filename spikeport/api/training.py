@@ -113,7 +113,7 @@ def train(
     weights = Retraining(built.state_dict(), METHODS[config.method].training_timesteps or config.timesteps)
     options: dict[str, Any] = {"progress": progress, "accelerator": accelerator, "on_epoch": on_epoch, "retraining": weights}
     with TemporaryDirectory(prefix="spikeport-") if out is None else nullcontext(as_path(out)) as place:
-        work = Workspace(Path(place))
+        work = Workspace(Path(place) / "network" if out is None else Path(place))  # progress says its name
         check_place(work, force=force, resume=resume)
         with claimed(work, force=force, resume=resume):
             trained = run_training(config, found, work.root, resume=resume, **options)

@@ -15,6 +15,7 @@ from spikeport.analysis.results.pruning_cycles import Pruning, PruningCycle
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
 from spikeport.stages.folder.bound import Digests, json_digests, read_result, write_bound
+from spikeport.stages.folder.claims import check_ours, forget_run
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.tic import kept_tic, tic_stage
 from spikeport.stages.trained import TrainedSession
@@ -28,6 +29,8 @@ from spikeport.train.settings.methods import METHODS
 
 SHARE = 0.05
 """Of the information: no more may be still to come after T_retrain timesteps."""
+FISHER_BEFORE = "fisher-before.json"
+"""What T_retrain was chosen by, where the trained network had none of its own."""
 SHORTER = 5
 """A cycle has so many times fewer epochs than the first training, where nothing is said (300 and 60
 as published).
@@ -59,22 +62,24 @@ class PruningConfig:
 
 
 def prune_stage(
-    session: TrainedSession, out: Workspace, config: PruningConfig, *, beside: Sequence[Path] = (), accelerator: str = "cpu"
+    session: TrainedSession, out: Workspace, config: PruningConfig, *, beside: Sequence[Path] = (), accelerator: str = "cpu", force: bool = False
 ) -> Pruning:
     """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network,
     `out/cycle-N` those on the way.
 
     pruning.json, pruning.html and its picture, pruning.svg, are written anew after each cycle. A
-    run that was stopped goes on in the
-    cycle it was in. beside: other runs' directories, for the figure.
+    run that was stopped goes on in the cycle it was in. beside: other runs' directories, for the
+    figure. force: the run that lies in `out` goes first, with its cycles.
 
     Raises:
         InputError: settings out of range, a method that trains with one step anyway, or `out` holds
             a training of its own, or a run with other settings or of another network.
     """
-    _check(session, out, config)
+    _check(session, out, config, force=force)
     source = {"source": session.float_digests["trained"]}
     others = [read_result(Pruning, Workspace(path).pruning) for path in beside]
+    if force:
+        _forget(out)
     trained = session.trained
     retrained = replace(trained.config, epochs=_epochs(trained, config))
     result = _planned(session, out, config, retrained.epochs)
@@ -91,13 +96,25 @@ def prune_stage(
     return result
 
 
-def _check(session: TrainedSession, out: Workspace, config: PruningConfig) -> None:
+def _forget(out: Workspace) -> None:
+    """Delete the run in `out` by our names, and the cycles on its way."""
+    out.forget()
+    (out.root / FISHER_BEFORE).unlink(missing_ok=True)
+    for path in out.root.glob("cycle-*"):
+        if path.is_dir() and path.name.removeprefix("cycle-").isdecimal():
+            forget_run(Workspace(path))
+
+
+def _check(session: TrainedSession, out: Workspace, config: PruningConfig, *, force: bool) -> None:
     work, trained, timesteps = session.work, session.trained, config.retraining_timesteps
     method, full = trained.config.method, trained.config.timesteps
-    if work.root.resolve() == out.root.resolve():
-        raise InputError(f"--out {out.root} is the trained network itself; choose another directory, so that it stays")
-    if out.begun and not out.pruning.exists():
-        raise InputError(f"{out.root} holds a training that is not from spikeport prune; choose another --out, so that it stays")
+    source, target = work.root.resolve(), out.root.resolve()
+    if source == target or (force and target in source.parents):
+        raise InputError(f"--out {out.root} is or holds the trained network itself; choose another directory, so that it stays")
+    if not force:
+        check_ours(out)
+        if out.begun and not out.pruning.exists():
+            raise InputError(f"{out.root} holds a training that is not from spikeport prune; --force replaces it, or choose another --out")
     if "test_accuracy" not in trained.metrics:
         raise InputError(f"{work.root} holds an unfinished training; end it with: spikeport train --resume --out {work.root}")
     if METHODS[method].training_timesteps:
@@ -137,7 +154,7 @@ def _chosen(session: TrainedSession, out: Workspace, config: PruningConfig) -> d
     """T_retrain, who chose it, and from what."""
     if config.retraining_timesteps is not None:
         return {"retraining_timesteps": config.retraining_timesteps, "chosen_by": "given", "to_come": None}
-    own, full = out.root / "fisher-before.json", session.trained.config.timesteps  # own first: a run that goes on keeps its curve
+    own, full = out.root / FISHER_BEFORE, session.trained.config.timesteps  # own first: a run that goes on keeps its curve
     fisher = kept_tic(session, own, full) or kept_tic(session, session.work.tic, full) or tic_stage(session, own)
     proposed = fisher.proposal(config.share)
     if proposed is None:
@@ -160,7 +177,7 @@ def _taken_up(result: Pruning, out: Workspace, source: Digests) -> int:
     old = read_result(Pruning, out.pruning)
     other = (json_digests(out.pruning, Pruning.__name__) or {}).get("source") != source["source"]
     if other or replace(old, cycles=(), planned=result.planned) != result or len(old.cycles) > result.planned:
-        raise InputError(f"{out.root} holds pruning with other settings, or of another network; choose another --out")
+        raise InputError(f"{out.root} holds pruning with other settings, or of another network; --force replaces it, or choose another --out")
     return len(old.cycles)
 
 

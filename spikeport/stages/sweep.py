@@ -24,7 +24,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json, write_text
 from spikeport.stages.config import SweepConfig, training_config
 from spikeport.stages.folder.bound import read_bound
-from spikeport.stages.folder.claims import claimed
+from spikeport.stages.folder.claims import claimed, forget_run
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pipeline import QuantizationConfig, quantize_stage
 from spikeport.stages.robustness import RobustnessConfig, robustness_stage
@@ -129,6 +129,8 @@ def run_sweep(
     bar: Bar,
     finished: Callable[[], None],
     accelerator: str = "cpu",
+    *,
+    force: bool = False,
 ) -> Sweep:
     """Train and measure every point in its folder below `out`.
 
@@ -136,18 +138,20 @@ def run_sweep(
     after each.
 
     What is finished is kept; a training under way goes on where it was stopped. One that diverges
-    is told, and the others go on.
+    is told, and the others go on. force: the sweep that lies in `out` goes first, with its points.
 
     Raises:
         InputError: a folder holds a training with other settings, or one that was not followed as
             asked, or `out` holds a sweep with points that are not planned; nothing is trained then,
             nor written.
     """
+    if force:
+        _forget(points, out)
     former = _former(points, out)
     for point in points:
         kept = out / point.name
         if (kept / CONFIG).is_file() and (mismatch := difference(read_config(kept / CONFIG), point.config)):
-            raise InputError(f"{kept} holds a training with other settings ({mismatch}); choose another --out")
+            raise InputError(f"{kept} holds a training with other settings ({mismatch}); --force replaces the sweep, or choose another --out")
         ended = (kept / METRICS).is_file() and "test_accuracy" in checked_metrics(read_json(kept / METRICS), kept / METRICS)
         _history(Workspace(kept), point.config, point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)
@@ -164,6 +168,20 @@ def run_sweep(
     return sweep
 
 
+def _forget(points: list[Planned], out: Path) -> None:
+    """Delete the sweep in `out`: every point of it or to come, by our names, then what it ended in."""
+    try:
+        former = read_as(Sweep, out / SWEEP) if (out / SWEEP).exists() else None
+    except InputError:
+        former = None  # damaged, or not ours: nothing is known of its points
+    done = (*(point.name for point in former.points), *former.failed) if former else ()
+    for name in {*done, *(point.name for point in points)}:
+        if name == Path(_folder(name)).name and (out / name).is_dir():
+            forget_run(Workspace(out / name))
+    for path in (out / SWEEP, out / "sweep.html", *(_pictures(former, out) if former else ())):
+        path.unlink(missing_ok=True)
+
+
 def _former(points: list[Planned], out: Path) -> Sweep | None:
     """What an earlier sweep left; its points must be among those to come, since sweep.json and
     sweep.html are of one sweep.
@@ -174,7 +192,7 @@ def _former(points: list[Planned], out: Path) -> Sweep | None:
     former = read_as(Sweep, path)
     planned = {point.name for point in points}
     if lost := [name for name in (*(point.name for point in former.points), *former.failed) if name not in planned]:
-        raise InputError(f"{path} is of a sweep with other points, such as {lost[0]}; choose another --out, or vary that too")
+        raise InputError(f"{path} is of a sweep with other points, such as {lost[0]}; vary that too, choose another --out, or --force replaces it")
     return former
 
 
@@ -222,7 +240,7 @@ def _history(work: Workspace, config: TrainConfig, epochs: int, every: int) -> F
     """
     history = read_bound(FisherHistory, work.tic_history, {"settings": settings_digest(config)})[0] or FisherHistory()
     if every and tuple(epoch for epoch in history.epochs if epoch <= epochs) != tuple(range(every, epochs + 1, every)):
-        raise InputError(f"{work.root} was not trained with --tic-every {every} from its first epoch on; choose another --out")
+        raise InputError(f"{work.root} was not trained with --tic-every {every} from its first epoch on; --force replaces the sweep, or choose another --out")
     return history
 
 

@@ -14,7 +14,7 @@ from spikeport.analysis.results.report import read_report
 EXAMPLES = {
     "four_methods.py": (["--epochs", "1", "--arch", "6C3-P4-16"], "tssl-bp"),
     "lava_program.py": (["--steps", "12"], "leading output at each step"),
-    "my_parts.py": ([], ""),
+    "my_parts.py": (["--epochs", "2"], "of 90 test samples in 8 bits"),
     "nir_to_cost.py": ([], "engine, onnx against the reference: equal"),
     "own_data_own_loop.py": (["--epochs", "5", "--out", "own"], "verified equal"),
     "prune_and_truncate.py": (["--epochs", "4", "--cycles", "1"], "weights are left"),

@@ -5,6 +5,7 @@ block runs.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -13,12 +14,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.pages.page_blocks import PAGES, commands_of, furnish, named, python_of
+from support.pages.page_blocks import PAGES, blocks, commands_of, furnish, named, python_of
 from support.places import ROOT
 
 from spikeport.api.parts import load_plugin
-from spikeport.cli import COMMANDS, command_parser, main
+from spikeport.cli import COMMANDS, PARTS, command_parser, main
 from spikeport.commands.parts.modules import command_module
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 FOLLOWED = {
     "docs/data.md": (),
@@ -26,10 +32,24 @@ FOLLOWED = {
     "docs/interop.md": ("simulate net.nir --backend torch --from snntorch --input x.npy --out theirs.npz",),
     "docs/own-parts.md": (),
     "docs/quantization.md": ("train --data digits --arch 6C3-P4 --timesteps 2 --epochs 2 --out runs/digits",),
+    "docs/tensorboard.md": (),
+    "docs/tic.md": (),
     "docs/tutorials/methods.md": (),
 }
-"""Pages whose commands are run as they stand, after what they take as given; those of the others,
-hours long, are parsed.
+"""Pages whose commands are run as they stand, after what they take as given."""
+PARSED = {
+    "README.md": "one line for each command, on files and on MNIST that the reader has; the stages are run in docs/first-steps.md",
+    "docs/comparison.md": "compares runs of the reader; docs/tutorials/methods.md does it from the beginning",
+    "docs/configuration.md": "trains on MNIST",
+    "docs/lava.md": "MNIST, all of it through Lava: an hour",
+    "docs/results.md": "the runs behind the tables, hours",
+    "docs/tic-experiments.md": "the runs behind the figures, hours",
+    "examples/zoo/README.md": "samples of the reader",
+}
+"""Pages whose commands are parsed and no more, and why."""
+SHOWN = {"text", "toml"}
+"""Languages of blocks that are no commands: what is printed, and settings, which have a test of
+their own.
 """
 PRELUDES = {
     "README.md": "",
@@ -84,6 +104,39 @@ def test_every_command_is_understood(page):
         assert name in COMMANDS, line
         if "--help" not in words:
             command_parser(command_module(name), name).parse_args(words)
+
+
+def test_no_block_is_left_out_without_a_reason():
+    """Commands run or say why not; a block of output hides no command; Python runs on every page."""
+    assert {named(page) for page in PAGES if commands_of(page)} == {*FOLLOWED, *PARSED} and not {*FOLLOWED} & {*PARSED}
+    for page in PAGES:
+        for language, text in blocks(page):
+            assert language in {"", "bash", "python", *SHOWN}, f"{named(page)}: {language}"
+            assert language not in SHOWN or not re.search(r"^spikeport ", text, re.MULTILINE), f"{named(page)}: {text}"
+
+
+def test_settings_on_a_page_are_settings(tmp_path, capsys):
+    """TOML: a configuration that `train` takes, or the entry points that spikeport looks for."""
+    found = [text for page in PAGES for language, text in blocks(page) if language == "toml"]
+    assert found
+    for text in found:
+        table = tomllib.loads(text)
+        if "train" in table:
+            (tmp_path / "c.toml").write_text(text, encoding="utf-8")
+            assert main(["train", "--config", str(tmp_path / "c.toml"), "--print-config", "--out", str(tmp_path / "r")]) == 0
+            shown = tomllib.loads(capsys.readouterr().out)
+            assert all(table["train"][name] == shown["train"][name] for name in table["train"] if name != "events")
+            assert table["train"].get("events", {}).items() <= shown["train"]["events"].items()
+        else:
+            assert list(table["project"]["entry-points"]) == [PARTS]
+
+
+def test_what_a_page_installs_can_be_installed():
+    """Extras that it names are there."""
+    there = set(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"])
+    for page in PAGES:
+        for extras in re.findall(r"(?:'\.|spikeport)\[([\w,]+)\]'", page.read_text(encoding="utf-8")):
+            assert set(extras.split(",")) <= there, f"{named(page)}: {extras}"
 
 
 @pytest.mark.slow

@@ -62,6 +62,7 @@ def test_a_reader_that_has_enough_is_no_error():
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_while_modules_load_is_told_in_one_line(tmp_path):
     """The interrupt comes from within the import of torch, where an exception would be a traceback
     or a crash of C++.

@@ -3,7 +3,7 @@ information needs (Kim et al. 2023, figure 6).
 
 Iterative magnitude pruning: the smallest weights go, the others are trained on from where they are
 (Han et al. 2015; no rewinding). Evaluated at full T. DIR2 is a training directory like any other:
-quantize, truncate, report. Run again after a kill, it goes on.
+quantize, truncate, report. Run again after a kill, it goes on; --force begins anew.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import get_args
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.pruning import lead, table_rows
-from spikeport.commands.parts.options import add_data, add_json, emit, output_folder, progress_bar, table
+from spikeport.commands.parts.options import add_data, add_force, add_json, emit, output_folder, progress_bar, table
 from spikeport.commands.parts.training import add_accelerator
 from spikeport.export.common.lock import locked
-from spikeport.stages.folder.claims import check_ours
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pruning import SHARE, SHORTER, PruningConfig, prune_stage
 from spikeport.stages.trained import TrainedSession
@@ -49,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--t-retrain", type=int, metavar="T", help="timesteps of retraining (default: from Fisher information)")
     parser.add_argument("--share", type=float, default=SHARE, metavar="S", help=f"of Fisher information that may be lost (default {SHARE})")
     parser.add_argument("--beside", type=Path, nargs="+", default=[], metavar="DIR3", help="other runs of prune, for the picture")
+    add_force(parser, "the run that lies in DIR2, its cycles too")
     add_accelerator(parser)
     add_data(parser)
     add_json(parser)
@@ -74,8 +74,8 @@ def execute(arguments: argparse.Namespace) -> int:
     )
     session = TrainedSession.opened(arguments.directory, arguments.data_dir, progress_bar)
     with locked(out.root):
-        check_ours(out)
-        result = prune_stage(session, out, config, beside=arguments.beside, accelerator=arguments.accelerator)
+        told = {"beside": arguments.beside, "accelerator": arguments.accelerator, "force": arguments.force}
+        result = prune_stage(session, out, config, **told)
         out.remember_data(arguments.data_dir or session.work.data_place())
     head, rows = table_rows(result)
     emit(

@@ -5,9 +5,9 @@ Settings come from SWEEP.toml, from --vary, or both: one field at a time, the ot
 with --grid every combination. A field is any of a training's config.toml, nested ones dotted
 (neuron.decay, optimizer.learning_rate). Every point is a training directory below DIR. Run again
 after a kill, finished points are kept and the one under way goes on; more values of a field may be
-added then. A DIR with points that are not in the sweep, or are with other settings, is refused.
-Ends in DIR/sweep.json, DIR/sweep.html and the page's pictures as DIR/*.svg. Exit status 1 if a
-training diverged.
+added then. A DIR with points that are not in the sweep, or are with other settings, is refused;
+--force replaces it. Ends in DIR/sweep.json, DIR/sweep.html and the page's pictures as DIR/*.svg.
+Exit status 1 if a training diverged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.sweep import robustness_rows, table_rows
-from spikeport.commands.parts.options import add_json, add_print_config, emit, output_folder, progress_bar, table
+from spikeport.commands.parts.options import add_force, add_json, add_print_config, emit, output_folder, progress_bar, table
 from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.lock import locked
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tic-every", type=int, metavar="N", help="follow the centroid of Fisher information, every N epochs; changes no weight"
     )
     parser.add_argument("--out", type=output_folder, required=True, metavar="DIR")
+    add_force(parser, "the sweep that lies in DIR, all its points too")
     add_training(parser)
     add_accelerator(parser)
     add_print_config(parser)
@@ -74,7 +75,8 @@ def execute(arguments: argparse.Namespace) -> int:
     torch_device(arguments.accelerator)
     keep_freed_memory()
     with locked(arguments.out), progress_bar(len(points), "sweep", unit="point") as progress:
-        sweep = run_sweep(config, points, arguments.out, arguments.data_dir, progress_bar, lambda: progress(1), arguments.accelerator)
+        ways = (progress_bar, lambda: progress(1), arguments.accelerator)
+        sweep = run_sweep(config, points, arguments.out, arguments.data_dir, *ways, force=arguments.force)
     tables = "\n\n".join(table([*map(tuple, rows)], tuple(head)) for head, rows in (table_rows(sweep), robustness_rows(sweep)) if rows)
     failed = "".join(f"{name}: {reason}\n" for name, reason in sweep.failed.items())
     emit(arguments, to_json(sweep), f"{tables}\n{failed}{arguments.out / 'sweep.html'}")

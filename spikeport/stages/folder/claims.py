@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +248,18 @@ def claimed(work: Workspace, *, force: bool = False, resume: bool | None = None,
         if force:
             work.forget()
         yield
+
+
+def forget_run(work: Workspace) -> None:
+    """Delete what a folder holds by our names, and the folder where nothing else is in it.
+
+    Raises:
+        InputError: another process is at work there.
+    """
+    with locked(work.root):
+        work.forget()
+    with suppress(OSError):  # something of the user's lies there
+        work.root.rmdir()
 
 
 @contextmanager

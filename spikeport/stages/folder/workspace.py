@@ -4,6 +4,7 @@ what is there.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,8 +204,11 @@ class Workspace:
     def forget(self) -> None:
         """Delete the training too, and everything that was made of it; what lies beside it stays."""
         self.forget_stages()
-        for path in (*self.trainings, *self.imports, self.place, *(self.root / CURVES).parent.glob("events.out.tfevents.*")):
+        curves = (self.root / CURVES).parent
+        for path in (*self.trainings, *self.imports, self.place, *curves.glob("events.out.tfevents.*")):
             path.unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or something of the user's is in it
+            curves.rmdir()
 
     def remember_data(self, data_dir: Path | None) -> None:
         """Keep where the data set is, for the stages to come."""

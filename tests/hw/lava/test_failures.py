@@ -172,7 +172,7 @@ backend.run(network(), stimulus(100_000), progress=lambda n: print(n, flush=True
 
 
 @pytest.fixture
-def long_run():
+def long_run(interruptible):
     """A run that would take minutes, in a session of its own, once it has reported progress."""
     script = SCRIPT.format(tests=str(TESTS))
     child = subprocess.Popen(

@@ -254,8 +254,31 @@ def test_from_training_to_report(tmp_path, capsys):
         (["--t-retrain", "4"], "T_retrain is 4"),
         (["--share", "0"], "share is 0"),
         (["--cycles", "3", "--scope", "layer"], "other settings"),
-        (["--out", str(run)], "is the trained network itself"),
+        (["--out", str(run)], "the trained network itself"),
+        (["--out", str(run), "--force"], "the trained network itself"),
+        (["--out", str(run.parent), "--force"], "the trained network itself"),
     ]:
         assert main([*command, *wrong]) == 2
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1
+
+
+def test_force_begins_anew_and_takes_only_what_is_ours(tmp_path, capsys):
+    run, out = tmp_path / "run", tmp_path / "pruned"
+    assert main(["train", "--arch", "4", "--epochs", "1", "--timesteps", "2", "--out", str(run)]) == 0
+    command = ["prune", str(run), "--epochs", "1", "--out", str(out)]
+    assert main([*command, "--cycles", "3"]) == 0
+    for folder in (out, out / "cycle-3"):
+        (folder / "mine.txt").write_text("mine")
+    (out / "cycle-mine").mkdir()
+    assert main([*command, "--cycles", "1", "--fraction", "0.25"]) == 2 and "--force replaces it" in capsys.readouterr().err
+    assert main([*command, "--cycles", "1", "--fraction", "2", "--force"]) == 2 and (out / "cycle-3" / "model.safetensors").exists()
+    assert main([*command, "--cycles", "1", "--fraction", "0.25", "--force"]) == 0
+    kept = json.loads((out / "pruning.json").read_text())
+    assert (kept["fraction"], len(kept["cycles"])) == (0.25, 1)
+    assert {p.name for p in out.iterdir() if p.is_dir() and p.name != "pruning_files"} >= {"cycle-1", "cycle-3", "cycle-mine"}
+    assert not (out / "cycle-2").exists() and [p.name for p in (out / "cycle-3").iterdir()] == ["mine.txt"]
+    assert main(["train", "--arch", "4", "--epochs", "1", "--timesteps", "2", "--out", str(tmp_path / "other")]) == 0
+    capsys.readouterr()
+    assert main([*command[:4], "--cycles", "1", "--out", str(tmp_path / "other")]) == 2
+    assert "not from spikeport prune; --force replaces it" in capsys.readouterr().err

@@ -204,6 +204,25 @@ def test_a_folder_holds_one_sweep_that_may_grow(tmp_path, capsys):
     }
 
 
+def test_force_replaces_the_sweep_and_its_points(tmp_path, capsys):
+    """And nothing of the user's, nor a folder outside that a damaged file names."""
+    out, base = tmp_path / "sweep", ["sweep", "--arch", "4", "--samples", "8", "--out", str(tmp_path / "sweep")]
+    assert main(["train", "--arch", "4", "--epochs", "1", "--timesteps", "2", "--out", str(tmp_path / "outside")]) == 0
+    assert main([*base, "--epochs", "1", "--vary", "timesteps=2,3"]) == 0
+    (out / "timesteps=3" / "mine.txt").write_text("mine")
+    assert main([*base, "--epochs", "2", "--vary", "timesteps=2"]) == 2
+    (out / "sweep.json").write_text((out / "sweep.json").read_text().replace('"name": "timesteps=2"', '"name": "../outside"'))
+    capsys.readouterr()
+    assert main([*base, "--epochs", "2", "--vary", "timesteps=2", "--vary", "neuron.decay=7", "--force"]) == 2
+    assert (out / "timesteps=3" / "model.safetensors").exists()  # checked before anything goes
+    assert main([*base, "--epochs", "2", "--vary", "timesteps=2", "--force"]) == 0
+    assert [(p.name, len(p.validation)) for p in read(out).points] == [("timesteps=2", 2)]
+    assert [p.name for p in (out / "timesteps=3").iterdir()] == ["mine.txt"]
+    assert (tmp_path / "outside" / "model.safetensors").exists()
+    (out / "sweep.json").write_text("{}")
+    assert main([*base, "--epochs", "1", "--vary", "timesteps=2", "--force"]) == 0
+
+
 def test_a_training_that_diverges_is_told_and_the_others_go_on(tmp_path, capsys):
     rates = ["--vary", "optimizer.learning_rate=1e9,0.004"]
     assert main(["sweep", *SMALL, *rates, "--out", str(tmp_path)]) == 1

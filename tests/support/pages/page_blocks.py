@@ -11,7 +11,7 @@ import numpy as np
 from support.places import ROOT
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "examples" / "zoo" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def named(page: Path) -> str:
@@ -47,7 +47,7 @@ def furnish(place: Path) -> None:
         np.save(place / name, spikes)
     np.save(place / "y.npy", rng.integers(0, 2, 12))
     np.savez(place / "own.npz", x=rng.random((200, 1, 8, 8)), y=np.arange(200) % 4)
-    shutil.copy(ROOT / "examples" / "my_parts.py", place)
+    (place / "my_parts.py").symlink_to(ROOT / "examples" / "my_parts.py")  # one file, of which a process knows the parts once
 
 
 def _foreign(path: Path) -> None:

@@ -212,6 +212,7 @@ def test_printed_settings_give_the_same_again(tmp_path, capsys):
     assert capsys.readouterr().out == text
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "status", "word"), [(signal.SIGTERM, 143, "terminated"), (signal.SIGINT, 130, "interrupted")])
 def test_a_stopped_training_says_how_to_go_on(number, status, word, tmp_path):
     out = tmp_path / "run"
