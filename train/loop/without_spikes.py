@@ -63,7 +63,7 @@ def _epoch(module: NetworkWithoutSpikes, optimizer: torch.optim.Optimizer, confi
     batches = shuffled_batches(dataset.train, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)
     for i, (images, labels) in enumerate(batches):
         set_rate(optimizer, course.learning_rate * rate_factor(course, epoch + i / count, config.epochs))
-        descend(optimizer, F.cross_entropy(module(images)[0], labels), course)
+        descend(optimizer, [F.cross_entropy(module(images)[0], labels)], course)
 
 
 def _accuracy(module: NetworkWithoutSpikes, split) -> float:
