@@ -23,5 +23,5 @@ def tells() -> bool:
     try:
         store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=CONTACT)
         return int(store.add(f"spikeport/told/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", 1)) == 1
-    except (KeyError, ValueError, RuntimeError):
+    except (KeyError, ValueError, RuntimeError, ImportError, AttributeError):  # the last two: stopped while torch is loading
         return True
