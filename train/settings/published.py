@@ -95,6 +95,7 @@ def _used(config: TrainConfig) -> dict[str, Any]:
     unused = {*OURS, *(name for name in fields if name.startswith("events.") and config.data not in ("n-mnist", "dvs-cifar10"))}
     unused |= {"optimizer.momentum"} if config.optimizer.kind != "sgd" else set()
     unused |= {"optimizer.restart_epochs"} if config.optimizer.course == "constant" else set()
+    unused |= {"accumulate"} if config.accumulate == 1 else set()
     unused |= {"stem_bias"} if "preact" not in config.arch else set()
     unused |= set() if config.batch_norm else {"norm_over", "tdbn_alpha"}
     unused |= {"neuron.tau", "neuron.dt", "neuron.threshold_gradient"} if fields.get("neuron.kind") == "if" else set()

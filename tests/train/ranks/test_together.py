@@ -66,15 +66,11 @@ def test_a_whole_training_is_the_same_to_rounding(method, of_two, tmp_path):
 def test_mixed_precision_is_the_same_to_its_rounding(of_two, tmp_path):
     alone, theirs = trainer.train(together.MIXED, together.digits(), tmp_path, progress=False), load(of_two / "mixed")
     plain = trainer.train(replace(together.MIXED, precision="float32"), together.digits(), tmp_path / "plain", progress=False)
-    losses = [t.metrics["history"][0]["loss"] for t in (alone, theirs, plain)]
-    print(
-        losses,
-        [
-            (n, float((theirs.module.state_dict()[n] - w).abs().max()), float((plain.module.state_dict()[n] - w).abs().max()))
-            for n, w in alone.module.state_dict().items()
-        ],
-    )
-    assert losses[0] == pytest.approx(losses[1], rel=0.01) and losses[1] != losses[2]
+    weights, shared, exact = (t.module.state_dict() for t in (alone, theirs, plain))
+    for name, weight in weights.items():
+        np.testing.assert_allclose(shared[name], weight, atol=5e-3, err_msg=name)
+    name = "synapses.dense1.0.weights.weight"
+    assert (exact[name] - weights[name]).abs().max() > 2e-2, "precision makes a difference"
 
 
 def test_one_process_goes_on_with_what_two_began(of_two, tmp_path):
