@@ -88,7 +88,7 @@ def _step(
     module.train()
     with torch.autocast("cpu", torch.bfloat16):
         output = module(images, METHODS[config.method].training_timesteps)
-    descend(optimizer, loss_named(config.loss)(output.float(), labels, config.neuron), config.optimizer)
+    descend(optimizer, [loss_named(config.loss)(output.float(), labels, config.neuron)], config.optimizer)
 
 
 def reached(curve: list[dict[str, float]], accuracy: float, clock: str) -> float | None:

@@ -22,6 +22,8 @@ from spikeport.commands.parts.modules import command_module
 from spikeport.commands.parts.parser import Parser, add_common, plugins_of
 from spikeport.export.common import progress
 from spikeport.export.common.errors import BackendError, InputError
+from spikeport.train.ranks import launch
+from spikeport.train.ranks.told import tells
 
 PARTS = "spikeport.parts"
 """Entry points of installed packages that bring parts of their own (`spikeport.api.parts`)."""
@@ -44,6 +46,9 @@ COMMANDS = {
     "report": "write report.html and report.json from what is in a directory",
     "doctor": "tell what is installed, what works, and how to get the rest",
 }
+
+TOGETHER = ("train",)
+"""Commands that several processes do together, under torchrun."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -68,6 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     name = arguments[0]
+    if launch.size() > 1 and name not in TOGETHER:
+        return _told(name, "torchrun starts processes that train together: only 'spikeport train' does; run this once, without torchrun", 2)
     with _ends_at_once(name):
         module = command_module(name)
     try:
@@ -75,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _told(name, str(error), 2)
     given = command_parser(module, name).parse_args(arguments[1:])
-    progress.choose(quiet=given.quiet, verbose=given.verbose)
+    progress.choose(quiet=given.quiet or launch.rank() > 0, verbose=given.verbose)
     return _executed(module, name, given)
 
 
@@ -140,7 +147,8 @@ def _executed(module: ModuleType, name: str, arguments: argparse.Namespace) -> i
 
 
 def _told(name: str, text: str, status: int) -> int:
-    print(f"spikeport {name}: {text}", file=sys.stderr, flush=True)
+    if tells():
+        print(f"spikeport {name}: {text}", file=sys.stderr, flush=True)
     return status
 
 

@@ -50,7 +50,8 @@ def add_loss(name: str, loss: LossFunction) -> None:
     """A loss, from now on known to `--loss`.
 
     loss: of (output, labels, neuron): the readout's output `(T, N, classes)`, labels int64 `(N,)`,
-    the neurons' configuration; a scalar.
+    the neurons' configuration; a scalar, the mean over the batch where `accumulate` is to mean
+    what it says.
 
     Raises:
         InputError: the name is taken, or no name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ import torch
 from spikeport.train.data.augment import MAP_AXES, random_flip, random_shift
 from spikeport.train.data.on_demand import in_batches
 from spikeport.train.data.registry import Split
+from spikeport.train.ranks.shares import WHOLE, Share
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -31,14 +32,24 @@ def batch_count(split: Split, size: int) -> int:
     return max(len(split) // size, 1)
 
 
-def shuffled_batches(split: Split, size: int, *, shift: int, flip: bool, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def parts_of(x: torch.Tensor, count: int) -> Sequence[torch.Tensor]:
+    """A network's input, in parts of as many samples each."""
+    return x.chunk(count, 0 if x.ndim <= MAP_AXES else 1)
+
+
+def shuffled_batches(
+    split: Split, size: int, *, shift: int, flip: bool, seed: int, share: Share = WHOLE
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Images as a network takes them, moved by up to `shift` pixels and mirrored at random, and
     labels in random order; the remainder of less than a batch waits for another epoch.
+
+    share: which of each batch; batches are the same however many processes share them, and only
+    the process's own samples are read.
     """
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(split), generator=generator)
     size = min(size, len(split))
-    parts = order[: len(split) // size * size].numpy().reshape(-1, size)
+    parts = order[: len(split) // size * size].numpy().reshape(-1, size)[:, share.places(size)]
     for part, loaded in zip(parts, in_batches(split.images, parts, seed)):
-        images = random_shift(torch.from_numpy(loaded), shift, generator)
-        yield network_input(random_flip(images, generator) if flip else images), torch.from_numpy(split.labels[part])
+        images = random_shift(torch.from_numpy(loaded), shift, generator, share)
+        yield network_input(random_flip(images, generator, share) if flip else images), torch.from_numpy(split.labels[part])

@@ -1,21 +1,24 @@
 """One trainer for every method: seeds, optimizer, progress, log, the best network on validation
-data, and resuming.
+data, and resuming; in one process, or in several that give the result of one
+(`train.ranks.group`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
+from torch import nn
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.progress import progress_bar, step_done
-from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
+from spikeport.train.data.batches import batch_count, epoch_seed, parts_of, shuffled_batches
 from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.accelerator import sent, torch_device
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load, save
@@ -29,9 +32,11 @@ from spikeport.train.loop.threads import operator_threads
 from spikeport.train.loop.without_spikes import begin_without_spikes
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
+from spikeport.train.ranks.group import ALONE, Ranks, added_once, agree, replicated, share, together, whole
+from spikeport.train.ranks.shares import Share
 from spikeport.train.settings.config import TrainConfig, difference, read_config, write_config
 from spikeport.train.settings.methods import METHODS
-from spikeport.train.settings.named_losses import loss_named
+from spikeport.train.settings.named_losses import loss_named, share_of_batch
 from spikeport.train.settings.optimization import descend, rate_factor, set_rate
 
 
@@ -48,8 +53,8 @@ class Run:
     """A training run under way. history: one entry per finished epoch. best: its epoch and
     validation accuracies over T.
 
-    timesteps: T in training, None for the network's own. advance: is told the share of an epoch
-    that each batch was.
+    timesteps: T in training, None for the network's own. ranks: this process and those it trains
+    with. advance: is told the share of an epoch that each batch was.
     """
 
     config: TrainConfig
@@ -58,9 +63,20 @@ class Run:
     optimizer: torch.optim.Optimizer
     accelerator: torch.device
     timesteps: int | None
+    ranks: Ranks
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
     advance: Callable[[float], Any] = lambda epochs: None
+
+    @cached_property
+    def parallel(self) -> nn.Module:
+        """The module, its gradients those of all processes' samples."""
+        return replicated(self.module, self.ranks)
+
+    @property
+    def share(self) -> Share:
+        """What this process has of each batch."""
+        return Share(self.ranks, self.config.accumulate)
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -78,6 +94,7 @@ def train(
     accelerator: str = "cpu",
     retraining: Retraining | None = None,
     on_epoch: OnEpoch | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train a network and leave the best one on validation data in a folder
     (`train.loop.checkpoint`).
@@ -92,47 +109,69 @@ def train(
     accelerator: "cpu", or "cuda", where sums have no fixed order, so last bits differ from run to
     run. What is left in `out` runs anywhere.
     retraining: of a pruned network, instead of training a new one.
+    ranks: of `train.ranks.group.joined`, where several processes train together: each calls this
+        with the same arguments and gets the same result, to the rounding of sums; the first alone
+        writes, shows progress and calls `on_epoch`. All read `out` to resume.
     on_epoch: called when an epoch has been judged and before it is remembered, so that a run that
     is taken up calls it again for an epoch it has to repeat. It must leave the network and torch's
     random numbers as they are.
 
     Raises:
         InputError: a configuration that does not fit the data, a run in `out` of another
-            configuration, or no such accelerator.
+            configuration, no such accelerator, or processes that differ.
         DivergedError: the loss is no number any more; the best network until then stays in `out`,
             without test accuracy.
     """
-    if resume and (finished := _finished(config, out)):
+    agree(ranks, "settings", config)
+    finished = _finished(config, out) if resume else None
+    agree(ranks, f"what {out} holds to resume", finished is None)
+    if finished:
         return finished
-    run = _start(config, dataset, accelerator, retraining)
-    resumed = resume and (out / STATE).is_file()
-    if resumed:
+    run = _start(config, dataset, accelerator, retraining, ranks)
+    begun = resume and (out / STATE).is_file()
+    if begun:
         _continue(run, out)
-    else:
-        for old in (MODEL, METRICS, STATE):  # of a training before, which --resume would take for this one's
-            (out / old).unlink(missing_ok=True)
-    write_config(out / CONFIG, config)
+    agree(ranks, f"data, or what {out} holds to resume", (dataset.source, len(dataset.train), run.history))
+    if ranks.first:
+        _make_room(out, config, begun=begun)
     with torch.random.fork_rng(), operator_threads(config.threads):
-        if config.without_spikes_epochs and not (resumed or retraining):
-            begin_without_spikes(run.module, config, dataset, run.accelerator, progress)
-        _epochs(run, out, progress, on_epoch)
-    module = load(out).module  # the best, which need not be the last
-    prepare_for_deployment(module, dataset.train.images)
-    test = evaluate(module.to(accelerator), dataset.test.images, dataset.test.labels, config.timesteps, accelerator=accelerator)
-    trained = Trained(module.cpu().eval(), config, {**run.metrics, "test_accuracy": test.tolist()})
-    save(out, module, config, trained.metrics)
-    (out / STATE).unlink(missing_ok=True)
+        if config.without_spikes_epochs and not (begun or retraining):
+            begin_without_spikes(run.module, config, dataset, run.accelerator, progress and ranks.first)  # by every process alike
+        _epochs(run, out, progress and ranks.first, on_epoch)
+    trained = _tested(run, out)
+    if ranks.first:
+        save(out, trained.module, config, trained.metrics)
+        (out / STATE).unlink(missing_ok=True)
     return trained
 
 
-def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: Retraining | None) -> Run:
+def _make_room(out: Path, config: TrainConfig, *, begun: bool) -> None:
+    if not begun:
+        for old in (MODEL, METRICS, STATE):  # of a training before, which --resume would take for this one's
+            (out / old).unlink(missing_ok=True)
+    write_config(out / CONFIG, config)
+
+
+def _tested(run: Run, out: Path) -> Trained:
+    """The best network, which need not be the last, on test data."""
+    test, config = run.dataset.test, run.config
+    module = (load(out).module if run.ranks.first else run.module).to(run.accelerator)
+    share(module, run.ranks)
+    prepare_for_deployment(module.cpu(), run.dataset.train.images)
+    module.to(run.accelerator)
+    accuracy = evaluate(module, test.images, test.labels, config.timesteps, accelerator=run.accelerator, ranks=run.ranks)
+    return Trained(module.cpu().eval(), config, {**run.metrics, "test_accuracy": accuracy.tolist()})
+
+
+def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: Retraining | None, ranks: Ranks) -> Run:
     if dataset.task.name != config.data:
         raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
     place = torch_device(accelerator)
+    Share(ranks, config.accumulate).check(min(config.batch_size, len(dataset.train)))
     module = build(config, dataset.task).to(place)
-    check_memory(module, config.batch_size, config.timesteps)
+    check_memory(module, config.batch_size // (ranks.size * config.accumulate), config.timesteps)
     optimizer = config.optimizer.build(module.parameters())
-    run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps)
+    run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps, ranks)
     if retraining:
         run.timesteps = retraining.timesteps
         module.load_state_dict(retraining.weights)
@@ -168,10 +207,11 @@ def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> No
                 )
             _judge(run, out, measured)
             run.history[-1]["seconds"] = perf_counter() - started
-            write_curves(out / CURVES, run.history)
-            if on_epoch:
-                on_epoch(epoch + 1, run.module)
-            save_state(out, run.module, run.optimizer, {"history": run.history, "best": run.best})
+            if run.ranks.first:
+                write_curves(out / CURVES, run.history)
+                if on_epoch:
+                    on_epoch(epoch + 1, run.module)
+                save_state(out, run.module, run.optimizer, {"history": run.history, "best": run.best})
             bar.n = epoch + 1
             step_done(bar, f"training {out.name}, epoch {epoch + 1} of {total}", _told(run), shown=progress)
 
@@ -187,11 +227,14 @@ def _told(run: Run) -> str:
 def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
     """Evaluate on validation data, and keep the network if none was better."""
     validation = run.dataset.validation
-    accuracy = evaluate(run.module, validation.images, validation.labels, run.config.timesteps, accelerator=run.accelerator)
+    accuracy = evaluate(
+        run.module, validation.images, validation.labels, run.config.timesteps, accelerator=run.accelerator, ranks=run.ranks
+    )
     run.history.append({**measured, "validation_accuracy": float(accuracy[-1])})
     if not run.best or accuracy[-1] >= run.best["validation_accuracy"][-1]:
         run.best = {"epoch": len(run.history), "validation_accuracy": accuracy.tolist()}
-        save(out, run.module, run.config, run.metrics)
+        if run.ranks.first:
+            save(out, run.module, run.config, run.metrics)
 
 
 def _epoch(run: Run, epoch: int) -> dict[str, float]:
@@ -206,16 +249,29 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
     # summed where they arise: reading them would make the CPU wait for a GPU after every batch
     loss_sum, correct = (torch.zeros((), dtype=dtype, device=run.accelerator) for dtype in (torch.float64, torch.int64))
     seen, rate = 0, 0.0
-    for i, (images, labels) in enumerate(shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)):
-        rate = course.learning_rate * rate_factor(course, epoch + i / count, config.epochs)
-        set_rate(run.optimizer, rate)
-        x, y = sent(images, run.accelerator), sent(labels, run.accelerator)
-        with torch.autocast(run.accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            output = run.module(x, run.timesteps)
-        loss = loss_named(config.loss)(output.float(), y, config.neuron)
-        descend(run.optimizer, loss, config.optimizer)
-        loss_sum += loss.detach().double() * len(labels)
-        correct += (output.detach().sum(0).argmax(-1) == y).sum()
-        seen += len(labels)
-        run.advance(1 / count)
+    batches = shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed, share=run.share)
+    with together(run.ranks):
+        for i, (images, labels) in enumerate(batches):
+            rate = course.learning_rate * rate_factor(course, epoch + i / count, config.epochs)
+            set_rate(run.optimizer, rate)
+            samples = len(labels) * run.ranks.size
+            losses = _losses(run, sent(images, run.accelerator), sent(labels, run.accelerator), correct)
+            loss_sum += descend(run.optimizer, losses, course) * samples
+            seen += samples
+            run.advance(1 / count)
     return {"loss": loss_sum.item() / seen, "train_accuracy": correct.item() / seen, "learning_rate": rate}
+
+
+def _losses(run: Run, images: torch.Tensor, labels: torch.Tensor, correct: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The loss of each part of a batch, over all processes' samples of it; those that are right are
+    added to `correct`.
+    """
+    config, parts = run.config, run.config.accumulate
+    loss, weight = loss_named(config.loss), share_of_batch(config.loss, parts)
+    for i, (x, y) in enumerate(zip(parts_of(images, parts), labels.chunk(parts)), start=1):
+        with added_once(run.parallel, last=i == parts):
+            with torch.autocast(run.accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+                output = run.parallel(x, run.timesteps, first=run.ranks.number * len(y))
+            answers, right = whole(output.float(), 1, run.ranks), whole(y, 0, run.ranks)
+            correct += (answers.detach().sum(0).argmax(-1) == right).sum()
+            yield loss(answers, right, config.neuron) * weight

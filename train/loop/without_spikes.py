@@ -122,7 +122,7 @@ def _epoch(
     for i, (images, labels) in enumerate(batches):
         set_rate(optimizer, course.learning_rate * rate_factor(course, epoch + i / count, config.epochs))
         output = module(sent(images, accelerator))
-        descend(optimizer, F.cross_entropy(output.flatten(0, -2), sent(labels, accelerator)), course)
+        descend(optimizer, [F.cross_entropy(output.flatten(0, -2), sent(labels, accelerator))], course)
 
 
 def _accuracy(module: NetworkWithoutSpikes, split) -> float:

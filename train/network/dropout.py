@@ -12,10 +12,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from spikeport.train.ranks.draws import drawn
+
+WORDS = 1 << 32
+"""How many values a random word has."""
+
 
 class HeldDropout(nn.Module):
     """probability: of a feature or a row of a map to be zero in training; what is left is divided
-    by 1 - probability. Draws from torch's generator.
+    by 1 - probability. Each sample draws its own (`train.ranks.draws`).
     """
 
     def __init__(self, probability: float) -> None:
@@ -36,7 +41,10 @@ class HeldDropout(nn.Module):
         anew.
         """
         kept = 1 - self.probability
-        return x.new_empty(len(x), *x.shape[1:3], *(1,) * (x.ndim - 3)).bernoulli_(kept).div_(kept)
+        bound = min(round(kept * WORDS), WORDS - 1) - WORDS // 2
+        rows = x.shape[1:3]
+        mask = drawn(len(x), rows.numel(), lambda words: words < bound, x.dtype, x.device).div_(kept)
+        return mask.view(len(x), *rows, *(1,) * (x.ndim - 3))
 
     def extra_repr(self) -> str:
         return f"probability={self.probability}"

@@ -15,8 +15,10 @@ from torch import Tensor
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.input import InputLayer
 from spikeport.export.model.input import RATE_STEPS, Input, InputCode
+from spikeport.export.model.registers import RATE_BITS
 from spikeport.train.data.registry import Task
 from spikeport.train.network.topology import INPUT
+from spikeport.train.ranks.draws import drawn
 
 CIFAR_10 = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 STATISTICS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -40,7 +42,7 @@ RATE_SEED = 0x52415445
 class Encoder(InputLayer):
     """The first step of a network: an input layer, then 1 / deviation.
 
-    In training a rate code draws from torch's generator.
+    In training a rate code draws anew for every batch, each sample its own (`train.ranks.draws`).
 
     deviation: per channel, empty for 1.
     """
@@ -67,7 +69,9 @@ class Encoder(InputLayer):
         """As in `InputLayer`; new ones for every batch in training."""
         if not self.training:
             return super().draws(x, timesteps, first)
-        return torch.rand(timesteps, *x.shape[1:], dtype=x.dtype, device=x.device) * RATE_STEPS
+        samples, shape = x.shape[1], x.shape[2:]
+        steps = drawn(samples, timesteps * shape.numel(), lambda words: (words >> RATE_BITS) & (RATE_STEPS - 1), x.dtype, x.device)
+        return steps.view(samples, timesteps, *shape).transpose(0, 1)
 
 
 def encoder(task: Task, *, normalise: bool, code: InputCode) -> Encoder:

@@ -23,6 +23,7 @@ from spikeport.train.network.delays import AxonalDelays
 from spikeport.train.network.dropout import HeldDropout
 from spikeport.train.network.pooling import average_pool
 from spikeport.train.network.topology import Projection
+from spikeport.train.ranks.group import partners
 from spikeport.train.settings.config import NormOver
 
 
@@ -37,7 +38,7 @@ class ScaledBatchNorm(_BatchNorm):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         assert self.momentum is not None and self.bias is not None
-        if self.training and pays(x):
+        if self.training and (pays(x) or partners() > 1):
             mean, variance = statistics(x.detach())
             self.remember(mean, variance, x.numel() // len(mean))
             return normalised(x, self.scale(), self.bias, mean, variance, self.eps)
@@ -49,8 +50,11 @@ class ScaledBatchNorm(_BatchNorm):
         return self.norm_scale * self.weight
 
     def remember(self, mean: torch.Tensor, variance: torch.Tensor, count: int) -> None:
-        """Move the running statistics towards those of a batch of so many numbers per channel."""
+        """Move the running statistics towards those of a batch of so many numbers per channel, in
+        each of the processes that train together.
+        """
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        count *= partners()
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
 

@@ -15,7 +15,9 @@ is known:
     Q   = dgrad(gamma / sigma (e - mean(e) - mean(e m) sum(w x)))
     G_gamma = T sum(e m),  G_beta = T sum(e)
 
-wgrad and dgrad are a layer's gradients of its weights and of its input. Saved for the backward pass
+wgrad and dgrad are a layer's gradients of its weights and of its input. Where several processes
+train together, means over batch are over all of theirs; what a process gives of G_W, G_gamma and
+G_beta is its part, A being its own too. Saved for the backward pass
 are three tensors of one timestep, and A. The result is that of differentiating every timestep, to
 rounding (tested).
 
@@ -46,6 +48,7 @@ from spikeport.train.network.convolution import precision, weight_gradient
 from spikeport.train.network.layers import ScaledBatchNorm, Synapses
 from spikeport.train.network.topology import Stage
 from spikeport.train.neurons.rated import Rated, carrier, weighted_sum
+from spikeport.train.ranks.group import of_each_partner, partners
 
 
 def through_rates(synapses: Synapses, source: Stage | None) -> bool:
@@ -147,9 +150,9 @@ class _Through(torch.autograd.Function):
             grad_source = _input_gradient(ctx.layer, summed, w, e) if ctx.needs_input_grad[0] else None
             return grad_source, None, _weight_gradient(ctx.layer, summed, w, e), None, grad_shift, None, None
         mean, weighted, correlation, slope = normed
-        grad_scale, count = channel_sums(e * mean), e.numel() / e.shape[1]
-        shared = grad_scale / count
-        e = (e - over_maps(channel_sums(e) / count, e)).mul_(over_maps(slope, e))
+        grad_scale, count = channel_sums(e * mean), partners() * e.numel() / e.shape[1]
+        shared, centre = of_each_partner(torch.stack([grad_scale, channel_sums(e)])).sum(0) / count
+        e = (e - over_maps(centre, e)).mul_(over_maps(slope, e))
         grad_weight = _weight_gradient(ctx.layer, summed, w, e) - (slope * shared).view(-1, *(1,) * (w.ndim - 1)) * correlation
         e = e - over_maps(slope * shared, e) * weighted
         grad_source = _input_gradient(ctx.layer, summed, w, e) if ctx.needs_input_grad[0] else None

@@ -24,6 +24,7 @@ from spikeport.train.network.rates import currents, max_pooled, pooled, through_
 from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage, behind_weights
 from spikeport.train.neurons.base import Neuron, NeuronConfig
 from spikeport.train.neurons.rated import Rated, carrier
+from spikeport.train.ranks.draws import numbered
 from spikeport.train.settings.config import NormOver, TrainConfig
 from spikeport.train.settings.initial_weights import draw_initial
 from spikeport.train.settings.losses import synaptic_filter
@@ -106,11 +107,15 @@ class SpikingNetwork(nn.Module):
 
         x: `(N, *shape)`, held over all timesteps, or `(T or more, N, *shape)`; pixels in 0..1,
         event counts, or spikes.
-        first: absolute number of the first sample, from which a rate code draws in evaluation.
+        first: number of the first sample, by which whatever is random is drawn; in training of the
+        whole batch, in evaluation of all samples.
         Returns the readout's currents, or its neurons' output, `(T, N, classes)`; classes by their
         sum over time.
         """
-        steps = timesteps or self.timesteps
+        with numbered(first):
+            return self._run_all(x, timesteps or self.timesteps, first)
+
+    def _run_all(self, x: torch.Tensor, steps: int, first: int) -> torch.Tensor:
         activity = {INPUT: self._filtered(self.encoder(self._over_time(x, steps), steps, first), steps)}
         if self.training and (weights := self.neuron_config.rate_weights(steps)):
             return self._run_rates(activity[INPUT], weights)

@@ -34,6 +34,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNeuron
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
 from spikeport.train.neurons.dispatch import triton_kernels
+from spikeport.train.ranks.group import of_each_partner
 
 RELEASED_CLIP, PAPER_CLIP = (0.0, 8.0), (-10.0, 10.0)
 """Range of 1 / delta."""
@@ -143,7 +144,8 @@ def tssl_backward(
     if kernels and config.rule == "released":
         return kernels.tssl_backward(currents, potentials, out, grad, config)
     spikes = (potentials > config.threshold).to(grad.dtype)
-    layer_warms_up = config.rule == "paper" and config.warm_up == "inactive" and float(spikes.mean()) <= WARM_UP_RATE
+    looks = config.rule == "paper" and config.warm_up == "inactive"
+    layer_warms_up = looks and float(of_each_partner(spikes.mean()).mean()) <= WARM_UP_RATE
     soft = sigma_slope(potentials, config.threshold) if config.warm_up == "all" or layer_warms_up else None
     if config.rule == "paper":
         p = _inverse_change(currents, potentials, spikes, config) if soft is None else soft

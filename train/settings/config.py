@@ -56,6 +56,9 @@ class TrainConfig:
     right. seed: of weights, order, augmentation and splits.
     events: how recordings of event cameras become counts per timestep.
 
+    accumulate: gradients of so many parts of a batch are added up before a step, for less memory;
+    BatchNorm's statistics are then those of a part.
+
     threads: of torch's operators, 0 for torch's own choice; part of the configuration because sums,
     and so the last bits of a result, depend on it. Networks on 8 x 8 pixels gain little from a
     second thread and lose much where it has to share its core.
@@ -78,6 +81,7 @@ class TrainConfig:
     epochs: int = 30
     without_spikes_epochs: int = 0
     batch_size: int = 64
+    accumulate: int = 1
     batch_norm: bool = True
     bias: bool = True
     tdbn_alpha: float = 0.0
@@ -115,7 +119,7 @@ class TrainConfig:
             raise InputError(f"precision {self.precision!r} is unknown; choose float32 or bfloat16")
         if self.readout not in ("current", "spikes"):
             raise InputError(f"readout {self.readout!r} is unknown; choose current or spikes")
-        for name in ("timesteps", "epochs", "batch_size"):
+        for name in ("timesteps", "epochs", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.timesteps > TIMESTEPS_MAX:

@@ -30,6 +30,8 @@ from spikeport.train.settings import losses
 LossFunction: TypeAlias = Callable[[torch.Tensor, torch.Tensor, NeuronConfig], torch.Tensor]
 """The readout's output `(T, N, classes)`, labels `(N,)` and the neurons to a scalar."""
 NUMBER = r"-(\d+(?:\.\d+)?(?:e-?\d+)?)"
+SUMMED = re.compile(f"kernel(-once)?|count({NUMBER * 2})?")
+"""Losses that are sums over a batch; all others are means over it."""
 PREFIXED = ("prefix-", "distilled-")
 TIC_ALPHAS = (0.0001, 0.001, 0.01, 0.07)
 """TIC's settings (Kim et al. 2023, section "Robustness Perspective"). low, intermediate and high:
@@ -88,6 +90,13 @@ def _prefixes(answer: LossFunction, distilled: float) -> LossFunction:
         return right + distilled * losses.divergence_from_full(output) if distilled else right
 
     return loss
+
+
+def share_of_batch(name: str, parts: int) -> float:
+    """What the loss of each of so many equal parts of a batch counts in that of the whole; a loss of
+    one's own is taken for a mean over the batch.
+    """
+    return 1.0 if SUMMED.fullmatch(name) else 1 / parts
 
 
 @cache

@@ -55,11 +55,16 @@ class OptimizerConfig:
         return torch.optim.SGD(parameters, self.learning_rate, self.momentum, weight_decay=self.weight_decay)
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, config: OptimizerConfig) -> None:
-    """One step down the gradient of a loss."""
+def descend(optimizer: torch.optim.Optimizer, losses: Iterable[torch.Tensor], config: OptimizerConfig) -> torch.Tensor:
+    """One step down the gradient of a sum of losses, each of which is made once the one before it
+    is done with; returns the sum.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    total = torch.zeros((), dtype=torch.float64, device=parameters[0].device)
+    for loss in losses:
+        loss.backward()
+        total += loss.detach()
     if config.clip_norm:
         torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
     optimizer.step()
@@ -67,6 +72,7 @@ def descend(optimizer: torch.optim.Optimizer, loss: torch.Tensor, config: Optimi
         with torch.no_grad():
             for p in parameters:
                 p.clamp_(-config.clip_weights, config.clip_weights)
+    return total
 
 
 def rate_factor(config: OptimizerConfig, epoch: float, epochs: float) -> float:

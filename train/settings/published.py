@@ -96,6 +96,7 @@ def _used(config: TrainConfig) -> dict[str, Any]:
     unused |= {"optimizer.momentum"} if config.optimizer.kind != "sgd" else set()
     unused |= {"optimizer.restart_epochs"} if config.optimizer.course == "constant" else set()
     unused |= set() if fields["without_spikes_epochs"] else {"without_spikes_epochs", "neuron.percentile"}
+    unused |= {"accumulate"} if config.accumulate == 1 else set()
     unused |= {"stem_bias"} if "preact" not in config.arch else set()
     unused |= set() if config.batch_norm else {"norm_over", "tdbn_alpha"}
     unused |= {"neuron.tau", "neuron.dt", "neuron.threshold_gradient"} if fields.get("neuron.kind") == "if" else set()

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from spikeport.export.common.errors import nearest
+from spikeport.train.ranks import launch
 
 
 class Parser(argparse.ArgumentParser):
     """Tells a wrong command line in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the message with the remedy and exit 2."""
-        self.exit(2, f"{self.prog}: {message}{self._meant(message)} (see '{self.prog} --help')\n")
+        """Print the message with the remedy, once for all that torchrun started, and exit 2."""
+        self.exit(2, "" if launch.rank() else f"{self.prog}: {message}{self._meant(message)} (see '{self.prog} --help')\n")
 
     def _meant(self, message: str) -> str:
         """What a wrong option or choice was probably meant to be, in words; "" where nothing is

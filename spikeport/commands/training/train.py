@@ -2,12 +2,14 @@
 config.toml, train.json).
 
 Whatever is not said comes from the data set's recipe. A killed run goes on with --resume and ends
-as if it had not been killed.
+as if it had not been killed. Under torchrun several processes train together, with the result of
+one (docs/scale.md).
 """
 
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,9 +23,12 @@ from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.tic import TicConfig, recorder
 from spikeport.train.data.registry import load
 from spikeport.train.loop.accelerator import torch_device
-from spikeport.train.loop.checkpoint import CONFIG, settings_digest, trained_digest
+from spikeport.train.loop.checkpoint import CONFIG, Trained, settings_digest, trained_digest
 from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.trainer import train
+from spikeport.train.ranks.group import Ranks, joined, one_after_the_other
+from spikeport.train.ranks.launch import launched, rank
+from spikeport.train.ranks.shares import Share
 from spikeport.train.settings.config import TrainConfig, read_config
 from spikeport.train.settings.papers import PAPERS
 from spikeport.train.settings.published import table
@@ -39,6 +44,7 @@ EXAMPLES = """examples:
   spikeport train --resume --out runs/digits
   spikeport train --recipe dsr-cifar10-lif-t20 --print-config --out runs/dsr
   spikeport train --data digits --tic-every 5 --out runs/digits
+  torchrun --standalone --nproc-per-node 2 -m spikeport train --data digits --out runs/digits
 """
 
 
@@ -61,26 +67,42 @@ def execute(arguments: argparse.Namespace) -> int:
     """Train and say how well."""
     config = _config(arguments)
     if arguments.print_config:
+        if rank() > 0:
+            return 0
         print(to_toml({"train": asdict(config)}) + _differences(config, arguments.recipe), end="")
         return 0
     torch_device(arguments.accelerator)  # that it is missing is told before anything is removed
     keep_freed_memory()
-    work, mode = Workspace(arguments.out), {"force": arguments.force, "resume": arguments.resume}
-    check_place(work, **mode)
-    data = load(config.data, arguments.data_dir, config.seed, config.timesteps, config.events)
-    follow, every = None, arguments.tic_every
-    if every is not None:
-        looks, settings = TicConfig(seed=config.seed), {"settings": settings_digest(config)}
-        follow = recorder(work.tic_history, data.train, every, looks, settings)
-    with claimed(work, **mode):
-        trained = train(config, data, work.root, resume=arguments.resume, accelerator=arguments.accelerator, on_epoch=follow)
-        work.remember_data(arguments.data_dir)
+    with joined(arguments.accelerator) as ranks:
+        trained = _trained(arguments, config, ranks)
+    if not ranks.first:
+        return 0
     digest = trained_digest(trained.module, trained.config)
     result = {name: trained.metrics[name] for name in ("epoch", "validation_accuracy", "test_accuracy")}
     best = f"{result['test_accuracy'][-1]:.2%} after {counted(config.timesteps, 'timestep')}"
     text = f"{arguments.out}: test accuracy {best}, best of epoch {result['epoch']}, trained network {short(digest)}"
     emit(arguments, {"trained": digest, **result}, text)
     return 0
+
+
+def _trained(arguments: argparse.Namespace, config: TrainConfig, ranks: Ranks) -> Trained:
+    """What training leaves; the folder is the first process's alone."""
+    Share(ranks, config.accumulate).check(config.batch_size)
+    work, mode = Workspace(arguments.out), {"force": arguments.force, "resume": arguments.resume}
+    if ranks.first:
+        check_place(work, **mode)
+    with one_after_the_other(ranks):
+        data = load(config.data, arguments.data_dir, config.seed, config.timesteps, config.events)
+    follow, every = None, arguments.tic_every
+    if every is not None:
+        looks, settings = TicConfig(seed=config.seed), {"settings": settings_digest(config)}
+        follow = recorder(work.tic_history, data.train, every, looks, settings)
+    with claimed(work, **mode) if ranks.first else nullcontext():
+        options = {"resume": arguments.resume, "accelerator": arguments.accelerator, "on_epoch": follow, "ranks": ranks}
+        trained = train(config, data, work.root, **options)
+        if ranks.first:
+            work.remember_data(arguments.data_dir)
+    return trained
 
 
 def _differences(config: TrainConfig, recipe: str | None) -> str:
@@ -93,7 +115,8 @@ def _differences(config: TrainConfig, recipe: str | None) -> str:
 
 def go_on(arguments: argparse.Namespace) -> str:
     """How an interrupted training is taken up, once it has begun."""
-    return f"spikeport train --resume --out {arguments.out}" if (arguments.out / CONFIG).is_file() else ""
+    program = "torchrun ... -m spikeport" if launched() else "spikeport"
+    return f"{program} train --resume --out {arguments.out}" if (arguments.out / CONFIG).is_file() else ""
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:

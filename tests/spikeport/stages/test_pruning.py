@@ -119,7 +119,7 @@ def test_pruned_weights_stay_zero_and_others_move_as_if_they_were_alone(config):
             keep_zeros(optimizers[1], [kept])
         for weight, optimizer in zip((free, kept), optimizers):
             scale = 0.1 if step < 3 else 1.0  # below the clipping norm while the pruned weights still count in it
-            descend(optimizer, scale * (weight * gradient[-len(weight) :]).sum(), config)
+            descend(optimizer, [scale * (weight * gradient[-len(weight) :]).sum()], config)
         if step >= 3:
             assert torch.equal(kept[:3], torch.zeros(3))
             assert torch.equal(kept[3:], free) and (kept[3:] != 1).all()

@@ -55,7 +55,7 @@ def test_a_step_of_training(name):
     with torch.random.fork_rng():
         output = module(x, METHODS[config.method].training_timesteps)
     loss = loss_named(config.loss)(output, labels, config.neuron)
-    descend(config.optimizer.build(module.parameters()), loss, config.optimizer)
+    descend(config.optimizer.build(module.parameters()), [loss], config.optimizer)
     assert torch.isfinite(loss) and any(not torch.equal(tensor, before[key]) for key, tensor in module.named_parameters())
 
 
