@@ -19,6 +19,7 @@ from spikeport.analysis.pages.picture import write_picture
 from spikeport.analysis.pages.sweep import figures, sweep_page
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
+from spikeport.cluster.workers import HERE, Workers
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json, write_text
 from spikeport.stages.config import SweepConfig, training_config
@@ -120,6 +121,7 @@ def run_sweep(
     bar: Bar,
     finished: Callable[[], None],
     accelerator: str = "cpu",
+    workers: Workers = HERE,
 ) -> Sweep:
     """Train and measure every point in its folder below `out`.
 
@@ -142,13 +144,12 @@ def run_sweep(
         ended = (kept / METRICS).is_file() and "test_accuracy" in checked_metrics(read_json(kept / METRICS), kept / METRICS)
         _history(Workspace(kept), point.config, point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)
-    for point in points:
-        try:
-            sweep = replace(
-                sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, accelerator))
-            )
-        except DivergedError as error:
-            sweep = replace(sweep, failed={**sweep.failed, point.name: str(error)})
+    tasks = ((config, point, out.resolve(), data_dir and data_dir.resolve(), bar, accelerator) for point in points)
+    for point, measured in zip(points, workers.each(_measured, tasks)):
+        if isinstance(measured, SweepPoint):
+            sweep = replace(sweep, points=(*sweep.points, measured))
+        else:
+            sweep = replace(sweep, failed={**sweep.failed, point.name: measured})
         _write(sweep, former, out)
         former = sweep
         finished()
@@ -185,14 +186,17 @@ def _pictures(sweep: Sweep, out: Path) -> dict[Path, Element]:
     return {out / f"{kind}-{_folder(name)}.svg": figure for name in sweep.figures for kind, figure in figures(sweep, name).items()}
 
 
-def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, accelerator: str) -> SweepPoint:
-    """One point, with whatever of it is there already."""
-    c = point.config
+def _measured(config: SweepConfig, point: Planned, out: Path, data_dir: Path | None, bar: Bar, accelerator: str) -> SweepPoint | str:
+    """One point, with whatever of it is there already; of a training that diverged, how."""
+    c, work = point.config, Workspace(out / point.name)
     data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
     looks, settings = TicConfig(samples=config.samples, seed=c.seed), {"settings": settings_digest(c)}
     follow = recorder(work.tic_history, data.train, config.tic_every, looks, settings) if config.tic_every else None
     with claimed(work, force=False):
-        trained = train(c, data, work.root, resume=True, accelerator=accelerator, on_epoch=follow)
+        try:
+            trained = train(c, data, work.root, resume=True, accelerator=accelerator, on_epoch=follow)
+        except DivergedError as error:
+            return str(error)
         work.remember_data(data_dir)
         session = TrainedSession(work, trained, data, bar)
         return SweepPoint(
