@@ -35,16 +35,31 @@ LOOK = 5.0
 """Seconds between looks at whether anybody is left."""
 LOCAL: dict[str, Any] = {
     "distributed.worker.daemon": False,  # a worker may have children: Lava's processes
-    "distributed.admin.log-format": "%(message)s",
+    "distributed.scheduler.allowed-failures": 5,  # whoever kills workers at random seldom hits a task so often
 }
 
 
 class DaskWorkers:
-    """`spikeport.cluster.workers.Workers` of a cluster. prepare: as in `perform`."""
+    """`spikeport.cluster.workers.Workers` of a cluster. prepare: as in `perform`.
+
+    Raises:
+        InputError: a worker has no spikeport, or another.
+    """
 
     def __init__(self, client: distributed.Client, prepare: Callable[[], None]) -> None:
         self.client, self.prepare = client, prepare
+        self._check()
         self.slots = sum(client.nthreads().values())
+
+    def _check(self) -> None:
+        """InputError where a worker has no spikeport, or another: tasks of ours would end it."""
+        for address, found in self.client.run(program, on_error="return").items():
+            if isinstance(found, ModuleNotFoundError):
+                raise InputError(f"worker {address} has no {found.name}; install there what is installed here")
+            if isinstance(found, Exception):
+                raise InputError(f"worker {address} cannot say what it runs ({found}); install there what is installed here")
+            if difference := program().differs(found):
+                raise InputError(f"worker {address} has {difference}; install the same there")
 
     @property
     def dashboard(self) -> str:
@@ -55,7 +70,7 @@ class DaskWorkers:
         """As `Workers.each`.
 
         Raises:
-            InputError: a worker has no spikeport, or another.
+            InputError: a worker that came later runs another spikeport.
             BackendError: a task ended every worker that tried it, or nobody is left.
         """
         sent: deque[Any] = deque()
@@ -89,8 +104,6 @@ class DaskWorkers:
             ) from None
         except distributed.client.FutureCancelledError:
             raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None
-        except ModuleNotFoundError as error:
-            raise InputError(f"a worker has no {error.name}; install there what is installed here") from None
 
 
 @contextmanager

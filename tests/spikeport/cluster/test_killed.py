@@ -25,13 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed"
 SAMPLES = 64
 
 
-def ready() -> None:
-    """Nothing to prepare."""
-
-
 @pytest.fixture(scope="module")
 def workers():
-    with local_workers(2, ready) as made:
+    with local_workers(2, prepare=dict) as made:  # any callable: there is nothing to prepare
         yield made
 
 
@@ -52,8 +48,6 @@ def kill(workers) -> int:
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     return len(pids)
-
-
 
 
 def test_killed_workers_are_replaced_and_nothing_is_counted_twice(workers, given):
@@ -90,6 +84,7 @@ def test_what_a_task_finds_wrong_is_told_here(workers, given, tmp_path):
         recorded(workers, Run(Files(read_nir, run.source.place, lost), 4, 8, 8), "engine", "counts", lambda count: None)
 
 
+@pytest.mark.slow
 def test_a_task_that_ends_every_worker_is_given_up(workers):
     with pytest.raises(BackendError, match="workers died of the same task"):
         list(workers.each(os.abort, [()]))

@@ -119,7 +119,9 @@ def test_a_file_must_be_the_same_and_be_there(tmp_path):
         replace(file, digest="never seen").checked()
 
 
-@pytest.mark.parametrize(("field", "value", "told"), [("source", "0" * 64, "spikeport"), ("python", "2.7", "python 3"), ("packages", ("1",) * 4, "dask")])
+@pytest.mark.parametrize(
+    ("field", "value", "told"), [("source", "0" * 64, "spikeport"), ("python", "2.7", "python 3"), ("packages", ("1",) * 4, "dask")]
+)
 def test_another_program_is_told(field, value, told):
     other = replace(task.program(), **{field: value})
     with pytest.raises(InputError, match=rf"worker .* has {told}.*install the same there"):
