@@ -5,7 +5,7 @@ against the reference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ RASTER_BUDGET = 1 << 28
 @dataclass(frozen=True)
 class Difference:
     """The first place where a backend left what was expected; 0-based sample, timestep and neuron
-    index.
+    index. Earliest in sample, then timestep, then order of update, then order of backends.
 
     Spikes and potentials (after reset, state units) are those of `against` and the backend's; for a
     readout the spike fields hold its output value.
@@ -121,6 +121,19 @@ def verify(
     return tally.verification(stimulus.timesteps)
 
 
+def join_verifications(parts: Sequence[Verification]) -> Verification:
+    """One of the same comparison on samples that follow each other, part after part."""
+    first = parts[0]
+    assert all((p.backends, p.populations, p.timesteps) == (first.backends, first.populations, first.timesteps) for p in parts)
+    return replace(
+        first,
+        **{name: sum(getattr(part, name) for part in parts) for name in ("samples", "compared", "spikes", "outputs")},
+        differences={name: sum(part.differences[name] for part in parts) for name in first.differences},
+        first=next((part.first for part in parts if part.first), None),
+        silent=tuple(name for name in first.silent if all(name in part.silent for part in parts)),
+    )
+
+
 class Tally:
     """Counts differences, part after part.
 
@@ -143,11 +156,14 @@ class Tally:
         self.samples += len(part)
         for name, raster in expected.spikes.items():
             self.spikes[name] += int(np.count_nonzero(raster))
-        for (name, run), record in zip(self.backends.items(), found):
-            places = _different(self.network, expected, record)
-            self.differences[name] += sum(len(where) for where in places.values())
-            if self.first is None and self.differences[name]:
-                self.first = self._first_difference(part, name, run, places)
+        differing = {}
+        for name, record in zip(self.backends, found):
+            if places := _different(self.network, expected, record):
+                self.differences[name] += sum(len(where) for where in places.values())
+                differing[name] = self._earliest(places)
+        if differing and self.first is None:
+            name = min(differing, key=differing.__getitem__)
+            self.first = self._first_difference(part, name, *differing[name])
 
     def verification(self, timesteps: int) -> Verification:
         """What came out so far."""
@@ -166,13 +182,17 @@ class Tally:
             against=self.against,
         )
 
-    def _first_difference(self, part: Stimulus, name: str, run: Backend, places: dict[str, np.ndarray]) -> Difference:
-        """Earliest in sample, then timestep, then order of update; its sample is run again for the
-        potentials.
+    def _earliest(self, places: dict[str, np.ndarray]) -> tuple[int, int, int, tuple[int, ...]]:
+        """Sample, timestep, number of the population in order of update, and index of the neuron:
+        the smallest of these.
         """
         order = {p.name: i for i, p in enumerate(self.network.populations)}
-        population = min(places, key=lambda key: (*places[key][0][:2], order[key]))
-        sample, step, *neuron = (int(i) for i in places[population][0])
+        firsts = {name: tuple(map(int, where[0])) for name, where in places.items()}
+        return min((sample, step, order[name], tuple(neuron)) for name, (sample, step, *neuron) in firsts.items())
+
+    def _first_difference(self, part: Stimulus, name: str, sample: int, step: int, number: int, neuron: tuple[int, ...]) -> Difference:
+        """The sample is run again for the potentials."""
+        population, run = self.network.populations[number].name, self.backends[name]
         one = part[sample : sample + 1]
         expected, actual = self.expected(self.network, one, "potentials"), run(self.tested, one, "potentials")
         at = (0, step, *neuron)
@@ -186,7 +206,7 @@ class Tally:
             population=population,
             sample=part.first + sample,
             timestep=step,
-            neuron=tuple(neuron),
+            neuron=neuron,
             expected=value(expected),
             found=value(actual),
             expected_potential=int(expected.potentials[population][at]),

@@ -9,6 +9,8 @@ price of an operation is public. Beside it, the same network without spikes.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +24,13 @@ from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.cost.result import Cost
 from spikeport.analysis.cost.verdict import verdict
+from spikeport.cluster.shards import Source
+from spikeport.commands.parts.folders import Folder
 from spikeport.commands.parts.options import add_data, add_device, add_json, emit, progress_bar, table
 from spikeport.commands.parts.sources import load_quantized
+from spikeport.commands.parts.workers import add_workers, files_of, record_of
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.stimulus import encode, load_input
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import open_session
@@ -57,34 +61,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_device(parser)
     add_data(parser)
+    add_workers(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run on the engine, price, and print."""
     device, machine = device_named(arguments.device), accelerator_named(arguments.baseline)
-    network, array = _of_folder(arguments) if arguments.network.is_dir() else (load_quantized(arguments.network), _given(arguments))
+    network, array, source = _of_folder(arguments) if arguments.network.is_dir() else _of_file(arguments)
     timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
-    stimulus = encode(network.input, array, timesteps)
-    with progress_bar(len(stimulus), "cost") as progress:
-        record = backend("engine")(network, stimulus, progress=progress)
-    loads = profile_cores(network, stimulus[:PROFILE_SAMPLES], device)
+    record = record_of(arguments, network, array, timesteps, source=source, what="cost")
+    loads = profile_cores(network, encode(network.input, array[:PROFILE_SAMPLES], timesteps), device)
     cost = estimate_cost(network, record, device, loads=loads, machine=machine, seed=arguments.seed)
     emit(arguments, to_json(cost), _describe(cost), cost.warnings)
     return 0
 
 
-def _given(arguments: argparse.Namespace) -> np.ndarray:
+Given = tuple[QuantizedNetwork, np.ndarray, Callable[[], Source]]
+"""A network and its input, and where workers find them."""
+
+
+def _of_file(arguments: argparse.Namespace) -> Given:
     if not arguments.input:
         raise InputError(f"{arguments.network} brings no data; give samples with --input X.npy")
-    return load_input(arguments.input)
+    return load_quantized(arguments.network), load_input(arguments.input), partial(files_of, arguments.network, arguments.input)
 
 
-def _of_folder(arguments: argparse.Namespace) -> tuple[QuantizedNetwork, np.ndarray]:
+def _of_folder(arguments: argparse.Namespace) -> Given:
     if arguments.input:
-        return Workspace(arguments.network).quantized(), load_input(arguments.input)
+        work = Workspace(arguments.network)
+        return work.quantized(), load_input(arguments.input), partial(files_of, work.network, arguments.input)
     session = open_session(arguments.network, arguments.data_dir, progress_bar)
-    return session.network, session.split("test").array
+    return session.network, session.split("test").array, partial(Folder.of, session, arguments.data_dir)
 
 
 def _describe(cost: Cost) -> str:

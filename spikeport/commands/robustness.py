@@ -14,7 +14,9 @@ from pathlib import Path
 
 from spikeport.analysis.pages.robustness import lead, table_rows
 from spikeport.analysis.results.perturbations import Strengths
+from spikeport.commands.parts.folders import Folder
 from spikeport.commands.parts.options import add_data, add_force, add_json, emit, output_file, progress_bar, table
+from spikeport.commands.parts.workers import add_workers, many, workers_of
 from spikeport.export.common.digest import short
 from spikeport.stages.folder.bound import bound
 from spikeport.stages.folder.claims import held
@@ -25,6 +27,7 @@ from spikeport.stages.robustness import RobustnessConfig, robustness_stage
 EXAMPLES = """examples:
   spikeport robustness runs/digits
   spikeport robustness runs/mnist --data-dir data --samples 2000 --epsilon 16/255 --step 4/255 --no-random-start --out strong.json
+  spikeport robustness runs/mnist --workers 8
   spikeport robustness runs/mnist --deficit blur --window 1
 """
 USUAL = Strengths()
@@ -51,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--window", type=int, metavar="W", help="timesteps of a deficit (default 3), 0 for none")
     add_force(parser, "what another network or program left at --out")
     add_data(parser)
+    add_workers(parser)
     add_json(parser)
 
 
@@ -64,7 +68,9 @@ def execute(arguments: argparse.Namespace) -> int:
     out = arguments.out or Workspace(arguments.directory).robustness
     with held(out.parent):
         session = open_session(arguments.directory, arguments.data_dir, progress_bar)
-        result = robustness_stage(session, out, config, force=arguments.force)
+        opened = Folder.of(session, arguments.data_dir) if many(arguments) else None
+        with workers_of(arguments) as workers:
+            result = robustness_stage(session, out, config, force=arguments.force, workers=workers, opened=opened)
     made_of = session.made_of(*session.with_network("trained", "test"))
     of = ", ".join(f"{name} {short(digest)}" for name, digest in made_of.items())
     head, rows = table_rows(result)

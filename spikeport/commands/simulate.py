@@ -23,12 +23,12 @@ from spikeport.commands.parts.options import (
     add_meaning,
     emit,
     output_file,
-    progress_bar,
     refuse_ignored,
     silent_notes,
     table,
 )
 from spikeport.commands.parts.sources import is_integer, load_any, load_quantized
+from spikeport.commands.parts.workers import MANY, add_workers, files_of, record_of
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.floating.activity import Activity
@@ -38,7 +38,7 @@ from spikeport.export.model.network import FloatNetwork, Network, QuantizedNetwo
 from spikeport.hw.backends.simulate import BACKENDS, Backend, backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord, answers_over_time
 from spikeport.hw.records.record_file import read_made_of, save_arrays, save_record
-from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.hw.records.stimulus import load_input
 from spikeport.stages.folder.claims import check_output, held
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   spikeport simulate network.nir --input x.npy --timesteps 8 --out out.npz
   spikeport simulate network.nir --input x.npy --backend lava --record all --out out.npz
+  spikeport simulate network.nir --input x.npy --workers 8 --out out.npz
   spikeport simulate anyone.nir --backend torch --dt 1e-4 --integrator euler --reset zero --input x.npy --out out.npz
 """
 
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", action="store_true", help="say where the engine's time went, layer by layer")
     add_force(parser, "what another network or program left at --out")
     add_meaning(parser)
+    add_workers(parser)
     add_json(parser)
 
 
@@ -78,6 +80,10 @@ def execute(arguments: argparse.Namespace) -> int:
         refuse_ignored(arguments, MEANING, f"{arguments.network} is quantized and says so itself")
     if arguments.profile and arguments.backend != "engine":
         raise InputError(f"--profile is of the engine, not of {arguments.backend}; leave --backend out")
+    if arguments.backend == "torch":
+        refuse_ignored(arguments, MANY, "torch runs in this process")
+    if arguments.profile:
+        refuse_ignored(arguments, MANY, "--profile is of the engine in this process")
     with held(arguments.out.parent):
         summary = (_run_float if arguments.backend == "torch" else _run_integer)(arguments)
     of = f"network {short(summary['network'])}"
@@ -115,11 +121,10 @@ def _run_integer(arguments: argparse.Namespace) -> dict:
     network = load_quantized(arguments.network)
     array = load_input(arguments.input)
     made_of = _made_of(arguments, network, array)
-    stimulus = encode(network.input, array, _timesteps(arguments.timesteps, network, array))
     level: RecordLevel = "spikes" if arguments.record == "all" else "counts"
     run, profile = _backend(arguments)
-    with progress_bar(len(stimulus), arguments.backend) as progress:
-        record = run(network, stimulus, level, progress=progress)
+    timesteps, source = _timesteps(arguments.timesteps, network, array), partial(files_of, arguments.network, arguments.input)
+    record = record_of(arguments, network, array, timesteps, source=source, name=arguments.backend, level=level, run=run)
     save_record(arguments.out, record, made_of)
     spikes = {p.name: int(record.spike_counts[p.name].sum()) for p in network.populations if p.neuron.spiking}
     return {

@@ -21,6 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.analysis.common.numbers import counted
+from spikeport.cluster.files import SharedFile
+from spikeport.cluster.shards import Files, Run, verified
 from spikeport.commands.parts.expect import execute_expect
 from spikeport.commands.parts.options import (
     MEANING,
@@ -36,13 +38,14 @@ from spikeport.commands.parts.options import (
 )
 from spikeport.commands.parts.result import describe_lava
 from spikeport.commands.parts.sources import load_quantized
+from spikeport.commands.parts.workers import MANY, add_workers, files_of, many, workers_of
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import BACKENDS, backend
 from spikeport.hw.backends.verify import Verification, verify
-from spikeport.hw.records.stimulus import Stimulus, encode, load_input
+from spikeport.hw.records.stimulus import encode, load_input
 from spikeport.stages.config import LavaSettings, RunConfig
 from spikeport.stages.folder.bound import MADE_OF, Digests, write_bound
 from spikeport.stages.folder.claims import check_output, held, json_origin
@@ -77,13 +80,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_force(parser, "what another network or program left at --out")
     add_meaning(parser)
+    add_workers(parser)
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Compare and report."""
     if arguments.expect:
-        refuse_ignored(arguments, ["backends"], "--expect compares with a record, not with backends")
+        refuse_ignored(arguments, ["backends", *MANY], "--expect compares with a record, not with backends")
         return execute_expect(arguments)
     refuse_ignored(arguments, MEANING, "backends run quantized files, which say so themselves")
     network = load_quantized(arguments.network)
@@ -92,13 +96,11 @@ def execute(arguments: argparse.Namespace) -> int:
     timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
     array = load_input(arguments.input)
     settings = _lava(arguments, candidate)
-    compared = array if arguments.samples is None else array[: arguments.samples]
-    stimulus = encode(network.input, compared, timesteps)
     made_of = {"network": network_digest(network), "input": content_digest("input", array)}
     if candidate:
         made_of["against"] = network_digest(candidate)
     with held(*([arguments.out.parent] if arguments.out else [])):
-        result = _compared(arguments, network, candidate, stimulus, names, made_of, array, settings)
+        result = _compared(arguments, network.with_timesteps(timesteps), candidate, names, made_of, array, settings)
     lines = [describe(result.verification), *describe_lava(result.lava), f"network {short(made_of['network'])}"]
     proof = {"lava": asdict(result.lava)} if result.lava else {}
     emit(arguments, {MADE_OF: made_of, **result.verification.to_json(), **proof}, "\n".join(lines))
@@ -109,7 +111,6 @@ def _compared(
     arguments: argparse.Namespace,
     network: QuantizedNetwork,
     candidate: QuantizedNetwork | None,
-    stimulus: Stimulus,
     names: list[str],
     made_of: Digests,
     array: np.ndarray,
@@ -118,13 +119,27 @@ def _compared(
     """Run, and write the result if asked."""
     if arguments.out:
         check_output(arguments.out, json_origin(Verified), made_of, force=arguments.force, home=arguments.network.parent)
-    with progress_bar(len(stimulus), "verify") as progress:
-        result = verify(network, stimulus, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
-    proof, _ = lava_set(network.with_timesteps(stimulus.timesteps), array, settings, progress_bar)
-    verified = Verified(result, lava=proof)
+    result = _verification(arguments, network, candidate, names, array[: arguments.samples])
+    proof, _ = lava_set(network, array, settings, progress_bar)
+    outcome = Verified(result, lava=proof)
     if arguments.out:
-        write_bound(arguments.out, verified, made_of)
-    return verified
+        write_bound(arguments.out, outcome, made_of)
+    return outcome
+
+
+def _verification(
+    arguments: argparse.Namespace, network: QuantizedNetwork, candidate: QuantizedNetwork | None, names: list[str], array: np.ndarray
+) -> Verification:
+    """Of backends against the reference, here or on workers."""
+    timesteps = network.timesteps
+    if many(arguments):
+        whole = Run(files_of(arguments.network, arguments.input), timesteps, len(array), array.nbytes)
+        other = Files(load_quantized, SharedFile.of(arguments.against)) if candidate else None
+        with workers_of(arguments) as workers, progress_bar(len(array), "verify") as progress:
+            return verified(workers, whole, names, other, progress)
+    stimulus = encode(network.input, array, timesteps)
+    with progress_bar(len(stimulus), "verify") as progress:
+        return verify(network, stimulus, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
 
 
 def _lava(arguments: argparse.Namespace, candidate: QuantizedNetwork | None) -> LavaSettings:

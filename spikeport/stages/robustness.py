@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.analysis.pages.robustness import robustness_page
 from spikeport.analysis.results.perturbations import PERTURBATIONS, Strengths
 from spikeport.analysis.results.perturbed_accuracy import Condition, Robustness, outcome
+from spikeport.cluster.workers import HERE, Workers
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
 from spikeport.export.model.seed import check_seed
@@ -31,6 +33,7 @@ Run = Callable[[np.ndarray], np.ndarray]
 timesteps, bool `(samples, T)`.
 """
 Deficit = Literal["noise", "blur"]
+CLEAN = "clean"
 BATCH = 128
 WINDOW = 3
 """Timesteps of a deficit, as published ([t, t + 2])."""
@@ -58,48 +61,71 @@ class RobustnessConfig:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """The networks that are there, and whether each is right on the clean images after 1 .. T
-    timesteps.
+class Case:
+    """Images to run. name: a perturbation, or `CLEAN`. first, last: timesteps (from 1) that are
+    perturbed. window: they are a window, and the others clean.
     """
 
-    runs: Mapping[str, Run]
-    clean: Mapping[str, np.ndarray]
-    timesteps: int
-
-    def condition(self, name: str, images: np.ndarray, first: int, last: int) -> Condition:
-        """What becomes of the accuracy with these images, perturbed at timesteps first .. last
-        (from 1).
-        """
-        return Condition(name, first, last, {network: outcome(run(images), self.clean[network]) for network, run in self.runs.items()})
-
-    def unperturbed(self) -> Condition:
-        """The clean images."""
-        return Condition("clean", 1, self.timesteps, {network: outcome(right, right) for network, right in self.clean.items()})
+    name: str
+    first: int
+    last: int
+    window: bool = False
 
 
-def robustness_stage(session: Session, out: Path, config: RobustnessConfig, *, force: bool = False) -> Robustness:
+class Trials:
+    """The networks of a folder on test images, perturbed as asked."""
+
+    def __init__(self, session: Session, config: RobustnessConfig) -> None:
+        self.session, self.config = session, config
+        self.part = session.split("test")[: config.samples]
+        self.runs = _runs(session, self.part)
+        self._made: dict[str, np.ndarray] = {}
+
+    def right(self, case: Case) -> dict[str, np.ndarray]:
+        """Whether each network is right after 1 .. T timesteps, bool `(samples, T)`."""
+        images = self._images(case.name)
+        if case.window:
+            images = in_window(self.part.array, images, self.session.timesteps, case.first, case.last - case.first + 1)
+        return {name: run(images) for name, run in self.runs.items()}
+
+    def _images(self, name: str) -> np.ndarray:
+        if name == CLEAN:
+            return self.part.array
+        if name not in self._made:  # the windows of a deficit, one after the other, take the same
+            self._made = {name: _perturbed(name, self.session, self.part, self.config)}
+        return self._made[name]
+
+
+def robustness_stage(
+    session: Session,
+    out: Path,
+    config: RobustnessConfig,
+    *,
+    force: bool = False,
+    workers: Workers = HERE,
+    opened: Callable[[], Session] | None = None,
+) -> Robustness:
     """Accuracy under perturbations and under deficits in a sliding window of timesteps; writes JSON
     and a page beside it.
+
+    opened: gives workers of other processes their own session, the same one in a process; a value
+    (`spikeport.cluster.workers.Task`).
 
     Raises:
         InputError: recordings of events, which have no pixels; a window longer than T; files of
             others where the results go.
     """
-    part, timesteps = session.split("test")[: config.samples], session.timesteps
+    timesteps = session.timesteps
     window = min(WINDOW, timesteps) if config.window is None else config.window
     session.check_pixels()
     _check(window, timesteps)
     names = session.with_network("trained", "test")
     check_output(out, json_origin(Robustness), session.made_of(*names), force=force, home=session.work.root)
     check_output(out.with_suffix(".html"), page_origin, {}, force=force)
-    runs = _runs(session, part)
-    trial = Trial(runs, {name: run(part.array) for name, run in runs.items()}, timesteps)
-    perturbed = {name: _perturbed(name, session, part, config) for name in PERTURBATIONS}
-    conditions, windows = _conditions(session, trial, part, perturbed, config.deficit, window)
+    conditions, windows = _conditions(session, config, _cases(timesteps, config.deficit, window), workers, opened)
     cut = session.kept(Truncation, session.work.truncation, *session.with_network("trained", "validation", "test"))
     result = Robustness(
-        samples=len(part),
+        samples=len(session.split("test")[: config.samples]),
         seed=config.seed,
         timesteps=timesteps,
         cut=cut.chosen if cut else None,
@@ -114,22 +140,40 @@ def robustness_stage(session: Session, out: Path, config: RobustnessConfig, *, f
     return result
 
 
-def _conditions(
-    session: Session, trial: Trial, part: Split, perturbed: Mapping[str, np.ndarray], deficit: Deficit, window: int
-) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+def _cases(timesteps: int, deficit: Deficit, window: int) -> list[Case]:
     """Every perturbation at all timesteps, the clean images first; and the deficit in every window."""
-    last = trial.timesteps
-    cases: list[tuple[str, int, int]] = [(name, 1, last) for name in perturbed]
-    slid = [(deficit, t, t + window - 1) for t in (range(1, last - window + 2) if window else ())]
-    results: list[Condition] = []
-    with session.bar(len(part) * (len(cases) + len(slid)), "robustness") as progress:
-        for number, (name, start, end) in enumerate([*cases, *slid]):
-            images = perturbed[name]
-            if number >= len(cases):
-                images = in_window(part.array, images, last, start, window)
-            results.append(trial.condition(name, images, start, end))
-            progress(len(part))
-    return (trial.unperturbed(), *results[: len(cases)]), tuple(results[len(cases) :])
+    slid = range(1, timesteps - window + 2) if window else ()
+    return [*(Case(name, 1, timesteps) for name in (CLEAN, *PERTURBATIONS)), *(Case(deficit, t, t + window - 1, True) for t in slid)]
+
+
+def _conditions(
+    session: Session, config: RobustnessConfig, cases: list[Case], workers: Workers, opened: Callable[[], Session] | None
+) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+    """What became of the accuracy at all timesteps, and in windows. Cases are shared out rather
+    than samples: a network that draws noise draws it for a whole set.
+    """
+    samples = len(session.split("test")[: config.samples])
+    if opened is None:
+        answers = workers.each(Trials(session, config).right, ((case,) for case in cases))
+    else:
+        answers = workers.each(_right, ((opened, config, case) for case in cases))
+    found: list[Condition] = []
+    clean: dict[str, np.ndarray] = {}
+    with session.bar(len(cases) * samples, "robustness") as progress:
+        for case, right in zip(cases, answers):
+            clean = clean or right
+            found.append(Condition(case.name, case.first, case.last, {name: outcome(right[name], clean[name]) for name in right}))
+            progress(samples)
+    return tuple(c for c, case in zip(found, cases) if not case.window), tuple(c for c, case in zip(found, cases) if case.window)
+
+
+def _right(opened: Callable[[], Session], config: RobustnessConfig, case: Case) -> dict[str, np.ndarray]:
+    return _trials(opened, config).right(case)
+
+
+@lru_cache(maxsize=1)
+def _trials(opened: Callable[[], Session], config: RobustnessConfig) -> Trials:
+    return Trials(opened(), config)
 
 
 def in_window(images: np.ndarray, deficient: np.ndarray, timesteps: int, first: int, width: int) -> np.ndarray:

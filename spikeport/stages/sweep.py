@@ -20,6 +20,7 @@ from spikeport.analysis.pages.picture import write_picture
 from spikeport.analysis.pages.sweep import figures, sweep_page
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
+from spikeport.cluster.workers import HERE, Workers
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json, write_text
 from spikeport.stages.config import SweepConfig, training_config
@@ -129,6 +130,7 @@ def run_sweep(
     bar: Bar,
     finished: Callable[[], None],
     accelerator: str = "cpu",
+    workers: Workers = HERE,
     *,
     force: bool = False,
 ) -> Sweep:
@@ -151,17 +153,18 @@ def run_sweep(
     for point in points:
         kept = out / point.name
         if (kept / CONFIG).is_file() and (mismatch := difference(read_config(kept / CONFIG), point.config)):
-            raise InputError(f"{kept} holds a training with other settings ({mismatch}); --force replaces the sweep, or choose another --out")
+            raise InputError(
+                f"{kept} holds a training with other settings ({mismatch}); --force replaces the sweep, or choose another --out"
+            )
         ended = (kept / METRICS).is_file() and "test_accuracy" in checked_metrics(read_json(kept / METRICS), kept / METRICS)
         _history(Workspace(kept), point.config, point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)
-    for point in points:
-        try:
-            sweep = replace(
-                sweep, points=(*sweep.points, _measured(config, point, Workspace(out / point.name), data_dir, bar, accelerator))
-            )
-        except DivergedError as error:
-            sweep = replace(sweep, failed={**sweep.failed, point.name: str(error)})
+    tasks = ((config, point, out.resolve(), data_dir and data_dir.resolve(), bar, accelerator) for point in points)
+    for point, measured in zip(points, workers.each(_measured, tasks)):
+        if isinstance(measured, SweepPoint):
+            sweep = replace(sweep, points=(*sweep.points, measured))
+        else:
+            sweep = replace(sweep, failed={**sweep.failed, point.name: measured})
         _write(sweep, former, out)
         former = sweep
         finished()
@@ -192,7 +195,9 @@ def _former(points: list[Planned], out: Path) -> Sweep | None:
     former = read_as(Sweep, path)
     planned = {point.name for point in points}
     if lost := [name for name in (*(point.name for point in former.points), *former.failed) if name not in planned]:
-        raise InputError(f"{path} is of a sweep with other points, such as {lost[0]}; vary that too, choose another --out, or --force replaces it")
+        raise InputError(
+            f"{path} is of a sweep with other points, such as {lost[0]}; vary that too, choose another --out, or --force replaces it"
+        )
     return former
 
 
@@ -212,14 +217,17 @@ def _pictures(sweep: Sweep, out: Path) -> dict[Path, Element]:
     return {out / f"{kind}-{_folder(name)}.svg": figure for name in sweep.figures for kind, figure in figures(sweep, name).items()}
 
 
-def _measured(config: SweepConfig, point: Planned, work: Workspace, data_dir: Path | None, bar: Bar, accelerator: str) -> SweepPoint:
-    """One point, with whatever of it is there already."""
-    c = point.config
+def _measured(config: SweepConfig, point: Planned, out: Path, data_dir: Path | None, bar: Bar, accelerator: str) -> SweepPoint | str:
+    """One point, with whatever of it is there already; of a training that diverged, how."""
+    c, work = point.config, Workspace(out / point.name)
     data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
     looks, settings = TicConfig(samples=config.samples, seed=c.seed), {"settings": settings_digest(c)}
     follow = recorder(work.tic_history, data.train, config.tic_every, looks, settings) if config.tic_every else None
     with claimed(work, force=False):
-        trained = train(c, data, work.root, resume=True, accelerator=accelerator, on_epoch=follow)
+        try:
+            trained = train(c, data, work.root, resume=True, accelerator=accelerator, on_epoch=follow)
+        except DivergedError as error:
+            return str(error)
         work.remember_data(data_dir)
         session = TrainedSession(work, trained, data, bar)
         return SweepPoint(
@@ -240,7 +248,9 @@ def _history(work: Workspace, config: TrainConfig, epochs: int, every: int) -> F
     """
     history = read_bound(FisherHistory, work.tic_history, {"settings": settings_digest(config)})[0] or FisherHistory()
     if every and tuple(epoch for epoch in history.epochs if epoch <= epochs) != tuple(range(every, epochs + 1, every)):
-        raise InputError(f"{work.root} was not trained with --tic-every {every} from its first epoch on; --force replaces the sweep, or choose another --out")
+        raise InputError(
+            f"{work.root} was not trained with --tic-every {every} from its first epoch on; --force replaces the sweep, or choose another --out"
+        )
     return history
 
 

@@ -5,9 +5,10 @@ Settings come from SWEEP.toml, from --vary, or both: one field at a time, the ot
 with --grid every combination. A field is any of a training's config.toml, nested ones dotted
 (neuron.decay, optimizer.learning_rate). Every point is a training directory below DIR. Run again
 after a kill, finished points are kept and the one under way goes on; more values of a field may be
-added then. A DIR with points that are not in the sweep, or are with other settings, is refused;
---force replaces it. Ends in DIR/sweep.json, DIR/sweep.html and the page's pictures as DIR/*.svg.
-Exit status 1 if a training diverged.
+added then. With --workers, several points are trained at a time, each in its own process. A DIR
+with points that are not in the sweep, or are with other settings, is refused; --force replaces it.
+Ends in DIR/sweep.json, DIR/sweep.html and the page's pictures as DIR/*.svg. Exit status 1 if a
+training diverged.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.pages.sweep import robustness_rows, table_rows
 from spikeport.commands.parts.options import add_force, add_json, add_print_config, emit, output_folder, progress_bar, table
 from spikeport.commands.parts.training import add_accelerator, add_training
+from spikeport.commands.parts.workers import add_workers, workers_of
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.lock import locked
 from spikeport.export.common.toml import parse_toml
@@ -36,6 +38,7 @@ EXAMPLES = """examples:
   spikeport sweep --data mnist --vary timesteps=4,6,8 --vary optimizer.learning_rate=0.001,0.004 --out runs/mnist-sweep
   spikeport sweep --vary loss=cross-entropy,alpha-0.001,alpha-0.01,alpha-0.07 --robustness --out runs/alpha
   spikeport sweep experiments/tssl-search.toml --data-dir data --out runs/tssl-search
+  spikeport sweep --vary timesteps=4,6,8 --vary seed=0,1,2 --grid --workers 8 --out runs/seeds
   spikeport sweep --vary timesteps=4,6,8 --tic-every 1 --out runs/timesteps
   spikeport sweep --vary neuron='{decay=0.5,gain=0.5},{decay=0.75,gain=0.25}' --out runs/tau
 """
@@ -60,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_force(parser, "the sweep that lies in DIR, all its points too")
     add_training(parser)
     add_accelerator(parser)
+    add_workers(parser)
     add_print_config(parser)
     add_json(parser)
 
@@ -74,8 +78,8 @@ def execute(arguments: argparse.Namespace) -> int:
         return 0
     torch_device(arguments.accelerator)
     keep_freed_memory()
-    with locked(arguments.out), progress_bar(len(points), "sweep", unit="point") as progress:
-        ways = (progress_bar, lambda: progress(1), arguments.accelerator)
+    with locked(arguments.out), workers_of(arguments) as workers, progress_bar(len(points), "sweep", unit="point") as progress:
+        ways = (progress_bar, lambda: progress(1), arguments.accelerator, workers)
         sweep = run_sweep(config, points, arguments.out, arguments.data_dir, *ways, force=arguments.force)
     tables = "\n\n".join(table([*map(tuple, rows)], tuple(head)) for head, rows in (table_rows(sweep), robustness_rows(sweep)) if rows)
     failed = "".join(f"{name}: {reason}\n" for name, reason in sweep.failed.items())

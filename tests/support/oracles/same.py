@@ -16,6 +16,10 @@ def assert_equal(a, b) -> None:
         assert len(a) == len(b)
         for x, y in zip(a, b):
             assert_equal(x, y)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
     elif hasattr(a, "__dataclass_fields__"):
         for f in fields(a):
             assert_equal(getattr(a, f.name), getattr(b, f.name))

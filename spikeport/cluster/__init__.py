@@ -1,0 +1,3 @@
+"""One work on many processes and machines: what is shared out, by what, and how it comes back the
+same.
+"""

@@ -1,0 +1,90 @@
+"""Real workers: the same bits as one process, also where they are killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from support.networks.random_networks import random_network, random_stimulus
+from support.oracles.same import assert_equal
+
+from spikeport.cluster.files import SharedFile
+from spikeport.cluster.shards import Files, Run, recorded, verified
+from spikeport.export.common.errors import BackendError, InputError
+from spikeport.export.nir.file import read_nir, write_nir
+from spikeport.hw.backends.simulate import backend
+from spikeport.hw.backends.verify import verify
+from spikeport.hw.records.stimulus import encode
+
+pytest.importorskip("distributed", reason="needs the extra: pip install 'spikeport[scale]'")
+from spikeport.cluster.dask_workers import local_workers
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed", "ignore::ResourceWarning")
+SAMPLES = 64
+
+
+@pytest.fixture(scope="module")
+def workers():
+    with local_workers(2, prepare=dict) as made:  # any callable: there is nothing to prepare
+        yield made
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("given")
+    network = random_network(3)
+    array = random_stimulus(3, network, SAMPLES).over_time()
+    write_nir(network, folder / "network.nir")
+    np.save(folder / "x.npy", array)
+    source = Files(read_nir, SharedFile.of(folder / "network.nir"), SharedFile.of(folder / "x.npy"))
+    return encode(network.input, array, network.timesteps), network, Run(source, network.timesteps, SAMPLES, array.nbytes)
+
+
+def kill(workers) -> int:
+    """Kill every worker process at once; how many they were."""
+    pids = workers.client.run(os.getpid).values()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    return len(pids)
+
+
+def test_killed_workers_are_replaced_and_nothing_is_counted_twice(workers, given):
+    stimulus, network, run = given
+    told: list[int] = []
+    killed = 0
+
+    def progress(count: int) -> None:
+        nonlocal killed
+        told.append(count)
+        if len(told) in (2, 6):
+            killed += kill(workers)
+
+    record = recorded(workers, run, "engine", "spikes", progress)
+    assert_equal(record, backend("engine")(network, stimulus, "spikes"))
+    assert killed >= 3 and sum(told) == SAMPLES and len(told) == 16
+    found = verified(workers, run, ["engine"], None, lambda count: None)
+    assert found == verify(network, stimulus, ["engine"]) and found.samples == SAMPLES
+
+
+@pytest.mark.lava
+def test_lava_runs_on_workers(workers, given):
+    pytest.importorskip("lava.magma")
+    stimulus, network, run = given
+    expected = backend("reference")(network, stimulus[:3], "spikes")
+    found = recorded(workers, Run(run.source, run.timesteps, 3, 1), "lava", "spikes", lambda count: None)
+    assert np.array_equal(found.output, expected.output)
+
+
+def test_what_a_task_finds_wrong_is_told_here(workers, given, tmp_path):
+    _, _, run = given
+    lost = SharedFile(tmp_path / "gone.npy", "0")
+    with pytest.raises(InputError, match=r"gone.npy cannot be read on worker"):
+        recorded(workers, Run(Files(read_nir, run.source.place, lost), 4, 8, 8), "engine", "counts", lambda count: None)
+
+
+@pytest.mark.slow
+def test_a_task_that_ends_every_worker_is_given_up(workers):
+    with pytest.raises(BackendError, match="workers died of the same task"):
+        list(workers.each(os.abort, [()]))
