@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,8 @@ EVERY = 0.05
 
 @dataclass(frozen=True)
 class Use:
-    """status: exit status. seconds: by the clock. anonymous: peak over looks of the anonymous
+    """status: exit status. seconds: by the clock. processor: seconds of processor time, children's
+    included. anonymous: peak over looks of the anonymous
     resident bytes of the process and its children together; the kernel drops pages of mapped files
     as it likes. resident: the peak with those.
     """
@@ -22,11 +24,12 @@ class Use:
     command: str
     status: int
     seconds: float
+    processor: float
     anonymous: int
     resident: int
 
     def __str__(self) -> str:
-        return f"{self.command}: exit {self.status}, {self.seconds:.1f} s, {self.anonymous / 1e6:,.0f} MB anonymous ({self.resident / 1e6:,.0f} MB resident)"
+        return f"{self.command}: exit {self.status}, {self.seconds:.1f} s ({self.processor:.1f} s of processor time), {self.anonymous / 1e6:,.0f} MB anonymous ({self.resident / 1e6:,.0f} MB resident)"
 
     def to_json(self) -> dict:
         """JSON values."""
@@ -40,10 +43,12 @@ def measured(name: str, *arguments: str | Path, out: Path | None = None) -> Use:
     began, peaks = time.monotonic(), (0, 0)
     with (out or Path("/dev/null")).open("w") as file:
         child = subprocess.Popen([sys.executable, "-m", "spikeport", *map(str, arguments)], stdout=file, stderr=subprocess.STDOUT)
-        while child.poll() is None:
-            peaks = tuple(max(pair) for pair in zip(peaks, held_by(child.pid)))
+        while not (ended := os.wait4(child.pid, os.WNOHANG))[0]:
+            now = held_by(child.pid)
+            peaks = (max(peaks[0], now[0]), max(peaks[1], now[1]))
             time.sleep(EVERY)
-    return Use(name, child.returncode, time.monotonic() - began, *peaks)
+    child.returncode = os.waitstatus_to_exitcode(ended[1])
+    return Use(name, child.returncode, time.monotonic() - began, ended[2].ru_utime + ended[2].ru_stime, *peaks)
 
 
 def held_by(pid: int) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import si
 from spikeport.analysis.cost.accelerator import accelerator_named
 from spikeport.analysis.cost.devices import device_named
-from spikeport.analysis.cost.estimate import estimate_cost
+from spikeport.analysis.cost.estimate import estimate_cost_of_parts
 from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.cost.result import Cost
@@ -26,8 +26,8 @@ from spikeport.commands.parts.options import add_data, add_device, add_json, emi
 from spikeport.commands.parts.sources import load_quantized
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.hw.backends.simulate import backend
-from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.hw.backends.parts import part_size, run_parts
+from spikeport.hw.records.stimulus import encode, encode_parts, load_input
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import open_session
 
@@ -65,11 +65,12 @@ def execute(arguments: argparse.Namespace) -> int:
     device, machine = device_named(arguments.device), accelerator_named(arguments.baseline)
     network, array = _of_folder(arguments) if arguments.network.is_dir() else (load_quantized(arguments.network), _given(arguments))
     timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
-    stimulus = encode(network.input, array, timesteps)
-    with progress_bar(len(stimulus), "cost") as progress:
-        record = backend("engine")(network, stimulus, progress=progress)
-    loads = profile_cores(network, stimulus[:PROFILE_SAMPLES], device)
-    cost = estimate_cost(network, record, device, loads=loads, machine=machine, seed=arguments.seed)
+    size = part_size(network, timesteps, array.shape[1:] == network.input.shape, "counts")
+    parts = encode_parts(network.input, array, timesteps, size)
+    loads = profile_cores(network, encode(network.input, array[:PROFILE_SAMPLES], timesteps), device)
+    with progress_bar(len(array), "cost") as progress:
+        records = run_parts("engine", network, parts, progress=progress)
+        cost = estimate_cost_of_parts(network, records, len(array), device, loads=loads, machine=machine, seed=arguments.seed)
     emit(arguments, to_json(cost), _describe(cost), cost.warnings)
     return 0
 

@@ -15,6 +15,7 @@ THEIRS.npz holds `output` (samples, timesteps, classes), and where given `spikes
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,9 +41,10 @@ from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.backends.parts import part_size
 from spikeport.hw.backends.simulate import BACKENDS, backend
 from spikeport.hw.backends.verify import Verification, verify
-from spikeport.hw.records.stimulus import Stimulus, encode, load_input
+from spikeport.hw.records.stimulus import Stimulus, encode_parts, load_input
 from spikeport.stages.config import LavaSettings, RunConfig
 from spikeport.stages.folder.bound import MADE_OF, Digests, write_bound
 from spikeport.stages.folder.claims import check_output, held, json_origin
@@ -93,12 +95,13 @@ def execute(arguments: argparse.Namespace) -> int:
     array = load_input(arguments.input)
     settings = _lava(arguments, candidate)
     compared = array if arguments.samples is None else array[: arguments.samples]
-    stimulus = encode(network.input, compared, timesteps)
+    size = part_size(network, timesteps, array.shape[1:] == network.input.shape, "spikes")
+    parts = encode_parts(network.input, compared, timesteps, size)
     made_of = {"network": network_digest(network), "input": content_digest("input", array)}
     if candidate:
         made_of["against"] = network_digest(candidate)
     with held(*([arguments.out.parent] if arguments.out else [])):
-        result = _compared(arguments, network, candidate, stimulus, names, made_of, array, settings)
+        result = _compared(arguments, network, candidate, parts, names, made_of, array, settings)
     lines = [describe(result.verification), *describe_lava(result.lava), f"network {short(made_of['network'])}"]
     proof = {"lava": asdict(result.lava)} if result.lava else {}
     emit(arguments, {MADE_OF: made_of, **result.verification.to_json(), **proof}, "\n".join(lines))
@@ -109,7 +112,7 @@ def _compared(
     arguments: argparse.Namespace,
     network: QuantizedNetwork,
     candidate: QuantizedNetwork | None,
-    stimulus: Stimulus,
+    parts: Iterable[Stimulus],
     names: list[str],
     made_of: Digests,
     array: np.ndarray,
@@ -118,9 +121,9 @@ def _compared(
     """Run, and write the result if asked."""
     if arguments.out:
         check_output(arguments.out, json_origin(Verified), made_of, force=arguments.force, home=arguments.network.parent)
-    with progress_bar(len(stimulus), "verify") as progress:
-        result = verify(network, stimulus, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
-    proof, _ = lava_set(network.with_timesteps(stimulus.timesteps), array, settings, progress_bar)
+    with progress_bar(len(array) if arguments.samples is None else min(arguments.samples, len(array)), "verify") as progress:
+        result = verify(network, parts, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
+    proof, _ = lava_set(network.with_timesteps(result.timesteps), array, settings, progress_bar)
     verified = Verified(result, lava=proof)
     if arguments.out:
         write_bound(arguments.out, verified, made_of)
