@@ -8,13 +8,14 @@ of one sample, T' + depth timesteps (`cost.timing`). Units are SI: joules, secon
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from spikeport.analysis.cost.accelerator import Accelerator, accelerator_named
+from spikeport.analysis.cost.averages import averages, in_parts
 from spikeport.analysis.cost.baselines import baselines
-from spikeport.analysis.cost.counts import LayerCounts, NetworkCounts, network_counts
+from spikeport.analysis.cost.counts import LayerCounts, NetworkCounts
 from spikeport.analysis.cost.devices import AXON_IN, INJECTION, MANAGEMENT, SPIKE, Device
 from spikeport.analysis.cost.intervals import Band, Draws, Factor, Part, mean_of
 from spikeport.analysis.cost.result import CorePlace, Cost, LayerCost, MeshUse, TermCost, TimeTerm
@@ -42,22 +43,41 @@ def estimate_cost(
     measured: Mapping[int, float] | None = None,
     seed: int = 0,
 ) -> Cost:
-    """Price a record.
+    """Price a record. What is no sum of events is found for each sample; of many samples, means of
+    a few each are then kept (`cost.averages`).
 
     loads: of every core on some samples, from `profile_cores`; without them events are taken to be
     spread evenly over a layer's cores and every spike to go to all cores of its targets, which is
     said in the warnings. machine: what the network without spikes runs on.
     measured: its test accuracy, by bits of its activations. seed: of the bootstrap.
     """
-    counts = network_counts(network, record, device, loads)
-    clock, draws = Clock(counts, device), Draws(len(record), seed)
+    options = {"loads": loads, "machine": machine, "measured": measured, "seed": seed}
+    return estimate_cost_of_parts(network, in_parts(record), len(record), device, **options)  # type: ignore[arg-type]
+
+
+def estimate_cost_of_parts(
+    network: QuantizedNetwork,
+    records: Iterable[SpikeRecord],
+    samples: int,
+    device: Device,
+    *,
+    loads: NetworkLoads | None = None,
+    machine: Accelerator | None = None,
+    measured: Mapping[int, float] | None = None,
+    seed: int = 0,
+) -> Cost:
+    """As `estimate_cost`, of records that follow each other and hold so many samples together, which
+    need never be in memory at once.
+    """
+    clock, record = averages(network, records, samples, device, loads)
+    counts, draws = clock.network, Draws(len(record), seed)
     dynamic, pipelined, latency = dynamic_parts(counts, device), clock.pipelined(), clock.fall_through()
     total = [*dynamic, *powered(pipelined, device, counts.chips)]
     system = [*total, *hosted(pipelined, device)] if device.host else None
     without = baselines(network, record, machine or accelerator_named("int8"), measured)
     return Cost(
         device=device,
-        samples=len(record),
+        samples=samples,
         timesteps=record.timesteps,
         depth=counts.depth,
         cores=counts.cores,
@@ -73,7 +93,7 @@ def estimate_cost(
         waits=clock.shares(),
         layers=tuple(_layer_cost(counts, i, clock) for i in range(len(counts.layers))),
         mesh=_mesh_use(counts),
-        sensitivity=sensitivity(counts, device, total, latency),
+        sensitivity=sensitivity(clock, total, latency),
         unpriced=(*_unpriced(counts, device), *_stored_zeros(counts.layers)),
         baselines=without,
         warnings=(*_warnings(network, counts, device, without[0].multiplications), *(() if loads else (EVEN,))),
@@ -146,7 +166,7 @@ def _layer_cost(counts: NetworkCounts, i: int, clock: Clock) -> LayerCost:
         spikes=_means(layer.events[SPIKE].cumsum(axis=1)),
         operations=_means(layer.operations.cumsum(axis=1)),
         energy=_means(np.cumsum(energy, axis=1)),
-        bottleneck=float((clock.busy.argmax(axis=2) == i).mean()),
+        bottleneck=float(clock.waits.busiest[:, i].mean()),
         resources={name: float(busy_time(layer, device, terms).mean()) for name, terms in RESOURCES.items()},
         places=_places(counts, i),
     )

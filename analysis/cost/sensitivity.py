@@ -9,20 +9,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikeport.analysis.cost.counts import NetworkCounts
-from spikeport.analysis.cost.devices import Device, Price
+from spikeport.analysis.cost.devices import Device
 from spikeport.analysis.cost.intervals import Factor, Part, mean_of
 from spikeport.analysis.cost.result import Sensitivity
-from spikeport.analysis.cost.timing import Clock
+from spikeport.analysis.cost.timing import Clock, ends
 
 SAMPLES = "which samples came"
 ENERGY_MODEL, TIME_MODEL = "whole networks against the model, energy", "whole networks against the model, time"
 
 
-def sensitivity(counts: NetworkCounts, device: Device, total: Sequence[Part], latency: Sequence[Part]) -> tuple[Sensitivity, ...]:
+def sensitivity(clock: Clock, total: Sequence[Part], latency: Sequence[Part]) -> tuple[Sensitivity, ...]:
     """The widest first, of each quantity. total, latency: parts of the estimate, `(samples, T)`."""
-    energy = [*_energy(device, total), _samples("total energy", total)]
-    time = [*_latency(counts, device, latency), _samples("latency", latency)]
+    energy = [*_energy(clock.device, total), _samples("total energy", total)]
+    time = [*_latency(clock, latency), _samples("latency", latency)]
     return tuple(s for group in (energy, time) for s in sorted(group, key=lambda s: (s.low - s.high, s.name)) if s.low != s.high)
 
 
@@ -44,22 +43,19 @@ def _energy(device: Device, parts: Sequence[Part]) -> Iterator[Sensitivity]:
         yield Sensitivity("total energy", name, base + (factor.low - 1) * value, base + (factor.high - 1) * value)
 
 
-def _latency(counts: NetworkCounts, device: Device, parts: Sequence[Part]) -> Iterator[Sensitivity]:
+def _latency(clock: Clock, parts: Sequence[Part]) -> Iterator[Sensitivity]:
     """Each price of time, through the maximum over cores; and the model's error."""
-    base, chip = float(mean_of(parts)[-1]), float(parts[0].values.mean(axis=0)[-1])
+    base, chip, device = float(mean_of(parts)[-1]), float(parts[0].values.mean(axis=0)[-1]), clock.device
     yield Sensitivity("latency", TIME_MODEL, base + (device.latency.low - 1) * chip, base + (device.latency.high - 1) * chip)
-    for term, price in device.time.items():
-        if term in counts.events and counts.events[term].any():
-            ends = (price.value / (1 + price.spread), price.value * (1 + price.spread))
-            low, high = (_with_price(counts, device, term, replace(price, value=end)) for end in ends)
+    for term in device.time:
+        if term in clock.network.events and clock.network.events[term].any():
+            low, high = (_after(clock, end) + float(alone.mean()) for end, alone in zip(ends(device, term), clock.waits.repriced[term]))
             yield Sensitivity("latency", term, low, high)
 
 
-def _with_price(counts: NetworkCounts, device: Device, term: str, price: Price) -> float:
-    clock = Clock(counts, replace(device, time={**device.time, term: price}))
-    steps = clock.busy.shape[1]
-    after = sum((p.values[:, -1].mean() for p in clock.fall_through_after()), start=0.0)
-    return float(clock.course(steps).sum(axis=1).mean() + after)
+def _after(clock: Clock, device: Device) -> float:
+    """Seconds after cores, links and barrier, at a device's prices."""
+    return sum((float(p.values[:, -1].mean()) for p in replace(clock, device=device).fall_through_after()), start=0.0)
 
 
 def _samples(quantity, parts: Sequence[Part]) -> Sensitivity:

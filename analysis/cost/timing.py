@@ -8,7 +8,7 @@ depth of l; messages between cores are taken to travel one step after their inpu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil
 
@@ -66,11 +66,51 @@ def on_hardware_clock(values: np.ndarray, lag: int, depth: int, idle: float) -> 
 
 
 @dataclass(frozen=True, eq=False)
+class Waits:
+    """What of a step's time is a maximum, no sum of events, so that it is found for each sample.
+
+    chip: seconds of cores, links and barrier while samples stream, `(samples, T)`. alone: of one
+    sample alone, for T' = 1 .. T, `(samples, T)`. core: of the busiest core, `(samples, T)`.
+    longest: share of timesteps in which each of core, links and barrier takes longest, `(samples,
+    3)`. busiest: in which each layer has the busiest core, `(samples, layers)`.
+    repriced: `alone` at T, `(samples, 1)`, where a price of time is at the low or the high end of
+    its range, by term.
+    """
+
+    chip: np.ndarray
+    alone: np.ndarray
+    core: np.ndarray
+    longest: np.ndarray
+    busiest: np.ndarray
+    repriced: dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False)
 class Clock:
-    """Times of a network's steps on a device."""
+    """Times of a network's steps on a device. known: found before, of the samples behind the mean
+    counts in `network`.
+    """
 
     network: NetworkCounts
     device: Device
+    known: Waits | None = None
+
+    @cached_property
+    def waits(self) -> Waits:
+        """Of the samples."""
+        return self.known or Waits(
+            chip=np.maximum(self.busy.max(axis=2), self.link) + self.barrier,
+            alone=np.stack([self.course(t).sum(axis=1) for t in range(1, self.busy.shape[1] + 1)], axis=1),
+            core=self.busy.max(axis=2),
+            longest=_shares(np.stack(list(self._step(self.busy.max(axis=2)).values()), axis=2)),
+            busiest=_shares(self.busy),
+            repriced={term: self._repriced(term) for term in self.device.time},
+        )
+
+    def _repriced(self, term: str) -> tuple[np.ndarray, np.ndarray]:
+        clocks = [Clock(self.network, device) for device in ends(self.device, term)]
+        low, high = (clock.course(clock.busy.shape[1]).sum(axis=1, keepdims=True) for clock in clocks)
+        return low, high
 
     @cached_property
     def busy(self) -> np.ndarray:
@@ -92,13 +132,14 @@ class Clock:
 
     def pipelined(self) -> list[Part]:
         """Time that T' steps take while samples stream, `(samples, T)` over T'."""
-        chip = np.maximum(self.busy.max(axis=2), self.link) + self.barrier
-        return [self._chip(chip.cumsum(axis=1)), *self._after(*(self._term(term).cumsum(axis=1) for term in (MANAGEMENT, INJECTION)))]
+        return [
+            self._chip(self.waits.chip.cumsum(axis=1)),
+            *self._after(*(self._term(term).cumsum(axis=1) for term in (MANAGEMENT, INJECTION))),
+        ]
 
     def fall_through(self) -> list[Part]:
         """Time from input to answer of one sample alone, T' + depth steps, `(samples, T)` over T'."""
-        steps = range(1, self.busy.shape[1] + 1)
-        return [self._chip(np.stack([self.course(t).sum(axis=1) for t in steps], axis=1)), *self.fall_through_after()]
+        return [self._chip(self.waits.alone), *self.fall_through_after()]
 
     def fall_through_after(self) -> list[Part]:
         """Of that, what comes after cores, links and barrier."""
@@ -124,13 +165,14 @@ class Clock:
 
     def step(self) -> dict[str, np.ndarray]:
         """Seconds of what a timestep waits for, `(samples, T)` each."""
-        core = self.busy.max(axis=2)
+        return self._step(self.waits.core)
+
+    def _step(self, core: np.ndarray) -> dict[str, np.ndarray]:
         return {CORES: core, LINKS: self.link, BARRIER: np.full_like(core, self.barrier)}
 
     def shares(self) -> dict[str, float]:
         """Share of timesteps in which each of these takes longest."""
-        longest = np.stack(list(self.step().values()), axis=2).argmax(axis=2)
-        return {name: float((longest == i).mean()) for i, name in enumerate(self.step())}
+        return dict(zip(self.step(), self.waits.longest.mean(axis=0).tolist()))
 
     def _term(self, term: str) -> np.ndarray:
         """Seconds a step of what comes after the cores, `(samples, T)`."""
@@ -146,6 +188,21 @@ class Clock:
             for term, values in ((MANAGEMENT, management), (INJECTION, injection))
             if term in self.device.time
         ]
+
+
+def ends(device: Device, term: str) -> tuple[Device, Device]:
+    """The device with a price of time at the low and at the high end of its range."""
+    price = device.time[term]
+    values = (price.value / (1 + price.spread), price.value * (1 + price.spread))
+    low, high = (replace(device, time={**device.time, term: replace(price, value=value)}) for value in values)
+    return low, high
+
+
+def _shares(values: np.ndarray) -> np.ndarray:
+    """Of `(samples, T, kinds)`, the share of timesteps in which each kind is the largest,
+    `(samples, kinds)`.
+    """
+    return (values.argmax(axis=2)[..., None] == np.arange(values.shape[2])).mean(axis=1)
 
 
 def until(course: np.ndarray, last: np.ndarray) -> np.ndarray:

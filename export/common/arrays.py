@@ -8,7 +8,7 @@ pipeline knows, as float64.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -26,6 +26,10 @@ has bytes.
 """
 NPZ_MAX = 1 << 31
 """Bytes of all arrays of an `.npz` file together, unpacked."""
+MAPPED_FROM = 1 << 26
+"""Bytes from which `open_npy` leaves an array in its file: 64 MB."""
+BLOCK_BYTES = 1 << 24
+"""What `blocks` gives at a time: small beside what else a command holds, large beside a call."""
 NPY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -71,6 +75,32 @@ def read_npy(path: Path, check: Check = lambda claim: None) -> np.ndarray:
                 raise InputError(f"{path} is an archive of arrays (.npz), where one array is expected; save it with numpy.save")
             file.seek(0)
             return read_array(file, str(path), _both(size, str(path), check))
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """As `read_npy`; a large array stays in its file, is read where it is used, and cannot be
+    written to. Its numbers are then in the file's byte order: see `native`.
+
+    The file must stay as it is until the array is gone.
+    """
+    with reading(path, "a plain .npy array", "save one with numpy.save"):
+        check_regular(path, NPY_MAX)
+        if path.stat().st_size < MAPPED_FROM:
+            return read_npy(path)
+        with path.open("rb") as file:
+            claim = read_claim(file, str(path))
+            _both(path.stat().st_size, str(path), lambda claim: None)(claim)
+            mapped = np.memmap(file, claim.dtype, "r", file.tell(), claim.shape, claim.order)  # type: ignore[call-overload]
+        return mapped.view(np.ndarray)
+
+
+def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Consecutive parts along the first axis, of `BLOCK_BYTES` or one row, so that what is made of
+    each is small; one part of an array without rows.
+    """
+    rows = max(1, BLOCK_BYTES // max(1, array[:1].nbytes))
+    for start in range(0, max(1, len(array)), rows):
+        yield array[start : start + rows]
 
 
 def read_npz(path: Path, limit: int = NPZ_MAX, checks: Mapping[str, Check] | None = None) -> dict[str, np.ndarray]:

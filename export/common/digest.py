@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from spikeport.export.common.arrays import blocks
+
 SHOWN = 12
 """Hexadecimal digits of a digest that people are shown."""
 
@@ -73,9 +75,9 @@ def _feed_array(hasher: Any, array: np.ndarray) -> None:
         return
     if array.dtype.kind not in "biuf":
         raise TypeError(f"an array of {array.dtype} has no digest; give numbers or text")
-    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     hasher.update(f"[{array.dtype.kind}{array.dtype.itemsize}{array.shape}:".encode())
-    hasher.update(little.reshape(-1).view(np.uint8))
+    for block in blocks(np.atleast_1d(array)):
+        hasher.update(np.ascontiguousarray(block, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8))
 
 
 def _scalar(value: Any) -> str:

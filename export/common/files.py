@@ -9,7 +9,8 @@ import io
 import json
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,30 +52,59 @@ def write_bytes(path: Path | str, content: bytes | memoryview) -> None:
     """Write a file whole: beside first, then renamed, so that a reader sees the file before or the
     file after, never a part.
 
-    Every file that spikeport writes goes through here, built in memory first: a library that writes
-    by itself (HDF5, ONNX, safetensors) fails in its own ways on a full disk.
+    What fits into memory is built there first: a library that writes by itself (HDF5, ONNX,
+    safetensors) fails in its own ways on a full disk.
 
     Raises:
         OutputError: the disk is full, the place is read-only or gone, or `path` is a directory;
             what was there before stays.
     """
-    path = as_path(path)
+    with written(as_path(path)) as file:
+        file.write(content)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[WholeWrites]:
+    """A file to write piece by piece, which takes the place of `path` in the end and leaves nothing
+    on an error; errors as in `write_bytes`.
+    """
     check_file(path)
     beside: Path | None = None
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:64]}-", suffix=path.suffix)
+            beside = Path(name)
+            with os.fdopen(handle, "wb", buffering=0) as file:
+                yield WholeWrites(file)
+            beside.chmod(0o644)
+            beside.replace(path)
+        finally:
+            if beside:
+                with suppress(OSError):
+                    beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Inside, an error of the disk becomes the OutputError that says so of `path`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:64]}-", suffix=path.suffix)
-        beside = Path(name)
-        with os.fdopen(handle, "wb", buffering=0) as file:
-            _write_all(file, memoryview(content))
-        beside.chmod(0o644)
-        beside.replace(path)
+        yield
     except OSError as error:
         raise OutputError(f"cannot write {path} ({error.strerror or error}); free some space there or choose another place") from None
-    finally:
-        if beside:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
+
+
+class WholeWrites:
+    """A file of which every `write` writes all that it is given, or raises."""
+
+    def __init__(self, file: io.RawIOBase) -> None:
+        self._file = file
+        self.tell, self.seek, self.flush, self.seekable = file.tell, file.seek, file.flush, file.seekable
+
+    def write(self, content: bytes | memoryview) -> int:
+        """Returns the number of bytes."""
+        _write_all(self._file, memoryview(content))
+        return memoryview(content).nbytes
 
 
 def _write_all(file: io.RawIOBase, rest: memoryview) -> None:

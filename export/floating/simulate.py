@@ -5,10 +5,12 @@ memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import prod
 
 import numpy as np
 import torch
 
+from spikeport.export.common.arrays import native
 from spikeport.export.floating.layers import Step
 from spikeport.export.floating.run import FloatModule, Observer
 from spikeport.export.model.input_array import shape_input
@@ -29,6 +31,7 @@ def physical_input(target: Input, array: np.ndarray, timesteps: int) -> tuple[np
         InputError: as `shape_input`.
     """
     array, held = shape_input(target, array, timesteps)
+    array = native(array)
     if array.dtype.kind != "f":
         return array * target.scale, held
     return (target.rounded(array) if target.code == "rate" else array), held
@@ -39,20 +42,26 @@ def run_in_chunks(
     array: np.ndarray,
     timesteps: int,
     *,
+    first: int = 0,
     observe: Observer | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[np.ndarray]:
     """Outputs `(samples, timesteps, *output_shape)` of one chunk of samples after another; see
     `FloatModule.forward`.
+
+    array: may be larger than memory; all of it is checked before the first chunk. first: the sample
+    to begin with.
     """
-    values, held = physical_input(module.network.input, array, timesteps)
+    network = module.network
+    shape_input(network.input, array, timesteps)
     dtype = next(module.parameters()).dtype
-    widest = max(p.size for p in module.network.populations)
+    widest = max(prod(network.input.shape), *(p.size for p in network.populations))
     chunk = max(1, CHUNK_STATES // (4 * widest * timesteps))
-    for first in range(0, len(values), chunk):
-        x = torch.as_tensor(np.ascontiguousarray(values[first : first + chunk]), dtype=dtype)
+    for start in range(first, len(array), chunk):
+        values, held = physical_input(network.input, array[start : start + chunk], timesteps)
+        x = torch.as_tensor(np.require(values, requirements=["C", "W"]), dtype=dtype)
         with torch.no_grad():
-            output = module(x if held else x.transpose(0, 1), timesteps, first=first, observe=observe)
+            output = module(x if held else x.transpose(0, 1), timesteps, first=start, observe=observe)
         yield output.transpose(0, 1).numpy()
         if progress:
             progress(len(x))
@@ -85,18 +94,35 @@ def simulate_float(
     Raises:
         InputError: the array does not fit the network.
     """
+    parts = list(float_parts(network, array, timesteps, record=record, dtype=dtype, observe=observe, progress=progress))
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def float_parts(
+    network: FloatNetwork,
+    array: np.ndarray,
+    timesteps: int,
+    *,
+    first: int = 0,
+    record: bool = False,
+    dtype: torch.dtype = torch.float32,
+    observe: Observer | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[dict[str, np.ndarray]]:
+    """What `simulate_float` returns, some samples after the other, for arrays and results that are
+    larger than memory. first: the sample to begin with.
+    """
     kinds = {p.name: np.int32 if p.neuron.firing == "multiple" else bool for p in network.populations if p.neuron.spiking}
-    rasters: dict[str, list[np.ndarray]] = {f"spikes/{name}": [] for name in kinds if record}
+    rasters: dict[str, np.ndarray] = {}
 
     def keep(name: str, course: Step) -> None:
         if record and name in kinds:
-            rasters[f"spikes/{name}"].append(course.spikes.transpose(0, 1).numpy().astype(kinds[name]))
+            rasters[f"spikes/{name}"] = course.spikes.transpose(0, 1).numpy().astype(kinds[name])
         if observe:
             observe(name, course)
 
     module = FloatModule(network, dtype=dtype)
-    parts = run_in_chunks(module, array, timesteps, observe=keep if record or observe else None, progress=progress)
-    output = np.concatenate(list(parts))
-    if network.readout == "spike_count":
-        output = output.astype(np.int32)
-    return {"output": output, **{name: np.concatenate(r) for name, r in rasters.items()}}
+    seen = keep if record or observe else None
+    for output in run_in_chunks(module, array, timesteps, first=first, observe=seen, progress=progress):
+        counted = output.astype(np.int32) if network.readout == "spike_count" else output
+        yield {"output": counted, **rasters}

@@ -17,8 +17,8 @@ from spikeport.hw.records.record import SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus
 from spikeport.hw.semantics import reference
 
-RASTER_BUDGET = 1 << 28
-"""Spikes held in memory at a time, as bytes; longer runs are compared in slices of samples."""
+RASTER_BUDGET = 1 << 26
+"""Spikes of a backend held in memory at a time, as bytes; longer runs are compared in slices of samples."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Verification(Tabular):
 
 def verify(
     network: QuantizedNetwork,
-    stimulus: Stimulus,
+    stimulus: Stimulus | Iterable[Stimulus],
     backends: Mapping[str, Backend] | Sequence[str] = ("engine",),
     *,
     candidate: QuantizedNetwork | None = None,
@@ -104,7 +104,8 @@ def verify(
 ) -> Verification:
     """Run the reference and every backend on the same stimulus and compare.
 
-    backends: names (`BACKENDS`), or backends of your own by name.
+    stimulus: one, or several that follow each other (`encode_parts`), which together may be larger
+    than memory. backends: names (`BACKENDS`), or backends of your own by name.
     candidate: the network the backends run, if it is to differ from the reference's (to compare two
     files, or to show that verification can fail). It must have the same populations. progress:
     samples finished.
@@ -112,13 +113,16 @@ def verify(
     named = backends if isinstance(backends, Mapping) else {name: backend(name) for name in backends}
     tested = candidate or network
     tally = Tally(network, tested, named, reference.run, "reference")
-    chunk = max(1, RASTER_BUDGET // (sum(p.size for p in network.populations) * stimulus.timesteps))
-    for start in range(0, len(stimulus), chunk):
-        part = stimulus[start : start + chunk]
-        tally.add(part, (run(tested, part, "spikes") for run in named.values()))
-        if progress:
-            progress(len(part))
-    return tally.verification(stimulus.timesteps)
+    neurons, timesteps = sum(p.size for p in network.populations), network.timesteps
+    for whole in [stimulus] if isinstance(stimulus, Stimulus) else stimulus:
+        timesteps = whole.timesteps
+        chunk = max(1, RASTER_BUDGET // (neurons * timesteps))
+        for start in range(0, len(whole), chunk):
+            part = whole[start : start + chunk]
+            tally.add(part, (run(tested, part, "spikes") for run in named.values()))
+            if progress:
+                progress(len(part))
+    return tally.verification(timesteps)
 
 
 def join_verifications(parts: Sequence[Verification]) -> Verification:

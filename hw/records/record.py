@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import prod
 from typing import Literal, TypeAlias
@@ -57,6 +57,11 @@ class SpikeRecord(Tabular):
 
     def __len__(self) -> int:
         return len(self.output)
+
+    def __getitem__(self, part: slice) -> SpikeRecord:
+        """Some of the samples; overflows and notes, which no sample owns, are of all."""
+        mappings = {name: {key: array[part] for key, array in getattr(self, name).items()} for name in MAPPINGS}
+        return replace(self, output=self.output[part], **mappings)
 
     def table(self) -> Table:
         """Spikes per sample of every population, a row per timestep."""

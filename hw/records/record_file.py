@@ -20,9 +20,9 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_bytes
 from spikeport.export.common.guard import reading
 from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.records.growing import MADE_OF, read_state
 from spikeport.hw.records.record import SpikeRecord
 
-MADE_OF = "made_of"
 COUNT_MAX = 1 << 40
 """Of events at one timestep of one sample: far more than any chip's synapses, and millions of sums
 of them stay below 2^63.
@@ -30,6 +30,7 @@ of them stay below 2^63.
 LOWEST = {"output": -(1 << 31), "potentials": -(1 << 31)}
 """Of what may be negative."""
 MAPPINGS = tuple(f.name for f in fields(SpikeRecord) if f.name != "output")
+ARRAYS = tuple(name for name in MAPPINGS if name not in ("overflows", "notes"))
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], made_of: Mapping[str, str]) -> None:
@@ -47,16 +48,23 @@ def save_record(path: Path, record: SpikeRecord, made_of: Mapping[str, str]) -> 
     """Write a record; everything in it comes back with `load_record`. made_of, errors: as in
     `save_arrays`.
     """
-    arrays = {"output": record.output}
-    for name in MAPPINGS:
-        arrays |= {f"{name}/{key}": np.asarray(value) for key, value in getattr(record, name).items()}
-    save_arrays(path, arrays, made_of)
+    small = {f"{name}/{key}": np.asarray(value) for name in ("overflows", "notes") for key, value in getattr(record, name).items()}
+    save_arrays(path, {**arrays_by_name(record), **small}, made_of)
+
+
+def arrays_by_name(record: SpikeRecord) -> dict[str, np.ndarray]:
+    """The arrays of a record under their names in a file, samples first."""
+    named = {f"{group}/{key}": array for group in ARRAYS for key, array in getattr(record, group).items()}
+    return {"output": record.output, **named}
 
 
 def read_made_of(path: Path) -> dict[str, str] | None:
     """Digests of what a file of `save_arrays` was made of; None for any other file, or a damaged
     one.
     """
+    if path.is_dir():
+        state = read_state(path)
+        return state[MADE_OF] if state and state["done"] == state["of"] else None
     try:
         with reading(path, "a record", "make it again"), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             made_of = json.loads(str(arrays[MADE_OF]))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from spikeport.export.common.arrays import read_npy
+from spikeport.export.common.arrays import native, open_npy
 from spikeport.export.common.errors import InputError
-from spikeport.export.model.input_array import shape_input
+from spikeport.export.model.input_array import extent, shape_input
 from spikeport.export.model.network import Input
 from spikeport.export.model.noise import rate_draws
 
@@ -74,19 +74,41 @@ def encode(target: Input, array: np.ndarray, timesteps: int, *, first: int = 0) 
         InputError: wrong shape or type, NaN, integers out of range, fewer than `timesteps` steps,
             or timesteps < 1.
     """
-    array, held = shape_input(target, array, timesteps)
+    array, held = _checked(target, array, timesteps)
+    array = native(array)
     if array.dtype.kind == "f":
         if target.code == "rate":
             return Stimulus(_drawn(target, target.levels(array), timesteps, held, first), timesteps, held=False, first=first)
         levels = target.levels(array)
     else:
-        if array.size and (array.min() < target.low or array.max() > target.high):
-            raise InputError(
-                f"input holds integers {array.min()}..{array.max()}, the network takes {target.low}..{target.high}; send floats to have them scaled by {target.scale:g}"
-            )
         levels = array
     values = levels.astype(np.int32) - target.offsets if target.offset else levels
     return Stimulus(np.array(values, sent_type(target), order="C"), timesteps, held, first)
+
+
+def encode_parts(target: Input, array: np.ndarray, timesteps: int, size: int, *, first: int = 0) -> Iterator[Stimulus]:
+    """What `encode` makes of an array, `size` samples after the other, so that the array may be
+    larger than memory; all of it is checked before anything is encoded.
+
+    first: the sample to begin with.
+
+    Raises:
+        InputError: as `encode`, at once.
+    """
+    _checked(target, array, timesteps)
+    return (encode(target, array[start : start + size], timesteps, first=start) for start in range(first, len(array), size))
+
+
+def _checked(target: Input, array: np.ndarray, timesteps: int) -> tuple[np.ndarray, bool]:
+    """As `shape_input`; integers must be levels of this input, too."""
+    array, held = shape_input(target, array, timesteps)
+    if array.dtype.kind != "f":
+        low, high = extent(array)
+        if low < target.low or high > target.high:
+            raise InputError(
+                f"input holds integers {low}..{high}, the network takes {target.low}..{target.high}; send floats to have them scaled by {target.scale:g}"
+            )
+    return array, held
 
 
 def sent_type(target: Input) -> type[np.uint8] | type[np.int32]:
@@ -109,12 +131,13 @@ def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool, f
 
 
 def load_input(path: Path) -> np.ndarray:
-    """Read an `.npy` array, samples first, in any byte order, without ever unpickling.
+    """An `.npy` array, samples first, without ever unpickling; a large one stays in its file, as
+    `spikeport.export.common.arrays.open_npy` says.
 
     Raises:
-        InputError: as `spikeport.export.common.arrays.read_npy`, or a single number.
+        InputError: as `open_npy`, or a single number.
     """
-    array = read_npy(path)
+    array = open_npy(path)
     if not array.ndim:
         raise InputError(f"{path} holds a single number; expected an array whose first axis counts samples")
     return array

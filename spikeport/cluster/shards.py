@@ -20,7 +20,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import Verification, join_verifications, verify
-from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records
+from spikeport.hw.records.record import RecordLevel, SpikeRecord
 from spikeport.hw.records.stimulus import Stimulus, encode
 
 SHARDS = 8
@@ -68,26 +68,29 @@ def _network(read: Callable[[Path], QuantizedNetwork], file: SharedFile) -> Quan
 
 @dataclass(frozen=True)
 class Run:
-    """What workers are to do. count: of samples. bytes: of the whole input as it is read."""
+    """What workers are to do. count: of samples. bytes: of the whole input as it is read. first: the
+    sample to begin with.
+    """
 
     source: Source
     timesteps: int
     count: int
     bytes: int
+    first: int = 0
 
     def shards(self, slots: int) -> Iterator[Task]:
         """Where shards begin and end."""
         fits = max(1, SHARD_BYTES * self.count // max(1, self.bytes))
-        size = min(fits, -(-self.count // (SHARDS * slots)))
-        return ((start, min(start + size, self.count)) for start in range(0, self.count, size))
+        size = max(1, min(fits, -(-(self.count - self.first) // (SHARDS * slots))))
+        return ((start, min(start + size, self.count)) for start in range(self.first, self.count, size))
 
     def stimulus(self, start: int, stop: int) -> Stimulus:
         """Of one shard, its samples numbered as in the whole."""
         return encode(self.source.network().input, self.source.samples(start, stop), self.timesteps, first=start)
 
 
-def recorded(workers: Workers, run: Run, name: str, level: RecordLevel, progress: Callable[[int], None]) -> SpikeRecord:
-    """The record of a backend, as one run over the whole input gives it, bit for bit.
+def records(workers: Workers, run: Run, name: str, level: RecordLevel, progress: Callable[[int], None]) -> Iterator[SpikeRecord]:
+    """A backend's records of the shards in order, joined the one of the whole input, bit for bit.
 
     progress: samples finished.
 
@@ -95,18 +98,14 @@ def recorded(workers: Workers, run: Run, name: str, level: RecordLevel, progress
         InputError: a worker cannot read a file, has another program, or lacks the backend.
         BackendError: a backend failed, or workers died of it.
     """
-
-    def told() -> Iterator[SpikeRecord]:
-        for part in workers.each(_record, ((run, name, level, *shard) for shard in run.shards(workers.slots))):
-            yield part
-            progress(len(part))
-
-    return join_records(told(), run.count)
+    for part in workers.each(_record, ((run, name, level, *shard) for shard in run.shards(workers.slots))):
+        yield part
+        progress(len(part))
 
 
 def verified(workers: Workers, run: Run, names: Sequence[str], candidate: Source | None, progress: Callable[[int], None]) -> Verification:
     """Backends against the reference, as `spikeport.hw.backends.verify.verify`; otherwise as
-    `recorded`.
+    `records`.
     """
     parts = []
     for part in workers.each(_verify, ((run, tuple(names), candidate, *shard) for shard in run.shards(workers.slots))):

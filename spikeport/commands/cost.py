@@ -19,7 +19,7 @@ from spikeport.analysis.common.jsonable import to_json
 from spikeport.analysis.common.numbers import si
 from spikeport.analysis.cost.accelerator import accelerator_named
 from spikeport.analysis.cost.devices import device_named
-from spikeport.analysis.cost.estimate import estimate_cost
+from spikeport.analysis.cost.estimate import estimate_cost_of_parts
 from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.cost.profile import PROFILE_SAMPLES, profile_cores
 from spikeport.analysis.cost.result import Cost
@@ -28,7 +28,7 @@ from spikeport.cluster.shards import Source
 from spikeport.commands.parts.folders import Folder
 from spikeport.commands.parts.options import add_data, add_device, add_json, emit, progress_bar, table
 from spikeport.commands.parts.sources import load_quantized
-from spikeport.commands.parts.workers import add_workers, files_of, record_of
+from spikeport.commands.parts.workers import add_workers, files_of, records_of
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.records.stimulus import encode, load_input
@@ -70,9 +70,9 @@ def execute(arguments: argparse.Namespace) -> int:
     device, machine = device_named(arguments.device), accelerator_named(arguments.baseline)
     network, array, source = _of_folder(arguments) if arguments.network.is_dir() else _of_file(arguments)
     timesteps = network.timesteps if arguments.timesteps is None else arguments.timesteps
-    record = record_of(arguments, network, array, timesteps, source=source, what="cost")
     loads = profile_cores(network, encode(network.input, array[:PROFILE_SAMPLES], timesteps), device)
-    cost = estimate_cost(network, record, device, loads=loads, machine=machine, seed=arguments.seed)
+    with records_of(arguments, network, array, timesteps, source=source, what="cost") as records:
+        cost = estimate_cost_of_parts(network, records, len(array), device, loads=loads, machine=machine, seed=arguments.seed)
     emit(arguments, to_json(cost), _describe(cost), cost.warnings)
     return 0
 

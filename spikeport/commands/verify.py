@@ -43,9 +43,10 @@ from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
+from spikeport.hw.backends.parts import part_size
 from spikeport.hw.backends.simulate import BACKENDS, backend
 from spikeport.hw.backends.verify import Verification, verify
-from spikeport.hw.records.stimulus import encode, load_input
+from spikeport.hw.records.stimulus import encode_parts, load_input
 from spikeport.stages.config import LavaSettings, RunConfig
 from spikeport.stages.folder.bound import MADE_OF, Digests, write_bound
 from spikeport.stages.folder.claims import check_output, held, json_origin
@@ -119,7 +120,7 @@ def _compared(
     """Run, and write the result if asked."""
     if arguments.out:
         check_output(arguments.out, json_origin(Verified), made_of, force=arguments.force, home=arguments.network.parent)
-    result = _verification(arguments, network, candidate, names, array[: arguments.samples])
+    result = _verification(arguments, network, candidate, names, array if arguments.samples is None else array[: arguments.samples])
     proof, _ = lava_set(network, array, settings, progress_bar)
     outcome = Verified(result, lava=proof)
     if arguments.out:
@@ -137,9 +138,10 @@ def _verification(
         other = Files(load_quantized, SharedFile.of(arguments.against)) if candidate else None
         with workers_of(arguments) as workers, progress_bar(len(array), "verify") as progress:
             return verified(workers, whole, names, other, progress)
-    stimulus = encode(network.input, array, timesteps)
-    with progress_bar(len(stimulus), "verify") as progress:
-        return verify(network, stimulus, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
+    size = part_size(network, timesteps, array.shape[1:] == network.input.shape, "spikes")
+    parts = encode_parts(network.input, array, timesteps, size)
+    with progress_bar(len(array), "verify") as progress:
+        return verify(network, parts, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
 
 
 def _lava(arguments: argparse.Namespace, candidate: QuantizedNetwork | None) -> LavaSettings:

@@ -250,7 +250,7 @@ def test_a_backend_that_fails_is_told_in_one_line(workspace, images, monkeypatch
     def fails(*arguments, **options):
         raise BackendError("Lava stood still at timestep 3")
 
-    monkeypatch.setattr("spikeport.commands.simulate.backend", lambda name: fails)
+    monkeypatch.setattr("spikeport.hw.lava.batch.backend.records", fails)
     command = ["simulate", str(workspace / "network.nir"), "--input", str(images), "--backend", "lava", "--out", str(workspace / "no.npz")]
     assert main(command) == 1
     assert capsys.readouterr().err == "lava: 6 samples\nspikeport simulate: Lava stood still at timestep 3\n"

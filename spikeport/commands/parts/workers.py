@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.cluster.files import SharedFile
-from spikeport.cluster.shards import Files, Run, Source, recorded
+from spikeport.cluster.shards import Files, Run, Source, records
 from spikeport.cluster.workers import HERE, Workers
 from spikeport.commands.parts.options import progress_bar
 from spikeport.commands.parts.sources import load_quantized
-from spikeport.export.common import progress
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.progress import LOUDNESS, say
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.hw.backends.simulate import Backend, backend
+from spikeport.hw.backends.parts import part_size, run_parts
+from spikeport.hw.backends.simulate import Backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
-from spikeport.hw.records.stimulus import encode
+from spikeport.hw.records.stimulus import encode_parts
 
 MANY = ("workers", "scheduler")
 """Arguments of `add_workers`."""
@@ -55,8 +56,8 @@ def workers_of(arguments: argparse.Namespace) -> Iterator[Workers]:
     prepare = partial(_load, tuple(path.resolve() for path in arguments.plugin))
     opened = local_workers(arguments.workers, prepare) if arguments.scheduler is None else remote_workers(arguments.scheduler, prepare)
     with opened as workers:
-        if not progress.LOUDNESS.quiet:
-            progress.say(f"{workers.slots} at a time; dashboard {workers.dashboard}")
+        if not LOUDNESS.quiet:
+            say(f"{workers.slots} at a time; dashboard {workers.dashboard}")
         yield workers
 
 
@@ -65,7 +66,8 @@ def files_of(network: Path, array: Path) -> Files:
     return Files(load_quantized, SharedFile.of(network), SharedFile.of(array))
 
 
-def record_of(
+@contextmanager
+def records_of(
     arguments: argparse.Namespace,
     network: QuantizedNetwork,
     array: np.ndarray,
@@ -76,17 +78,27 @@ def record_of(
     level: RecordLevel = "counts",
     run: Backend | None = None,
     what: str = "",
-) -> SpikeRecord:
-    """A backend's record of an input, here or on workers. source: where those find it. run: what
-    runs here, the backend of that name unless given. what: on the progress bar, for that name.
+    first: int = 0,
+) -> Iterator[Iterator[SpikeRecord]]:
+    """A backend's records of an input from sample `first` on, part after part, here or on workers.
+
+    source: where those find the input. run: what runs here, the backend of that name unless given.
+    what: on the progress bar, for that name.
     """
     with ExitStack() as stack:
         if many(arguments):
-            whole = Run(source(), timesteps, len(array), array.nbytes)
+            whole = Run(source(), timesteps, len(array), array.nbytes, first)
             workers = stack.enter_context(workers_of(arguments))
-            return recorded(workers, whole, name, level, stack.enter_context(progress_bar(len(array), what or name)))
-        stimulus = encode(network.input, array, timesteps)
-        return (run or backend(name))(network, stimulus, level, progress=stack.enter_context(progress_bar(len(stimulus), what or name)))
+            progress = stack.enter_context(progress_bar(len(array), what or name))
+            progress(first)
+            yield records(workers, whole, name, level, progress)
+            return
+        parts = encode_parts(
+            network.input, array, timesteps, part_size(network, timesteps, array.shape[1:] == network.input.shape, level), first=first
+        )
+        progress = stack.enter_context(progress_bar(len(array), what or name))
+        progress(first)
+        yield run_parts(name, network, parts, level, run=run, progress=progress)
 
 
 def _load(plugins: tuple[Path, ...]) -> None:

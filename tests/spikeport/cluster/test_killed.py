@@ -11,11 +11,12 @@ from support.networks.random_networks import random_network, random_stimulus
 from support.oracles.same import assert_equal
 
 from spikeport.cluster.files import SharedFile
-from spikeport.cluster.shards import Files, Run, recorded, verified
+from spikeport.cluster.shards import Files, Run, records, verified
 from spikeport.export.common.errors import BackendError, InputError
 from spikeport.export.nir.file import read_nir, write_nir
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import verify
+from spikeport.hw.records.record import join_records
 from spikeport.hw.records.stimulus import encode
 
 pytest.importorskip("distributed", reason="needs the extra: pip install 'spikeport[scale]'")
@@ -61,7 +62,7 @@ def test_killed_workers_are_replaced_and_nothing_is_counted_twice(workers, given
         if len(told) in (2, 6):
             killed += kill(workers)
 
-    record = recorded(workers, run, "engine", "spikes", progress)
+    record = join_records(records(workers, run, "engine", "spikes", progress), SAMPLES)
     assert_equal(record, backend("engine")(network, stimulus, "spikes"))
     assert killed >= 3 and sum(told) == SAMPLES and len(told) == 16
     found = verified(workers, run, ["engine"], None, lambda count: None)
@@ -73,7 +74,7 @@ def test_lava_runs_on_workers(workers, given):
     pytest.importorskip("lava.magma")
     stimulus, network, run = given
     expected = backend("reference")(network, stimulus[:3], "spikes")
-    found = recorded(workers, Run(run.source, run.timesteps, 3, 1), "lava", "spikes", lambda count: None)
+    found = join_records(records(workers, Run(run.source, run.timesteps, 3, 1), "lava", "spikes", lambda count: None), 3)
     assert np.array_equal(found.output, expected.output)
 
 
@@ -81,7 +82,7 @@ def test_what_a_task_finds_wrong_is_told_here(workers, given, tmp_path):
     _, _, run = given
     lost = SharedFile(tmp_path / "gone.npy", "0")
     with pytest.raises(InputError, match=r"gone.npy cannot be read on worker"):
-        recorded(workers, Run(Files(read_nir, run.source.place, lost), 4, 8, 8), "engine", "counts", lambda count: None)
+        list(records(workers, Run(Files(read_nir, run.source.place, lost), 4, 8, 8), "engine", "counts", lambda count: None))
 
 
 @pytest.mark.slow

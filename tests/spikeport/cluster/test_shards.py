@@ -14,12 +14,13 @@ from support.oracles.same import assert_equal
 from spikeport.cli import main
 from spikeport.cluster import shards, task
 from spikeport.cluster.files import BLOCK, SharedFile
-from spikeport.cluster.shards import Files, Run, recorded, verified
+from spikeport.cluster.shards import Files, Run, records, verified
 from spikeport.cluster.workers import HERE
 from spikeport.export.common.errors import InputError
 from spikeport.export.nir.file import read_nir, write_nir
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.backends.verify import verify
+from spikeport.hw.records.record import join_records
 from spikeport.hw.records.stimulus import encode
 
 SAMPLES = 23
@@ -56,7 +57,7 @@ def test_records_do_not_depend_on_shards(given, slots):
     network, array, run = given
     told: list[int] = []
     expected = backend("engine")(network, encode(network.input, array, network.timesteps), "spikes")
-    assert_equal(recorded(Shuffled(slots), run, "engine", "spikes", told.append), expected)
+    assert_equal(join_records(records(Shuffled(slots), run, "engine", "spikes", told.append), SAMPLES), expected)
     assert sum(told) == SAMPLES and len(told) > 1
 
 
