@@ -18,18 +18,20 @@ from statistics import median
 
 import numpy as np
 from parts import engine_table, marks
-from parts.training_worker import ARCHITECTURE
+from parts.training_worker import ARCHITECTURE, DEEP
 from training import Worker
 
 from spikeport.train.data.registry import load
 
-CONTENDERS = ("stbp", "stbp recomputed")
+NETWORKS = {"stbp": ARCHITECTURE, "stbp deep": DEEP}
 
 
-def measured(timesteps: int, options: argparse.Namespace, data: str) -> tuple[list[float], list[float]]:
+def measured(name: str, timesteps: int, options: argparse.Namespace, data: str) -> tuple[list[float], list[float]]:
     """Bytes at most, and processor seconds of a step, of both."""
     settings = [str(n) for n in (timesteps, options.batch, options.threads, options.steps)] + [data]
-    workers = [Worker([sys.executable, "-m", "parts.training_worker", who, options.precision, *settings]) for who in CONTENDERS]
+    workers = [
+        Worker([sys.executable, "-m", "parts.training_worker", who, options.precision, *settings]) for who in (name, f"{name} recomputed")
+    ]
     first, second = (worker.started["losses"] for worker in workers)
     assert first == second, f"the losses differ: {first}, {second}"
     rounds = [[worker.round()["core"] / options.steps for worker in workers] for _ in range(options.rounds)]
