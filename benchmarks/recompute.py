@@ -12,24 +12,27 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from datetime import date
+from itertools import product
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 from parts import engine_table, marks
-from parts.training_worker import ARCHITECTURE
+from parts.training_worker import ARCHITECTURE, DEEP
 from training import Worker
 
 from spikeport.train.data.registry import load
 
-CONTENDERS = ("stbp", "stbp recomputed")
+HEAD = "| network | T | memory kept | memory recomputed | saved | step kept | step recomputed | longer |"
+NETWORKS = {"stbp": ARCHITECTURE, "stbp deep": DEEP}
 
 
-def measured(timesteps: int, options: argparse.Namespace, data: str) -> tuple[list[float], list[float]]:
+def measured(name: str, timesteps: int, options: argparse.Namespace, data: str) -> tuple[list[float], list[float]]:
     """Bytes at most, and processor seconds of a step, of both."""
     settings = [str(n) for n in (timesteps, options.batch, options.threads, options.steps)] + [data]
-    workers = [Worker([sys.executable, "-m", "parts.training_worker", who, options.precision, *settings]) for who in CONTENDERS]
+    workers = [
+        Worker([sys.executable, "-m", "parts.training_worker", who, options.precision, *settings]) for who in (name, f"{name} recomputed")
+    ]
     first, second = (worker.started["losses"] for worker in workers)
     assert first == second, f"the losses differ: {first}, {second}"
     rounds = [[worker.round()["core"] / options.steps for worker in workers] for _ in range(options.rounds)]
@@ -41,6 +44,7 @@ def measured(timesteps: int, options: argparse.Namespace, data: str) -> tuple[li
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's idx files")
+    parser.add_argument("--networks", choices=NETWORKS, nargs="+", default=list(NETWORKS))
     parser.add_argument("--timesteps", type=int, nargs="+", default=[5, 20])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--precision", default="float32")
@@ -50,20 +54,21 @@ def main() -> None:
     parser.add_argument("--into", type=Path)
     options = parser.parse_args()
     train = load("mnist", options.data_dir).train[slice(options.batch)]
-    lines = [
-        "| T | memory kept | memory recomputed | saved | step kept | step recomputed | longer |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    lines = [HEAD, "|---|---:|---:|---:|---:|---:|---:|---:|"]
     with tempfile.TemporaryDirectory() as folder:
         data = f"{folder}/images.npz"
         np.savez(data, images=train.images, labels=train.labels)
-        for timesteps in options.timesteps:
-            (much, less), (quick, slow) = measured(timesteps, options, data)
+        for name, timesteps in product(options.networks, options.timesteps):
+            (much, less), (quick, slow) = measured(name, timesteps, options, data)
             sizes = f"{much / 1e6:.0f} MB | {less / 1e6:.0f} MB | {1 - less / much:.0%}"
-            lines.append(f"| {timesteps} | {sizes} | {1e3 * quick:.0f} ms | {1e3 * slow:.0f} ms | {slow / quick - 1:.0%} |")
-    machine = engine_table.machine(("torch",))
-    what = f"{ARCHITECTURE}, batch {options.batch}, {options.precision}, {options.threads} thread(s), processor time"
-    marks.publish(options.into, "recompute.py", "\n".join([*lines, "", f"{date.today()}, {what}; {machine}."]))
+            lines.append(
+                f"| {NETWORKS[name]} | {timesteps} | {sizes} | {1e3 * quick:.0f} ms | {1e3 * slow:.0f} ms | {slow / quick - 1:.0%} |"
+            )
+            print(lines[-1], flush=True)
+    here = engine_table.machine(("torch",))
+    how = f"batch {options.batch}, {options.precision}, {options.threads} thread(s), processor time"
+    told = f"{here['date']}, {here['cpu']}, PyTorch {here['packages']['torch']}, load {here['load']:.1f}; {how}."
+    marks.publish(options.into, "recompute.py", "\n".join([*lines, "", told]))
 
 
 if __name__ == "__main__":

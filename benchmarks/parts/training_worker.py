@@ -22,6 +22,8 @@ from torch import nn
 from torch.nn import functional as F
 
 ARCHITECTURE = "15C5-P2-40C5-P2-300"
+DEEP = "16C3-16C3-16C3-16C3-16C3-16C3-16C3-16C3-P4-100"
+"""Many layers of one size, where what is kept is far more than what one of them needs."""
 WARM_UP = 3
 
 
@@ -43,13 +45,16 @@ def network_with_equal_weights(made: nn.Module) -> nn.Module:
 
 
 def ours(method: str, timesteps: int) -> nn.Module:
-    """spikeport's network for a method, as its trainer builds it; "stbp recomputed" keeps less of
-    it.
+    """spikeport's network for a method, as its trainer builds it; "stbp deep recomputed" has other
+    layers and keeps less of them.
     """
     from spikeport.train.data.dataset import Task  # noqa: PLC0415
     from spikeport.train.loop.memory import keep_freed_memory  # noqa: PLC0415
     from spikeport.train.network.build import build  # noqa: PLC0415
     from spikeport.train.settings.config import defaults_for  # noqa: PLC0415
+
+    if "recomputed" in method:
+        import torch._dynamo  # noqa: F401, PLC0415  what PyTorch's checkpointing loads; a framework's size does not count
 
     keep_freed_memory()
 
@@ -57,7 +62,9 @@ def ours(method: str, timesteps: int) -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             name, _, how = method.partition(" ")
-            config = defaults_for("mnist", method=name, arch=ARCHITECTURE, timesteps=timesteps, recompute=how == "recomputed")
+            config = defaults_for(
+                "mnist", method=name, arch=DEEP if "deep" in how else ARCHITECTURE, timesteps=timesteps, recompute="recomputed" in how
+            )
             self.network = build(config, Task("mnist", (1, 28, 28), CLASSES, 255))
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:

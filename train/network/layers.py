@@ -116,9 +116,18 @@ class Synapses(nn.Module):
         self.dropout = HeldDropout(dropout) if dropout and self.weights is not None else None
 
     def forward(self, x: torch.Tensor, timesteps: int = 1) -> torch.Tensor:
+        return self.driven(self.received(x, timesteps), timesteps)
+
+    def received(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        """What arrives at the weights, later and pooled: the least of a layer's input that says all
+        of it.
+        """
         if self.delays is not None:
             x = self.delays(x.unflatten(0, (timesteps, -1))).flatten(0, 1)
-        x = self.pooled(x)
+        return self.pooled(x)
+
+    def driven(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        """The currents that it makes."""
         if self.dropout is not None:
             x = self.dropout(x, timesteps)
         if self.weights is not None:

@@ -4,6 +4,7 @@ time inside.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial, reduce
 from math import sqrt
 from typing import TypeAlias
@@ -44,7 +45,7 @@ class SpikingNetwork(nn.Module):
     accumulates its current and never fires, "spikes" has neurons like all other layers. normalise,
     input_code: see `train.network.encoder`. dropout: see `train.network.dropout`; not of the input.
     initial: see `train.settings.initial_weights`. recompute: in training keep of each layer only
-    what it sends, and compute the rest again in the backward pass.
+    what its weights receive, and compute the rest again in the backward pass.
 
     config: what it was built from, None where stages were put together by hand.
     """
@@ -120,7 +121,7 @@ class SpikingNetwork(nn.Module):
         if self.training and (weights := self.neuron_config.rate_weights(steps)):
             return self._run_rates(activity[INPUT], weights)
         for stage in self.stages:
-            activity[stage.name] = self._run_or_rerun(stage, activity, steps)
+            activity[stage.name] = self._run(stage, activity, steps)
             for path in stage.incoming:
                 if self._last_reader[path.source] is path:  # in evaluation that frees it
                     activity.pop(path.source, None)
@@ -220,20 +221,19 @@ class SpikingNetwork(nn.Module):
         tau = self.neuron_config.input_filter
         return x if tau == 1 else synaptic_filter(x.expand(timesteps, *x.shape[1:]), tau)
 
-    def _run_or_rerun(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
-        """What `_run` does, with the same gradient to the last bit, in less memory where asked for."""
-        if not (self.recompute and self.training and stage.name in self.neurons):
-            return self._run(stage, activity, timesteps)
-        read = {path.source: activity[path.source] for path in stage.incoming if not path.lag}
-        norms = [s.norm for s in self.synapses_of(stage.name) if s.norm is not None]
-        contexts = partial(rerun_contexts, norms)
-        return checkpoint(self._run, stage, read, timesteps, use_reentrant=False, context_fn=contexts)
-
     def _run(self, stage: Stage, activity: dict[str, torch.Tensor], timesteps: int) -> torch.Tensor:
         if stage.kind == "max_pool":
             return _max_pool(stage, activity)
+        received = [_over_batch(s.received, activity[s.path.source]) for s in self.synapses_of(stage.name) if not s.path.lag]
+        if not (self.recompute and self.training and stage.name in self.neurons):
+            return self._driven(stage, received, timesteps)
+        contexts = partial(rerun_contexts, [s.norm for s in self.synapses_of(stage.name) if s.norm is not None])
+        return checkpoint(self._driven, stage, received, timesteps, use_reentrant=False, context_fn=contexts)
+
+    def _driven(self, stage: Stage, received: list[torch.Tensor], timesteps: int) -> torch.Tensor:
+        """What a stage sends. received: by the weights of each path from others, `(T or 1, N, ...)`."""
         incoming = self.synapses_of(stage.name)
-        total = reduce(torch.add, [_over_batch(s, activity[s.path.source]) for s in incoming if not s.path.lag])
+        total = reduce(torch.add, [_over_batch(s.driven, x) for s, x in zip((s for s in incoming if not s.path.lag), received)])
         if stage.kind == "stream":
             return total
         if stage.name not in self.neurons:
@@ -266,9 +266,9 @@ def _norm_scale(tdbn_alpha: float, neuron: NeuronConfig, stage: Stage) -> float:
     return tdbn_alpha * neuron.threshold / sqrt(len(stage.incoming)) if tdbn_alpha else 1.0
 
 
-def _over_batch(module: Synapses, x: torch.Tensor) -> torch.Tensor:
-    """Currents of `(T, N, ...)`, with time and samples as one batch."""
-    return module(x.flatten(0, 1), len(x)).unflatten(0, x.shape[:2])
+def _over_batch(part: Callable[[torch.Tensor, int], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """What synapses or a part of them make of `(T, N, ...)`, with time and samples as one batch."""
+    return part(x.flatten(0, 1), len(x)).unflatten(0, x.shape[:2])
 
 
 def _max_pool(stage: Stage, activity: dict[str, torch.Tensor]) -> torch.Tensor:

@@ -67,7 +67,7 @@ class TrainConfig:
     precision). bfloat16 is faster where the processor has it (avx512_bf16, amx_bf16, or a GPU),
     slower elsewhere. Evaluation and all that is deployed is float32 or better.
 
-    recompute: keep of each layer only the spikes that it sends for the backward pass, and compute
+    recompute: keep of each layer only what its weights receive for the backward pass, and compute
     currents and potentials again: the same weights to the last bit, in less memory and more time
     (docs/training-speed.md).
     """
