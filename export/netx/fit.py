@@ -4,7 +4,8 @@ hold them all.
 A `.net` has whole weights without exponent, of 8 bits: any from -128 to 127, even ones from -256 to
 254. Threshold and bias are whole weight units, the bias of 13 bits. A population whose numbers do
 not fit is counted in units of 2**shift of its own: weights, threshold and bias are divided by
-2**shift and rounded half to even. The dynamics stay, but round at another place, so its spikes may differ.
+2**shift and rounded half to even. The dynamics stay, but round at another place, so its spikes may
+differ.
 """
 
 from __future__ import annotations
