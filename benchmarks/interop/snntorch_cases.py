@@ -38,7 +38,8 @@ def cases() -> Iterator[Case]:
             continue  # refused whatever its reset
         yield _live(f"{name}, reset {reset}", _pair(make, reset), spikes())
     yield _live("Leaky, reset_delay=False, subtract", _pair(neurons["Leaky"], "subtract", reset_delay=False), spikes())
-    yield _live("Leaky, reset_delay=False, zero", _pair(neurons["Leaky"], "zero", reset_delay=False), spikes())
+    for name in ("Leaky", "Synaptic", "RLeaky"):
+        yield _live(f"{name}, reset_delay=False, zero", _pair(neurons[name], "zero", reset_delay=False), spikes())
     torch.manual_seed(0)
     leaky = lambda: snn.Leaky(beta=0.8, init_hidden=True)  # noqa: E731
     layers = (

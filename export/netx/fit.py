@@ -2,9 +2,10 @@
 hold them all.
 
 A `.net` has whole weights without exponent, of 8 bits: any from -128 to 127, even ones from -256 to
-254. Threshold and bias are whole weight units. A population whose weights do not fit is counted in
-units of 2**shift of its own: weights, threshold and bias are divided by 2**shift and rounded half
-to even. The dynamics stay, but round at another place, so its spikes may differ.
+254. Threshold and bias are whole weight units, the bias of 13 bits. A population whose numbers do
+not fit is counted in units of 2**shift of its own: weights, threshold and bias are divided by
+2**shift and rounded half to even. The dynamics stay, but round at another place, so its spikes may
+differ.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def fitted(network: QuantizedNetwork) -> tuple[QuantizedNetwork, Changes]:
         populations.append(replace(p, neuron=_neuron(p, threshold, bias), scale=p.scale * unit))
         connections |= {c.name: _with_weights(c, np.rint(weights[c.name]).astype(np.int64)) for c in incoming}
     ordered = tuple(connections[c.name] for c in network.connections)
-    return replace(network, populations=tuple(populations), connections=ordered), changes
+    fit = replace(network, populations=tuple(populations), connections=ordered, weight_bits=reg.WEIGHT_BITS_MAX)
+    return fit, changes
 
 
 def check_neuron(p: Population[IntegerNeuron]) -> None:
@@ -78,17 +80,18 @@ def check_neuron(p: Population[IntegerNeuron]) -> None:
 
 
 def _shift(p: Population[IntegerNeuron], incoming: tuple[Connection, ...]) -> int:
-    """0 where all weights fit as they are, else the smallest at which the largest exponent does and
-    the threshold too.
+    """0 where all weights fit as they are, else the smallest at which the largest exponent does;
+    more where a threshold or a bias, which has 13 bits and no exponent, needs it.
 
     Connections into one population share the weights' lowest bit in lava-dl, so those of unlike
     exponent keep to 127.
     """
-    if all(_fits(c) for c in incoming) and (len(incoming) == 1 or _same_bits(incoming)):
-        return 0
     exponents = {c.exponent for c in incoming}
-    shift = max(exponents) - (EVEN if len(exponents) == 1 else 0)
-    while p.neuron.spiking and p.neuron.threshold.max() / 2.0**shift > reg.THRESHOLD_MAX:
+    whole = all(_fits(c) for c in incoming) and (len(incoming) == 1 or _same_bits(incoming))
+    shift = 0 if whole else max(exponents) - (EVEN if len(exponents) == 1 else 0)
+    threshold = p.neuron.threshold.max() if p.neuron.spiking else 0
+    bias = np.abs(p.neuron.bias).max() / (1 << reg.STATE_SHIFT)
+    while threshold / 2.0**shift > reg.THRESHOLD_MAX or np.rint(bias / 2.0**shift) > reg.BIAS_MANTISSA_MAX:
         shift += 1
     return shift
 
@@ -115,9 +118,5 @@ def _with_weights(c: Connection, whole: np.ndarray) -> Connection:
 
 def _neuron(p: Population[IntegerNeuron], threshold: np.ndarray, bias: np.ndarray) -> IntegerNeuron:
     whole = np.rint(bias).astype(np.int64)
-    if whole.size and np.abs(whole).max() > reg.BIAS_MANTISSA_MAX:
-        raise InputError(
-            f"population {p.name} has a bias of {np.abs(whole).max()} units in a .net file; its limit is {reg.BIAS_MANTISSA_MAX}; train without biases, or export to onnx or nir"
-        )
     kept = np.rint(threshold).astype(np.int32) if p.neuron.spiking else np.full_like(p.neuron.threshold, reg.THRESHOLD_MAX)
     return replace(p.neuron, threshold=kept, bias_mantissa=whole.astype(np.int32), bias_exponent=reg.STATE_SHIFT)

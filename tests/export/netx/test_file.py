@@ -16,6 +16,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import Input, IntegerNeuron, Noise, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Conv, Dense, Elementwise, Pool
 from spikeport.export.netx.file import read_netx, write_netx
+from spikeport.export.netx.fit import Change
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
 
@@ -174,6 +175,29 @@ def test_what_does_not_fit_is_rounded_and_told(tmp_path):
     back = read_netx(tmp_path / "a.net")
     assert back["a"].neuron.threshold == 10 and back["a"].scale == net["a"].scale * 16
     assert changes["b"].exact
+
+
+def test_a_bias_beyond_13_bits_takes_coarser_units(tmp_path):
+    """Weights of exponent -3 need units of 1/16, in which a bias of 1,000 would be 16,000: units of
+    1/4 hold it as 4,000, and the weights, multiples of 1/8, lose their lowest bit.
+    """
+    for bias, lost, shift in ((0, 0.0, -4), (1000, 0.5, -2)):
+        net = mlp(-3, bias=bias)
+        net = replace(net, connections=tuple(replace(c, exponent=-3) for c in net.connections))
+        changes = write_netx(net, tmp_path / "a.net")
+        assert changes["b"] == Change(shift, lost, 0.0, 0.0)
+        back = read_netx(tmp_path / "a.net")
+        assert (back["b"].neuron.bias * back["b"].scale == bias << 6).all()
+
+
+def test_a_network_of_few_bits_is_written_in_8(tmp_path):
+    net = mlp(3)
+    few = tuple(replace(c, op=replace(c.op, weight=np.clip(c.weight, -2, 1)), exponent=3) for c in net.connections)
+    net = replace(net, connections=few, populations=tuple(replace(p, neuron=neuron(30)) for p in net.populations), weight_bits=2)
+    changes = write_netx(net, tmp_path / "a.net")
+    assert all(c.exact for c in changes.values())
+    expected = run(net)[1]
+    assert (run(read_netx(tmp_path / "a.net"))[1] == expected).all() and expected.any()
 
 
 def test_a_readout_never_fires(tmp_path):

@@ -23,11 +23,11 @@ from spikeport.export.nir.file import write_nir
 from spikeport.export.quantization.dequantize import dequantize
 
 T = 30
-rng = np.random.default_rng(0)
 
 
 def weights(*shape: int) -> np.ndarray:
-    return 2 * rng.integers(-50, 64, shape).astype(np.int8)
+    """The same whatever was drawn before."""
+    return 2 * np.random.default_rng(shape).integers(-50, 64, shape).astype(np.int8)
 
 
 def population(name: str, shape: tuple[int, ...], dv: int, threshold: int, du: int = 4095, bias: int = 0) -> Population[IntegerNeuron]:
@@ -68,10 +68,16 @@ def recurrent(dt, du=4095, threshold=601) -> QuantizedNetwork:
     return chain((20,), pair, (dense("w1", "input", "a", 30, 20), loop, dense("w2", "a", "b", 6, 30)), dt)
 
 
+def recurrent_twice(dt) -> QuantizedNetwork:
+    pair = population("a", (30,), 400, 601), population("b", (6,), 700, 401)
+    loops = dense("rec a", "a", "a", 30, 30, delay=1), dense("rec b", "b", "b", 6, 6, delay=1)
+    return chain((20,), pair, (dense("w1", "input", "a", 30, 20), dense("w2", "a", "b", 6, 30), *loops), dt)
+
+
 CASES = {
     "mlp": mlp,
     "mlp of CubaLIF": lambda dt: mlp(dt, du=1200, threshold=901, bias=0),
-    "mlp of IF": lambda dt: mlp(dt, dv=(0, 0), threshold=901, bias=0),
+    "mlp of IF": lambda dt: mlp(dt, dv=(0, 0), threshold=501, bias=0),
     "convolution": conv,
     "convolution of IF": lambda dt: conv(dt, dv=(0, 0)),
     "recurrent": recurrent,
@@ -102,6 +108,53 @@ def test_snntorch_gives_the_same_spikes(tmp_path, case):
     pytest.importorskip("nirtorch", reason="nirtorch is not installed")
     different, spikes = differing(tmp_path, CASES[case](nir_clients.SNNTORCH_DT), nir_clients.snntorch)
     assert different == 0 and spikes > 40
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_snntorch_reads_two_recurrent_layers(tmp_path):
+    pytest.importorskip("snntorch", reason="snnTorch 1.0.0 is not installed")
+    pytest.importorskip("nirtorch", reason="nirtorch is not installed")
+    different, spikes = differing(tmp_path, recurrent_twice(nir_clients.SNNTORCH_DT), nir_clients.snntorch)
+    assert different == 0 and spikes > 40
+
+
+def leaking(dt) -> QuantizedNetwork:
+    """CubaLIF with a bias of the potential, for which NIR has v_leak only."""
+    return mlp(dt, du=1200, threshold=901, bias=40)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_norse_reads_v_leak_in_two_ways_of_its_own(tmp_path, monkeypatch):
+    """Its faults: 1.1.0 gives a CubaLIF's v_leak to its synapse too, and every potential begins at
+    v_leak. Without the two no bin differs.
+    """
+    pytest.importorskip("norse", reason="Norse 1.1.0 is not installed")
+    if importlib.metadata.version("norse") != "1.1.0":
+        pytest.skip("the faults were seen in Norse 1.1.0")
+    import norse.torch.module.leaky_integrator_box as synapse  # noqa: PLC0415
+    import norse.torch.module.lif_box as membrane  # noqa: PLC0415
+
+    def client(path, x):
+        return nir_clients.norse(path, x, 1e-3)
+
+    assert differing(tmp_path, leaking(1e-3), client)[0] > 0
+    made = synapse.LIBoxParameters
+    monkeypatch.setattr(synapse, "LIBoxParameters", lambda tau_mem_inv, v_leak: made(tau_mem_inv, torch.zeros_like(v_leak)))
+    from_rest = membrane.LIFBoxCell.initial_state
+    monkeypatch.setattr(membrane.LIFBoxCell, "initial_state", lambda cell, x: from_rest(cell, x)._replace(v=torch.zeros(())))
+    different, spikes = differing(tmp_path, leaking(1e-3), client)
+    assert different == 0 and spikes > 40
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_snntorch_refuses_every_v_leak(tmp_path):
+    """Its limit, in 1.0.0."""
+    pytest.importorskip("snntorch", reason="snnTorch 1.0.0 is not installed")
+    pytest.importorskip("nirtorch", reason="nirtorch is not installed")
+    if importlib.metadata.version("snntorch") != "1.0.0":
+        pytest.skip("the limit was seen in snnTorch 1.0.0")
+    with pytest.raises(AssertionError, match="v_leak not supported"):
+        differing(tmp_path, leaking(nir_clients.SNNTORCH_DT), nir_clients.snntorch)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -30,9 +30,10 @@ def snntorch(path: Path, x: np.ndarray) -> np.ndarray:
 
     graph = nir.read(path, type_check=False)
     for neuron, weights in [(a, b) for a, b in graph.edges if (b, a) in graph.edges and hasattr(graph.nodes[a], "v_threshold")]:
-        graph.nodes["detour"] = nir.Flatten({"input": graph.nodes[neuron].v_threshold.shape}, start_dim=-1, end_dim=-1)
+        detour = f"{neuron}_detour"
+        graph.nodes[detour] = nir.Flatten({"input": graph.nodes[neuron].v_threshold.shape}, start_dim=-1, end_dim=-1)
         graph.edges.remove((neuron, weights))
-        graph.edges += [(neuron, "detour"), ("detour", weights)]
+        graph.edges += [(neuron, detour), (detour, weights)]
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it scales
         module = import_from_nir(graph)
     return _stepped(module, x)
