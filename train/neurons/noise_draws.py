@@ -23,7 +23,7 @@ EVEN_BYTES = 0x00FF00FF
 
 
 def noise_like(x: torch.Tensor, kind: NoiseKind) -> torch.Tensor:
-    """Independent random numbers in -1..1, of the shape and type of x."""
+    """Independent random numbers in -1..1, of the shape and type of x, in its order in memory."""
     if kind == "uniform":
         return torch.rand_like(x).mul_(2).sub_(1)
     count = x.numel()
@@ -33,4 +33,4 @@ def noise_like(x: torch.Tensor, kind: NoiseKind) -> torch.Tensor:
     for part, drawn in zip(bits.split(size), out.split(size)):
         pairs = (part & EVEN_BYTES).add_((part >> 8).bitwise_and_(EVEN_BYTES))  # two sums of two bytes in each
         drawn.copy_((pairs & 0xFFFF).add_(pairs >> 16).sub_(CENTRE)).mul_(1 / UNIT)
-    return out.view(x.shape)
+    return out.as_strided(x.shape, torch.empty_like(x, device="meta").stride())
