@@ -22,9 +22,10 @@ def average_pool(x: torch.Tensor, size: int) -> torch.Tensor:
 class _AveragePool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, size: int) -> torch.Tensor:
-        ctx.shape, ctx.size = x.shape, size
+        ctx.shape, ctx.size, ctx.order = x.shape, size, memory_order(x)
         height, width = (n // size * size for n in x.shape[2:])
-        out = x.new_empty(*x.shape[:2], height // size, width // size)
+        shape = (*x.shape[:2], height // size, width // size)
+        out = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=ctx.order)
         count = max(PART // max(x[:1].numel(), 1), 1)
         for part, pooled in zip(x.split(count), out.split(count)):
             rows = _sum([part[:, :, i:height:size] for i in range(size)])
@@ -34,15 +35,24 @@ class _AveragePool(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         samples, channels, height, width = ctx.shape
-        size, share = ctx.size, grad / ctx.size**2
+        size, share = ctx.size, grad.contiguous(memory_format=ctx.order) / ctx.size**2
         high, wide = grad.shape[2] * size, grad.shape[3] * size
-        rows = grad.new_zeros(*grad.shape[:3], width) if wide < width else grad.new_empty(*grad.shape[:3], width)
+        kind = {"dtype": grad.dtype, "device": grad.device, "memory_format": ctx.order}
+        rows = torch.empty((*grad.shape[:3], width), **kind)
+        rows[..., wide:] = 0
         for i in range(size):
             rows[..., i:wide:size] = share
-        out = grad.new_zeros(ctx.shape) if high < height else grad.new_empty(samples, channels, height, width)
+        out = torch.empty((samples, channels, height, width), **kind)
+        out[:, :, high:] = 0
         for i in range(size):
             out[:, :, i:high:size] = rows
         return out, None
+
+
+def memory_order(x: torch.Tensor) -> torch.memory_format:
+    """Of `(N, C, H, W)`: channels last, or as any other tensor's."""
+    last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def _sum(parts: list[torch.Tensor], out: torch.Tensor | None = None) -> torch.Tensor:

@@ -91,3 +91,12 @@ class NeuronConfig(ABC):
     def pool_factor(self, size: int) -> float:
         """What pooling a window of size x size multiplies its mean by."""
         return 1.0
+
+
+def empty_over_time(currents: torch.Tensor, timesteps: int) -> torch.Tensor:
+    """`(timesteps, *shape)` of currents `(any, *shape)`, each timestep in the order in memory that
+    theirs have.
+    """
+    step = currents[0]
+    strides = torch.empty_like(step, device="meta").stride()
+    return torch.empty_strided((timesteps, *step.shape), (step.numel(), *strides), dtype=currents.dtype, device=currents.device)

@@ -36,7 +36,7 @@ from torch import nn
 from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.model.network import FloatNeuron
 from spikeport.export.model.network import Noise as ChipNoise
-from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
+from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig, empty_over_time
 from spikeport.train.neurons.noise_draws import NoiseKind, noise_like
 from spikeport.train.neurons.stbp import LIFConfig, LIFOverTime
 from spikeport.train.neurons.surrogates import Surrogate
@@ -129,7 +129,9 @@ class NoiseNeuron(Neuron):
         currents = currents + past.offset
         if not past.amplitude:
             return currents
-        noise = torch.stack([self.draw(currents[0]) for _ in range(timesteps)])
+        noise = empty_over_time(currents, timesteps)
+        for part in noise:
+            part.copy_(self.draw(part))
         return torch.add(currents, noise, alpha=past.amplitude)
 
     @property

@@ -31,7 +31,7 @@ from torch import nn
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNeuron
-from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
+from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig, empty_over_time
 from spikeport.train.neurons.dispatch import triton_kernels
 from spikeport.train.neurons.surrogates import Surrogate
 
@@ -179,7 +179,7 @@ def lif_forward(currents: torch.Tensor, timesteps: int, decay: Leak, gain: Leak,
     if kernels := triton_kernels("lif", currents, config.surrogate.kind):
         return kernels.lif_forward(currents, timesteps, decay, gain, config)
     decay, gain = float(decay), float(gain)
-    potentials = currents.new_empty(timesteps, *currents.shape[1:])
+    potentials = empty_over_time(currents, timesteps)
     spikes = torch.empty_like(potentials)
     v = torch.zeros_like(potentials[0])
     for t, (h, s) in enumerate(zip(potentials, spikes)):

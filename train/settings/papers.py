@@ -4,6 +4,7 @@ differs (`train.settings.published`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from spikeport.train.settings.papers_dsr import dsr, dsr_dvs, dsr_imagenet
@@ -216,7 +217,38 @@ WU = Paper(
     reasons={"optimizer.course": "the released code divides the rate by 10 every 40 epochs; courses here are cosine and constant"},
     beyond=(HELD_OUT, BEST),
 )
-FAMILIES = {"dsr-dvs": dsr_dvs, "dsr-imagenet": dsr_imagenet, "dsr": dsr, "tssl": _tssl, "noise": _noise, "tic": _tic, "stbp": lambda _: WU}
+SMALL = "one core, hours instead of weeks"
+CPU_REASONS = {"arch": SMALL, "epochs": SMALL, "optimizer.learning_rate": "few epochs"}
+CPU_STBP_REASONS = {
+    **CPU_REASONS,
+    "timesteps": SMALL,
+    "loss": "early answers are trained, so that fewer timesteps can be shown",
+    "norm_over": "the usual; one statistic over two timesteps",
+    "neuron.gain": "currents as BatchNorm leaves them",
+    "neuron.strict": "what the chip does",
+    "optimizer.kind": "Adam needs fewer epochs",
+    "optimizer.weight_decay": "AdamW's usual",
+}
+CPU_NOISE_REASONS = {**CPU_REASONS, "optimizer.restart_epochs": "one cosine over few epochs"}
+
+
+def _cpu(name: str) -> Paper:
+    if "stbp" in name:
+        return replace(_tic("tic-cifar10-t10"), reasons=CPU_STBP_REASONS)
+    paper = _noise("noise-cifar10-vgg16-t5")
+    return replace(paper, reasons=CPU_NOISE_REASONS, open={**paper.open, "normalise": "pixels centred, as colour networks usually have it"})
+
+
+FAMILIES = {
+    "cifar10-cpu": _cpu,
+    "dsr-dvs": dsr_dvs,
+    "dsr-imagenet": dsr_imagenet,
+    "dsr": dsr,
+    "tssl": _tssl,
+    "noise": _noise,
+    "tic": _tic,
+    "stbp": lambda _: WU,
+}
 
 
 def paper_of(name: str) -> Paper:

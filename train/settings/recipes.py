@@ -7,11 +7,12 @@ What a paper leaves open is as its authors' code has it. What differs, and why, 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from spikeport.export.common.errors import unknown
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.neurons.dsr import DSRConfig
-from spikeport.train.neurons.stbp import tic_lif, wu_lif
+from spikeport.train.neurons.stbp import LIFConfig, tic_lif, wu_lif
 from spikeport.train.neurons.tsslbp import TSSLConfig
 from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.optimization import OptimizerConfig
@@ -185,6 +186,16 @@ def _wu() -> TrainConfig:
     )
 
 
+CPU_VGG = "48C3-P2-128C3-P2-256C3-256C3-P2-512C3-P2"
+"""91 million multiply-accumulates at a timestep: hours of training on a core."""
+
+
+def _cpu(config: TrainConfig, optimizer: OptimizerConfig, epochs: int, **changes: Any) -> TrainConfig:
+    """A published run on CIFAR-10 made small enough for one core that has bfloat16."""
+    small = {"arch": CPU_VGG, "epochs": epochs, "normalise": True, "precision": "bfloat16"}
+    return replace(config, optimizer=optimizer, **{**small, **changes})
+
+
 PUBLISHED = {
     **{f"dsr-{data}-{name}": _dsr(data, *settings) for data in DATA for name, settings in DSR_NEURONS.items()},
     **{f"dsr-dvs-cifar10-{name}": _dsr_dvs(DSR_NEURONS[name][1]) for name in ("lif-t20", "if-t20")},
@@ -200,8 +211,20 @@ PUBLISHED = {
     **{f"noise-cifar10-{arch.replace('-', '')}-t{t}": _noise("cifar-10", arch, t) for arch in ("vgg-16", "resnet-18") for t in (5, 10)},
     **{f"tic-{data}-t10": _tic(data) for data in TIC_ALPHA},
     "stbp-mnist-wu": _wu(),
+    "cifar10-cpu-stbp-t2": _cpu(
+        _tic("cifar10"),
+        OptimizerConfig(learning_rate=2e-3),
+        20,
+        timesteps=2,
+        loss="prefix-cross-entropy",
+        norm_over="time",
+        neuron=LIFConfig(),
+    ),
+    "cifar10-cpu-noise-t5": _cpu(_noise("cifar-10", "vgg-16", 5), OptimizerConfig(kind="adam", learning_rate=2e-3, weight_decay=0.0), 30),
 }
-"""Runs by name. TSSL-BP's come with the released rule unless they say "paper"."""
+"""Runs by name. TSSL-BP's come with the released rule unless they say "paper"; those named "cpu" are
+smaller than what their papers have.
+"""
 
 
 def published(name: str) -> TrainConfig:

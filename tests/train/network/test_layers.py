@@ -32,10 +32,18 @@ def test_convolution(channels, stride, padding, bias):
     both(Convolution(*settings, bias=bias).double(), nn.Conv2d(*settings, bias=bias).double(), x)
 
 
-def test_convolution_in_mixed_precision():
-    x = torch.randn(5, 15, 9, 8, generator=torch.Generator().manual_seed(0))
-    with torch.autocast("cpu", torch.bfloat16):
-        both(Convolution(15, 6, 3), nn.Conv2d(15, 6, 3), x, rtol=0.02, atol=0.02)
+@pytest.mark.parametrize(
+    ("channels", "size", "settings"),
+    [(15, (9, 8), (6, 3)), (20, (4, 4), (32, 3, 1, 1)), (3, (8, 7), (16, 5, 2, 2)), (16, (9, 9), (8, 3, 2)), (33, (4, 2), (5, 1))],
+)
+def test_convolution_in_mixed_precision(channels, size, settings):
+    """Small maps, whose gradient is a matrix product, and larger ones; channels last in memory."""
+    x = torch.randn(5, channels, *size, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(), torch.autocast("cpu", torch.bfloat16):
+        torch.manual_seed(0)
+        ours, theirs = Convolution(channels, *settings), nn.Conv2d(channels, *settings)
+        both(ours, theirs, x, rtol=0.02, atol=0.03)
+        assert ours(x).is_contiguous(memory_format=torch.channels_last)
 
 
 def test_batch_norm_with_running_statistics():

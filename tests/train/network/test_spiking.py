@@ -214,3 +214,19 @@ def test_evaluation_takes_as_many_samples_as_fit(monkeypatch):
     parts = [*evaluation.readout_currents(module, x, T)]
     assert {part.shape[1] for part in parts[:-1]} == {2}
     torch.testing.assert_close(torch.cat(parts, dim=1), whole)
+
+
+@pytest.mark.parametrize("method", ["stbp", "noise"])
+def test_mixed_precision_keeps_channels_last_between_layers(method):
+    """On a CPU, whose convolutions are several times faster so: one layer in another order would
+    cost the gain.
+    """
+    config = TrainConfig(arch="6C3-P2-8C3-8C3-P2-12", timesteps=2, method=method, neuron=METHODS[method].neuron, precision="bfloat16")
+    module = build(config, TASK).train()
+    with torch.random.fork_rng(), torch.autocast("cpu", torch.bfloat16):
+        seen = {}
+        for name, layer in [*module.neurons.items(), *module.synapses.named_modules()]:
+            layer.register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+        module(images().float(), METHODS[method].training_timesteps).float().sum().backward()
+    maps = {name: out.flatten(0, -4) for name, out in seen.items() if out.ndim >= 4}
+    assert len(maps) > 6 and all(x.is_contiguous(memory_format=torch.channels_last) for x in maps.values())
