@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 
+from spikeport.export.common.memory import check_memory
 from spikeport.export.floating.layers import Step
 from spikeport.export.floating.run import FloatModule, Observer
 from spikeport.export.model.input_array import shape_input
@@ -94,6 +95,10 @@ def simulate_float(
         if observe:
             observe(name, course)
 
+    neurons = sum(p.size for p in network.populations) if record else 0
+    what = f"the record of {len(array):,} samples over {timesteps:,} timesteps"
+    needed = 4 * len(array) * timesteps * (int(np.prod(network.shape(network.output))) + neurons / 4)
+    check_memory(needed, what, "take fewer of either, or record less")
     module = FloatModule(network, dtype=dtype)
     parts = run_in_chunks(module, array, timesteps, observe=keep if record or observe else None, progress=progress)
     output = np.concatenate(list(parts))

@@ -62,7 +62,13 @@ class PruningConfig:
 
 
 def prune_stage(
-    session: TrainedSession, out: Workspace, config: PruningConfig, *, beside: Sequence[Path] = (), accelerator: str = "cpu", force: bool = False
+    session: TrainedSession,
+    out: Workspace,
+    config: PruningConfig,
+    *,
+    beside: Sequence[Path] = (),
+    accelerator: str = "cpu",
+    force: bool = False,
 ) -> Pruning:
     """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network,
     `out/cycle-N` those on the way.
@@ -177,7 +183,9 @@ def _taken_up(result: Pruning, out: Workspace, source: Digests) -> int:
     old = read_result(Pruning, out.pruning)
     other = (json_digests(out.pruning, Pruning.__name__) or {}).get("source") != source["source"]
     if other or replace(old, cycles=(), planned=result.planned) != result or len(old.cycles) > result.planned:
-        raise InputError(f"{out.root} holds pruning with other settings, or of another network; --force replaces it, or choose another --out")
+        raise InputError(
+            f"{out.root} holds pruning with other settings, or of another network; --force replaces it, or choose another --out"
+        )
     return len(old.cycles)
 
 

@@ -142,7 +142,9 @@ def run_sweep(
     for point in points:
         kept = out / point.name
         if (kept / CONFIG).is_file() and (mismatch := difference(read_config(kept / CONFIG), point.config)):
-            raise InputError(f"{kept} holds a training with other settings ({mismatch}); --force replaces the sweep, or choose another --out")
+            raise InputError(
+                f"{kept} holds a training with other settings ({mismatch}); --force replaces the sweep, or choose another --out"
+            )
         ended = (kept / METRICS).is_file() and "test_accuracy" in checked_metrics(read_json(kept / METRICS), kept / METRICS)
         _history(Workspace(kept), point.config, point.config.epochs if ended else epochs_done(kept), config.tic_every)
     sweep = Sweep(config.title, len(points), config.train)
@@ -183,7 +185,9 @@ def _former(points: list[Planned], out: Path) -> Sweep | None:
     former = read_as(Sweep, path)
     planned = {point.name for point in points}
     if lost := [name for name in (*(point.name for point in former.points), *former.failed) if name not in planned]:
-        raise InputError(f"{path} is of a sweep with other points, such as {lost[0]}; vary that too, choose another --out, or --force replaces it")
+        raise InputError(
+            f"{path} is of a sweep with other points, such as {lost[0]}; vary that too, choose another --out, or --force replaces it"
+        )
     return former
 
 
@@ -231,7 +235,9 @@ def _history(work: Workspace, config: TrainConfig, epochs: int, every: int) -> F
     """
     history = read_bound(FisherHistory, work.tic_history, {"settings": settings_digest(config)})[0] or FisherHistory()
     if every and tuple(epoch for epoch in history.epochs if epoch <= epochs) != tuple(range(every, epochs + 1, every)):
-        raise InputError(f"{work.root} was not trained with --tic-every {every} from its first epoch on; --force replaces the sweep, or choose another --out")
+        raise InputError(
+            f"{work.root} was not trained with --tic-every {every} from its first epoch on; --force replaces the sweep, or choose another --out"
+        )
     return history
 
 

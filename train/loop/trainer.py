@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.memory import check_memory
 from spikeport.export.common.progress import progress_bar, step_done
 from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset
@@ -23,7 +24,6 @@ from spikeport.train.loop.curves import CURVES, write_curves
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.masks import Retraining, keep_zeros, prunable
-from spikeport.train.loop.memory import check_memory
 from spikeport.train.loop.resume import STATE, load_state, save_state
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.build import build
@@ -126,7 +126,9 @@ def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: 
         raise InputError(f"the configuration is for {config.data!r}, the data set is {dataset.task.name!r}")
     place = torch_device(accelerator)
     module = build(config, dataset.task).to(place)
-    check_memory(module, config.batch_size, config.timesteps)
+    states = 4 * config.batch_size * config.timesteps * module.neuron_count
+    what = f"training with batch_size {config.batch_size} and {config.timesteps} timesteps"
+    check_memory(states, f"{what} keeps potentials, which", "take fewer of either, or a smaller network")
     optimizer = config.optimizer.build(module.parameters())
     run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps)
     if retraining:
