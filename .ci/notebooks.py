@@ -98,8 +98,7 @@ def _steps(main: ast.FunctionDef, text: str, options: list[str]) -> list[tuple[s
         remark = re.match(r"(?:# .*\n)+", block)
         if remark:
             cells.append(("markdown", re.sub(r"^# ", "", remark[0], flags=re.MULTILINE)))
-            block = block[remark.end() :]
-        cells.append(("code", block))
+        cells.append(("code", block[remark.end() if remark else 0 :]))
     return cells
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from spikeport.export.common.arrays import native
+from spikeport.export.common.memory import check_memory
 from spikeport.export.floating.layers import Step
 from spikeport.export.floating.run import FloatModule, Observer
 from spikeport.export.model.input_array import shape_input
@@ -94,6 +95,7 @@ def simulate_float(
     Raises:
         InputError: the array does not fit the network.
     """
+    _check_fits(network, len(array), timesteps, record)
     parts = list(float_parts(network, array, timesteps, record=record, dtype=dtype, observe=observe, progress=progress))
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
@@ -121,8 +123,17 @@ def float_parts(
         if observe:
             observe(name, course)
 
+    _check_fits(network, 1, timesteps, record)
     module = FloatModule(network, dtype=dtype)
     seen = keep if record or observe else None
     for output in run_in_chunks(module, array, timesteps, first=first, observe=seen, progress=progress):
         counted = output.astype(np.int32) if network.readout == "spike_count" else output
         yield {"output": counted, **rasters}
+
+
+def _check_fits(network: FloatNetwork, samples: int, timesteps: int, record: bool) -> None:
+    """Refuse results that memory cannot hold; raises InputError."""
+    neurons = sum(p.size for p in network.populations) if record else 0
+    needed = samples * timesteps * (4 * prod(network.shape(network.output)) + neurons)
+    what = f"the record of {samples:,} samples over {timesteps:,} timesteps"
+    check_memory(needed, what, "take fewer of either, or record less")

@@ -11,7 +11,7 @@ import onnxruntime
 
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.onnx.graph import rest, to_onnx
-from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records, record_from_rasters
+from spikeport.hw.records.record import RecordLevel, SpikeRecord, check_fits, join_records, record_from_rasters
 from spikeport.hw.records.stimulus import Stimulus
 
 CHUNK_NEURONS, CHUNK_SAMPLES = 1 << 18, 256
@@ -37,6 +37,7 @@ def run(
 
     progress: called with the number of samples finished since the last call.
     """
+    check_fits(network, stimulus, record)
     seen = [p.name for p in network.populations if record == "potentials" or (p.name == network.output and not p.neuron.spiking)]
     model = to_onnx(network, potentials=seen, narrow=narrow)
     options = onnxruntime.SessionOptions()

@@ -16,7 +16,7 @@ from spikeport.hw.engine.dense import plain_sums
 from spikeport.hw.engine.neurons import Trace
 from spikeport.hw.engine.plan import Group, Plan, plan_for
 from spikeport.hw.engine.profile import Profile, timed
-from spikeport.hw.records.record import RecordLevel, SpikeRecord
+from spikeport.hw.records.record import RecordLevel, SpikeRecord, check_fits
 from spikeport.hw.records.stimulus import Stimulus
 
 CHUNK_BYTES = 32 << 20
@@ -44,6 +44,7 @@ def run(
 
     Source: Lava 0.10's fixed-point process models, by way of the reference.
     """
+    check_fits(network, stimulus, record)
     plan = plan_for(network, stimulus.timesteps, device)
     collector = Collector(network, stimulus, record, plan.notes)
     with plain_sums(), _workers(plan) as (executor, count):

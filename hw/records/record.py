@@ -10,9 +10,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from spikeport.export.common.memory import check_memory
 from spikeport.export.common.tabular import Table, Tabular
 from spikeport.export.model.network import QuantizedNetwork, ReadoutKind
 from spikeport.hw.records.fanout import fan_out
+from spikeport.hw.records.stimulus import Stimulus
 
 RecordLevel: TypeAlias = Literal["counts", "spikes", "potentials"]
 """How much is kept: counts only; every spike too; every spike and membrane potential too."""
@@ -70,6 +72,21 @@ class SpikeRecord(Tabular):
         title = f"{len(self):,} samples x {self.timesteps} timesteps, output {self.output.shape[2:]}, {spikes:,} spikes and messages"
         columns = {"timestep": steps, **{name: self.spike_counts[name].mean(axis=0).tolist() for name in names}}
         return Table(title, columns, "timestep", names, "spikes per sample")
+
+
+def check_fits(network: QuantizedNetwork, stimulus: Stimulus, level: RecordLevel) -> None:
+    """Refuse a run whose record this machine cannot hold.
+
+    Raises:
+        InputError: says how much it would take.
+    """
+    output = 4 * prod(network.shape(network.output))
+    counts = 8 * (1 + len(network.populations) + len(network.connections))
+    neurons = sum(p.size for p in network.populations)
+    kept = {"counts": 0, "spikes": neurons, "potentials": 5 * neurons}[level]
+    what = f"a run of {len(stimulus):,} samples over {stimulus.timesteps:,} timesteps"
+    needed = len(stimulus) * stimulus.timesteps * (output + counts + kept)
+    check_memory(needed, f"the record of {what}", "take fewer of either, or record less")
 
 
 def join_records(records: Iterable[SpikeRecord], samples: int) -> SpikeRecord:

@@ -11,6 +11,7 @@ import numpy as np
 
 from spikeport.export.common.arrays import native, open_npy
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.memory import check_memory
 from spikeport.export.model.input_array import extent, shape_input
 from spikeport.export.model.network import Input
 from spikeport.export.model.noise import rate_draws
@@ -119,6 +120,8 @@ def sent_type(target: Input) -> type[np.uint8] | type[np.int32]:
 
 def _drawn(target: Input, intensities: np.ndarray, timesteps: int, held: bool, first: int) -> np.ndarray:
     """Spikes of a rate code `(samples, timesteps, *shape)`, 0 or 1; see `Input`."""
+    what = f"the rate code of {len(intensities):,} samples over {timesteps:,} timesteps"
+    check_memory(len(intensities) * timesteps * prod(target.shape), what, "take fewer of either")
     spikes = np.empty((len(intensities), timesteps, *target.shape), np.uint8)
     for start in range(0, len(intensities), DRAWN_AT_ONCE):
         part = slice(start, start + DRAWN_AT_ONCE)

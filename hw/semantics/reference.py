@@ -15,7 +15,7 @@ import numpy as np
 from spikeport.export.model import registers as reg
 from spikeport.export.model.network import Connection, Conv, Dense, IntegerNeuron, Pool, Population, QuantizedNetwork
 from spikeport.export.model.noise import integer_noise
-from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records, record_from_rasters
+from spikeport.hw.records.record import RecordLevel, SpikeRecord, check_fits, join_records, record_from_rasters
 from spikeport.hw.records.stimulus import Stimulus
 
 BLOCK = 1 << 20
@@ -113,6 +113,7 @@ def run(
 
     See `SpikeRecord` for what comes back; its size is what memory is needed for.
     """
+    check_fits(network, stimulus, record)
     per_sample = (prod(network.input.shape) + sum(p.size for p in network.populations)) * max(stimulus.timesteps, STATES)
     block = max(1, BLOCK // per_sample)
 

@@ -20,6 +20,7 @@ from spikeport.analysis.information.scores import Estimator, Labels
 from spikeport.analysis.pages.fisher import fisher_page
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_text
+from spikeport.export.common.memory import check_memory
 from spikeport.export.floating.input import InputLayer
 from spikeport.export.floating.layers import SpikeFunction
 from spikeport.export.floating.run import FloatModule
@@ -73,6 +74,7 @@ def of_trained(module: SpikingNetwork, data: Split, config: TicConfig, progress:
         InputError: fewer samples than a batch, or recordings shorter than the timesteps.
     """
     part, steps = data[: config.samples], config.timesteps or module.timesteps
+    _check_fits(module.neuron_count, steps, config)
     return fisher_information(
         module,
         _batches(
@@ -105,6 +107,7 @@ def of_float_network(
             missing.
     """
     steps = config.timesteps or network.timesteps
+    _check_fits(sum(p.size for p in network.populations), steps, config)
     values, held = physical_input(network.input, array[: config.samples], steps)
     classes = int(np.prod(network[network.output].shape))
     targets = _checked(labels, len(array), classes, config)[: config.samples]
@@ -121,6 +124,12 @@ def of_float_network(
         seed=config.seed,
         progress=progress,
     )
+
+
+def _check_fits(neurons: int, timesteps: int, config: TicConfig) -> None:
+    """Gradients need every neuron's potential at every timestep of a batch."""
+    what = f"Fisher information of {timesteps:,} timesteps with batches of {config.batch} keeps potentials, which"
+    check_memory(4.0 * config.batch * timesteps * neurons, what, "take fewer of either")
 
 
 def differentiable(network: FloatNetwork) -> FloatModule:

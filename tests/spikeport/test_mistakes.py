@@ -83,6 +83,16 @@ MISTAKES = [
     ("train --plugin broken.py --out new", "fails in line 2"),
     ("train --plugin twice.py --out new", "'stbp' is known already; choose another name"),
 ]
+TOO_LONG = [
+    ("simulate DIR/network.nir --input x.npy --timesteps 2000000000 --out o.npz", "timesteps takes"),
+    ("simulate DIR/network.nir --input x.npy --timesteps 2000000000 --backend onnx --out o.npz", "take fewer of either, or record less"),
+    ("verify DIR/network.nir --input x.npy --timesteps 2000000000 --backends engine", "take fewer of either"),
+    ("cost DIR/network.nir --input x.npy --timesteps 2000000000", "take fewer of either"),
+    (f"simulate net.nir {STATED} --input held.npy --timesteps 10000000000 --backend torch --out o.npz", "take fewer of either"),
+    ("tic DIR --timesteps 2000000000 --out t.json", "Fisher information of 2,000,000,000 timesteps"),
+    (f"tic net.nir {STATED} --input held.npy --targets y.npy --timesteps 2000000000 --out t.json", "take fewer of either"),
+]
+"""Runs that no memory holds: told once the samples are read."""
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +109,7 @@ def place(tmp_path_factory) -> Path:
     graph = nir.NIRGraph({**ends, "w": nir.Linear(np.eye(2)), "lif": lif}, [("input", "w"), ("w", "lif"), ("lif", "output")])
     nir.write(root / "net.nir", graph)
     np.save(root / "x.npy", np.zeros((3, 1, 8, 8), np.float32))
+    np.save(root / "held.npy", np.zeros((3, 2), np.float32))
     np.save(root / "wrong.npy", np.zeros((3, 5, 5), np.float32))
     np.save(root / "y.npy", np.zeros(3, int))
     np.savez(root / "own.npz", x=np.full((40, 4), 300.0), y=np.arange(40) % 2)
@@ -109,6 +120,15 @@ def place(tmp_path_factory) -> Path:
     (root / "twice.py").write_text("import spikeport as sp\nsp.add_method('stbp', sp.Method(neuron=sp.NeuronConfig))\n")
     (root / "empty").mkdir()
     return root
+
+
+@pytest.mark.parametrize(("command", "said"), TOO_LONG, ids=[command for command, _ in TOO_LONG])
+def test_what_memory_cannot_hold_ends_in_one_line(command, said, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    assert main([*command.split(), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and said in error and "GiB, this machine has" in error, error
+    assert not Path("o.npz").exists() and not Path("t.json").exists()
 
 
 def test_there_are_fifty():

@@ -11,6 +11,7 @@ from spikeport.train.data.dataset import Dataset, Split, Task, cut, scaled
 from spikeport.train.data.download import download
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.formats.idx import find_idx, read_idx
+from spikeport.train.data.known import check_named
 
 IDX_STEMS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 IDX_FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
@@ -38,7 +39,8 @@ def mnist_like(name: str, data_dir: Path | None, seed: int, timesteps: int, bins
     official, test = _scaled(images, labels, folder[IDX_STEMS[0]]), _scaled(test_images, test_labels, folder[IDX_STEMS[2]])
     train, validation = cut(official, max(1, len(official) // 12), seed)
     shape = official.images.shape[1:]
-    return Dataset(Task(name, shape, 10, 255), train, validation, test, f"{IDX_FOLDERS[name]} idx files")
+    remark = check_named(name, official.images[:], str(folder[IDX_STEMS[0]]))
+    return Dataset(Task(name, shape, 10, 255), train, validation, test, f"{IDX_FOLDERS[name]} idx files{remark}")
 
 
 def _idx_folder(name: str, data_dir: Path | None) -> dict[str, Path]:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from spikeport.export.common.errors import InputError
+from spikeport.export.common.memory import check_memory
 from spikeport.export.common.progress import progress_bar, step_done
 from spikeport.train.data.batches import batch_count, epoch_seed, parts_of, shuffled_batches
 from spikeport.train.data.registry import Dataset
@@ -26,7 +27,6 @@ from spikeport.train.loop.curves import CURVES, write_curves
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.masks import Retraining, keep_zeros, prunable
-from spikeport.train.loop.memory import check_memory
 from spikeport.train.loop.resume import STATE, load_state, save_state
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.loop.without_spikes import begin_without_spikes
@@ -169,7 +169,9 @@ def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: 
     place = torch_device(accelerator)
     Share(ranks, config.accumulate).check(min(config.batch_size, len(dataset.train)))
     module = build(config, dataset.task).to(place)
-    check_memory(module, config.batch_size // (ranks.size * config.accumulate), config.timesteps)
+    at_once = config.batch_size // (ranks.size * config.accumulate)
+    what = f"training with batch_size {at_once} and {config.timesteps} timesteps keeps potentials, which"
+    check_memory(4 * at_once * config.timesteps * module.neuron_count, what, "take fewer of either, or a smaller network")
     optimizer = config.optimizer.build(module.parameters())
     run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps, ranks)
     if retraining:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.lava import backend
 from spikeport.hw.lava.available import require_lava
-from spikeport.hw.records.record import RecordLevel, SpikeRecord, join_records
+from spikeport.hw.records.record import RecordLevel, SpikeRecord, check_fits, join_records
 from spikeport.hw.records.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def run(
         InputError: Lava is missing, or the network does not lower to it.
         BackendError: a process failed or stood still.
     """
+    check_fits(network, stimulus, record)
     if process_models != "batch":
         options: dict[str, Any] = {"run_config": run_config, "timeout": timeout, "seconds": seconds}
         return backend.run(network, stimulus, record, progress=progress, process_models=process_models, **options)

@@ -46,6 +46,33 @@ def test_idx_files_are_found_and_read(tmp_path, gzipped, place):
     assert np.array_equal(mnist.test.labels, np.arange(20) % 10)
 
 
+@pytest.mark.parametrize(
+    ("name", "mean", "said"),
+    [
+        ("mnist", 0.286, "holds fashion-mnist, not mnist.*0.28.*0.131; say --data fashion-mnist"),
+        ("fashion-mnist", 0.1307, "holds mnist, not fashion-mnist.*say --data mnist"),
+        ("fashion-mnist", 0.1918, "holds Kuzushiji-MNIST, not fashion-mnist.*data of your own"),
+    ],
+)
+def test_another_published_data_set_is_noticed(tmp_path, name, mean, said):
+    write_mnist(tmp_path, gzipped=False)
+    images = np.random.default_rng(0).random((60, 28, 28)) < mean
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(255 * images))
+    with pytest.raises(InputError, match=said):
+        data.load(name, tmp_path)
+
+
+def test_images_that_are_nobodys_are_told_in_one_line(tmp_path, capsys):
+    write_mnist(tmp_path, gzipped=False)
+    source = data.load("mnist", tmp_path).source
+    assert "not as published (pixels are 0.49" in source and "there 0.131" in source
+    told = capsys.readouterr().err
+    assert told.startswith("note: ") and told.count("\n") == 1
+    images = np.random.default_rng(0).random((60, 28, 28)) < 0.1307
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx_bytes(255 * images))
+    assert data.load("mnist", tmp_path).source == "MNIST idx files" and not capsys.readouterr().err
+
+
 def test_missing_files_name_where_they_were_looked_for(tmp_path):
     with pytest.raises(InputError, match=f"{tmp_path}/FashionMNIST/raw.*--data-dir"):
         data.load("fashion-mnist", tmp_path)
