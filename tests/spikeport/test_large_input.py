@@ -83,7 +83,7 @@ def run(*words: str) -> list[str]:
 def test_a_mapped_input_in_parts_gives_the_same_numbers(kind, order, backend, here, monkeypatch, capsys):
     x = np.load("x.npy").astype(kind)
     np.save("x.npy", np.asarray(x / 255 if "f" in kind else x, kind, order=order))
-    whole = ["--backend", backend, "--record", "all"]
+    whole = ["--backend", backend, "--record", "all", "--timesteps", str(STEPS)]
     assert main(run("--out", "whole.npz", *whole, "--json")) == 0
     first = json.loads(capsys.readouterr().out)
     monkeypatch.setattr(arrays, "MAPPED_FROM", 0)
