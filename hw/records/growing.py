@@ -86,17 +86,21 @@ def growing(
     """
     folder = unfinished(place)
     check_folder(place.parent)
-    with locked(folder):
-        grown = _begun(folder, {"run": dict(run), MADE_OF: dict(made_of), "done": 0, "of": samples, "tally": {}}, force)
-        try:
-            yield grown
-            assert grown.done == samples, f"{grown.done} of {samples} samples came"
-            with writing(place):
-                (_move if place.suffix == FOLDER else _pack)(folder, place, made_of, grown.tally)
-        except BaseException as error:
-            if isinstance(error, InputError) or not grown.done:
-                _clear(folder)
-            raise
+    try:
+        with locked(folder):
+            grown = _begun(folder, {"run": dict(run), MADE_OF: dict(made_of), "done": 0, "of": samples, "tally": {}}, force)
+            try:
+                yield grown
+                assert grown.done == samples, f"{grown.done} of {samples} samples came"
+                with writing(place):
+                    (_move if place.suffix == FOLDER else _pack)(folder, place, made_of, grown.tally)
+            except BaseException as error:
+                if isinstance(error, InputError) or not grown.done:
+                    _clear(folder)
+                raise
+    finally:
+        with suppress(OSError):  # it is empty, and an earlier process made it
+            folder.rmdir()
 
 
 def unfinished(place: Path) -> Path:
