@@ -115,7 +115,7 @@ def local_workers(count: int, prepare: Callable[[], None]) -> Iterator[DaskWorke
     """
     if count < 1:
         raise InputError(f"--workers is {count}; give at least 1")
-    threads = max(1, len(os.sched_getaffinity(0)) // count)
+    threads = max(1, (os.cpu_count() or 1) // count)
     settings = {**LOCAL, "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}
     options: dict[str, Any] = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
     with (

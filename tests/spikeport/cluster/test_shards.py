@@ -65,7 +65,7 @@ def test_records_do_not_depend_on_shards(given, slots):
 def test_verifications_do_not_depend_on_shards(given, tmp_path, slots):
     network, array, run = given
     first = network.populations[0]
-    changed = replace(first, neuron=replace(first.neuron, threshold=first.neuron.threshold + 1))
+    changed = replace(first, neuron=replace(first.neuron, bias_mantissa=first.neuron.bias_mantissa // 2 + 1000))
     other = replace(network, populations=(changed, *network.populations[1:]))
     write_nir(other, tmp_path / "other.nir")
     candidate = Files(read_nir, SharedFile.of(tmp_path / "other.nir"))
