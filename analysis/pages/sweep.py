@@ -8,28 +8,31 @@ from spikeport.analysis.common.numbers import DASH, percent
 from spikeport.analysis.figures.charts import SERIES, Curve, Frame, axes, bars, chart, padded, series, series_key
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.tables import data_table
-from spikeport.analysis.pages.page import page, section
+from spikeport.analysis.pages.beside import Beside, page_beside
+from spikeport.analysis.pages.page import section
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
 
 WIDE = 0.8
 """Part of a condition's place that its columns take."""
 
 
-def sweep_page(sweep: Sweep) -> str:
+def sweep_page(sweep: Sweep, beside: Beside | None = None) -> str:
     """A self-contained HTML page."""
     failures = el("ul", [el("li", f"{name}: {reason}") for name, reason in sweep.failed.items()], class_="notes")
-    points = section("Points", None, _table(*table_rows(sweep), 1), failures if sweep.failed else None)
+    points = section("Points", None, _table(*table_rows(sweep), 1, "Points"), failures if sweep.failed else None)
     head, rows = robustness_rows(sweep)
-    robustness = section("Robustness", "Accuracy at T on clean and on perturbed images.", _table(head, rows, 2)) if rows else None
+    robustness = (
+        section("Robustness", "Accuracy at T on clean and on perturbed images.", _table(head, rows, 2, "Robustness")) if rows else None
+    )
     subtitle = f"{len(sweep.points)} of {sweep.planned} trainings finished"
     sections = [_section(sweep, name) for name in sweep.figures]
-    return page(sweep.title, subtitle, points, robustness, sections, foot="All data is in sweep.json.")
+    return page_beside(sweep.title, subtitle, points, robustness, *sections, foot="All data is in sweep.json.", beside=beside)
 
 
-def _table(head: list[str], rows: list[list[str]], names: int) -> Element:
+def _table(head: list[str], rows: list[list[str]], names: int, label: str) -> Element:
     """All columns but the first ones, which name the row, are numbers."""
     cells: list[list[Child]] = [list(row) for row in rows]
-    return data_table(head, cells, range(names, len(head)))
+    return data_table(head, cells, range(names, len(head)), label)
 
 
 def table_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
@@ -58,20 +61,20 @@ def robustness_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
     return ["point", "network", *names], rows
 
 
-def figures(sweep: Sweep, name: str) -> dict[str, Element]:
-    """The pictures of a varied field, by what they show, in the order of the page."""
+def figures(sweep: Sweep, name: str) -> list[Element]:
+    """The pictures of a varied field, in the order of the page."""
     points = sweep.of(name)
     networks = dict.fromkeys(network for _, p in points if p.robustness for network in p.robustness.networks)
-    return {
-        **({"ic": centroid_figure(points)} if all(p.history.informative.epochs for _, p in points) else {}),
-        "information": information_figure(points),
-        "accuracy": accuracy_figure(points),
-        **{f"robustness-{network.replace(' ', '-')}": robustness_figure(points, network) for network in networks},
-    }
+    return [
+        *([centroid_figure(points)] if all(p.history.informative.epochs for _, p in points) else []),
+        information_figure(points),
+        accuracy_figure(points),
+        *(robustness_figure(points, network) for network in networks),
+    ]
 
 
 def _section(sweep: Sweep, name: str) -> Element:
-    return section(name, None, el("div", figures(sweep, name).values(), class_="pair"))
+    return section(name, None, el("div", figures(sweep, name), class_="pair"))
 
 
 def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Element:
