@@ -64,7 +64,8 @@ def prune_stage(
     `out/cycle-N` those on the way.
 
     pruning.json, pruning.html and what the page shows, as files in pruning_files, are written anew
-    after each cycle. A run that was stopped goes on in the cycle it was in. beside: other runs' directories, for the figure.
+    after each cycle. A run that was stopped goes on in the cycle it was in. beside: other runs'
+    directories, for the figure.
 
     Raises:
         InputError: settings out of range, a method that trains with one step anyway, or `out` holds
