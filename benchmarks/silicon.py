@@ -56,8 +56,9 @@ FACTOR = 3.0
 RATES = (0.1, 0.2, 0.5)
 """Of keyword spotting, whose own are not published."""
 GESTURES = {"pixels": 0.0248, "conv1": 0.0077, "conv2": 0.0129, "conv3": 0.0248, "conv4": 0.0560, "output": 0.0310}
-"""Spikes a neuron and timestep of SANA-FE's network on gestures, from running its published weights,
-thresholds and picture for 1,000 timesteps: 365,375 spikes, where its tutorial expects 365,277.
+"""Spikes a neuron and timestep of SANA-FE's network on gestures, from running its published
+weights, thresholds and picture for 1,000 timesteps: 365,375 spikes, where its tutorial expects
+365,277.
 """
 BEFORE = {
     "PilotNet, cores": 0.68,

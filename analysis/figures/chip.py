@@ -16,8 +16,8 @@ from spikeport.analysis.results.chip_use import MEMORY, ChipUse, LayerCores
 from spikeport.hw.semantics.limits import Chip
 
 GAP, BETWEEN, EDGE, TITLE = 2.0, 5.0, 1.0, 18.0
-"""Between two cores of a tile; between two tiles; beside the outer ones, for their lines; above each
-chip, for its name.
+"""Between two cores of a tile; between two tiles; beside the outer ones, for their lines; above
+each chip, for its name.
 """
 WIDE = 0.62
 """Part of a timestep's place that its column takes."""

@@ -11,8 +11,8 @@ from spikeport.analysis.figures.rows import Rows
 
 
 def floorline_figure(cost: Cost) -> Element | None:
-    """Seconds a timestep of every layer's busiest core, by resource: the longest part bounds it from
-    below (floorline, arXiv 2511.21549).
+    """Seconds a timestep of every layer's busiest core, by resource: the longest part bounds it
+    from below (floorline, arXiv 2511.21549).
     """
     most = max(sum(layer.resources.values()) for layer in cost.layers)
     if not most:

@@ -7,14 +7,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from spikeport.analysis.common.numbers import DASH
 from spikeport.analysis.figures.markup import Element, el
 from spikeport.analysis.figures.tables import ACROSS
+from spikeport.analysis.pages.kept import write_kept
+from spikeport.analysis.pages.page import page
 from spikeport.analysis.pages.picture import picture
+from spikeport.analysis.results.citation import about
+from spikeport.export.common.files import write_text
 
 
 def folder_of(page: Path) -> Path:
@@ -68,6 +72,24 @@ class Beside:
             self.files[file] = text
             links.append(el("a", kind.upper(), href=f"{self.folder}/{file}", download=file, aria_label=f"{label} as {kind.upper()}"))
         return el("p", links, class_="take")
+
+
+def page_beside(title: str, subtitle: str, *parts: Element | None, foot: str, beside: Beside | None) -> str:
+    """A page whose figures and tables are kept and linked, where `beside` keeps them."""
+    if beside:
+        beside.take(parts)
+    return page(title, subtitle, parts, foot=foot + (beside.said if beside else ""))
+
+
+def write_beside(path: Path, made_of: Mapping[str, str], make: Callable[[Beside], str]) -> None:
+    """Write a page, whole, and its figures and tables in a folder beside it. made_of: content
+    digests, by name. make: the page.
+    """
+    folder = folder_of(path)
+    beside = Beside(folder.name, about(made_of))
+    text = make(beside)
+    write_kept(folder, beside.files, made_of)
+    write_text(path, text)
 
 
 def _tables(part: Element) -> list[Element]:

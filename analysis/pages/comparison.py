@@ -12,16 +12,14 @@ from spikeport.analysis.cost.intervals import Band
 from spikeport.analysis.figures.comparison import accuracy_figure, pareto_figure
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.tables import data_table, unbroken
-from spikeport.analysis.pages.beside import Beside, folder_of
+from spikeport.analysis.pages.beside import Beside, page_beside, write_beside
 from spikeport.analysis.pages.headlines import headlines
-from spikeport.analysis.pages.kept import write_kept
-from spikeport.analysis.pages.page import cited, page, section
+from spikeport.analysis.pages.page import cited, section
 from spikeport.analysis.pages.timesteps import limits
-from spikeport.analysis.results.citation import about, comparison_citation
+from spikeport.analysis.results.citation import comparison_citation
 from spikeport.analysis.results.comparison import ComparedRun, Comparison
 from spikeport.analysis.results.report import AccuracyCurve
 from spikeport.export.common.digest import short
-from spikeport.export.common.files import write_text
 
 NOTE = (
     "In brackets: where the number comes from, or its 95 % interval. Loss: percentage points on the same test samples, negative where accuracy "
@@ -44,20 +42,15 @@ def comparison_page(comparison: Comparison, beside: Beside | None = None) -> str
         _warnings(comparison),
         cited(comparison_citation(comparison)),
     ]
-    if beside:
-        beside.take(parts)
-    foot = f"spikeport. All data is in the .json file beside this page, and in every run's own report.{beside.said if beside else ''}"
-    return page("Runs side by side", names, parts, foot=foot)
+    foot = "spikeport. All data is in the .json file beside this page, and in every run's own report."
+    return page_beside("Runs side by side", names, *parts, foot=foot, beside=beside)
 
 
 def write_comparison(comparison: Comparison, path: Path, made_of: Mapping[str, str]) -> None:
     """Write the page, whole, and its figures and tables in a folder beside it. made_of: of the
     networks, by run.
     """
-    beside = Beside(folder_of(path).name, about(made_of))
-    text = comparison_page(comparison, beside)
-    write_kept(folder_of(path), beside.files, made_of)
-    write_text(path, text)
+    write_beside(path, made_of, lambda beside: comparison_page(comparison, beside))
 
 
 def table_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:

@@ -9,13 +9,14 @@ from spikeport.analysis.figures.fisher import blocks_figure, centroid_figure, ep
 from spikeport.analysis.figures.markup import Element, el
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
-from spikeport.analysis.pages.page import page, section
+from spikeport.analysis.pages.beside import Beside, page_beside
+from spikeport.analysis.pages.page import section
 
 
-def fisher_page(fisher: FisherResult, history: FisherHistory | None, title: str) -> str:
+def fisher_page(fisher: FisherResult, history: FisherHistory | None, title: str, beside: Beside | None = None) -> str:
     """A self-contained HTML page."""
-    parts = fisher_section(fisher, history, whole=True)
-    return page(title, "Fisher information over time", parts, foot="All data is in the JSON file beside.")
+    part = fisher_section(fisher, history, whole=True)
+    return page_beside(title, "Fisher information over time", part, foot="All data is in the JSON file beside.", beside=beside)
 
 
 def fisher_section(fisher: FisherResult, history: FisherHistory | None, *, whole: bool = False) -> Element:

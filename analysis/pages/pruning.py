@@ -8,18 +8,15 @@ from spikeport.analysis.common.numbers import counted, percent
 from spikeport.analysis.figures.charts import Curve, Frame, axes, chart, padded, series, series_key
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.tables import data_table
-from spikeport.analysis.pages.page import page, section
+from spikeport.analysis.pages.beside import Beside, page_beside
+from spikeport.analysis.pages.page import section
 from spikeport.analysis.results.pruning_cycles import Pruning
 
 
-def pruning_page(results: Sequence[Pruning], title: str) -> str:
+def pruning_page(results: Sequence[Pruning], title: str, beside: Beside | None = None) -> str:
     """A self-contained HTML page; the first run is the one in question."""
-    return page(
-        title,
-        "iterative magnitude pruning",
-        pruning_section(results[0], results[1:]),
-        foot="All data is in the JSON file beside.",
-    )
+    part = pruning_section(results[0], results[1:])
+    return page_beside(title, "iterative magnitude pruning", part, foot="All data is in the JSON file beside.", beside=beside)
 
 
 def pruning_section(result: Pruning, beside: Sequence[Pruning] = ()) -> Element:

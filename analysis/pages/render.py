@@ -7,13 +7,10 @@ from pathlib import Path
 from spikeport.analysis.common.numbers import counted, percent, points, si
 from spikeport.analysis.figures.markup import Element, el
 from spikeport.analysis.pages import sections
-from spikeport.analysis.pages.beside import Beside, folder_of
-from spikeport.analysis.pages.kept import write_kept
-from spikeport.analysis.pages.page import fact, page
-from spikeport.analysis.results.citation import about
+from spikeport.analysis.pages.beside import Beside, page_beside, write_beside
+from spikeport.analysis.pages.page import fact
 from spikeport.analysis.results.report import Report
 from spikeport.export.common.digest import short
-from spikeport.export.common.files import write_text
 from spikeport.hw.backends.through_lava import LavaProof
 from spikeport.hw.backends.verify import Verification
 
@@ -21,11 +18,9 @@ from spikeport.hw.backends.verify import Verification
 def render(report: Report, beside: Beside | None = None) -> str:
     """The whole page. beside: what keeps its figures and tables as files too, and is linked."""
     parts = [_hero(report), _warnings(report), *sections.all_sections(report)]
-    if beside:
-        beside.take(parts)
-    foot = f"spikeport, report format {report.version}. All data is in report.json.{beside.said if beside else ''}{_made_of(report)}"
+    foot = f"spikeport, report format {report.version}. All data is in report.json.{_made_of(report)}"
     day = f", reported {report.date}" if report.date else ""
-    return page(report.title, f"{report.subtitle}{day}", parts, foot=foot)
+    return page_beside(report.title, f"{report.subtitle}{day}", *parts, foot=foot, beside=beside)
 
 
 def _made_of(report: Report) -> str:
@@ -36,11 +31,7 @@ def _made_of(report: Report) -> str:
 
 def write_page(report: Report, path: Path) -> None:
     """Write `report.html`, whole, and its figures and tables in a folder beside it."""
-    folder = folder_of(path)
-    beside = Beside(folder.name, about(report.made_of))
-    text = render(report, beside)
-    write_kept(folder, beside.files, report.made_of)
-    write_text(path, text)
+    write_beside(path, report.made_of, lambda beside: render(report, beside))
 
 
 def _hero(report: Report) -> Element:

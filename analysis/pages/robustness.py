@@ -8,18 +8,18 @@ from spikeport.analysis.common.numbers import percent
 from spikeport.analysis.figures.charts import Curve, Frame, axes, bars, chart, padded, series, series_key, whiskers
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.tables import data_table
-from spikeport.analysis.pages.page import page, section
+from spikeport.analysis.pages.beside import Beside, page_beside
+from spikeport.analysis.pages.page import section
 from spikeport.analysis.results.perturbed_accuracy import Condition, Robustness
 
 WIDE = 0.7
 """Part of a category's place that its columns take."""
 
 
-def robustness_page(result: Robustness, title: str) -> str:
+def robustness_page(result: Robustness, title: str, beside: Beside | None = None) -> str:
     """A self-contained HTML page."""
-    return page(
-        title, "robustness against noise, blur and attacks", robustness_section(result), foot="All data is in the JSON file beside."
-    )
+    subtitle, foot = "robustness against noise, blur and attacks", "All data is in the JSON file beside."
+    return page_beside(title, subtitle, robustness_section(result), foot=foot, beside=beside)
 
 
 def robustness_section(result: Robustness) -> Element:

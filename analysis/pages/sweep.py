@@ -8,28 +8,31 @@ from spikeport.analysis.common.numbers import DASH, percent
 from spikeport.analysis.figures.charts import SERIES, Curve, Frame, axes, bars, chart, padded, series, series_key
 from spikeport.analysis.figures.markup import Child, Element, el
 from spikeport.analysis.figures.tables import data_table
-from spikeport.analysis.pages.page import page, section
+from spikeport.analysis.pages.beside import Beside, page_beside
+from spikeport.analysis.pages.page import section
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
 
 WIDE = 0.8
 """Part of a condition's place that its columns take."""
 
 
-def sweep_page(sweep: Sweep) -> str:
+def sweep_page(sweep: Sweep, beside: Beside | None = None) -> str:
     """A self-contained HTML page."""
     failures = el("ul", [el("li", f"{name}: {reason}") for name, reason in sweep.failed.items()], class_="notes")
-    points = section("Points", None, _table(*table_rows(sweep), 1), failures if sweep.failed else None)
+    points = section("Points", None, _table(*table_rows(sweep), 1, "Points"), failures if sweep.failed else None)
     head, rows = robustness_rows(sweep)
-    robustness = section("Robustness", "Accuracy at T on clean and on perturbed images.", _table(head, rows, 2)) if rows else None
+    robustness = (
+        section("Robustness", "Accuracy at T on clean and on perturbed images.", _table(head, rows, 2, "Robustness")) if rows else None
+    )
     subtitle = f"{len(sweep.points)} of {sweep.planned} trainings finished"
     sections = [_section(sweep, name) for name in sweep.figures]
-    return page(sweep.title, subtitle, points, robustness, sections, foot="All data is in sweep.json.")
+    return page_beside(sweep.title, subtitle, points, robustness, *sections, foot="All data is in sweep.json.", beside=beside)
 
 
-def _table(head: list[str], rows: list[list[str]], names: int) -> Element:
+def _table(head: list[str], rows: list[list[str]], names: int, label: str) -> Element:
     """All columns but the first ones, which name the row, are numbers."""
     cells: list[list[Child]] = [list(row) for row in rows]
-    return data_table(head, cells, range(names, len(head)))
+    return data_table(head, cells, range(names, len(head)), label)
 
 
 def table_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
@@ -58,23 +61,23 @@ def robustness_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
     return ["point", "network", *names], rows
 
 
-def figures(sweep: Sweep, name: str) -> dict[str, Element]:
-    """The pictures of a varied field, by what they show, in the order of the page."""
+def figures(sweep: Sweep, name: str) -> list[Element]:
+    """The pictures of a varied field, in the order of the page."""
     points = sweep.of(name)
     networks = dict.fromkeys(network for _, p in points if p.robustness for network in p.robustness.networks)
-    return {
-        **({"ic": centroid_figure(points)} if all(p.history.informative.epochs for _, p in points) else {}),
-        "information": information_figure(points),
-        "accuracy": accuracy_figure(points),
-        **{f"robustness-{network.replace(' ', '-')}": robustness_figure(points, network) for network in networks},
-    }
+    return [
+        *([centroid_figure(points, name)] if all(p.history.informative.epochs for _, p in points) else []),
+        information_figure(points, name),
+        accuracy_figure(points, name),
+        *(robustness_figure(points, network, name) for network in networks),
+    ]
 
 
 def _section(sweep: Sweep, name: str) -> Element:
-    return section(name, None, el("div", figures(sweep, name).values(), class_="pair"))
+    return section(name, None, el("div", figures(sweep, name), class_="pair"))
 
 
-def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Element:
+def centroid_figure(points: list[tuple[str, SweepPoint]], by: str) -> Element:
     """The information centroid over epochs (figure 4, left panels)."""
     followed = [(label, p.history.informative) for label, p in points]
     last = max(epoch for _, history in followed for epoch in history.epochs)
@@ -87,10 +90,10 @@ def centroid_figure(points: list[tuple[str, SweepPoint]]) -> Element:
         marks += series(frame, i, history.epochs, history.centroids, notes)
     named = [f"{label} ({history.centroids[0]:.2f} to {history.centroids[-1]:.2f})" for label, history in followed]
     summary = f"Information centroid over {last} epochs"
-    return chart("Information centroid over training", summary, marks, curves=curves, labels=labels, caption=series_key(named))
+    return chart(f"Information centroid over training, by {by}", summary, marks, curves=curves, labels=labels, caption=series_key(named))
 
 
-def information_figure(points: list[tuple[str, SweepPoint]]) -> Element:
+def information_figure(points: list[tuple[str, SweepPoint]], by: str) -> Element:
     """I_t over timesteps, each curve in per cent of its largest value (figure 4, right panels)."""
     steps = max(p.fisher.timesteps for _, p in points)
     frame = Frame(0.5, steps + 0.5, 0, 108)
@@ -105,10 +108,10 @@ def information_figure(points: list[tuple[str, SweepPoint]]) -> Element:
     centroids = [(label, point.fisher.centroid) for label, point in points]
     named = [f"{label} (no information)" if centroid is None else f"{label} (centroid {centroid:.2f})" for label, centroid in centroids]
     summary = f"Fisher information over {steps} timesteps"
-    return chart("Fisher information", summary, marks, curves=curves, labels=labels, caption=series_key(named))
+    return chart(f"Fisher information, by {by}", summary, marks, curves=curves, labels=labels, caption=series_key(named))
 
 
-def accuracy_figure(points: list[tuple[str, SweepPoint]]) -> Element:
+def accuracy_figure(points: list[tuple[str, SweepPoint]], by: str) -> Element:
     """Validation accuracy over epochs."""
     last = max(len(p.validation) for _, p in points)
     values = [100 * v for _, p in points for v in p.validation]
@@ -120,10 +123,10 @@ def accuracy_figure(points: list[tuple[str, SweepPoint]]) -> Element:
         curves.append(Curve(label, xs, ys))
         marks += series(frame, i, xs, ys, [f"{label}, epoch {x}: {y:.2f} %" for x, y in zip(xs, ys)])
     summary, caption = f"Validation accuracy over {last} epochs", series_key([label for label, _ in points])
-    return chart("Accuracy over training", summary, marks, curves=curves, labels=labels, caption=caption)
+    return chart(f"Accuracy over training, by {by}", summary, marks, curves=curves, labels=labels, caption=caption)
 
 
-def robustness_figure(points: list[tuple[str, SweepPoint]], network: str) -> Element:
+def robustness_figure(points: list[tuple[str, SweepPoint]], network: str, by: str) -> Element:
     """Accuracy at T under every perturbation, one column per point."""
     with_it = [(label, p.robustness) for label, p in points if p.robustness and network in p.robustness.networks]
     conditions = [c.name for c in with_it[0][1].conditions]
@@ -136,4 +139,4 @@ def robustness_figure(points: list[tuple[str, SweepPoint]], network: str) -> Ele
         marks += bars(frame, xs, ys, [f"{label}, {c}: {y:.2f} %" for c, y in zip(conditions, ys)], f"s{i % SERIES}", width * 0.92)
     summary, caption = f"Accuracy under perturbations, {network}", series_key([label for label, _ in with_it])
     labels = ("images", "accuracy at T, %")
-    return chart(f"Robustness, {network}", summary, marks, curves=curves, labels=labels, caption=caption)
+    return chart(f"Robustness, {network}, by {by}", summary, marks, curves=curves, labels=labels, caption=caption)

@@ -40,7 +40,8 @@ def comparison_citation(comparison: Comparison) -> str:
 
 def about(made_of: Mapping[str, str]) -> str:
     """What a picture says of itself: the digests of what it was made of, whole."""
-    return "Made with spikeport, by content, of " + ", ".join(f"{name} {digest}" for name, digest in made_of.items())
+    named = ", ".join(f"{name} {digest}" for name, digest in made_of.items())
+    return f"Made with spikeport, by content, of {named}" if named else "Made with spikeport"
 
 
 def _accuracy(report: Report) -> list[str]:

@@ -15,8 +15,8 @@ of their own.
 
 Loihi 2's compiler shows in its logs how many words of 64 bits its lists take (`limits.LOIHI2`): a
 dense list has indices of 12 bits, 10 bits of its own, and is rounded up once; a kernel's lists, one
-for every input channel and tap, have weights alone. A list without indices would be smaller, but the
-logs show none for dense layers. Sparse lists are taken to be like dense ones, without their zeros.
+for every input channel and tap, have weights alone. Sparse lists are taken to be like dense ones,
+without their zeros.
 """
 
 from __future__ import annotations

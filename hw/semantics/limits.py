@@ -14,9 +14,13 @@ from typing import Literal
 from spikeport.export.common.errors import InputError
 
 Lists = Literal["blocks", "words"]
-"""How synapses are stored: as on Loihi 1, or as the logs of Loihi 2's compiler show (`hw.mapping.encoding`)."""
+"""How synapses are stored: as on Loihi 1, or as the logs of Loihi 2's compiler show
+(`hw.mapping.encoding`).
+"""
 Cut = Literal["fewest", "columns"]
-"""How a map is cut into blocks: as few as fit, or whole columns, a power of two of them (`hw.mapping.cores`)."""
+"""How a map is cut into blocks: as few as fit, or whole columns, a power of two of them
+(`hw.mapping.cores`).
+"""
 Evidence = Literal["measured", "published", "fitted", "simulated", "scaled", "assumed"]
 """On silicon; stated by its maker or by those who run it; fitted to silicon by a simulator;
 simulated before silicon; scaled from another chip; assumed here.

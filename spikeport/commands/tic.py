@@ -39,7 +39,7 @@ from spikeport.export.model.digest import network_digest
 from spikeport.export.nir.file import is_quantized
 from spikeport.hw.records.stimulus import load_input
 from spikeport.stages.folder.bound import MADE_OF, Digests
-from spikeport.stages.folder.claims import check_output, held, json_origin, page_origin
+from spikeport.stages.folder.claims import check_kept, check_output, held, json_origin, page_origin
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.imported import open_session
 from spikeport.stages.tic import TicConfig, of_float_network, tic_stage, write_tic
@@ -111,6 +111,7 @@ def _of_directory(arguments: argparse.Namespace, out: Path) -> Told:
 def _check(arguments: argparse.Namespace, out: Path, made_of: Digests, home: Path | None) -> None:
     check_output(out, json_origin(FisherResult), made_of, force=arguments.force, home=home)
     check_output(out.with_suffix(".html"), page_origin, {}, force=arguments.force, home=out.parent)
+    check_kept(out.with_suffix(".html"), force=arguments.force)
 
 
 def _of_file(arguments: argparse.Namespace, out: Path) -> Told:

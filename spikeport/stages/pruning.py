@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from spikeport.analysis.pages.picture import write_picture
-from spikeport.analysis.pages.pruning import pruning_page, sparsity_figure
+from spikeport.analysis.pages.beside import write_beside
+from spikeport.analysis.pages.pruning import pruning_page
 from spikeport.analysis.results.pruning_cycles import Pruning, PruningCycle
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import write_text
 from spikeport.stages.folder.bound import Digests, json_digests, read_result, write_bound
 from spikeport.stages.folder.claims import check_ours, forget_run
 from spikeport.stages.folder.workspace import Workspace
@@ -73,9 +72,9 @@ def prune_stage(
     """Prune and retrain in cycles; `out` becomes a training directory of the sparsest network,
     `out/cycle-N` those on the way.
 
-    pruning.json, pruning.html and its picture, pruning.svg, are written anew after each cycle. A
-    run that was stopped goes on in the cycle it was in. beside: other runs' directories, for the
-    figure. force: the run that lies in `out` goes first, with its cycles.
+    pruning.json, pruning.html and what the page shows, as files in pruning_files, are written anew
+    after each cycle. A run that was stopped goes on in the cycle it was in. beside: other runs'
+    directories, for the figure. force: the run that lies in `out` goes first, with its cycles.
 
     Raises:
         InputError: settings out of range, a method that trains with one step anyway, or `out` holds
@@ -98,7 +97,7 @@ def prune_stage(
             out.forget_stages()
             save(out.root, last.module, last.config, last.metrics)
             write_bound(out.pruning, result, {**source, "trained": trained_digest(last.module, last.config)})
-        _draw([result, *others], f"{retrained.arch} on {retrained.data}", out)
+        _draw([result, *others], f"{retrained.arch} on {retrained.data}", out, source)
     return result
 
 
@@ -196,10 +195,9 @@ def _cycle(last: Trained, result: Pruning, config: TrainConfig, data: Dataset, o
     return train(config, data, out, resume=True, accelerator=accelerator, retraining=Retraining(weights, result.retraining_timesteps))
 
 
-def _draw(results: Sequence[Pruning], title: str, out: Workspace) -> None:
-    """The page and its picture."""
-    write_text(out.pruning.with_suffix(".html"), pruning_page(results, title))
-    write_picture(sparsity_figure(results), out.pruning.with_suffix(".svg"))
+def _draw(results: Sequence[Pruning], title: str, out: Workspace, made_of: Digests) -> None:
+    """The page, its picture and its table."""
+    write_beside(out.pruning.with_suffix(".html"), made_of, lambda beside: pruning_page(results, title, beside))
 
 
 def _stage(trained: Trained) -> PruningCycle:

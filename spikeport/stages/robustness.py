@@ -13,17 +13,17 @@ import torch
 from torch import nn
 
 from spikeport.analysis.decision.timestep_cut import Truncation
+from spikeport.analysis.pages.beside import write_beside
 from spikeport.analysis.pages.robustness import robustness_page
 from spikeport.analysis.results.perturbations import PERTURBATIONS, Strengths
 from spikeport.analysis.results.perturbed_accuracy import Condition, Robustness, outcome
 from spikeport.cluster.workers import HERE, Workers
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import write_text
 from spikeport.export.model.seed import check_seed
 from spikeport.hw.backends.simulate import backend
 from spikeport.hw.records.record import correct_over_time
 from spikeport.hw.records.stimulus import encode
-from spikeport.stages.folder.claims import check_output, json_origin, page_origin
+from spikeport.stages.folder.claims import check_kept, check_output, json_origin, page_origin
 from spikeport.stages.session import Session
 from spikeport.train.data.batches import epoch_seed
 from spikeport.train.data.registry import Split
@@ -122,6 +122,7 @@ def robustness_stage(
     names = session.with_network("trained", "test")
     check_output(out, json_origin(Robustness), session.made_of(*names), force=force, home=session.work.root)
     check_output(out.with_suffix(".html"), page_origin, {}, force=force)
+    check_kept(out.with_suffix(".html"), force=force)
     conditions, windows = _conditions(session, config, _cases(timesteps, config.deficit, window), workers, opened)
     cut = session.kept(Truncation, session.work.truncation, *session.with_network("trained", "validation", "test"))
     result = Robustness(
@@ -136,7 +137,8 @@ def robustness_stage(
         windows=windows,
     )
     session.keep(out, result, *names)
-    write_text(out.with_suffix(".html"), robustness_page(result, session.title))
+    made_of = session.made_of(*names)
+    write_beside(out.with_suffix(".html"), made_of, lambda beside: robustness_page(result, session.title, beside))
     return result
 
 

@@ -13,19 +13,19 @@ from random import Random
 from typing import Any
 
 from spikeport.analysis.common.jsonable import read_as, to_json
-from spikeport.analysis.figures.markup import Element
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
-from spikeport.analysis.pages.picture import write_picture
-from spikeport.analysis.pages.sweep import figures, sweep_page
+from spikeport.analysis.pages.beside import folder_of, write_beside
+from spikeport.analysis.pages.kept import forget_kept
+from spikeport.analysis.pages.sweep import sweep_page
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
 from spikeport.cluster.workers import HERE, Workers
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import read_json, write_json, write_text
+from spikeport.export.common.files import read_json, write_json
 from spikeport.stages.config import SweepConfig, training_config
 from spikeport.stages.folder.bound import read_bound
-from spikeport.stages.folder.claims import claimed, forget_run
+from spikeport.stages.folder.claims import check_kept, claimed, forget_run
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pipeline import QuantizationConfig, quantize_stage
 from spikeport.stages.robustness import RobustnessConfig, robustness_stage
@@ -39,7 +39,7 @@ from spikeport.train.loop.trainer import DivergedError, train
 from spikeport.train.settings.config import TrainConfig, difference, read_config
 from spikeport.train.settings.tables import flat
 
-SWEEP = "sweep.json"
+SWEEP, PAGE = "sweep.json", "sweep.html"
 GRID = "all combinations"
 SEED = 0
 """Of noise and of attacks, the same for all points, and of the points that are drawn."""
@@ -136,8 +136,8 @@ def run_sweep(
 ) -> Sweep:
     """Train and measure every point in its folder below `out`.
 
-    sweep.json, sweep.html and the page's pictures as SVG (`ic-timesteps.svg`, ...) are written anew
-    after each.
+    sweep.json, sweep.html and its figures and tables as files in sweep_files are written anew after
+    each.
 
     What is finished is kept; a training under way goes on where it was stopped. One that diverges
     is told, and the others go on. force: the sweep that lies in `out` goes first, with its points.
@@ -149,7 +149,7 @@ def run_sweep(
     """
     if force:
         _forget(points, out)
-    former = _former(points, out)
+    _check_former(points, out)
     for point in points:
         kept = out / point.name
         if (kept / CONFIG).is_file() and (mismatch := difference(read_config(kept / CONFIG), point.config)):
@@ -165,8 +165,7 @@ def run_sweep(
             sweep = replace(sweep, points=(*sweep.points, measured))
         else:
             sweep = replace(sweep, failed={**sweep.failed, point.name: measured})
-        _write(sweep, former, out)
-        former = sweep
+        _write(sweep, out)
         finished()
     return sweep
 
@@ -181,40 +180,31 @@ def _forget(points: list[Planned], out: Path) -> None:
     for name in {*done, *(point.name for point in points)}:
         if name == Path(_folder(name)).name and (out / name).is_dir():
             forget_run(Workspace(out / name))
-    for path in (out / SWEEP, out / "sweep.html", *(_pictures(former, out) if former else ())):
-        path.unlink(missing_ok=True)
+    forget_kept(folder_of(out / PAGE))
+    for name in (SWEEP, PAGE):
+        (out / name).unlink(missing_ok=True)
 
 
-def _former(points: list[Planned], out: Path) -> Sweep | None:
-    """What an earlier sweep left; its points must be among those to come, since sweep.json and
-    sweep.html are of one sweep.
+def _check_former(points: list[Planned], out: Path) -> None:
+    """Points of an earlier sweep must be among those to come, since sweep.json and sweep.html are
+    of one sweep; and the page's files must be ours.
     """
+    check_kept(out / PAGE, force=False)
     path = out / SWEEP
     if not path.exists():
-        return None
+        return
     former = read_as(Sweep, path)
     planned = {point.name for point in points}
     if lost := [name for name in (*(point.name for point in former.points), *former.failed) if name not in planned]:
         raise InputError(
             f"{path} is of a sweep with other points, such as {lost[0]}; vary that too, choose another --out, or --force replaces it"
         )
-    return former
 
 
-def _write(sweep: Sweep, former: Sweep | None, out: Path) -> None:
+def _write(sweep: Sweep, out: Path) -> None:
     """Instead of what was there before."""
     write_json(out / SWEEP, to_json(sweep))
-    write_text(out / "sweep.html", sweep_page(sweep))
-    pictures = _pictures(sweep, out)
-    for path, figure in pictures.items():
-        write_picture(figure, path)
-    for path in _pictures(former, out).keys() - pictures.keys() if former else ():
-        path.unlink(missing_ok=True)
-
-
-def _pictures(sweep: Sweep, out: Path) -> dict[Path, Element]:
-    """The page's figures, each with its file."""
-    return {out / f"{kind}-{_folder(name)}.svg": figure for name in sweep.figures for kind, figure in figures(sweep, name).items()}
+    write_beside(out / PAGE, {}, lambda beside: sweep_page(sweep, beside))
 
 
 def _measured(config: SweepConfig, point: Planned, out: Path, data_dir: Path | None, bar: Bar, accelerator: str) -> SweepPoint | str:

@@ -17,9 +17,9 @@ from torch import Tensor
 from spikeport.analysis.information.fisher import FisherResult, fisher_information
 from spikeport.analysis.information.history import FisherHistory
 from spikeport.analysis.information.scores import Estimator, Labels
+from spikeport.analysis.pages.beside import write_beside
 from spikeport.analysis.pages.fisher import fisher_page
 from spikeport.export.common.errors import InputError
-from spikeport.export.common.files import write_text
 from spikeport.export.common.memory import check_memory
 from spikeport.export.floating.input import InputLayer
 from spikeport.export.floating.layers import SpikeFunction
@@ -206,9 +206,9 @@ def tic_stage(session: Session, out: Path, config: TicConfig | None = None) -> F
 
 
 def write_tic(result: FisherResult, history: FisherHistory | None, title: str, out: Path, made_of: Digests) -> None:
-    """JSON, and a page with pictures beside it."""
+    """JSON, and a page with pictures beside it; they are also kept as files."""
     write_bound(out, result, made_of)
-    write_text(out.with_suffix(".html"), fisher_page(result, history, title))
+    write_beside(out.with_suffix(".html"), made_of, lambda beside: fisher_page(result, history, title, beside))
 
 
 def looks_ahead(neuron: NeuronConfig) -> bool:

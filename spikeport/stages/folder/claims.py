@@ -118,7 +118,8 @@ def check_ours(work: Workspace, *paths: Path) -> None:
                 f"{path} was not written by spikeport, or is damaged; move it away, choose another --out, or --force to replace it"
             )
     if not paths:
-        check_kept(work.report.with_suffix(".html"), force=False)
+        for page in work.pages:
+            check_kept(page, force=False)
 
 
 def check_report(work: Workspace) -> None:

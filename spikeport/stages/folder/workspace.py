@@ -186,9 +186,8 @@ class Workspace:
 
     @property
     def pages(self) -> tuple[Path, ...]:
-        """Pages and pictures of results."""
-        shown = (self.tic, self.robustness, self.pruning, self.report)
-        return (*(path.with_suffix(".html") for path in shown), self.pruning.with_suffix(".svg"))
+        """Pages of results; figures and tables of each lie in a folder beside it."""
+        return tuple(path.with_suffix(".html") for path in (self.tic, self.robustness, self.pruning, self.report))
 
     @property
     def begun(self) -> bool:
@@ -199,7 +198,8 @@ class Workspace:
         """Delete what later stages made of a network that is about to be replaced."""
         for path in (*self.results, *self.pages):
             path.unlink(missing_ok=True)
-        forget_kept(folder_of(self.report.with_suffix(".html")))
+        for page in self.pages:
+            forget_kept(folder_of(page))
 
     def forget(self) -> None:
         """Delete the training too, and everything that was made of it; what lies beside it stays."""

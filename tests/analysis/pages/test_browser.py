@@ -108,11 +108,25 @@ def test_printed_pages_are_full_and_headings_stay_with_what_they_head(browser, p
     with looked_at(browser, pages / f"{name}.html", 1440) as (page, _):
         headings = {re.sub(r"\s+", " ", text).strip() for text in page.locator("main h2").all_inner_texts()}
         page.pdf(path=str(tmp_path / "page.pdf"), **A4)
-    sheets = [[line for line in sheet.extract_text().splitlines() if line.strip()] for sheet in pdf.PdfReader(tmp_path / "page.pdf").pages]
+    printed = pdf.PdfReader(tmp_path / "page.pdf").pages
+    assert min(map(filled, printed[:-1])) >= 0.6
+    sheets = [[line for line in sheet.extract_text().splitlines() if line.strip()] for sheet in printed]
     assert len(sheets) > 1
     for lines in sheets[:-1]:
         assert len(lines) >= 8 and re.sub(r"\s+", " ", lines[-1]).strip() not in headings
     assert sheets[-1]
+
+
+def filled(sheet) -> float:
+    """Share of a printed page's height down to its last words; 0.95 is full, the rest margin."""
+    bottoms = []
+
+    def see(text, page, line, font, size):
+        if text.strip():
+            bottoms.append(page[1] * line[4] + page[3] * line[5] + page[5])
+
+    sheet.extract_text(visitor_text=see)
+    return 1 - min(bottoms) / float(sheet.mediabox.height)
 
 
 def test_the_keyboard_reaches_every_link_and_every_fold(browser, pages):

@@ -242,6 +242,7 @@ def test_from_training_to_report(tmp_path, capsys):
     assert main(["report", str(out)]) == 0
     report = read_report(out / "report.json")
     assert report.pruning and len(report.pruning.cycles) == 2
+    assert {"accuracy-and-sparsity.svg", "accuracy-and-sparsity.csv", "pruning.csv"} <= {p.name for p in (out / "pruning_files").iterdir()}
     assert "Pruning" in (out / "report.html").read_text() and "T_retrain" in (out / "pruning.html").read_text()
     assert main(["map", str(out / "network.nir")]) == 0
     assert main(command) == 0 and (out / "network.nir").exists()  # nothing is left to do

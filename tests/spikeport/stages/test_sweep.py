@@ -124,7 +124,10 @@ def test_end_to_end_and_again(tmp_path, capsys):
         assert point.robustness and point.robustness.networks == ("float", "fixed point") and point.robustness.samples == 24
     page = (out / "sweep.html").read_text(encoding="utf-8")
     assert "Alpha" in page and "Robustness, fixed point" in page and "loss=alpha-0.07" in page
-    weights = {p: p.stat().st_mtime_ns for p in out.glob("*/*") if p.is_file() and p.name != "data.json"}
+    shown = out / "sweep_files"
+    kept = {"points.csv", "robustness.csv", "accuracy-over-training-by-loss.svg", "accuracy-over-training-by-loss.csv"}
+    assert kept <= {p.name for p in shown.iterdir()}
+    weights = {p: p.stat().st_mtime_ns for p in out.glob("*/*") if p.is_file() and p.name != "data.json" and p.parent != shown}
     assert main(run) == 0  # all there: nothing is made anew
     assert read(out) == sweep and {p: p.stat().st_mtime_ns for p in weights} == weights
     assert main([*run, "--seed", "5"]) == 2 and "another --out" in capsys.readouterr().err
@@ -167,7 +170,7 @@ def test_the_centroid_is_followed_through_every_training(tmp_path, capsys):
         assert point.history.epochs == (1, 2)
         assert point.history.results[best - 1] == point.fisher  # of the network that was kept, found again in its file
     assert "Information centroid over training" in (out / "sweep.html").read_text(encoding="utf-8")
-    drawn = ElementTree.parse(out / "ic-optimizer.learning_rate.svg")
+    drawn = ElementTree.parse(out / "sweep_files" / "information-centroid-over-training-by-optimizer-learning-rat.svg")
     names = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
     for point in sweep.points:
         first, last = point.history.centroids
@@ -175,7 +178,9 @@ def test_the_centroid_is_followed_through_every_training(tmp_path, capsys):
     plain = tmp_path / "plain"
     assert main([*run, "--out", str(plain)]) == 0  # looking changes no weight
     assert [p.accuracy for p in read(plain).points] == [p.accuracy for p in sweep.points]
-    assert not list(plain.glob("ic-*")) and "Information centroid over training" not in (plain / "sweep.html").read_text(encoding="utf-8")
+    assert not list((plain / "sweep_files").glob("information-*")) and "Information centroid over training" not in (
+        plain / "sweep.html"
+    ).read_text(encoding="utf-8")
     capsys.readouterr()
     for folder, every in ((plain, "1"), (out, "2")):
         assert main([*run, "--tic-every", every, "--out", str(folder)]) == 2
@@ -189,11 +194,14 @@ def test_a_folder_holds_one_sweep_that_may_grow(tmp_path, capsys):
     """
     base = ["sweep", "--arch", "4", "--epochs", "1", "--samples", "8", "--out", str(tmp_path)]
     assert main([*base, "--vary", "timesteps=2", "--tic-every", "1"]) == 0
-    (tmp_path / "mine.svg").write_text("<svg/>")
+    mine = tmp_path / "sweep_files" / "mine.svg"
     assert main([*base, "--vary", "timesteps=2,3", "--grid"]) == 0
     assert [p.name for p in read(tmp_path).points] == ["timesteps=2", "timesteps=3"]
-    drawn = {"accuracy-all_combinations.svg", "information-all_combinations.svg", "mine.svg"}
-    assert {p.name for p in tmp_path.glob("*.svg")} == drawn
+    drawn = {"accuracy-over-training-by-all-combinations.svg", "fisher-information-by-all-combinations.svg"}
+    assert {p.name for p in (tmp_path / "sweep_files").glob("*.svg")} == drawn
+    mine.write_text("<svg/>")
+    assert main([*base, "--vary", "timesteps=2,3", "--grid"]) == 2 and "mine.svg was not written by spikeport" in capsys.readouterr().err
+    mine.unlink()
     before = {p: p.read_bytes() for p in tmp_path.glob("*.*") if p.is_file()}
     for vary in (["timesteps=3"], ["seed=1"], ["timesteps=2", "seed=1"]):
         assert main([*base, *(word for value in vary for word in ("--vary", value))]) == 2
@@ -201,6 +209,7 @@ def test_a_folder_holds_one_sweep_that_may_grow(tmp_path, capsys):
     assert {p: p.read_bytes() for p in before} == before and {p.name for p in tmp_path.iterdir() if p.is_dir()} == {
         "timesteps=2",
         "timesteps=3",
+        "sweep_files",
     }
 
 

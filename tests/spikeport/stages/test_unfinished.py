@@ -14,7 +14,7 @@ from spikeport.stages.folder.workspace import Workspace
 from spikeport.train.loop import trainer
 
 SMALL = ["--arch", "4C3-P4", "--timesteps", "2"]
-MADE = ("tic.json", "tic.html", "robustness.json", "robustness.html", "pruning.json", "pruning.html", "pruning.svg", "report.html")
+MADE = ("tic.json", "tic.html", "robustness.json", "robustness.html", "pruning.json", "pruning.html", "report.html")
 
 
 @pytest.fixture
