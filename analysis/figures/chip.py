@@ -75,9 +75,9 @@ def chip_figure(use: ChipUse, chip: Chip, places: Sequence[CorePlace] = ()) -> E
     taken = _on_mesh(places, chip) if places else every[: len(held)]
     marks: list[Child] = [el("text", _title(use, taken, n, chips), x=EDGE, y=n * grid.high + 11, class_="label") for n in range(chips)]
     marks += [_square(*grid.at(spot), grid.side, "core") for spot in every if spot not in set(taken)]
-    for number, (spot, core) in enumerate(zip(taken, held)):
+    for number, (spot, (i, layer, k)) in enumerate(zip(taken, held)):
         busy = f", busy {si(places[number].busy, 's')} a timestep" if places else ""
-        marks += _core(*grid.at(spot), grid.side, number, busy, *core)
+        marks += _core(*grid.at(spot), grid.side, number, busy, i, layer, k)
     fullest = max(use.layers, key=lambda layer: max(layer.memory))
     layers = ", ".join(f"{layer.name} {len(layer.memory)}" for layer in use.layers)
     summary = (

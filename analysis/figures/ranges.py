@@ -28,7 +28,7 @@ def tornado_figure(cost: Cost, quantity: str) -> Element | None:
     at = rows.x(base)
     marks = [*rows.axes(label, unit), el("line", x1=at, x2=at, y1=0, y2=rows.height - FOOT + 2, class_="mark faint")]
     for row, s in enumerate(found):
-        marks += [rows.name(row, s.name, _span(s, unit_name)), rows.bar(row, s.low, s.high, "s0", f"{s.name}: {_span(s, unit_name)}")]
+        marks += [*rows.name(row, s.name, _span(s, unit_name)), rows.bar(row, s.low, s.high, "s0", f"{s.name}: {_span(s, unit_name)}")]
     curves = [Curve("estimate", ["all as they are"], [base / unit], [(base / unit, base / unit)])]
     curves += [Curve(s.name, ["alone"], [base / unit], [(s.low / unit, s.high / unit)]) for s in found]
     summary = f"What moves {quantity} most: " + ", ".join(f"{s.name} {_span(s, unit_name)}" for s in found)
@@ -54,7 +54,7 @@ def beside_figure(cost: Cost, timesteps: int) -> Element | None:
     marks = rows.axes(label, unit)
     for row, (name, low, mid, high) in enumerate(held):
         shown = f"{si(mid, 'J')} ({si(low, 'J', 2)} to {si(high, 'J', 2)})"
-        marks += [rows.name(row, name, si(mid, "J")), *rows.interval(row, low, mid, high, f"s{min(row, 1)}", f"{name}: {shown}")]
+        marks += [*rows.name(row, name, si(mid, "J")), *rows.interval(row, low, mid, high, f"s{min(row, 1)}", f"{name}: {shown}")]
     curves = [Curve(name, ["dynamic"], [mid / unit], [(low / unit, high / unit)]) for name, low, mid, high in held]
     summary = "Energy with and without spikes: " + ", ".join(f"{name} {si(mid, 'J')}" for name, _, mid, _ in held)
     caption = "lines: 95 % interval with spikes, prices and reuse at their ends without; every tick ten times the last"

@@ -44,7 +44,7 @@ def timestep_figure(cost: Cost) -> Element:
     whole = sum(parts.values())
     unit, prefix = si_scale(whole)
     rows, label = Rows(1, 0, whole or 1.0), f"time of a timestep, {prefix}s"
-    marks, start = [rows.axes(label, unit), rows.name(0, "all of a timestep", si(whole, "s"))], 0.0
+    marks, start = [*rows.axes(label, unit), *rows.name(0, "all of a timestep", si(whole, "s"))], 0.0
     for i, (name, seconds) in enumerate(parts.items()):
         marks.append(rows.bar(0, start, start + seconds, f"s{i}", f"{name}: {si(seconds, 's')}"))
         start += seconds
