@@ -168,6 +168,23 @@ def test_the_python_of_a_page_runs(page, place):
     assert status == 0, Path("said").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
+def test_a_watched_training_shows_every_layer(place):
+    """docs/tensorboard.md, as TensorBoard reads it."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: PLC0415
+
+    Path("page.py").write_text(python_of(ROOT / "docs" / "tensorboard.md"), encoding="utf-8")
+    subprocess.run([sys.executable, "page.py"], check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    seen = EventAccumulator("runs/watched-layers").Reload()
+    scalars, histograms = (set(seen.Tags()[kind]) for kind in ("scalars", "histograms"))
+    layers = {name.removeprefix("rate/") for name in scalars if name.startswith("rate/")}
+    assert len(layers) == 2
+    assert {f"threshold/{layer}" for layer in layers} | {"information/centroid", "information/after step 4"} <= scalars
+    assert {f"potential/{layer}" for layer in layers} <= histograms and sum(n.startswith("weights/") for n in histograms) == 3
+    for name in scalars:
+        assert [event.step for event in seen.Scalars(name)] == [1, 2, 3]
+
+
 def test_private_modules_are_nobodys_business():
     """A page for users imports `spikeport` and no more; docs/lava.md speaks of the Lava backend's
     own options.
