@@ -1,5 +1,5 @@
-"""Which lever brings T' <= 2 on Fashion-MNIST: losses that ask for early answers, or fewer timesteps
-to begin with. Each plan is one `spikeport run`, printed before it is started.
+"""Which lever brings T' <= 2 on Fashion-MNIST: losses that ask for early answers, or fewer
+timesteps to begin with. Each plan is one `spikeport run`, printed before it is started.
 
     python benchmarks/fewer_timesteps.py --data-dir DIR --out runs/fewer [--plans stbp-distilled ...] [--seeds 0 1]
 

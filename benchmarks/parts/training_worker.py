@@ -53,9 +53,6 @@ def ours(method: str, timesteps: int) -> nn.Module:
     from spikeport.train.network.build import build  # noqa: PLC0415
     from spikeport.train.settings.config import defaults_for  # noqa: PLC0415
 
-    if "recomputed" in method:
-        import torch._dynamo  # noqa: F401, PLC0415  what PyTorch's checkpointing loads; a framework's size does not count
-
     keep_freed_memory()
 
     class MeanOverTime(nn.Module):

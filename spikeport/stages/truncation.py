@@ -37,8 +37,8 @@ LAVA_SAMPLES = 20
 
 @dataclass(frozen=True)
 class Answers:
-    """One split: right or not, by what margin, and the scores of all classes, after 1 .. T timesteps
-    in fixed point; right or not in float after T.
+    """One split: right or not, by what margin, and the scores of all classes, after 1 .. T
+    timesteps in fixed point; right or not in float after T.
     """
 
     labels: np.ndarray

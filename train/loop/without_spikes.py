@@ -87,8 +87,8 @@ def begin_without_spikes(network: SpikingNetwork, config: TrainConfig, dataset: 
 
 
 def percentile(values: np.ndarray, share: float) -> float:
-    """The authors' percentile: of n sorted values that which `share` % of them lie below, no mean of
-    neighbours.
+    """The authors' percentile: of n sorted values that which `share` % of them lie below, no mean
+    of neighbours.
     """
     place = min(int(share / 100 * values.size), values.size - 1)
     return float(np.partition(values, place)[place])

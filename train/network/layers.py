@@ -60,8 +60,8 @@ class ScaledBatchNorm(_BatchNorm):
 
 
 def rerun_contexts(norms: Iterable[ScaledBatchNorm]) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """What the forward pass of a layer that is computed again runs in, and what the second one does:
-    running statistics move once.
+    """What the two forward passes of a layer that is computed again run in: running statistics move
+    in the first only.
     """
     return nullcontext(), _unmoved(list(norms))
 

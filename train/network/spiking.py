@@ -231,7 +231,9 @@ class SpikingNetwork(nn.Module):
         return checkpoint(self._driven, stage, received, timesteps, use_reentrant=False, context_fn=contexts)
 
     def _driven(self, stage: Stage, received: list[torch.Tensor], timesteps: int) -> torch.Tensor:
-        """What a stage sends. received: by the weights of each path from others, `(T or 1, N, ...)`."""
+        """What a stage sends. received: by the weights of each path from others, `(T or 1, N,
+        ...)`.
+        """
         incoming = self.synapses_of(stage.name)
         total = reduce(torch.add, [_over_batch(s.driven, x) for s, x in zip((s for s in incoming if not s.path.lag), received)])
         if stage.kind == "stream":

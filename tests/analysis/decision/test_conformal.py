@@ -35,8 +35,8 @@ def test_checkpoints_are_even_and_end_with_the_last_timestep():
 
 
 def test_steps_and_sets_by_hand():
-    """19 calibration samples, two checkpoints, target 0.9: a = 0.05, so the rank is 20 - 1 = 19, the
-    largest of all.
+    """19 calibration samples, two checkpoints, target 0.9: a = 0.05, so the rank is 20 - 1 = 19,
+    the largest of all.
     """
     calibration = np.zeros((19, 2, 2), np.int64)
     calibration[:, :, 1] = -50
@@ -73,8 +73,8 @@ def test_sets_are_those_of_the_p_values(target):
 
 
 def test_sets_hold_the_true_class_as_often_as_they_should_where_samples_stop():
-    """Over draws of calibration and test samples. Without a correction stopping breaks it: the check
-    can fail. Simes stops earlier than Bonferroni.
+    """Over draws of calibration and test samples. Without a correction stopping breaks it: the
+    check can fail. Simes stops earlier than Bonferroni.
     """
     rng, runs, each, target = np.random.default_rng(1), 300, 40, 0.9
     covered, steps = dict.fromkeys((*CORRECTIONS, "none"), 0), dict.fromkeys(CORRECTIONS, 0.0)

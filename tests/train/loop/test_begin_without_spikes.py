@@ -1,5 +1,5 @@
-"""DSR begun with a network without spikes: its thresholds against percentiles taken by hand, and its
-rates against that network's activations.
+"""DSR begun with a network without spikes: its thresholds against percentiles taken by hand, and
+its rates against that network's activations.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def test_rates_over_many_timesteps_are_the_clipped_activations():
 
 
 def test_it_helps_and_is_done_once(tmp_path, monkeypatch):
-    """Better after one epoch of few timesteps than from random weights; a resumed run does not begin
-    again.
+    """Better after one epoch of few timesteps than from random weights; a resumed run does not
+    begin again.
     """
     config, _ = begun()
     plain = train(replace(config, without_spikes_epochs=0), DATA, tmp_path / "plain", progress=False)
