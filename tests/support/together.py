@@ -1,5 +1,5 @@
-"""Trainings that several processes do together and one does alone; as a program, what torchrun runs:
-`python -m torch.distributed.run ... tests/support/together.py DIR`.
+"""Trainings that several processes do together and one does alone; as a program, what torchrun
+runs: `python -m torch.distributed.run ... tests/support/together.py DIR`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def config_for(method: str) -> TrainConfig:
 
 
 def digits() -> Dataset:
-    """A few of them; of as many batches, and validation samples that no number of processes divides."""
+    """A few of them: four batches, and validation samples that no number of processes divides."""
     whole = load("digits")
     return replace(whole, train=whole.train[:48], validation=whole.validation[:31], test=whole.test[:37])
 

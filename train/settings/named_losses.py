@@ -93,8 +93,8 @@ def _prefixes(answer: LossFunction, distilled: float) -> LossFunction:
 
 
 def share_of_batch(name: str, parts: int) -> float:
-    """What the loss of each of so many equal parts of a batch counts in that of the whole; a loss of
-    one's own is taken for a mean over the batch.
+    """What the loss of each of so many equal parts of a batch counts in that of the whole; a loss
+    of one's own is taken for a mean over the batch.
     """
     return 1.0 if SUMMED.fullmatch(name) else 1 / parts
 
