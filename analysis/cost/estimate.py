@@ -66,7 +66,7 @@ def estimate_cost_of_parts(
     measured: Mapping[int, float] | None = None,
     seed: int = 0,
 ) -> Cost:
-    """As `estimate_cost`, of records that follow each other and hold so many samples together, which
+    """As `estimate_cost`, of records that follow each other and hold so many samples together; they
     need never be in memory at once.
     """
     clock, record = averages(network, records, samples, device, loads)

@@ -18,7 +18,9 @@ from spikeport.hw.records.stimulus import Stimulus
 from spikeport.hw.semantics import reference
 
 RASTER_BUDGET = 1 << 26
-"""Spikes of a backend held in memory at a time, as bytes; longer runs are compared in slices of samples."""
+"""Spikes of a backend held in memory at a time, as bytes; longer runs are compared in slices of
+samples.
+"""
 
 
 @dataclass(frozen=True)

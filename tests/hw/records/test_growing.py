@@ -1,4 +1,6 @@
-"""A record on disk grows part by part, goes on after a kill, and ends as one that was written whole."""
+"""A record on disk grows part by part, goes on after a kill, and ends as one that was written
+whole.
+"""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_engine_equals_reference(kind, seed):
 
 @pytest.mark.parametrize("run", [reference.run, engine.run])
 def test_an_integrator_at_the_end_of_its_range_is_counted_at_every_step_it_stays_there(run):
-    """+127 * 2**7 weight units a step: v saturates at the first step that does not fit, and at all
+    """-127 * 2**7 weight units a step: v saturates at the first step that does not fit, and at all
     that follow.
     """
     drive = 127 << 7 << reg.STATE_SHIFT
@@ -44,8 +44,8 @@ def test_an_integrator_at_the_end_of_its_range_is_counted_at_every_step_it_stays
     neuron = IntegerNeuron(*(np.int32(n) for n in (4095, 0, reg.THRESHOLD_MAX, 0)), spiking=False)
     network = QuantizedNetwork(
         Input("in", (1,)),
-        (Population("p", (2,), neuron),),
-        (Connection("c", "in", "p", Dense(np.array([[127], [-127]], np.int8)), exponent=7),),
+        (Population("p", (1,), neuron),),
+        (Connection("c", "in", "p", Dense(np.array([[-127]], np.int8)), exponent=7),),
         output="p",
         readout="membrane_potential",
         timesteps=STEPS,
@@ -53,13 +53,9 @@ def test_an_integrator_at_the_end_of_its_range_is_counted_at_every_step_it_stays
         **PER_STEP,
     )
     record = run(network, encode(network.input, np.ones((3, STEPS, 1), np.uint8), STEPS), "potentials")
-    high, low = (record.potentials["p"][0, :, i].astype(np.int64) for i in (0, 1))
-    beyond = np.arange(1, STEPS + 1) * drive >= reg.STATE_LIMIT
-    np.testing.assert_array_equal(low, -np.minimum(np.arange(1, STEPS + 1) * drive, reg.STATE_LIMIT - 1))
-    np.testing.assert_array_equal(high, -low)
-    above = (high > reg.THRESHOLD_MAX << reg.STATE_SHIFT) & ~beyond  # a readout that would fire counts too
-    assert beyond.sum() == STEPS - fits
-    assert record.overflows["p"] == 3 * (2 * beyond.sum() + above.sum())
+    fallen = -np.arange(1, STEPS + 1) * drive
+    np.testing.assert_array_equal(record.potentials["p"][0, :, 0], np.maximum(fallen, 1 - reg.STATE_LIMIT))
+    assert record.overflows["p"] == 3 * (STEPS - fits)
 
 
 def test_integers_do_not_drift_from_floats():
@@ -82,7 +78,7 @@ def test_integers_do_not_drift_from_floats():
         integrator="euler",
     )
     x = (rng.random((16, STEPS, 30)) < 0.2).astype(np.uint8)
-    quantized = sp.quantize(network, x[:, :100])
+    quantized = sp.quantize(network, x)
     record = sp.simulate(quantized, x, timesteps=STEPS)
     assert not any(record.overflows.values())
     ours, theirs = (

@@ -1,6 +1,6 @@
 """3 GB of input through `spikeport simulate`, `verify` and `cost`, and how much memory that takes.
 
-    python benchmarks/large_input.py [--gigabytes 3] [--folder DIR]
+    python benchmarks/scale/large_input.py [--gigabytes 3] [--folder DIR]
 
 Two files: photographs (3 x 224 x 224 floats, few large samples) through all three, and digits (28 x
 28 floats, many small samples) through `simulate` and `cost`, whose records are what is large there.
@@ -15,13 +15,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from parts.measured import Use, measured
+from measured import Use, measured
 
 from spikeport.export.common.files import write_json
 from spikeport.export.model.network import Connection, Dense, Input, IntegerNeuron, Pool, Population, QuantizedNetwork
 from spikeport.export.nir.file import write_nir
 
-RESULTS = Path(__file__).parent / "results" / "large-input.json"
+RESULTS = Path(__file__).parents[1] / "results" / "large-input.json"
 CLASSES, AT_ONCE = 10, 1 << 22
 CASES = {
     "photographs": ((3, 224, 224), 56, 1, ("simulate", "verify", "cost")),

@@ -1,6 +1,6 @@
 """Time and memory of a `.nir` file with 50 million weights on its way to the engine.
 
-    python benchmarks/large_network.py [--weights 50] [--folder DIR]
+    python benchmarks/scale/large_network.py [--weights 50] [--folder DIR]
 
 Writes such a file (dense layers, as many neurons each, drawn weights), then runs `spikeport check`,
 `quantize`, `check` and `map` of what came out, and `simulate`; writes
@@ -17,11 +17,11 @@ from pathlib import Path
 
 import nir
 import numpy as np
-from parts.measured import Use, measured
+from measured import Use, measured
 
 from spikeport.export.common.files import write_json
 
-RESULTS = Path(__file__).parent / "results" / "large-network.json"
+RESULTS = Path(__file__).parents[1] / "results" / "large-network.json"
 STATED = ("--dt", "1", "--integrator", "euler", "--reset", "zero")
 SAMPLES, STEPS, LAYERS, CLASSES = 64, 8, 2, 10
 

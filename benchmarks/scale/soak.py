@@ -1,11 +1,11 @@
 """Does anything grow in a process that works for hours?
 
-    python benchmarks/soak.py [--minutes 120] [--lava-runs 200]
+    python benchmarks/scale/soak.py [--minutes 120] [--lava-runs 200]
 
-First so many runs of real Lava in this one process, then the pipeline in a loop: quantize, write and
-read the `.nir`, simulate, verify against the reference on the engine and ONNX Runtime, price, write
-and read the record. After every round it looks at this process: anonymous resident memory, threads,
-open files, children. Growth is the difference of the median memory of the last and the second
+First so many runs of real Lava in this one process, then the pipeline in a loop: quantize, write
+and read the `.nir`, simulate, verify against the reference on the engine and ONNX Runtime, price,
+write and read the record. After every round it looks at this process: anonymous resident memory,
+threads, open files, children. Growth is the difference of the median memory of the last and the second
 quarter of all rounds (the first quarter warms up). Writes benchmarks/results/soak.json.
 """
 
@@ -19,14 +19,14 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from parts.measured import held_by
+from measured import held_by
 
 import spikeport as sp
 from spikeport.export.common.files import write_json
 from spikeport.export.model.network import Connection, Dense, FloatNetwork, FloatNeuron, Input, Population
 from spikeport.hw.records.record_file import load_record, save_record
 
-RESULTS = Path(__file__).parent / "results" / "soak.json"
+RESULTS = Path(__file__).parents[1] / "results" / "soak.json"
 T, INPUTS, HIDDEN, CLASSES = 8, 64, 40, 10
 
 
