@@ -13,8 +13,8 @@ torch.set_num_threads(1)
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Ctrl-C reaches the processes that a test starts, although whoever started pytest ignores it, as
-    a shell does for what runs in the background: being ignored is inherited.
+    """Ctrl-C reaches the processes that a test starts, although whoever started pytest ignores it,
+    as a shell does for what runs in the background: being ignored is inherited.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield

@@ -24,8 +24,8 @@ ALIKE = 0.008
 
 
 def check_named(name: str, images: np.ndarray, place: str) -> str:
-    """What the source of training images in 0..1, `(samples, channels, height, width)`, is to say of
-    them, after a note on standard error; "" where they are as published.
+    """What a source of training images in 0..1, `(samples, channels, height, width)`, is to say,
+    after a note on standard error; "" where they are as published.
 
     Raises:
         InputError: their mean is that of another published data set.
