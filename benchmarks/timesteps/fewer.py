@@ -1,7 +1,7 @@
 """Which lever brings T' <= 2 on Fashion-MNIST: losses that ask for early answers, or fewer
 timesteps to begin with. Each plan is one `spikeport run`, printed before it is started.
 
-    python benchmarks/fewer_timesteps.py --data-dir DIR --out runs/fewer [--plans stbp-distilled ...] [--seeds 0 1]
+    python benchmarks/timesteps/fewer.py --data-dir DIR --out runs/fewer [--plans stbp-distilled ...] [--seeds 0 1]
 
 For a calm machine: 10 to 20 minutes a run on one core, longer for noise. Begun again, it goes on
 where it was stopped. Writes OUT/table.md after every run. --quick tries all on digits.
@@ -25,7 +25,7 @@ from spikeport.analysis.results.report import Report, read_report
 from spikeport.cli import main as spikeport
 from spikeport.export.common.files import write_text
 
-LOGS = Path(__file__).resolve().parents[1] / "docs/logs"
+LOGS = Path(__file__).resolve().parents[2] / "docs/logs"
 PLANS: dict[str, tuple[str, list[str]]] = {
     "stbp-prefix": ("stbp", ["--loss", "prefix-cross-entropy"]),
     "stbp-distilled": ("stbp", ["--loss", "distilled-cross-entropy-4"]),
