@@ -222,8 +222,8 @@ PUBLISHED = {
     ),
     "cifar10-cpu-noise-t5": _cpu(_noise("cifar-10", "vgg-16", 5), OptimizerConfig(kind="adam", learning_rate=2e-3, weight_decay=0.0), 30),
 }
-"""Runs by name. TSSL-BP's come with the released rule unless they say "paper"; those named "cpu" are
-smaller than what their papers have.
+"""Runs by name. TSSL-BP's come with the released rule unless they say "paper"; those named "cpu"
+are smaller than what their papers have.
 """
 
 
