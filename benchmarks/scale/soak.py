@@ -5,8 +5,8 @@
 First so many runs of real Lava in this one process, then the pipeline in a loop: quantize, write
 and read the `.nir`, simulate, verify against the reference on the engine and ONNX Runtime, price,
 write and read the record. After every round it looks at this process: anonymous resident memory,
-threads, open files, children. Growth is the difference of the median memory of the last and the second
-quarter of all rounds (the first quarter warms up). Writes benchmarks/results/soak.json.
+threads, open files, children. Growth is the difference of the median memory of the last and the
+second quarter of all rounds (the first quarter warms up). Writes benchmarks/results/soak.json.
 """
 
 from __future__ import annotations

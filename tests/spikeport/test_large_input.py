@@ -145,6 +145,7 @@ def test_a_killed_run_goes_on_with_the_same_command(here, monkeypatch, capsys):
         assert a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.slow
 def test_memory_does_not_follow_the_input(here):
     """80 MB of pixels through simulate, verify and cost, in parts of at most 16 MB and units that
     are few.
