@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +58,7 @@ def test_two_hosts_give_one_result_also_when_one_is_lost(hosts, tmp_path: Path):
     write_nir(network, tmp_path / "network.nir")
     np.save(tmp_path / "x.npy", random_stimulus(3, network, SAMPLES).over_time())
     first, second = hosts
-    simulate = ["spikeport", "simulate", str(tmp_path / "network.nir"), "--input", str(tmp_path / "x.npy"), "--record", "all", "-q"]
+    simulate = ["spikeport", "simulate", str(tmp_path / "network.nir"), "--input", str(tmp_path / "x.npy"), "--record", "all"]
     subprocess.run([sys.executable, "-m", *simulate, "--out", str(tmp_path / "one.npz")], check=True)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     worker = ("distributed.cli.dask_worker", ADDRESS, "--nthreads", "1", "--no-nanny", "--no-dashboard")
@@ -69,13 +68,15 @@ def test_two_hosts_give_one_result_also_when_one_is_lost(hosts, tmp_path: Path):
         at(second, *worker, "--host", hosts[second], **quiet),
     ]
     try:
-        time.sleep(15)
+        ready = f"import distributed; distributed.Client('{ADDRESS}', timeout=120).wait_for_workers(2, timeout=120)"
+        subprocess.run(["ip", "netns", "exec", second, sys.executable, "-c", ready], check=True, **quiet)
         for out, lost in (("two.npz", False), ("lost.npz", True)):
-            asked = at(second, *simulate, "--scheduler", ADDRESS, "--out", str(tmp_path / out))
+            asked = at(second, *simulate, "--scheduler", ADDRESS, "--out", str(tmp_path / out), stderr=subprocess.PIPE, text=True)
+            said = iter(asked.stderr)
+            assert "2 at a time" in next(said) and "engine" in next(said)  # shards are on their way
             if lost:
-                time.sleep(6)
                 running[1].kill()
-            assert asked.wait(300) == 0
+            assert asked.wait(300) == 0, "".join(said)
     finally:
         for process in running:
             process.kill()
