@@ -14,7 +14,7 @@ from support.places import ROOT
 from spikeport.analysis.common.numbers import si
 from spikeport.analysis.results.report import write_report
 
-SCRIPT = ROOT / "benchmarks" / "proposals.py"
+SCRIPT = ROOT / "benchmarks" / "timesteps" / "proposals.py"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def run(tmp_path) -> Path:
 
 def test_the_table_holds_what_the_report_holds(run, proposals, tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- measured by benchmarks/proposals.py -->\nold\n<!-- end -->\nafter\n")
+    page.write_text("before\n<!-- measured by benchmarks/timesteps/proposals.py -->\nold\n<!-- end -->\nafter\n")
     assert proposals(run, "--json", tmp_path / "p.json", "--into", page) == (0, "", "")
     report = full_report()
     (found,) = json.loads((tmp_path / "p.json").read_text())

@@ -1,7 +1,7 @@
 """How good the proposal of T' by Fisher information is against the exhaustive answer, over finished
 run folders.
 
-    python benchmarks/proposals.py runs/* [--json benchmarks/results/proposals.json] [--into docs/results.md]
+    python benchmarks/timesteps/proposals.py runs/* [--json benchmarks/results/proposals.json] [--into docs/results.md]
 
 Reads each folder's report.json (spikeport run). Exhaustive answers are two: T' as it was shown on
 validation data, with its confidence, and the smallest T' whose loss on the test data, as measured,
@@ -18,12 +18,14 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from parts import marks
-
 from spikeport.analysis.common.numbers import percent, points, si
 from spikeport.analysis.results.report import Report, read_report
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `parts` lies
+
+from parts import marks
 
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares of information still to come at which the proposals are compared."""
@@ -137,7 +139,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         rows = sorted((row(folder) for folder in arguments.runs), key=lambda r: (r.data, r.method, r.name))
-        marks.publish(arguments.into, "proposals.py", markdown(rows))
+        marks.publish(arguments.into, "timesteps/proposals.py", markdown(rows))
         if arguments.json:
             write_json(arguments.json, json.loads(json.dumps([asdict(r) for r in rows])))
     except (InputError, OSError) as error:

@@ -1,7 +1,7 @@
 """Images a second of training: two processes under torchrun, one thread each, against one process
 with one thread and with two.
 
-    torchrun --standalone --nproc-per-node 2 benchmarks/ranks.py [--images 512] [--rounds 5]
+    torchrun --standalone --nproc-per-node 2 benchmarks/scale/ranks.py [--images 512] [--rounds 5]
 
 The network is Wu et al.'s for MNIST (15C5-P2-40C5-P2-300) on images of noise, 28 x 28, T = 10,
 batch 128, one epoch of the trainer at a time. The ways take turns in the same two processes, of
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -21,7 +22,6 @@ from time import perf_counter, process_time
 import numpy as np
 import torch
 import torch.distributed as dist
-from parts import engine_table, marks
 
 from spikeport.export.common.files import write_text
 from spikeport.export.common.progress import say
@@ -33,7 +33,11 @@ from spikeport.train.ranks.group import ALONE, Ranks, joined, summed
 from spikeport.train.settings.config import defaults_for
 from spikeport.train.settings.methods import METHODS
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `parts` lies
+
+from parts import engine_table, marks
+
+ROOT = Path(__file__).resolve().parents[2]
 RESULT, DOCUMENT = ROOT / "benchmarks/results/ranks.json", ROOT / "docs/scale.md"
 WAYS = {"one process, 1 thread": (1, 1), "one process, 2 threads": (1, 2), "two processes, 1 thread each": (2, 1)}
 
@@ -88,7 +92,7 @@ def main() -> None:
     if ranks.first:
         write_text(RESULT, json.dumps({"machine": m, "images": given.images, "images_a_second_and_core_ms": rates}, indent=1))
         cpu, torch = f"{m['cpu']}, {m['cores']} cores, load {m['load']:.1f} when started", m["packages"]["torch"]
-        marks.replace(DOCUMENT, "ranks.py", table(rates, f"{m['date']}, {cpu}; {given.rounds} rounds; torch {torch}."))
+        marks.replace(DOCUMENT, "scale/ranks.py", table(rates, f"{m['date']}, {cpu}; {given.rounds} rounds; torch {torch}."))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What Fisher information over time costs: ours, a plain loop over samples and timesteps, the
 authors' way, and torch.func.
 
-    python benchmarks/fisher.py [--rounds N]
+    python benchmarks/timesteps/fisher.py [--rounds N]
 
 One thread. STBP on 15C5-P2-40C5-P2-300, T = 5, 128 images of uniform random pixels, weights as at
 the start of training, BatchNorm statistics from those images. All find the same numbers
@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from parts import engine_table, fisher_rivals
 from torch import Tensor
 
 from spikeport.analysis.information.fisher import fisher_information
@@ -30,7 +30,11 @@ from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.settings.config import defaults_for
 
-ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `parts` lies
+
+from parts import engine_table, fisher_rivals
+
+ROOT = Path(__file__).resolve().parents[2]
 RESULT = ROOT / "benchmarks/results/fisher.json"
 ARCH, STEPS, SAMPLES, PUBLISHED_BATCH = "15C5-P2-40C5-P2-300", 5, 128, 16
 GOAL = 5

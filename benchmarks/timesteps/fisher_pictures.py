@@ -2,7 +2,7 @@
 
 spikeport train --data digits --timesteps 8 --epochs 30 --tic-every 1 --seed 0 --out runs/tic
 spikeport tic runs/tic
-python benchmarks/fisher_pictures.py runs/tic
+python benchmarks/timesteps/fisher_pictures.py runs/tic
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from spikeport.analysis.information.history import FisherHistory
 from spikeport.analysis.pages.picture import write_picture
 from spikeport.stages.folder.bound import read_result
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def main() -> None:

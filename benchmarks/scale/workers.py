@@ -1,6 +1,6 @@
 """Two workers against one process, and what one more task costs a scheduler.
 
-    python benchmarks/scale.py [--samples 8000] [--into docs/scale.md]
+    python benchmarks/scale/workers.py [--samples 8000] [--into docs/scale.md]
 
 Every figure has its target beside it. Evaluation (`cost`'s record on the engine), comparison
 (`verify`) and a sweep of trainings run in one process with one thread, and then on two workers with
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,11 +24,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import distributed
 import numpy as np
 import torch
-from parts.marks import publish
 
 from spikeport.cluster.dask_workers import DaskWorkers, local_workers
 from spikeport.cluster.files import SharedFile
-from spikeport.cluster.shards import Files, Run, recorded, verified
+from spikeport.cluster.shards import Files, Run, records, verified
 from spikeport.cluster.workers import HERE, Workers
 from spikeport.export.common.files import write_json
 from spikeport.export.common.progress import silent_bar
@@ -40,7 +40,11 @@ from spikeport.stages.trained import TrainedSession
 from spikeport.train.data.registry import load
 from spikeport.train.loop.trainer import train
 
-RESULTS = Path(__file__).parent / "results" / "scale.json"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `parts` lies
+
+from parts.marks import publish
+
+RESULTS = Path(__file__).parents[1] / "results" / "scale.json"
 WORKERS, MANY, TASKS = 2, 64, 2000
 SPEED_UP = 1.8
 OVERHEAD = 1e-3
@@ -117,7 +121,7 @@ def measure(samples: int, folder: Path) -> dict:
     part = Run(source, network.timesteps, max(32, samples // 20), whole.bytes // 20)
 
     def evaluation(run: Run) -> Callable[[Workers], object]:
-        return lambda workers: recorded(workers, run, "engine", "counts", lambda count: None)
+        return lambda workers: list(records(workers, run, "engine", "counts", lambda count: None))
 
     def comparison(run: Run) -> Callable[[Workers], object]:
         return lambda workers: verified(workers, run, ["engine"], None, lambda count: None)
@@ -177,7 +181,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(arguments.samples, Path(folder))
     write_json(RESULTS, found)
-    publish(arguments.into, "scale.py", table(found))
+    publish(arguments.into, "scale/workers.py", table(found))
 
 
 if __name__ == "__main__":
