@@ -39,6 +39,7 @@ def weight_gradient(x: torch.Tensor, shape: torch.Size, grad: torch.Tensor, laye
 
 def _weight_gradient_as_product(x: torch.Tensor, shape: torch.Size, grad: torch.Tensor, layer: nn.Conv2d) -> torch.Tensor:
     """One matrix product of the output's gradient and of every window, channels last."""
+    assert not isinstance(layer.padding, str)
     (high, wide), (top, side), (down, right) = shape[2:], layer.padding, layer.stride
     padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, side, side, top, top))
     windows = padded.unfold(1, high, down).unfold(2, wide, right).permute(0, 1, 2, 4, 5, 3)
