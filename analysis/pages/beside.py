@@ -14,16 +14,11 @@ from pathlib import Path
 from spikeport.analysis.common.numbers import DASH
 from spikeport.analysis.figures.markup import Element, el
 from spikeport.analysis.figures.tables import ACROSS
-from spikeport.analysis.pages.kept import write_kept
+from spikeport.analysis.pages.kept import folder_of, write_kept
 from spikeport.analysis.pages.page import page
 from spikeport.analysis.pages.picture import picture
 from spikeport.analysis.results.citation import about
 from spikeport.export.common.files import write_text
-
-
-def folder_of(page: Path) -> Path:
-    """Where the figures and tables of a page lie: `report_files` beside `report.html`."""
-    return page.with_name(f"{page.stem}_files")
 
 
 @dataclass

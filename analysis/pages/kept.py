@@ -20,6 +20,11 @@ MANIFEST, KIND = "manifest.json", "PageFiles"
 SUFFIXES = (".svg", ".csv")
 
 
+def folder_of(page: Path) -> Path:
+    """Where the figures and tables of a page lie: `report_files` beside `report.html`."""
+    return page.with_name(f"{page.stem}_files")
+
+
 def write_kept(folder: Path, files: Mapping[str, str], made_of: Mapping[str, str]) -> None:
     """Write texts by name, and remove what an earlier page left there. made_of: content digests, by
     name.

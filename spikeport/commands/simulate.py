@@ -27,6 +27,7 @@ from spikeport.commands.parts.options import (
     add_json,
     add_meaning,
     emit,
+    given,
     output_file,
     output_folder,
     refuse_ignored,
@@ -101,7 +102,7 @@ def execute(arguments: argparse.Namespace) -> int:
         raise InputError(
             f"--exit-margin is {arguments.exit_margin} on {arguments.backend}; give a margin of 1 or more and a backend in integers"
         )
-    if is_integer(arguments.network):
+    if given(arguments, MEANING) and is_integer(arguments.network):  # the file is opened once more only then
         refuse_ignored(arguments, MEANING, f"{arguments.network} is quantized and says so itself")
     if arguments.profile and arguments.backend != "engine":
         raise InputError(f"--profile is of the engine, not of {arguments.backend}; leave --backend out")

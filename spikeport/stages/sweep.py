@@ -15,8 +15,8 @@ from typing import Any
 from spikeport.analysis.common.jsonable import read_as, to_json
 from spikeport.analysis.information.fisher import FisherResult
 from spikeport.analysis.information.history import FisherHistory
-from spikeport.analysis.pages.beside import folder_of, write_beside
-from spikeport.analysis.pages.kept import forget_kept
+from spikeport.analysis.pages.beside import write_beside
+from spikeport.analysis.pages.kept import folder_of, forget_kept
 from spikeport.analysis.pages.sweep import sweep_page
 from spikeport.analysis.results.perturbed_accuracy import Robustness
 from spikeport.analysis.results.training_comparison import Sweep, SweepPoint

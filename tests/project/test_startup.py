@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-SELDOM = ("scipy.stats", "scipy.io", "sklearn", "onnx", "onnxruntime", "lava", "matplotlib", "tensorboard", "torchvision")
+SELDOM = ("scipy.stats", "scipy.special", "scipy.io", "sklearn", "onnx", "onnxruntime", "lava", "matplotlib", "tensorboard", "torchvision")
 
 
 def test_simulate_imports_what_it_uses():

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import lambertw
 
 from spikeport.export.nir.contents import Node
 from spikeport.export.nir.foreign.flat import FlatGraph, flatten, numbers
@@ -95,6 +94,8 @@ def dt_of_rockpool(graph: RawGraph) -> float | None:
     """The dt, in the file's unit, at which Rockpool wrote every neuron's r; None where there is no
     such dt.
     """
+    from scipy.special import lambertw  # noqa: PLC0415  slow to import, seldom needed
+
     flat, found = flatten(load_graph(graph)), []
     for name, node in flat.nodes.items():
         if node["type"] in ("CubaLIF", "LIF", "LI"):

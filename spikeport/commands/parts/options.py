@@ -161,10 +161,14 @@ def refuse_ignored(arguments: argparse.Namespace, names: Sequence[str], why: str
     """InputError if one of these was given: it would do nothing, and its user believes that it
     does. why: what makes it so.
     """
-    for name in names:
-        value = getattr(arguments, name, None)
-        if value is not None and value is not False:
-            raise InputError(f"{FLAGS.get(name, '--' + name.replace('_', '-'))} does nothing here: {why}; leave it out")
+    for name in given(arguments, names):
+        raise InputError(f"{FLAGS.get(name, '--' + name.replace('_', '-'))} does nothing here: {why}; leave it out")
+
+
+def given(arguments: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Those of the arguments that were given."""
+    values = {name: getattr(arguments, name, None) for name in names}
+    return [name for name, value in values.items() if value is not None and value is not False]
 
 
 def usual_or(text: str | None, choices: tuple[str, ...]) -> list[str]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from spikeport.analysis.pages.beside import folder_of
-from spikeport.analysis.pages.kept import not_ours
+from spikeport.analysis.pages.kept import folder_of, not_ours
 from spikeport.analysis.pages.page import is_page
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spikeport.analysis.common.jsonable import read_as, to_json
-from spikeport.analysis.pages.beside import folder_of
-from spikeport.analysis.pages.kept import forget_kept
+from spikeport.analysis.pages.kept import folder_of, forget_kept
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import write_json
 from spikeport.export.common.guard import reading

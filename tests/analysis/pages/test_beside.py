@@ -16,8 +16,9 @@ from support.pages.reports import full_report
 
 from spikeport.analysis.common.numbers import DASH, Quantity, percent, si
 from spikeport.analysis.figures.tables import data_table, filled_bar
-from spikeport.analysis.pages.beside import csv_text, folder_of
+from spikeport.analysis.pages.beside import csv_text
 from spikeport.analysis.pages.comparison import write_comparison
+from spikeport.analysis.pages.kept import folder_of
 from spikeport.analysis.pages.picture import colours
 from spikeport.analysis.pages.render import write_page
 from spikeport.analysis.results.comparison import compare
