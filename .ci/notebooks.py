@@ -1,5 +1,5 @@
-"""Every example as a notebook in docs/notebooks, executed: its functions in cells of their own, what
-`main` does in steps, its options as they were given.
+"""Every example as a notebook in docs/notebooks, executed: its functions in cells of their own,
+what `main` does in steps, its options as they were given.
 
     python .ci/notebooks.py [NAME ...]
 """
@@ -28,7 +28,9 @@ OPTIONS: dict[str, list[str]] = {
     "prune_and_truncate": [],
     "snntorch_to_report": [],
 }
-"""What each example is run with; a notebook has no path of its own, from which it could find the zoo."""
+"""What each example is run with; a notebook has no path of its own, from which it could find the
+zoo.
+"""
 MAX_BYTES = 200_000
 
 

@@ -1,14 +1,14 @@
-"""What skipping work would gain over the engine's int8 products: tables for weights of 4 bits, lists
-for pruned weights, and windows that repeat.
+"""What skipping work would gain over the engine's int8 products: tables for weights of 4 bits,
+lists for pruned weights, and windows that repeat.
 
     python benchmarks/engine_skipping.py [--rounds 7]
 
 One layer of 1024 inputs and 300 outputs, one thread, processor time, shortest of several turns; the
 engine's own two ways (int8 products, events) beside. Tables: for every 4 inputs the 16 sums that
 their spikes can make, added as runs of bytes (T-MAC, arXiv 2407.00088, for spikes in the place of
-weight bits). Lists: for every input the outputs that its weights are not zero for. Windows: how many
-that hold a spike at all were seen at an earlier timestep of the same sample (product sparsity, arXiv
-2503.03379), in networks with random weights and in the trained one of examples/zoo. Writes
+weight bits). Lists: for every input the outputs that its weights are not zero for. Windows: how
+many that hold a spike at all were seen at an earlier timestep of the same sample (product sparsity,
+arXiv 2503.03379), in networks with random weights and in the trained one of examples/zoo. Writes
 benchmarks/results/engine-skipping.json.
 """
 
@@ -48,7 +48,9 @@ ADDED_AS_BYTES = 4
 
 @numba.njit(nogil=True)
 def by_tables(spikes, tables, total):  # pragma: no cover
-    """Sums `(rows, outputs)` int32 of 0/1 spikes `(rows, inputs)`; tables int8 `(groups, 16, outputs)`."""
+    """Sums `(rows, outputs)` int32 of 0/1 spikes `(rows, inputs)`; tables int8 `(groups, 16,
+    outputs)`.
+    """
     rows, outputs = total.shape
     narrow, wide = np.zeros(outputs, np.int8), np.zeros(outputs, np.int16)
     for r in range(rows):

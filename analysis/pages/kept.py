@@ -32,7 +32,7 @@ def write_kept(folder: Path, files: Mapping[str, str], made_of: Mapping[str, str
     The manifest names old and new content while files are replaced, so that a run that dies between
     two of them has lost nothing and can be done again.
     """
-    before, now = _known(folder), {name: [_digest(text.encode())] for name, text in files.items()}
+    before, now = _known(folder) or {}, {name: [_digest(text.encode())] for name, text in files.items()}
     names = sorted({*before, *now})
     _write_manifest(folder, {name: [*before.get(name, []), *now.get(name, [])] for name in names}, made_of)
     for name, text in files.items():
@@ -52,36 +52,39 @@ def not_ours(folder: Path) -> Path | None:
     if not folder.is_dir():
         return folder
     known = _known(folder)
-    if not known and (folder / MANIFEST).exists():
+    if known is None and (folder / MANIFEST).exists():
         return folder / MANIFEST
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
-    return next((path for path in files if not _is_ours(path, known)), None)
+    return next((path for path in files if not _is_ours(path, known or {})), None)
 
 
 def forget_kept(folder: Path) -> None:
     """Delete what spikeport wrote there, and the folder if nothing else is in it."""
     known = _known(folder)
+    if known is None:
+        return
     for name in known:
         if _is_ours(folder / name, known):
             (folder / name).unlink()
-    if known:
-        (folder / MANIFEST).unlink()
-        with suppress(OSError):
-            folder.rmdir()
+    (folder / MANIFEST).unlink()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _write_manifest(folder: Path, known: Mapping[str, list[str]], made_of: Mapping[str, str]) -> None:
     write_json(folder / MANIFEST, {"kind": KIND, "made_of": dict(made_of), "files": dict(known)})
 
 
-def _known(folder: Path) -> dict[str, list[str]]:
-    """Digests that a file may have, by its name; empty where no manifest of ours is."""
+def _known(folder: Path) -> dict[str, list[str]] | None:
+    """Digests that a file may have, by its name (none of a page without figures and tables); None
+    where no manifest of ours is.
+    """
     try:
         manifest: Any = read_json(folder / MANIFEST)
     except InputError:
-        return {}
+        return None
     if not isinstance(manifest, dict) or manifest.get("kind") != KIND or not isinstance(manifest.get("files"), dict):
-        return {}
+        return None
     files = manifest["files"].items()
     return {name: digests for name, digests in files if Path(name).name == name and name.endswith(SUFFIXES) and isinstance(digests, list)}
 

@@ -99,9 +99,9 @@ Run = Callable[[], torch.Tensor]
 
 @torch.inference_mode()
 def best_setting(name: str, layers, images: torch.Tensor, timesteps: int) -> tuple[Run, dict[str, Any]]:
-    """The framework's run over all images at the fastest setting, and what was tried: the batch size
-    and memory format first, then bfloat16 on the best of these, then `torch.compile` on the best of
-    those.
+    """The framework's run over all images at the fastest setting, and what was tried: the batch
+    size and memory format first, then bfloat16 on the best of these, then `torch.compile` on the
+    best of those.
     """
     formats = FORMATS if layers[0]["weight"].ndim == 4 else {"contiguous": torch.contiguous_format}
     trials: dict[str, tuple[float, Run]] = {}

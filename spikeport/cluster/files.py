@@ -12,7 +12,8 @@ from spikeport.export.common.errors import InputError
 
 BLOCK = 1 << 20
 BLOCKS = 64
-"""Blocks of a file that are compared, evenly spread; a file of so many or fewer is compared whole."""
+"""Blocks of a file that are compared, evenly spread; a file of so many or fewer is compared whole.
+"""
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,8 @@ def _network(read: Callable[[Path], QuantizedNetwork], file: SharedFile) -> Quan
 
 @dataclass(frozen=True)
 class Run:
-    """What workers are to do. count: of samples. bytes: of the whole input as it is read. first: the
-    sample to begin with.
+    """What workers are to do. count: of samples. bytes: of the whole input as it is read. first:
+    the sample to begin with.
     """
 
     source: Source

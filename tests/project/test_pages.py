@@ -43,6 +43,7 @@ PARSED = {
     "docs/configuration.md": "trains on MNIST",
     "docs/lava.md": "MNIST, all of it through Lava: an hour",
     "docs/results.md": "the runs behind the tables, hours",
+    "docs/scale.md": "many processes and large files; their like runs in tests/spikeport/cluster and tests/spikeport/test_large_input.py",
     "docs/tic-experiments.md": "the runs behind the figures, hours",
     "examples/zoo/README.md": "samples of the reader",
 }

@@ -6,8 +6,8 @@ with --grid every combination. A field is any of a training's config.toml, neste
 (neuron.decay, optimizer.learning_rate). Every point is a training directory below DIR. Run again
 after a kill, finished points are kept and the one under way goes on; more values of a field may be
 added then. With --workers, several points are trained at a time, each in a process of its own. A
-DIR with points that are not in the sweep, or are with other settings, is refused; --force replaces it.
-Ends in DIR/sweep.json, DIR/sweep.html and the page's pictures as DIR/*.svg. Exit status 1 if a
+DIR with points that are not in the sweep, or are with other settings, is refused; --force replaces
+it. Ends in DIR/sweep.json, DIR/sweep.html and its figures in DIR/sweep_files. Exit status 1 if a
 training diverged.
 """
 

@@ -87,3 +87,11 @@ def test_a_run_that_dies_at_any_file_can_be_done_again(tmp_path, monkeypatch, di
     assert not_ours(folder) is None
     write_kept(folder, SECOND, {})
     assert here(folder) == SECOND and not_ours(folder) is None
+
+
+def test_a_page_without_figures_is_written_again_and_forgotten(tmp_path):
+    """An empty manifest is ours, too."""
+    write_kept(tmp_path / "p_files", {}, {})
+    assert not_ours(tmp_path / "p_files") is None
+    forget_kept(tmp_path / "p_files")
+    assert not (tmp_path / "p_files").exists()
