@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch._dynamo
 from torch import nn
 
 BATCHES = (16, 128, 1024)
@@ -95,6 +96,10 @@ def spikingjelly(layers, timesteps: int, memory_format, dtype: torch.dtype) -> C
 
 FRAMEWORKS = {"snntorch": snntorch, "spikingjelly": spikingjelly}
 Run = Callable[[], torch.Tensor]
+RECOMPILATIONS = 64
+"""Of one function: each setting, and each number of threads, is another; beyond 8 PyTorch would run
+them uncompiled.
+"""
 
 
 @torch.inference_mode()
@@ -104,6 +109,7 @@ def best_setting(name: str, layers, images: torch.Tensor, timesteps: int) -> tup
     best of those.
     """
     formats = FORMATS if layers[0]["weight"].ndim == 4 else {"contiguous": torch.contiguous_format}
+    torch._dynamo.config.recompile_limit = RECOMPILATIONS
     trials: dict[str, tuple[float, Run]] = {}
     tried: dict[str, Any] = {}
 

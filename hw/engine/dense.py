@@ -19,7 +19,10 @@ from spikeport.hw.engine.int8 import Int8Product, fits, trustworthy
 from spikeport.hw.engine.layout import to_engine
 from spikeport.hw.semantics.bounds import SumBound
 
-TIMED_IMAGES, TRIES = 32, 7
+TIMED_MESSAGES, TIMED_IMAGES, TRIES = 1 << 18, 32, 7
+"""A product is timed on as many images as hold so many messages, but on `TIMED_IMAGES` or more: on
+few small ones the time of the call is all there is, and events look cheaper than they are.
+"""
 
 
 class Product(Protocol):
@@ -108,14 +111,15 @@ def nanoseconds(product: Product, size: int) -> float:
     """Processor time of one image of so many messages on this machine, shortest of a few tries on
     one thread.
     """
-    x = torch.zeros(1, TIMED_IMAGES, size, dtype=torch.uint8)
+    images = max(TIMED_IMAGES, TIMED_MESSAGES // size)
+    x = torch.zeros(1, images, size, dtype=torch.uint8)
     tries = []
     with one_thread():
         for _ in range(TRIES):
             start = thread_time_ns()
             product(x)
             tries.append(thread_time_ns() - start)
-    return min(tries) / TIMED_IMAGES
+    return min(tries) / images
 
 
 @contextmanager
