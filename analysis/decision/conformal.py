@@ -16,8 +16,8 @@ probability `target`, over draws of calibration and new samples alike.
   positively (Sarkar 1998), which one sample's do as far as simulations show, not in general.
 
 Score of a class: the largest score of the readout less its own, integers of the chip. That is the
-published -log softmax in the limit of a low temperature, it needs no exponential, and no set is
-ever empty.
+published -log softmax in the limit of a low temperature, and it needs no exponential. Bonferroni's
+sets are never empty; Simes', which remember earlier checkpoints, may be.
 """
 
 from __future__ import annotations
