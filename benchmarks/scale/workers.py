@@ -32,6 +32,7 @@ from spikeport.cluster.workers import HERE, Workers
 from spikeport.export.common.files import write_json
 from spikeport.export.common.progress import silent_bar
 from spikeport.export.nir.file import read_nir
+from spikeport.hw.records.record import join_records
 from spikeport.stages.config import SweepConfig
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pipeline import QuantizationConfig, quantize_stage
@@ -121,7 +122,7 @@ def measure(samples: int, folder: Path) -> dict:
     part = Run(source, network.timesteps, max(32, samples // 20), whole.bytes // 20)
 
     def evaluation(run: Run) -> Callable[[Workers], object]:
-        return lambda workers: list(records(workers, run, "engine", "counts", lambda count: None))
+        return lambda workers: join_records(records(workers, run, "engine", "counts", lambda count: None), run.count)
 
     def comparison(run: Run) -> Callable[[Workers], object]:
         return lambda workers: verified(workers, run, ["engine"], None, lambda count: None)
