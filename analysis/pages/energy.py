@@ -43,8 +43,8 @@ def _at(report: Report, cost: Cost) -> int:
 def _terms(cost: Cost, chosen: int) -> Element:
     at = min(chosen, cost.timesteps) - 1
     # The place among those that are shown gives the colour: of all terms there are more than colours.
-    terms = [t for t in cost.terms if t.energy and t.energy[at]]
-    priced = [(f"part{i % SERIES}", t.name, t.count[at], t.energy[at]) for i, t in enumerate(terms)]
+    terms = [(t.name, t.count[at], t.energy[at]) for t in cost.terms if t.energy and t.energy[at]]
+    priced = [(f"part{i % SERIES}", *term) for i, term in enumerate(terms)]
     total = sum(energy for *_, energy in priced) or 1.0
     segments = [
         el("span", style=f"width:{100 * e / total:.2f}%", class_=f"part {colour}", title=f"{name}: {si(e, 'J')}")
