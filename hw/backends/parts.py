@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from math import prod
 
+import numpy as np
+
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import Backend, backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
-from spikeport.hw.records.stimulus import Stimulus
+from spikeport.hw.records.stimulus import Stimulus, encode_parts
 
 PART_BYTES = 1 << 28
 """What the input and the record of a part take at most, 256 MB; one sample may take more."""
@@ -32,6 +34,14 @@ def part_size(network: QuantizedNetwork, timesteps: int, held: bool, level: Reco
     return 1 << max(0, min(PART_SAMPLES, PART_BYTES // whole).bit_length() - 1)
 
 
+def parts_of(network: QuantizedNetwork, array: np.ndarray, timesteps: int, level: RecordLevel, *, first: int = 0) -> Iterator[Stimulus]:
+    """What `encode_parts` makes of an input from sample `first` on, in parts of `part_size`; errors
+    as there, at once.
+    """
+    size = part_size(network, timesteps, array.shape[1:] == network.input.shape, level)
+    return encode_parts(network.input, array, timesteps, size, first=first)
+
+
 def run_parts(
     name: str,
     network: QuantizedNetwork,
@@ -44,7 +54,7 @@ def run_parts(
     """Records of stimuli that follow each other, in order; Lava, which is slow to start, runs once
     for all of them.
 
-    name: of the backend (`BACKENDS`). parts: of a size from `part_size`. run: the backend of this
+    name: of the backend (`BACKENDS`). parts: from `parts_of`. run: the backend of this
     name with options of its own.
     """
     run = run or backend(name)

@@ -43,10 +43,10 @@ from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.digest import network_digest
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.hw.backends.parts import part_size
+from spikeport.hw.backends.parts import parts_of
 from spikeport.hw.backends.simulate import BACKENDS, backend
 from spikeport.hw.backends.verify import Verification, verify
-from spikeport.hw.records.stimulus import encode_parts, load_input
+from spikeport.hw.records.stimulus import load_input
 from spikeport.stages.config import LavaSettings, RunConfig
 from spikeport.stages.folder.bound import MADE_OF, Digests, write_bound
 from spikeport.stages.folder.claims import check_output, held, json_origin
@@ -138,8 +138,7 @@ def _verification(
         other = Files(load_quantized, SharedFile.of(arguments.against)) if candidate else None
         with workers_of(arguments) as workers, progress_bar(len(array), "verify") as progress:
             return verified(workers, whole, names, other, progress)
-    size = part_size(network, timesteps, array.shape[1:] == network.input.shape, "spikes")
-    parts = encode_parts(network.input, array, timesteps, size)
+    parts = parts_of(network, array, timesteps, "spikes")
     with progress_bar(len(array), "verify") as progress:
         return verify(network, parts, {name: backend(name) for name in names}, candidate=candidate, progress=progress)
 

@@ -18,10 +18,9 @@ from spikeport.commands.parts.sources import load_quantized
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.progress import LOUDNESS, say
 from spikeport.export.model.network import QuantizedNetwork
-from spikeport.hw.backends.parts import part_size, run_parts
+from spikeport.hw.backends.parts import parts_of, run_parts
 from spikeport.hw.backends.simulate import Backend
 from spikeport.hw.records.record import RecordLevel, SpikeRecord
-from spikeport.hw.records.stimulus import encode_parts
 
 MANY = ("workers", "scheduler")
 """Arguments of `add_workers`."""
@@ -93,9 +92,7 @@ def records_of(
             progress(first)
             yield records(workers, whole, name, level, progress)
             return
-        parts = encode_parts(
-            network.input, array, timesteps, part_size(network, timesteps, array.shape[1:] == network.input.shape, level), first=first
-        )
+        parts = parts_of(network, array, timesteps, level, first=first)
         progress = stack.enter_context(progress_bar(len(array), what or name))
         progress(first)
         yield run_parts(name, network, parts, level, run=run, progress=progress)
