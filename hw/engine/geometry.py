@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +50,16 @@ class Geometry(NamedTuple):
         images = x.reshape(-1, *self.grid).permute(0, 3, 1, 2)
         total = functional.conv2d(images, weight, None, self.stride, self.padding, self.dilation, self.groups)
         return total.permute(0, 2, 3, 1).reshape(len(x), -1)
+
+    def exact(self, make: Callable[[], Callable[[torch.Tensor], torch.Tensor]], weight: np.ndarray, messages: torch.Tensor) -> bool:
+        """Whether the product that `make` makes of these weights is there, and gives the sums of
+        messages `(n, size)` to the last unit.
+        """
+        try:
+            made = make()(messages[None])[0].cpu()
+        except (AttributeError, RuntimeError, NotImplementedError):  # a PyTorch without the operator, or no unit for it
+            return False
+        return torch.equal(made.to(torch.float64), self.sums(messages.to(torch.float64), torch.from_numpy(weight).to(torch.float64)))
 
 
 def engine_weight(op: Conv | Dense, source: Shape) -> np.ndarray:

@@ -8,6 +8,7 @@ every geometry is tried out on the device before it is used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import prod
 
@@ -76,9 +77,10 @@ def trustworthy(geometry: Geometry, device: torch.device) -> bool:
     rng = np.random.default_rng(0)
     weight = rng.choice(np.array([-128, 127], np.int8), geometry.weight)
     weight.reshape(len(weight), -1)[:, TRIED_WEIGHTS:] = 0
-    messages = torch.from_numpy(rng.choice(np.array([-128, 127], np.int8), (1, 3, prod(geometry.grid))))
-    try:
-        made = MatrixUnitProduct(geometry, weight, device)(messages.to(device))[0].cpu()
-    except (AttributeError, RuntimeError, NotImplementedError):  # a PyTorch without it, or a GPU without such units
-        return False
-    return torch.equal(made.to(torch.float64), geometry.sums(messages[0].to(torch.float64), torch.from_numpy(weight).to(torch.float64)))
+    messages = torch.from_numpy(rng.choice(np.array([-128, 127], np.int8), (3, prod(geometry.grid))))
+
+    def make() -> Callable[[torch.Tensor], torch.Tensor]:
+        product = MatrixUnitProduct(geometry, weight, device)
+        return lambda x: product(x.to(device))
+
+    return geometry.exact(make, weight, messages)
