@@ -38,8 +38,8 @@ from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.pipeline import QuantizationConfig, quantize_stage
 from spikeport.stages.sweep import plan, run_sweep
 from spikeport.stages.trained import TrainedSession
-from spikeport.train.data.registry import load
 from spikeport.train.loop.trainer import train
+from spikeport.train.settings.training_data import training_data
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `parts` lies
 
@@ -110,7 +110,7 @@ def measure(samples: int, folder: Path) -> dict:
     asked = SweepConfig(train={"epochs": 1, "timesteps": 4}, vary={"seed": [0, 1]})
     points = plan(asked, "benchmark")
     config = points[0].config
-    data = load(config.data, None, config.seed, config.timesteps, config.events)
+    data = training_data(config, None)
     trained = train(config, data, folder / "run")
     session = TrainedSession(Workspace(folder / "run"), trained, data, silent_bar)
     quantize_stage(session, folder / "network.nir", QuantizationConfig())

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import as_path
-from spikeport.train.data.dataset import Dataset
+from spikeport.train.data.dataset import Dataset, Splits
 from spikeport.train.data.own import PARTS, is_own, of_arrays
 from spikeport.train.data.registry import load
 
@@ -46,23 +46,26 @@ def dataset(train: Samples, validation: Samples | None = None, test: Samples | N
     if "test" not in given:
         if len(given) > 1:
             raise InputError("validation samples came without test samples; give test too, or train alone")
-        return of_arrays(x, y, seed=seed)
+        return of_arrays(x, y, splits=Splits(seed))
     split = np.concatenate([np.full(len(arrays[1]), PARTS.index(name)) for name, arrays in given.items()])
-    return of_arrays(x, y, split, seed=seed)
+    return of_arrays(x, y, split, splits=Splits(seed))
 
 
-def load_data(name: str | Path, data_dir: str | Path | None = None, *, seed: int = 0, timesteps: int = PLUGIN_TIMESTEPS) -> Dataset:
+def load_data(
+    name: str | Path, data_dir: str | Path | None = None, *, seed: int = 0, timesteps: int = PLUGIN_TIMESTEPS, validation: int = 0
+) -> Dataset:
     """A data set by name ("digits", "mnist", ...), or your own file (`own.npz`), as `--data` takes
     them.
 
     data_dir: folder with its files, None for the user's cache, where they are downloaded to. seed:
-    of splits. timesteps: that recordings of events are counted into.
+    of splits. timesteps: that recordings of events are counted into. validation: training samples set
+    aside for validation, 0 for the data set's own number.
 
     Raises:
         InputError: unknown name, missing or damaged files.
     """
     known = str(as_path(name).resolve()) if is_own(str(name)) else str(name)
-    return load(known, as_path(data_dir) if data_dir else None, seed, timesteps)
+    return load(known, as_path(data_dir) if data_dir else None, seed, timesteps, validation=validation)
 
 
 def as_dataset(data: Dataset | Samples | str | Path, seed: int) -> Dataset:

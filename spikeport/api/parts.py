@@ -19,7 +19,7 @@ import torch
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import as_path, check_regular, reason
-from spikeport.train.data.dataset import Dataset
+from spikeport.train.data.dataset import Dataset, Splits
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.registry import DATASETS
 from spikeport.train.neurons.surrogates import SURROGATES
@@ -84,8 +84,9 @@ def add_data(name: str, loader: Callable[[Path | None, int, int], Dataset], **de
         InputError: the name is taken, or no name, or defaults out of range.
     """
 
-    def load(asked: str, folder: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
-        return loader(folder, seed, timesteps).named(asked)
+    def load(asked: str, folder: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
+        splits.refuse_own_number(asked)
+        return loader(folder, splits.seed, timesteps).named(asked)
 
     usual = TrainConfig(**{"data": name, "arch": "100", "epochs": 20, **defaults})
     _add(DATASETS, "data set", name, load)

@@ -35,12 +35,12 @@ from spikeport.stages.folder.claims import check_place, claimed
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.trained import TrainedSession
 from spikeport.stages.whole import all_stages
-from spikeport.train.data.registry import load
 from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.memory import keep_freed_memory
 from spikeport.train.loop.trainer import train
 from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.tables import to_toml
+from spikeport.train.settings.training_data import training_data
 
 EXAMPLES = """examples:
   spikeport run --out runs/demo
@@ -95,7 +95,7 @@ def execute(arguments: argparse.Namespace) -> int:
     keep_freed_memory()
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
     check_place(work, force=arguments.force)
-    data = load(config.train.data, data_dir, config.train.seed, config.train.timesteps, config.train.events)
+    data = training_data(config.train, data_dir)
     with claimed(work, force=arguments.force):
         trained = train(config.train, data, work.root, resume=True, accelerator=arguments.accelerator)
         work.remember_data(data_dir)

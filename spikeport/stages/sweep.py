@@ -32,12 +32,12 @@ from spikeport.stages.robustness import RobustnessConfig, robustness_stage
 from spikeport.stages.session import Bar
 from spikeport.stages.tic import TicConfig, kept_tic, recorder, tic_stage
 from spikeport.stages.trained import TrainedSession
-from spikeport.train.data.registry import load
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, checked_metrics, settings_digest
 from spikeport.train.loop.resume import epochs_done
 from spikeport.train.loop.trainer import DivergedError, train
 from spikeport.train.settings.config import TrainConfig, difference, read_config
 from spikeport.train.settings.tables import flat
+from spikeport.train.settings.training_data import training_data
 
 SWEEP, PAGE = "sweep.json", "sweep.html"
 GRID = "all combinations"
@@ -210,7 +210,7 @@ def _write(sweep: Sweep, out: Path) -> None:
 def _measured(config: SweepConfig, point: Planned, out: Path, data_dir: Path | None, bar: Bar, accelerator: str) -> SweepPoint | str:
     """One point, with whatever of it is there already; of a training that diverged, how."""
     c, work = point.config, Workspace(out / point.name)
-    data = load(c.data, data_dir, c.seed, c.timesteps, c.events)
+    data = training_data(c, data_dir)
     looks, settings = TicConfig(samples=config.samples, seed=c.seed), {"settings": settings_digest(c)}
     follow = recorder(work.tic_history, data.train, config.tic_every, looks, settings) if config.tic_every else None
     with claimed(work, force=False):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import check_regular, read_bytes, reading
-from spikeport.train.data.dataset import Dataset, Split, Task, cut, scaled
+from spikeport.train.data.dataset import Dataset, Split, Splits, Task, scaled
 from spikeport.train.data.download import download, download_archive
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.formats.tar import members
@@ -34,7 +34,7 @@ CIFAR_FILES = {
 """Folder, training files, test file, label bytes per record (the last is the class), classes."""
 
 
-def cifar(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def cifar(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """50000 / 10000 images (Krizhevsky 2009), a twelfth of the training set for validation,
     stratified.
     """
@@ -42,7 +42,7 @@ def cifar(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: Eve
     root = data_dir if data_dir is not None else download_archive(f"{CIFAR_URL}{name}-binary.tar.gz", folder)
     place = _first_with(test, (root / folder, root / name, root), name)
     official = _joined([read_cifar(place / part, label_bytes, classes) for part in training])
-    return _dataset(name, official, read_cifar(place / test, label_bytes, classes), classes, seed, "CIFAR binary files", place)
+    return _dataset(name, official, read_cifar(place / test, label_bytes, classes), classes, splits, "CIFAR binary files", place)
 
 
 def read_cifar(path: Path, label_bytes: int, classes: int) -> Split:
@@ -62,7 +62,7 @@ def read_cifar(path: Path, label_bytes: int, classes: int) -> Split:
     return scaled(table[:, label_bytes:].reshape(-1, *SHAPE), labels)
 
 
-def cifar_jpeg(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def cifar_jpeg(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """CIFAR-10 from `cifar10_jpeg_{train,test}.tar.gz`, members `SPLIT/CLASS/NUMBER.jpg`; lossy, so
     accuracies compare to within a per cent.
     """
@@ -70,7 +70,7 @@ def cifar_jpeg(name: str, data_dir: Path | None, seed: int, timesteps: int, bins
         raise InputError(f"{name} cannot be downloaded; pass --data-dir with the folder of cifar10_jpeg_train.tar.gz")
     place = _first_with("cifar10_jpeg_test.tar.gz", (data_dir / "CIFAR10-jpeg", data_dir), name)
     official, test = (read_jpeg_tar(place / f"cifar10_jpeg_{part}.tar.gz") for part in ("train", "test"))
-    return _dataset(name, official, test, 10, seed, "CIFAR-10 as JPEG", place)
+    return _dataset(name, official, test, 10, splits, "CIFAR-10 as JPEG", place)
 
 
 def read_jpeg_tar(path: Path) -> Split:
@@ -93,14 +93,14 @@ def _pixels(raw: bytes, where: str) -> np.ndarray:
         return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
 
 
-def svhn(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def svhn(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """73257 / 26032 house numbers (Netzer et al. 2011), a twelfth of the training set for
     validation, stratified.
     """
     root = data_dir if data_dir is not None else download("SVHN", split="train") and download("SVHN", split="test")
     place = _first_with("test_32x32.mat", (root / "SVHN", root), name)
     official, test = (read_svhn(place / f"{part}_32x32.mat") for part in ("train", "test"))
-    return _dataset(name, official, test, 10, seed, "SVHN MATLAB files", place)
+    return _dataset(name, official, test, 10, splits, "SVHN MATLAB files", place)
 
 
 def read_svhn(path: Path) -> Split:
@@ -134,7 +134,7 @@ def _joined(parts: list[Split]) -> Split:
     return Split(np.concatenate([p.images for p in parts]), np.concatenate([p.labels for p in parts]))
 
 
-def _dataset(name: str, official: Split, test: Split, classes: int, seed: int, source: str, place: Path) -> Dataset:
+def _dataset(name: str, official: Split, test: Split, classes: int, splits: Splits, source: str, place: Path) -> Dataset:
     source += check_named(name, official.images[:], str(place))
-    train, validation = cut(official, max(1, len(official) // 12), seed)
+    train, validation = splits.held_out(official, len(official) // 12)
     return Dataset(Task(name, SHAPE, classes, 255), train, validation, test, source)

@@ -91,6 +91,36 @@ class Dataset:
         return replace(self, task=replace(self.task, name=name), source=self.source.replace(self.task.name, name, 1))
 
 
+@dataclass(frozen=True)
+class Splits:
+    """Who is in which split. seed: of the draw. validation: so many of the training samples are set
+    aside to choose the epoch and T'; 0 for the number that the data set's loader names.
+    """
+
+    seed: int = 0
+    validation: int = 0
+
+    def held_out(self, official: Split, usual: int) -> tuple[Split, Split]:
+        """Training and validation samples, classes in proportion. usual: how many are for
+        validation where the user does not say.
+
+        Raises:
+            InputError: as many as there are, or more.
+        """
+        if self.validation >= len(official):
+            raise InputError(f"validation is {self.validation:,}, but there are {len(official):,} samples to train on; set aside fewer")
+        return cut(official, self.validation or max(1, usual), self.seed)
+
+    def refuse_own_number(self, where: str) -> None:
+        """Where validation samples come with the data.
+
+        Raises:
+            InputError: the user asked for a number.
+        """
+        if self.validation:
+            raise InputError(f"validation is {self.validation:,}, but {where} has validation samples of its own; leave it out")
+
+
 def cut(split: Split, size: int, seed: int) -> tuple[Split, Split]:
     """Two disjoint parts in their original order, the second with `size` samples, if there are as
     many, and the classes in proportion.

@@ -12,7 +12,7 @@ import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import reading
-from spikeport.train.data.dataset import Dataset, Split, Task, cut
+from spikeport.train.data.dataset import Dataset, Split, Splits, Task, cut
 from spikeport.train.data.folders import labelled_files
 from spikeport.train.data.formats.event_bins import COUNT_MAX, EventBins, Events, event_counts
 from spikeport.train.data.formats.event_files import READERS, read_events, read_n_mnist
@@ -28,14 +28,14 @@ FIRST_TEST = 900
 """Number of the first recording of a class that belongs to DVS-CIFAR10's test set."""
 
 
-def n_mnist(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def n_mnist(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """60000 / 10000 recordings as published: folders `Train/DIGIT/*.bin` and `Test/DIGIT/*.bin`."""
     if data_dir is None:
         raise InputError(f"{name} cannot be downloaded; pass --data-dir with the folder that holds Train and Test")
     for root in (data_dir / "N-MNIST", data_dir):
         if (root / "Train").is_dir() and (root / "Test").is_dir():
             train, test = (_digits(root / part, timesteps, bins) for part in ("Train", "Test"))
-            return _dataset(name, train, test, seed, len(train) // 12, 10, "N-MNIST")
+            return _dataset(name, train, test, splits, len(train) // 12, 10, "N-MNIST")
     raise InputError(f"{name}: no folders Train and Test in {data_dir / 'N-MNIST'} or {data_dir}; unpack Train.zip and Test.zip there")
 
 
@@ -46,7 +46,7 @@ def _digits(folder: Path, timesteps: int, bins: EventBins) -> Split:
     return _split(paths, [int(p.parent.name) for p in paths], _Counts(timesteps, bins, SENSOR, DURATION))
 
 
-def n_mnist_small(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def n_mnist_small(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """1000 / 100 recordings in one tar file, as SLAYER ships them: `NUMBER.bs2`, with labels in
     `train1K.txt` and `test100.txt`.
 
@@ -58,7 +58,7 @@ def n_mnist_small(name: str, data_dir: Path | None, seed: int, timesteps: int, b
         if path.is_file():
             files, counts = _members(path), _Counts(timesteps, bins, SENSOR, DURATION)
             train, test = (_listed(files, listing, counts, path) for listing in ("train1K.txt", "test100.txt"))
-            return _dataset(name, train, test, seed, len(train) // 4, 10, "N-MNIST, 1100 recordings")
+            return _dataset(name, train, test, splits, len(train) // 4, 10, "N-MNIST, 1100 recordings")
     raise InputError(f"{name}: {SMALL} is neither in {data_dir / 'N-MNIST-small'} nor in {data_dir}; put it there")
 
 
@@ -78,7 +78,7 @@ def _listed(files: dict[str, bytes], listing: str, counts: _Counts, path: Path) 
     return Split(images, np.array([label for *_, label in recordings]))
 
 
-def dvs_cifar10(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def dvs_cifar10(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """9000 / 1000 recordings (Li et al. 2017): folders `CLASS/cifar10_CLASS_NUMBER.aedat`; of each
     class 0 to 899 are for training, the rest for testing.
 
@@ -97,7 +97,7 @@ def dvs_cifar10(name: str, data_dir: Path | None, seed: int, timesteps: int, bin
         raise InputError(f"{root} holds recordings on one side of number {FIRST_TEST} only; unpack the ten zip files there")
     everything = _split(paths, labels, _Counts(timesteps, bins, (128, 128), turned=True), held=False)
     official, testing = (everything.subset(part).held() for part in (~test, test))
-    return _dataset(name, official, testing, seed, len(official) // 12, 10, "CIFAR10-DVS AEDAT files")
+    return _dataset(name, official, testing, splits, len(official) // 12, 10, "CIFAR10-DVS AEDAT files")
 
 
 def _number(path: Path) -> int:
@@ -107,7 +107,7 @@ def _number(path: Path) -> int:
     return int(match[1])
 
 
-def event_folder(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def event_folder(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """A folder of recordings (`train.data.event_files`), one sub-folder per class, its name's place
     in the alphabet the label.
 
@@ -123,9 +123,9 @@ def event_folder(name: str, data_dir: Path | None, seed: int, timesteps: int, bi
     classes, labelled = labelled_files(roots, tuple(READERS))
     recordings = [[root / file for file in files] for root, (files, _) in zip(roots, labelled)]
     counts = _Counts(timesteps, bins, _sensor(chain(*recordings), bins))
-    splits = [_split(paths, labels, counts) for paths, (_, labels) in zip(recordings, labelled)]
-    official, test = splits if len(splits) == 2 else cut(splits[0], max(1, len(splits[0]) // 6), seed)
-    return _dataset(name, official, test, seed, len(official) // 12, classes, "folder of event recordings")
+    parts = [_split(paths, labels, counts) for paths, (_, labels) in zip(recordings, labelled)]
+    official, test = parts if len(parts) == 2 else cut(parts[0], max(1, len(parts[0]) // 6), splits.seed)
+    return _dataset(name, official, test, splits, len(official) // 12, classes, "folder of event recordings")
 
 
 def _sensor(paths: Iterable[Path], bins: EventBins) -> tuple[int, int]:
@@ -163,6 +163,6 @@ def _split(paths: list[Path], labels: Sequence[int] | np.ndarray, counts: _Count
     return split.held() if held else split
 
 
-def _dataset(name: str, official: Split, test: Split, seed: int, validation: int, classes: int, source: str) -> Dataset:
-    train, chosen = cut(official, max(1, validation), seed)
+def _dataset(name: str, official: Split, test: Split, splits: Splits, validation: int, classes: int, source: str) -> Dataset:
+    train, chosen = splits.held_out(official, validation)
     return Dataset(Task(name, tuple(official.images.shape[-3:]), classes, COUNT_MAX, "events"), train, chosen, test, source)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeport.export.common.errors import InputError
-from spikeport.train.data.dataset import Dataset, Split, Task, cut, scaled
+from spikeport.train.data.dataset import Dataset, Split, Splits, Task, cut, scaled
 from spikeport.train.data.download import download
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.formats.idx import find_idx, read_idx
@@ -17,7 +17,7 @@ IDX_STEMS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-
 IDX_FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 
 
-def digits(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def digits(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """1797 scans of 8 x 8 pixels with 17 grey levels (UCI, bundled with scikit-learn), 1037 / 400 /
     360, stratified: choosing T' with confidence takes validation samples.
     """
@@ -25,19 +25,19 @@ def digits(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: Ev
 
     digits = load_digits()
     everything = Split((digits.images[:, None] / 16).astype(np.float32), digits.target.astype(np.int64))
-    rest, test = cut(everything, 360, seed)
-    train, validation = cut(rest, 400, seed)
+    rest, test = cut(everything, 360, splits.seed)
+    train, validation = splits.held_out(rest, 400)
     return Dataset(Task(name, (1, 8, 8), 10, 16), train, validation, test, "scikit-learn load_digits")
 
 
-def mnist_like(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def mnist_like(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """28 x 28 grey images, 55000 / 5000 / 10000, validation cut from the official training set,
     stratified.
     """
     folder = _idx_folder(IDX_FOLDERS[name], data_dir)
     images, labels, test_images, test_labels = (read_idx(folder[stem]) for stem in IDX_STEMS)
     official, test = _scaled(images, labels, folder[IDX_STEMS[0]]), _scaled(test_images, test_labels, folder[IDX_STEMS[2]])
-    train, validation = cut(official, max(1, len(official) // 12), seed)
+    train, validation = splits.held_out(official, len(official) // 12)
     shape = official.images.shape[1:]
     remark = check_named(name, official.images[:], str(folder[IDX_STEMS[0]]))
     return Dataset(Task(name, shape, 10, 255), train, validation, test, f"{IDX_FOLDERS[name]} idx files{remark}")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.guard import reading
-from spikeport.train.data.dataset import Dataset, Split, Task, cut
+from spikeport.train.data.dataset import Dataset, Split, Splits, Task
 from spikeport.train.data.folders import labelled_files
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.on_demand import OnDemand
@@ -31,7 +31,7 @@ PIXELS_MAX = 1 << 26
 """Of one image as it is stored; ImageNet's largest has 17 million."""
 
 
-def imagenet(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def imagenet(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """1.28 million / 50000 images of 1000 classes, or any other folders in the same layout; a
     twenty-fifth of `train` for validation, stratified.
     """
@@ -45,7 +45,7 @@ def imagenet(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: 
     folders = [root / part for part in ("train", "val")]
     classes, labelled = labelled_files(folders, SUFFIXES)
     official, test = (_split(folder, *files) for folder, files in zip(folders, labelled))
-    train, validation = cut(official, max(1, len(official) // 25), seed)
+    train, validation = splits.held_out(official, len(official) // 25)
     return Dataset(Task(name, (3, SIDE, SIDE), classes, 255), train, validation, test, "ImageNet folders")
 
 

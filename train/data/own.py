@@ -11,7 +11,7 @@ import numpy as np
 from spikeport.export.common.arrays import read_npy, read_npz
 from spikeport.export.common.digest import content_digest, short
 from spikeport.export.common.errors import InputError
-from spikeport.train.data.dataset import Dataset, Split, Task, cut, split_digest
+from spikeport.train.data.dataset import Dataset, Split, Splits, Task, cut, split_digest
 from spikeport.train.data.formats.event_bins import EventBins
 
 PARTS = ("train", "validation", "test")
@@ -20,6 +20,7 @@ IN_MEMORY = "arrays in memory"
 LEVELS = 255
 """Input levels of arrays of floats; integers up to this are levels themselves."""
 CLASSES_MAX = 100_000
+BY_SEED_0 = Splits()
 HELD_OUT = 0.15
 """Share of the samples that validation and test take each, where the data come without a split."""
 
@@ -29,7 +30,7 @@ def is_own(name: str) -> bool:
     return name.endswith(".npz") or "/" in name or name == IN_MEMORY
 
 
-def own(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def own(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """Classes of vectors, images, or event counts over time.
 
     x: `(samples, features)`, `(samples, height, width)`, `(samples, channels, height, width)`, held
@@ -51,11 +52,17 @@ def own(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: Event
             "the network was trained in Python on arrays that no file holds; save them with np.savez('own.npz', x=x, y=y) and train on own.npz"
         )
     arrays = _arrays(Path(name))
-    return of_arrays(arrays["x"], arrays["y"], arrays.get("split"), name=name, seed=seed, timesteps=timesteps)
+    return of_arrays(arrays["x"], arrays["y"], arrays.get("split"), name=name, splits=splits, timesteps=timesteps)
 
 
 def of_arrays(
-    x: np.ndarray, y: np.ndarray, split: np.ndarray | None = None, *, name: str = IN_MEMORY, seed: int = 0, timesteps: int | None = None
+    x: np.ndarray,
+    y: np.ndarray,
+    split: np.ndarray | None = None,
+    *,
+    name: str = IN_MEMORY,
+    splits: Splits = BY_SEED_0,
+    timesteps: int | None = None,
 ) -> Dataset:
     """The data set of arrays; meaning and errors as in `own`. timesteps: of event counts, None for
     all.
@@ -66,15 +73,17 @@ def of_arrays(
     everything = Split(x, labels)
     task = Task(name, x.shape[-3:], int(labels.max()) + 1, levels, "events" if x.ndim == 5 else "direct")
     if split is None:
-        rest, test = cut(everything, _held_out(everything), seed)
-        train, validation = cut(rest, _held_out(everything), seed)
-        how = f"split by seed {seed}"
+        rest, test = cut(everything, _held_out(everything), splits.seed)
+        train, validation = splits.held_out(rest, _held_out(everything))
+        how = f"split by seed {splits.seed}"
     else:
         train, validation, test = (everything.subset(part) for part in _split(split, len(x), where))
         how = "split as given"
         if len(validation) == 0:
-            train, validation = cut(train, _held_out(train), seed)
-            how = f"validation split off by seed {seed}"
+            train, validation = splits.held_out(train, _held_out(train))
+            how = f"validation split off by seed {splits.seed}"
+        else:
+            splits.refuse_own_number(where.name)
     digest = content_digest("own", *map(split_digest, (train, validation, test)))
     return Dataset(task, train, validation, test, f"{where.name} ({short(digest)}), {how}")
 

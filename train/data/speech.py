@@ -14,7 +14,7 @@ import numpy as np
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.hdf5 import UntrustedFile, opened_hdf5
-from spikeport.train.data.dataset import Dataset, Split, Task, cut
+from spikeport.train.data.dataset import Dataset, Split, Splits, Task
 from spikeport.train.data.formats.event_bins import COUNT_MAX, EventBins
 
 UNITS = 700
@@ -29,7 +29,7 @@ ROWS = 2048
 TIMES, PLACES, LABELS = ("spikes", "times"), ("spikes", "units"), ("labels",)
 
 
-def speech(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: EventBins) -> Dataset:
+def speech(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
     """`NAME_train.h5` and `NAME_test.h5`, for SSC `ssc_valid.h5` too; of SHD a twelfth of the
     training set is for validation, classes in proportion.
 
@@ -47,9 +47,10 @@ def speech(name: str, data_dir: Path | None, seed: int, timesteps: int, bins: Ev
     parts = {part: _read(_place(name, part, data_dir), name, timesteps, bins) for part in ("train", "test")}
     train, test = parts["train"], parts["test"]
     if name == "ssc":
+        splits.refuse_own_number("SSC")
         validation = _read(_place(name, "valid", data_dir), name, timesteps, bins)
     else:
-        train, validation = cut(train, max(1, len(train) // 12), seed)
+        train, validation = splits.held_out(train, len(train) // 12)
     shape = (bins.size or UNITS, 1, 1)
     return Dataset(Task(name, shape, CLASSES[name], COUNT_MAX, "events"), train, validation, test, f"{name.upper()} HDF5 files")
 

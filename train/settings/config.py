@@ -54,6 +54,8 @@ class TrainConfig:
     thresholds then begin with percentiles of the activations (`train.loop.without_spikes`).
     shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to
     right. seed: of weights, order, augmentation and splits.
+    validation: training samples set aside to choose the epoch and T', 0 for the data set's own
+    number (docs/data.md). More of them show a smaller T', and leave fewer to train on.
     events: how recordings of event cameras become counts per timestep.
 
     accumulate: gradients of so many parts of a batch are added up before a step, for less memory;
@@ -94,6 +96,7 @@ class TrainConfig:
     shift: int = 0
     flip: bool = False
     seed: int = 0
+    validation: int = 0
     threads: int = 0
     precision: Literal["float32", "bfloat16"] = "float32"
     recompute: bool = False
@@ -126,7 +129,7 @@ class TrainConfig:
             raise InputError(
                 f"timesteps is {self.timesteps}; training takes at most {TIMESTEPS_MAX:,}, count the input into fewer, longer ones"
             )
-        for name in ("shift", "threads", "tdbn_alpha", "without_spikes_epochs"):
+        for name in ("shift", "validation", "threads", "tdbn_alpha", "without_spikes_epochs"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if self.threads > THREADS_MAX:

@@ -32,6 +32,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timesteps", type=int, metavar="T")
     parser.add_argument("--epochs", type=int, metavar="N")
     parser.add_argument("--seed", type=int, metavar="S", help="of weights, order of samples, augmentation and splits")
+    parser.add_argument(
+        "--validation",
+        type=int,
+        metavar="N",
+        help="training samples set aside to choose the epoch and T' (default the data set's own number)",
+    )
     add_data(parser)
 
 

@@ -21,7 +21,6 @@ from spikeport.stages.config import run_config, said
 from spikeport.stages.folder.claims import check_place, claimed
 from spikeport.stages.folder.workspace import Workspace
 from spikeport.stages.tic import TicConfig, recorder
-from spikeport.train.data.registry import load
 from spikeport.train.loop.accelerator import torch_device
 from spikeport.train.loop.checkpoint import CONFIG, Trained, settings_digest, trained_digest
 from spikeport.train.loop.memory import keep_freed_memory
@@ -33,6 +32,7 @@ from spikeport.train.settings.config import TrainConfig, read_config
 from spikeport.train.settings.papers import PAPERS
 from spikeport.train.settings.published import table
 from spikeport.train.settings.tables import to_toml
+from spikeport.train.settings.training_data import training_data
 
 EXAMPLES = """examples:
   spikeport train --data digits --out runs/digits
@@ -92,7 +92,7 @@ def _trained(arguments: argparse.Namespace, config: TrainConfig, ranks: Ranks) -
     if ranks.first:
         check_place(work, **mode)
     with one_after_the_other(ranks):
-        data = load(config.data, arguments.data_dir, config.seed, config.timesteps, config.events)
+        data = training_data(config, arguments.data_dir)
     follow, every = None, arguments.tic_every
     if every is not None:
         looks, settings = TicConfig(seed=config.seed), {"settings": settings_digest(config)}

@@ -16,11 +16,11 @@ from spikeport.export.common.guard import reading
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.export.nir.file import read_nir
 from spikeport.train.data.registry import Dataset
-from spikeport.train.data.registry import load as load_data
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load
 from spikeport.train.loop.curves import CURVES
 from spikeport.train.loop.resume import STATE, epochs_done
 from spikeport.train.settings.config import read_config
+from spikeport.train.settings.training_data import training_data
 
 
 @dataclass(frozen=True)
@@ -224,6 +224,4 @@ class Workspace:
 
     def dataset(self, trained: Trained, data_dir: Path | None = None) -> Dataset:
         """The data the network was trained on, from `data_dir` or from where training read it."""
-        return load_data(
-            trained.config.data, data_dir or self.data_place(), trained.config.seed, trained.config.timesteps, trained.config.events
-        )
+        return training_data(trained.config, data_dir or self.data_place())

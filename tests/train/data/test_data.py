@@ -184,3 +184,14 @@ def shifted_by_hand(image, dy, dx):
             if 0 <= y + dy < height and 0 <= x + dx < width:
                 out[:, y, x] = image[:, y + dy, x + dx]
     return out
+
+
+def test_more_samples_for_validation_leave_the_test_set_as_it_is():
+    usual, more = data.load("digits", seed=3), data.load("digits", seed=3, validation=700)
+    assert (len(more.train), len(more.validation)) == (1437 - 700, 700)
+    np.testing.assert_array_equal(more.test.array, usual.test.array)
+    samples = {image.tobytes() for part in (usual.train, usual.validation) for image in part.array}
+    assert {image.tobytes() for part in (more.train, more.validation) for image in part.array} == samples
+    assert np.ptp(np.bincount(more.validation.labels) / np.bincount(more.train.labels)) < 0.05, "classes in proportion"
+    with pytest.raises(InputError, match=r"validation is 1,437, but there are 1,437 samples to train on; set aside fewer"):
+        data.load("digits", validation=1437)

@@ -102,3 +102,13 @@ def test_data_that_was_replaced_in_place_is_named(tmp_path, capsys):
         assert main(again) == 2
         last = capsys.readouterr().err.strip().splitlines()[-1]
         assert "own.npz does not hold what" in last and "was trained on" in last
+
+
+def test_validation_samples_of_ones_own_stay_those(tmp_path):
+    x, y = two_bars()
+    np.savez(tmp_path / "named.npz", x=x, y=y, split=np.repeat([0, 1, 2], 40))
+    np.savez(tmp_path / "plain.npz", x=x, y=y)
+    with pytest.raises(InputError, match=r"validation is 30, but named.npz has validation samples of its own; leave it out"):
+        load(str(tmp_path / "named.npz"), validation=30)
+    dataset = load(str(tmp_path / "plain.npz"), validation=30)
+    assert (len(dataset.train), len(dataset.validation), len(dataset.test)) == (72, 30, 18)
