@@ -1,11 +1,15 @@
 """Two workers against one process, and what one more task costs a scheduler.
 
-    python benchmarks/scale/workers.py [--samples 8000] [--into docs/scale.md]
+    python benchmarks/scale/workers.py [--samples 400000] [--into docs/scale.md]
 
 Every figure has its target beside it. Evaluation (`cost`'s record on the engine), comparison
 (`verify`) and a sweep of trainings run in one process with one thread, and then on two workers with
-one thread each; workers are started before the clock. The scheduler is loaded with empty tasks of
-64 workers that are threads of one process. Writes benchmarks/results/scale.json.
+one thread each. So that it shows what is the workers' and what the machine's, two plain processes
+do a half each at the same time too: two cores that share caches and memory do less than twice the
+work of one. All are started, and have done each kind of work once, before the clock.
+
+What a task costs the scheduler is its processor time, for empty tasks of 8, 32 and 128 workers that
+are threads of another process. Writes benchmarks/results/scale.json.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -25,10 +31,11 @@ import distributed
 import numpy as np
 import torch
 
-from spikeport.cluster.dask_workers import DaskWorkers, local_workers
+from spikeport.cluster.dask_workers import local_workers
 from spikeport.cluster.files import SharedFile
 from spikeport.cluster.shards import Files, Run, records, verified
-from spikeport.cluster.workers import HERE, Workers
+from spikeport.cluster.workers import HERE, Task, Workers
+from spikeport.export.common.digest import content_digest
 from spikeport.export.common.files import write_json
 from spikeport.export.common.progress import silent_bar
 from spikeport.export.nir.file import read_nir
@@ -44,21 +51,37 @@ from spikeport.train.settings.training_data import training_data
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `parts` lies
 
 from parts.marks import publish
+from scheduler import overhead
 
 RESULTS = Path(__file__).parents[1] / "results" / "scale.json"
-WORKERS, MANY, TASKS = 2, 64, 2000
+WORKERS, MANY, TASKS = 2, (8, 32, 128), 400
 SPEED_UP = 1.8
+HEAD = "| what | one process | two plain processes, a half each; speed-up | two workers; speed-up | target | same result |"
 OVERHEAD = 1e-3
 """Seconds of a scheduler for a task, as Dask's documentation has it at most."""
 
 
 @dataclass(frozen=True)
+class Work:
+    """One kind. whole, half, few: the work, half of it, and little of it to warm up; each a
+    function of a module and its arguments, but for the workers.
+    """
+
+    what: str
+    units: int
+    whole: Task
+    half: Task
+    few: Task
+
+
+@dataclass(frozen=True)
 class Figure:
-    """seconds: of one process and of two workers."""
+    """seconds: of one process, of two plain processes with a half each, and of two workers."""
 
     what: str
     units: int
     one: float
+    plain: float
     two: float
     equal: bool
 
@@ -67,107 +90,109 @@ class Figure:
         """Of two workers."""
         return self.one / self.two
 
+    @property
+    def possible(self) -> float:
+        """Of two processes that know nothing of each other."""
+        return self.one / self.plain
 
-def timed(work: Callable[[Workers], object], workers: Workers) -> tuple[float, object]:
+
+def evaluation(run: Run, workers: Workers) -> object:
+    """What `cost` counts: outputs, counts, overflows."""
+    record = join_records(records(workers, run, "engine", "counts", lambda count: None), run.count)
+    return content_digest("evaluation", record.output, record.spike_counts, record.overflows)
+
+
+def comparison(run: Run, workers: Workers) -> object:
+    """`verify` of the engine."""
+    return verified(workers, run, ["engine"], None, lambda count: None)
+
+
+def sweep(seeds: list[int], epochs: int, workers: Workers) -> object:
+    """Trainings, up to their accuracies."""
+    asked = SweepConfig(train={"epochs": epochs, "timesteps": 4}, vary={"seed": seeds})
+    with tempfile.TemporaryDirectory() as out:
+        found = run_sweep(asked, plan(asked, "benchmark"), Path(out), None, silent_bar, lambda: None, workers=workers)
+    return found.points
+
+
+def here(task: Task) -> object:
+    """Work in this process."""
+    return task[0](*task[1:], HERE)
+
+
+def timed(work: Callable[[], object]) -> tuple[float, object]:
     """Seconds, and what came out."""
     began = time.perf_counter()
-    made = work(workers)
+    made = work()
     return time.perf_counter() - began, made
 
 
-def compared(what: str, units: int, work: Callable[[Workers], object], workers: Workers, alike: Callable[[object, object], bool]) -> Figure:
-    """One process, then workers that have done it once on a few samples."""
-    one, here = timed(work, HERE)
-    two, there = timed(work, workers)
-    return Figure(what, units, one, two, alike(here, there))
+def compared(work: Work, pool: Pool, workers: Workers) -> Figure:
+    """Warmed up, then one after the other."""
+    here(work.few), pool.map(here, [work.few] * WORKERS, chunksize=1), work.few[0](*work.few[1:], workers)
+    one, alone = timed(lambda: here(work.whole))
+    plain, _ = timed(lambda: pool.map(here, [work.half] * WORKERS, chunksize=1))
+    two, shared = timed(lambda: work.whole[0](*work.whole[1:], workers))
+    return Figure(work.what, work.units, one, plain, two, alone == shared)
 
 
-def same_records(a, b) -> bool:
-    """Outputs and counts."""
-    counts = all(np.array_equal(a.spike_counts[k], b.spike_counts[k]) for k in a.spike_counts)
-    return np.array_equal(a.output, b.output) and counts and a.overflows == b.overflows
-
-
-def overhead(workers: int, tasks: int) -> float:
-    """Seconds a task that does nothing, with many workers in this process."""
-    with (
-        distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        many = DaskWorkers(client, dict)
-        list(many.each(abs, ((-1,) for _ in range(workers))))
-        began = time.perf_counter()
-        found = list(many.each(abs, ((-i,) for i in range(tasks))))
-        seconds = time.perf_counter() - began
-    assert found == list(range(tasks))
-    return seconds / tasks
-
-
-def measure(samples: int, folder: Path) -> dict:
-    """Everything."""
-    asked = SweepConfig(train={"epochs": 1, "timesteps": 4}, vary={"seed": [0, 1]})
-    points = plan(asked, "benchmark")
-    config = points[0].config
+def trained_source(samples: int, folder: Path) -> Files:
+    """A network trained on the digits, and so many of them."""
+    config = plan(SweepConfig(train={"epochs": 1, "timesteps": 4}, vary={"seed": [0]}), "benchmark")[0].config
     data = training_data(config, None)
-    trained = train(config, data, folder / "run")
-    session = TrainedSession(Workspace(folder / "run"), trained, data, silent_bar)
+    session = TrainedSession(Workspace(folder / "run"), train(config, data, folder / "run"), data, silent_bar)
     quantize_stage(session, folder / "network.nir", QuantizationConfig())
-    network = read_nir(folder / "network.nir")
     np.save(folder / "x.npy", np.resize(data.test.array, (samples, *data.task.shape)))
-    source = Files(read_nir, SharedFile.of(folder / "network.nir"), SharedFile.of(folder / "x.npy"))
-    whole = Run(source, network.timesteps, samples, (folder / "x.npy").stat().st_size)
-    few = Run(source, network.timesteps, 32, whole.bytes * 32 // samples)
-    part = Run(source, network.timesteps, max(32, samples // 20), whole.bytes // 20)
+    return Files(read_nir, SharedFile.of(folder / "network.nir"), SharedFile.of(folder / "x.npy"))
 
-    def evaluation(run: Run) -> Callable[[Workers], object]:
-        return lambda workers: join_records(records(workers, run, "engine", "counts", lambda count: None), run.count)
 
-    def comparison(run: Run) -> Callable[[Workers], object]:
-        return lambda workers: verified(workers, run, ["engine"], None, lambda count: None)
+def measure(samples: int, epochs: int, folder: Path) -> dict:
+    """Everything."""
+    source = trained_source(samples, folder)
+    size = (folder / "x.npy").stat().st_size // samples
 
-    def sweep(workers: Workers) -> object:
-        with tempfile.TemporaryDirectory() as out:
-            return run_sweep(asked, points, Path(out), None, silent_bar, lambda: None, workers=workers)
+    def run(count: int) -> Run:
+        return Run(source, source.network().timesteps, count, size * count)
 
+    few, part = run(32), samples // 80
+    works = [
+        Work("evaluation, samples", samples, (evaluation, run(samples)), (evaluation, run(samples // 2)), (evaluation, few)),
+        Work("verify, samples", part, (comparison, run(part)), (comparison, run(part // 2)), (comparison, few)),
+        Work(f"sweep, trainings of {epochs} epochs", 2, (sweep, [0, 1], epochs), (sweep, [0], epochs), (sweep, [0, 1], 1)),
+    ]
     load_then = os.getloadavg()[0]
-    with local_workers(WORKERS, dict) as workers:
-        for warm in (evaluation(few), comparison(few)):
-            timed(warm, workers), timed(warm, HERE)
-        figures = [
-            compared("evaluation, samples", samples, evaluation(whole), workers, same_records),
-            compared("verify, samples", part.count, comparison(part), workers, lambda a, b: a == b),
-            compared("sweep, trainings", len(points), sweep, workers, lambda a, b: a.points == b.points),
-        ]
-    record = evaluation(few)(HERE)
+    with get_context("spawn").Pool(WORKERS) as pool, local_workers(WORKERS, dict) as workers:
+        figures = [compared(work, pool, workers) for work in works]
+    record = join_records(records(HERE, few, "engine", "counts", lambda count: None), few.count)
     back = record.output.nbytes + sum(a.nbytes for m in (record.spike_counts, record.synaptic_events) for a in m.values())
     return {
         "load when started": round(load_then, 1),
         "cores": os.cpu_count(),
         "dask": distributed.__version__,
         "torch": torch.__version__,
-        "figures": [{**asdict(f), "speed_up": f.speed_up, "target": SPEED_UP} for f in figures],
-        "bytes in a sample": whole.bytes // samples,
+        "figures": [{**asdict(f), "speed_up": f.speed_up, "possible": f.possible, "target": SPEED_UP} for f in figures],
+        "bytes in a sample": size,
         "bytes back a sample": back / few.count,
-        "overhead": {"workers": MANY, "tasks": TASKS, "seconds a task": overhead(MANY, TASKS), "target": OVERHEAD},
+        "overhead": {"tasks": TASKS, "seconds a task": {str(many): overhead(many, TASKS) for many in MANY}, "target": OVERHEAD},
     }
 
 
 def table(found: dict) -> str:
     """As Markdown."""
-    rows = ["| what | one process | two workers | speed-up | target | same result |", "|---|---|---|---|---|---|"]
+    rows = [HEAD, f"|{'---|' * (HEAD.count('|') - 1)}"]
     rows += [
-        f"| {f['what']} ({f['units']:,}) | {f['one']:.1f} s | {f['two']:.1f} s | {f['speed_up']:.2f} | {f['target']} | {'yes' if f['equal'] else 'NO'} |"
+        f"| {f['what']} ({f['units']:,}) | {f['one']:.1f} s | {f['plain']:.1f} s; {f['possible']:.2f} | "
+        f"{f['two']:.1f} s; {f['speed_up']:.2f} | {f['target']} | {'yes' if f['equal'] else 'NO'} |"
         for f in found["figures"]
     ]
-    o = found["overhead"]
+    overheads = found["overhead"]["seconds a task"]
+    told = ", ".join(f"{1e3 * seconds:.2f} ms with {many}" for many, seconds in overheads.items())
     return "\n".join(
         [
             *rows,
             "",
-            f"Load of the {found['cores']} cores when it began: {found['load when started']}. Scheduler: {1e3 * o['seconds a task']:.2f} ms a task "
-            f"with {o['workers']} workers (target {1e3 * o['target']:g} ms). A sample is {found['bytes in a sample']:,} bytes to read and "
+            f"Load of the {found['cores']} cores when it began: {found['load when started']}. The scheduler's processor time "
+            f"for a task: {told} workers (target {1e3 * OVERHEAD:g} ms). A sample is {found['bytes in a sample']:,} bytes to read and "
             f"{found['bytes back a sample']:,.0f} bytes to send back.",
         ]
     )
@@ -176,11 +201,12 @@ def table(found: dict) -> str:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=8000)
+    parser.add_argument("--samples", type=int, default=400_000)
+    parser.add_argument("--epochs", type=int, default=15, help="of each of a sweep's two trainings")
     parser.add_argument("--into", type=Path, metavar="DOC.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(arguments.samples, Path(folder))
+        found = measure(arguments.samples, arguments.epochs, Path(folder))
     write_json(RESULTS, found)
     publish(arguments.into, "scale/workers.py", table(found))
 

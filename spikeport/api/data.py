@@ -58,8 +58,8 @@ def load_data(
     them.
 
     data_dir: folder with its files, None for the user's cache, where they are downloaded to. seed:
-    of splits. timesteps: that recordings of events are counted into. validation: training samples set
-    aside for validation, 0 for the data set's own number.
+    of splits. timesteps: that recordings of events are counted into. validation: training samples
+    set aside for validation, 0 for the data set's own number.
 
     Raises:
         InputError: unknown name, missing or damaged files.

@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -36,6 +37,9 @@ LOOK = 5.0
 LOCAL: dict[str, Any] = {
     "distributed.worker.daemon": False,  # a worker may have children: Lava's processes
     "distributed.scheduler.allowed-failures": 5,  # whoever kills workers at random seldom hits a task so often
+    # Dask's own MALLOC_TRIM_THRESHOLD_ makes glibc map every larger array anew: neurons in NumPy took four times as long.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 28,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 1 << 25,
 }
 
 
@@ -78,13 +82,32 @@ class DaskWorkers:
             for task in tasks:
                 sent.append(self.client.submit(perform, program(), self.prepare, do, *task, pure=False))
                 if len(sent) >= AHEAD * self.slots:
-                    yield self._result(sent.popleft())
+                    yield from self._results(sent)
             while sent:
-                yield self._result(sent.popleft())
+                yield from self._results(sent)
         finally:
             self.client.cancel(list(sent))
 
-    def _result(self, future: Any) -> Any:
+    def _results(self, sent: deque[Any]) -> list[Any]:
+        """The first task's result, and those behind it that are there too: asking the scheduler for
+        each by itself costs it as much as the task.
+        """
+        self._wait(sent[0])
+        finished = list(takewhile(lambda future: future.status == "finished", sent))
+        try:
+            results: list[Any] = self.client.gather(finished) if finished else [sent[0].result()]
+        except KilledWorker as error:
+            raise BackendError(
+                f"{error.allowed_failures + 1} workers died of the same task; give them more memory, or take fewer of them"
+            ) from None
+        except distributed.client.FutureCancelledError:
+            raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None
+        for _ in results:
+            sent.popleft()
+        return results
+
+    def _wait(self, future: Any) -> None:
+        """Until it is done, while anybody is left to do it."""
         seen = monotonic()
         while not future.done():
             try:
@@ -96,14 +119,6 @@ class DaskWorkers:
                     seen = monotonic()
                 elif monotonic() - seen > START:
                     raise BackendError(f"no worker is left, and for {START:g} s none came; start some and begin again") from None
-        try:
-            return future.result()
-        except KilledWorker as error:
-            raise BackendError(
-                f"{error.allowed_failures + 1} workers died of the same task; give them more memory, or take fewer of them"
-            ) from None
-        except distributed.client.FutureCancelledError:
-            raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 
 from spikeport.train.ranks.draws import drawn
@@ -28,6 +29,15 @@ def noise_like(x: torch.Tensor, kind: NoiseKind) -> torch.Tensor:
 
 
 def _bell(words: torch.Tensor) -> torch.Tensor:
-    """The centred sums of their four bytes."""
+    """The centred sums of their four bytes, which on a CPU overwrite them."""
+    if words.device.type == "cpu":
+        from spikeport.train.ranks.compiled_draws import to_bell  # noqa: PLC0415  loads Numba
+
+        to_bell(words.numpy().view(np.uint32))
+        return words
+    return _bell_by_operators(words)
+
+
+def _bell_by_operators(words: torch.Tensor) -> torch.Tensor:
     pairs = (words & EVEN_BYTES).add_((words >> 8).bitwise_and_(EVEN_BYTES))  # two sums of two bytes in each
     return (pairs & 0xFFFF).add_(pairs >> 16).sub_(CENTRE)

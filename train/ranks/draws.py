@@ -40,14 +40,27 @@ def drawn(
     seed, use = torch.randint(1 << 32, (2,)).tolist()
     keys = mix(mix(mix(np.int64(seed) ^ np.zeros(1, np.int64)) ^ np.arange(_first, _first + samples)) ^ use)
     out = torch.empty(samples, count, dtype=dtype, device=device)
-    key = torch.from_numpy(keys.astype(np.uint32).view(np.int32)).to(device)[:, None]
+    words = keys.astype(np.uint32)
+    if device.type == "cpu":
+        _fill(out, words, convert)
+        return out
     neuron = torch.arange(count, dtype=torch.int32, device=device)
-    width = min(count, PART) if device.type == "cpu" else count
-    rows = max(PART // max(width, 1), 1) if device.type == "cpu" else max(samples, 1)
-    for some, place in zip(key.split(rows), out.split(rows)):
-        for columns, part in zip(neuron.split(max(width, 1)), place.split(max(width, 1), 1)):
-            part.copy_(convert(_mixed(some ^ columns)))
-    return out
+    key = torch.from_numpy(words.view(np.int32)).to(device)[:, None]
+    return out.copy_(convert(_mixed(key ^ neuron)))
+
+
+def _fill(out: torch.Tensor, keys: np.ndarray, convert: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """On a CPU, part after part."""
+    from spikeport.train.ranks.compiled_draws import fill  # noqa: PLC0415  loads Numba
+
+    width = min(out.shape[1], PART)
+    rows = PART // max(width, 1)
+    for first in range(0, len(out), max(rows, 1)):
+        for column in range(0, out.shape[1], max(width, 1)):
+            part = out[first : first + max(rows, 1), column : column + width]
+            words = torch.empty(part.shape, dtype=torch.int32)
+            fill(keys[first : first + len(part)], column, words.numpy().view(np.uint32))
+            part.copy_(convert(words))
 
 
 def _mixed(x: torch.Tensor) -> torch.Tensor:
