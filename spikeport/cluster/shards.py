@@ -15,7 +15,7 @@ import numpy as np
 
 from spikeport.cluster.files import SharedFile
 from spikeport.cluster.workers import Task, Workers
-from spikeport.export.common.arrays import native
+from spikeport.export.common.arrays import native, open_npy
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import QuantizedNetwork
 from spikeport.hw.backends.simulate import backend
@@ -58,12 +58,17 @@ class Files:
     def samples(self, start: int, stop: int) -> np.ndarray:
         """As `Source.samples`; no others are read."""
         assert self.input is not None
-        return native(np.load(self.input.checked(), mmap_mode="r", allow_pickle=False)[start:stop])
+        return native(_input(self.input)[start:stop])
 
 
 @lru_cache(maxsize=4)
 def _network(read: Callable[[Path], QuantizedNetwork], file: SharedFile) -> QuantizedNetwork:
     return read(file.checked())
+
+
+@lru_cache(maxsize=2)
+def _input(file: SharedFile) -> np.ndarray:
+    return open_npy(file.checked())
 
 
 @dataclass(frozen=True)

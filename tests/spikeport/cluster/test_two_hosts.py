@@ -71,12 +71,12 @@ def test_two_hosts_give_one_result_also_when_one_is_lost(hosts, tmp_path: Path):
         ready = f"import distributed; distributed.Client('{ADDRESS}', timeout=120).wait_for_workers(2, timeout=120)"
         subprocess.run(["ip", "netns", "exec", second, sys.executable, "-c", ready], check=True, **quiet)
         for out, lost in (("two.npz", False), ("lost.npz", True)):
-            asked = at(second, *simulate, "--scheduler", ADDRESS, "--out", str(tmp_path / out), stderr=subprocess.PIPE, text=True)
-            said = iter(asked.stderr)
-            assert "2 at a time" in next(said) and "engine" in next(said)  # shards are on their way
-            if lost:
-                running[1].kill()
-            assert asked.wait(300) == 0, "".join(said)
+            with at(second, *simulate, "--scheduler", ADDRESS, "--out", str(tmp_path / out), stderr=subprocess.PIPE, text=True) as asked:
+                said = iter(asked.stderr)
+                assert "2 at a time" in next(said) and "engine" in next(said)  # shards are on their way
+                if lost:
+                    running[1].kill()
+                assert asked.wait(300) == 0, "".join(said)
     finally:
         for process in running:
             process.kill()
