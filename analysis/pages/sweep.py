@@ -37,13 +37,16 @@ def _table(head: list[str], rows: list[list[str]], names: int, label: str) -> El
 
 def table_rows(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
     """Head and rows, one per point."""
-    return ["point", "T", "test accuracy", "information centroid", "I_T", "proposed T'"], [_row(point) for point in sweep.points]
+    widths = list(dict.fromkeys(bits for point in sweep.points for bits in point.fixed_point))
+    head = ["point", "T", "test accuracy", *(f"in {bits} bits" for bits in widths), "information centroid", "I_T", "proposed T'"]
+    return head, [_row(point, widths) for point in sweep.points]
 
 
-def _row(point: SweepPoint) -> list[str]:
+def _row(point: SweepPoint, widths: list[str]) -> list[str]:
     fisher = point.fisher
     centroid = DASH if fisher.centroid is None else f"{fisher.centroid:.3f}"
-    numbers = [percent(point.accuracy[-1]), centroid, f"{fisher.per_step[-1]:.4g}", str(fisher.proposal() or DASH)]
+    quantized = (percent(point.fixed_point[bits][-1]) if bits in point.fixed_point else DASH for bits in widths)
+    numbers = [percent(point.accuracy[-1]), *quantized, centroid, f"{fisher.per_step[-1]:.4g}", str(fisher.proposal() or DASH)]
     return [point.name, str(fisher.timesteps), *numbers]
 
 
@@ -69,6 +72,7 @@ def figures(sweep: Sweep, name: str) -> list[Element]:
         *([centroid_figure(points, name)] if all(p.history.informative.epochs for _, p in points) else []),
         information_figure(points, name),
         accuracy_figure(points, name),
+        *([bits_figure(points, name)] if all(p.fixed_point for _, p in points) else []),
         *(robustness_figure(points, network, name) for network in networks),
     ]
 
@@ -124,6 +128,21 @@ def accuracy_figure(points: list[tuple[str, SweepPoint]], by: str) -> Element:
         marks += series(frame, i, xs, ys, [f"{label}, epoch {x}: {y:.2f} %" for x, y in zip(xs, ys)])
     summary, caption = f"Validation accuracy over {last} epochs", series_key([label for label, _ in points])
     return chart(f"Accuracy over training, by {by}", summary, marks, curves=curves, labels=labels, caption=caption)
+
+
+def bits_figure(points: list[tuple[str, SweepPoint]], by: str) -> Element:
+    """Accuracy in fixed point at T over bits of a weight."""
+    widths = list(dict.fromkeys(bits for _, p in points for bits in p.fixed_point))
+    values = [[100 * accuracy[-1] for accuracy in p.fixed_point.values()] for _, p in points]
+    frame = Frame(0.5, len(widths) + 0.5, *padded([v for ys in values for v in ys], 0.08, floor=0, ceiling=100.5))
+    labels = ("bits of a weight", "test accuracy at T, %")
+    marks, curves = axes(frame, *labels, names=widths), []
+    for i, ((label, point), ys) in enumerate(zip(points, values)):
+        xs = [widths.index(bits) + 1 for bits in point.fixed_point]
+        curves.append(Curve(label, list(point.fixed_point), ys))
+        marks += series(frame, i, xs, ys, [f"{label}, {bits} bits: {y:.2f} %" for bits, y in zip(point.fixed_point, ys)])
+    summary, caption = f"Accuracy in fixed point with {', '.join(widths)} bits", series_key([label for label, _ in points])
+    return chart(f"Accuracy in fixed point, by {by}", summary, marks, curves=curves, labels=labels, caption=caption)
 
 
 def robustness_figure(points: list[tuple[str, SweepPoint]], network: str, by: str) -> Element:

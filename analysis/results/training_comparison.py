@@ -19,7 +19,8 @@ class SweepPoint:
     settings: of every varied field.
     accuracy: on test data after 1 .. T timesteps. validation: at T after every epoch. fisher: of
     the network that was kept.
-    history: during training, empty where nobody looked.
+    history: during training, empty where nobody looked. fixed_point: accuracy of the integers on
+    test data after 1 .. T timesteps, by bits of a weight.
     """
 
     name: str
@@ -30,6 +31,7 @@ class SweepPoint:
     fisher: FisherResult
     robustness: Robustness | None = None
     history: FisherHistory = field(default_factory=FisherHistory)
+    fixed_point: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

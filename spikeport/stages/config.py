@@ -97,6 +97,7 @@ class SweepConfig:
     several fields together. grid: every combination; else one field at a time, the others as
     shared. draw: of every combination so many at random, 0 for all; more later keep those before.
     robustness: of every point too, in float and, after quantization to 8 bits, in fixed point.
+    weight_bits: every point is quantized to each of these, and its accuracy in fixed point measured.
     samples: training samples for
     Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher
     information in training to the next, 0 for none.
@@ -107,6 +108,7 @@ class SweepConfig:
     grid: bool = False
     draw: int = 0
     robustness: bool = False
+    weight_bits: list[int] = field(default_factory=list)
     samples: int = TicConfig.samples
     robustness_samples: int = 1000
     tic_every: int = 0
@@ -116,6 +118,8 @@ class SweepConfig:
     def __post_init__(self) -> None:
         if self.draw < 0 or (self.draw and not self.grid):
             raise InputError(f"draw is {self.draw}: it is a number of combinations, so set grid too, or leave it 0")
+        for bits in self.weight_bits:
+            check_weight_bits(bits)
         if self.tic_every < 0:
             raise InputError(f"tic_every is {self.tic_every}; it counts epochs, 0 for never")
 

@@ -23,13 +23,15 @@ from spikeport.analysis.results.training_comparison import Sweep, SweepPoint
 from spikeport.cluster.workers import HERE, Workers
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json, write_json
+from spikeport.export.quantization.quantize import quantize
+from spikeport.hw.records.record import accuracy_over_time
 from spikeport.stages.config import SweepConfig, training_config
 from spikeport.stages.folder.bound import read_bound
 from spikeport.stages.folder.claims import check_kept, claimed, forget_run
 from spikeport.stages.folder.workspace import Workspace
-from spikeport.stages.pipeline import QuantizationConfig, quantize_stage
+from spikeport.stages.pipeline import CALIBRATION_SAMPLES, QuantizationConfig, quantize_stage
 from spikeport.stages.robustness import RobustnessConfig, robustness_stage
-from spikeport.stages.session import Bar
+from spikeport.stages.session import Bar, Session, engine_record
 from spikeport.stages.tic import TicConfig, kept_tic, recorder, tic_stage
 from spikeport.stages.trained import TrainedSession
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, checked_metrics, settings_digest
@@ -229,6 +231,7 @@ def _measured(config: SweepConfig, point: Planned, out: Path, data_dir: Path | N
             fisher=_fisher(session, looks),
             robustness=_robustness(session, config.robustness_samples) if config.robustness else None,
             history=_history(work, c, c.epochs, config.tic_every),
+            fixed_point={str(bits): _quantized(session, bits) for bits in config.weight_bits},
         )
 
 
@@ -248,6 +251,15 @@ def _fisher(session: TrainedSession, config: TicConfig) -> FisherResult:
     asked = {"samples": min(config.samples, len(session.calibration)), "estimator": config.estimator, "labels": config.labels}
     tic = session.work.tic
     return kept_tic(session, tic, session.trained.config.timesteps, **asked) or tic_stage(session, tic, config)
+
+
+def _quantized(session: Session, bits: int) -> tuple[float, ...]:
+    """Accuracy of the integers on test data after 1 .. T timesteps; the network is not kept."""
+    test = session.split("test")
+    network = quantize(session.lowered(), session.calibration.images[:CALIBRATION_SAMPLES], weight_bits=bits)
+    with session.bar(len(test), f"engine, {bits} bits") as progress:
+        record = engine_record(network, test, progress)
+    return tuple(accuracy_over_time(record.output, test.labels, network.readout).tolist())
 
 
 def _robustness(session: TrainedSession, samples: int) -> Robustness:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -30,7 +31,9 @@ def test_two_sweeps_at_once(tmp_path):
     both = [started(tmp_path / "one"), started(tmp_path / "two", seed=1)]
     while not (tmp_path / "one" / ".spikeport.lock").exists() and both[0].poll() is None:
         time.sleep(0.05)
+    both[0].send_signal(signal.SIGSTOP)  # still at work when the third looks, however long that takes to start
     status, error = ended(started(tmp_path / "one"))
+    both[0].send_signal(signal.SIGCONT)
     assert status == 2 and "another process of spikeport is at work" in error and error.count("\n") == 1
     assert [ended(process)[0] for process in both] == [0, 0]
     assert read_json(tmp_path / "one" / "sweep.json") == read_json(tmp_path / "alone" / "sweep.json")

@@ -73,6 +73,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise InputError(f"{where} must be a table, got {value!r}")
         return parse_table(hint, value, where)
+    if get_origin(hint) is list and isinstance(value, list):
+        return [_value(get_args(hint)[0], item, where) for item in value]
     if get_origin(hint) is Literal:
         hint = type(get_args(hint)[0])
     if hint is float and type(value) is int:

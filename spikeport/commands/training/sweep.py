@@ -40,6 +40,7 @@ EXAMPLES = """examples:
   spikeport sweep experiments/tssl-search.toml --data-dir data --out runs/tssl-search
   spikeport sweep --vary timesteps=4,6,8 --vary seed=0,1,2 --grid --workers 8 --out runs/seeds
   spikeport sweep --vary timesteps=4,6,8 --tic-every 1 --out runs/timesteps
+  spikeport sweep --vary loss=cross-entropy,prefix-cross-entropy --weight-bits 8,4,3,2 --out runs/bits
   spikeport sweep --vary neuron='{decay=0.5,gain=0.5},{decay=0.75,gain=0.25}' --out runs/tau
 """
 
@@ -55,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grid", action="store_true", default=None, help="every combination; else one field at a time")
     parser.add_argument("--draw", type=int, metavar="N", help="of every combination N at random, the same every time; with --grid")
     parser.add_argument("--robustness", action="store_true", default=None, help="measure every point under noise, blur, FGSM and PGD too")
+    parser.add_argument(
+        "--weight-bits", type=_bits, metavar="B,B,...", help="quantize every point to each, such as 8,4,3; accuracy in fixed point"
+    )
     parser.add_argument("--samples", type=int, metavar="N", help="validation samples for Fisher information (default 256)")
     parser.add_argument(
         "--tic-every", type=int, metavar="N", help="follow the centroid of Fisher information, every N epochs; changes no weight"
@@ -90,6 +94,11 @@ def execute(arguments: argparse.Namespace) -> int:
 def go_on(arguments: argparse.Namespace) -> str:
     """How an interrupted sweep is taken up."""
     return "the same command again"
+
+
+def _bits(text: str) -> list[int]:
+    """Whole numbers."""
+    return [int(bits) for bits in text.split(",")]
 
 
 def _values(text: str) -> tuple[str, list[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -44,9 +45,12 @@ def given(tmp_path_factory):
 
 
 def kill(workers) -> int:
-    """Kill every worker process at once; how many they were."""
-    pids = workers.client.run(os.getpid).values()
-    for pid in pids:
+    """Kill every worker process at once, those of the last kill having been replaced; how many they
+    were.
+    """
+    while not (pids := workers.client.run(os.getpid, on_error="ignore")):
+        time.sleep(0.1)
+    for pid in pids.values():
         os.kill(pid, signal.SIGKILL)
     return len(pids)
 
