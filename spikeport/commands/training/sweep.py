@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--draw", type=int, metavar="N", help="of every combination N at random, the same every time; with --grid")
     parser.add_argument("--robustness", action="store_true", default=None, help="measure every point under noise, blur, FGSM and PGD too")
     parser.add_argument(
-        "--weight-bits", type=_bits, metavar="B,B,...", help="quantize every point to each, such as 8,4,3; accuracy in fixed point"
+        "--weight-bits", type=_numbers, metavar="B,B,...", help="quantize every point to each, such as 8,4,3; accuracy in fixed point"
     )
     parser.add_argument("--samples", type=int, metavar="N", help="validation samples for Fisher information (default 256)")
     parser.add_argument(
@@ -96,9 +96,12 @@ def go_on(arguments: argparse.Namespace) -> str:
     return "the same command again"
 
 
-def _bits(text: str) -> list[int]:
+def _numbers(text: str) -> list[int]:
     """Whole numbers."""
-    return [int(bits) for bits in text.split(",")]
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} should be numbers, such as 8,4,3") from None
 
 
 def _values(text: str) -> tuple[str, list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,8 +16,13 @@ from spikeport.analysis.results.training_comparison import Sweep
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.toml import read_toml
+from spikeport.export.nir.file import read_nir
+from spikeport.hw.backends.simulate import backend
+from spikeport.hw.records.record import accuracy_over_time
+from spikeport.hw.records.stimulus import encode
 from spikeport.stages.config import SweepConfig
 from spikeport.stages.sweep import GRID, plan
+from spikeport.train.data.registry import load
 from spikeport.train.loop import trainer
 from spikeport.train.settings.tables import parse_table
 
@@ -186,6 +192,24 @@ def test_the_centroid_is_followed_through_every_training(tmp_path, capsys):
         assert main([*run, "--tic-every", every, "--out", str(folder)]) == 2
         assert f"--tic-every {every}" in capsys.readouterr().err
     assert main([*run, "--tic-every", "-1", "--out", str(out)]) == 2 and "tic_every is -1" in capsys.readouterr().err
+
+
+def test_bits_of_a_weight_are_those_of_quantize(tmp_path, capsys):
+    out = tmp_path / "bits"
+    assert main(["sweep", *SMALL, "--vary", "seed=0,1", "--weight-bits", "8,3", "--out", str(out)]) == 0
+    assert "in 8 bits" in capsys.readouterr().out
+    test = load("digits", seed=1).test
+    for bits in ("8", "3"):
+        point, file = read(out).points[1], tmp_path / f"{bits}.nir"
+        assert main(["quantize", str(out / point.name), "--weight-bits", bits, "--out", str(file)]) == 0
+        network = read_nir(file)
+        record = backend("engine")(network, encode(network.input, test.array, network.timesteps))
+        assert point.fixed_point[bits] == tuple(accuracy_over_time(record.output, test.labels, network.readout))
+    assert (out / "sweep_files" / "accuracy-in-fixed-point-by-seed.svg").exists()
+    for wrong, said in (("9", "weight bits is 9; choose 2 to 8"), ("8,x", "'8,x' should be numbers, such as 8,4,3")):
+        with suppress(SystemExit):
+            assert main(["sweep", *SMALL, "--vary", "seed=0", "--weight-bits", wrong, "--out", str(tmp_path / "wrong")]) == 2
+        assert said in capsys.readouterr().err and not (tmp_path / "wrong").exists()
 
 
 def test_a_folder_holds_one_sweep_that_may_grow(tmp_path, capsys):
