@@ -46,10 +46,13 @@ def given(tmp_path_factory):
 
 def kill(workers) -> int:
     """Kill every worker process at once, those of the last kill having been replaced; how many they
-    were.
+    were. A second after they came: Dask gives up a worker that dies while it is being started.
     """
-    while not (pids := workers.client.run(os.getpid, on_error="ignore")):
+    deadline = time.monotonic() + 120
+    while len(workers.client.nthreads()) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
+    time.sleep(1)
+    pids = workers.client.run(os.getpid, on_error="ignore")
     for pid in pids.values():
         os.kill(pid, signal.SIGKILL)
     return len(pids)
