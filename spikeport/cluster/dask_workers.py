@@ -8,7 +8,6 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import takewhile
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -82,36 +81,33 @@ class DaskWorkers:
             for task in tasks:
                 sent.append(self.client.submit(perform, program(), self.prepare, do, *task, pure=False))
                 if len(sent) >= AHEAD * self.slots:
-                    yield from self._results(sent)
+                    yield self._result(sent.popleft())
             while sent:
-                yield from self._results(sent)
+                yield self._result(sent.popleft())
         finally:
             self.client.cancel(list(sent))
 
-    def _results(self, sent: deque[Any]) -> list[Any]:
-        """The first task's result, and those behind it that are there too: asking the scheduler for
-        each by itself costs it as much as the task.
+    def _result(self, future: Any) -> Any:
+        """Of one task, asked for again after every time-out: what was lost with its worker after it
+        was finished is made anew, and a request that was under way then may never end.
         """
-        self._wait(sent[0])
-        finished = list(takewhile(lambda future: future.status == "finished", sent))
         try:
-            results: list[Any] = self.client.gather(finished) if finished else [sent[0].result()]
+            return self._wait(future.result)
         except KilledWorker as error:
             raise BackendError(
                 f"{error.allowed_failures + 1} workers died of the same task; give them more memory, or take fewer of them"
             ) from None
         except distributed.client.FutureCancelledError:
             raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None
-        for _ in results:
-            sent.popleft()
-        return results
 
-    def _wait(self, future: Any) -> None:
-        """Until it is done, while anybody is left to do it."""
+    def _wait(self, look: Callable[[float], Any]) -> Any:
+        """What comes of it while anybody is left to do it. look: waits so many seconds, then gives
+        up with a time-out.
+        """
         seen = monotonic()
-        while not future.done():
+        while True:
             try:
-                distributed.wait([future], timeout=LOOK)
+                return look(LOOK)
             except (TimeoutError, distributed.TimeoutError):
                 if self.client.status != "running":
                     raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None

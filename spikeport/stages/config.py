@@ -97,7 +97,8 @@ class SweepConfig:
     several fields together. grid: every combination; else one field at a time, the others as
     shared. draw: of every combination so many at random, 0 for all; more later keep those before.
     robustness: of every point too, in float and, after quantization to 8 bits, in fixed point.
-    weight_bits: every point is quantized to each of these, and its accuracy in fixed point measured.
+    weight_bits: every point is quantized to each of these, and its accuracy in fixed point
+    measured.
     samples: training samples for
     Fisher information. robustness_samples: test samples. tic_every: epochs from one look at Fisher
     information in training to the next, 0 for none.

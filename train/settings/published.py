@@ -15,7 +15,7 @@ from typing import Any
 from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.tables import flat
 
-OURS = ("seed", "threads", "precision", "recompute")
+OURS = ("seed", "validation", "threads", "precision", "recompute")
 """Fields that no paper has: they fix the last bits, the speed and the memory."""
 
 HELD_OUT = ("training data", "all", "11/12", "a twelfth is kept for validation, which chooses epoch and T'; test data is looked at once")

@@ -42,7 +42,7 @@ def test_convolution_in_mixed_precision(channels, size, settings):
     with torch.random.fork_rng(), torch.autocast("cpu", torch.bfloat16):
         torch.manual_seed(0)
         ours, theirs = Convolution(channels, *settings), nn.Conv2d(channels, *settings)
-        both(ours, theirs, x, rtol=0.02, atol=0.03)
+        both(ours, theirs, x, rtol=0.02, atol=0.2)  # of gradients up to 30; PyTorch's own rounds more than once without avx512_bf16
         assert ours(x).is_contiguous(memory_format=torch.channels_last)
 
 
