@@ -61,8 +61,8 @@ def scheduler(folder: Path, workers: int) -> Iterator[tuple[psutil.Process, dist
 
 
 def overhead(workers: int, tasks: int) -> float:
-    """The scheduler's seconds of processor time for a task that does nothing, beyond what its workers'
-    heartbeats cost it anyway.
+    """The scheduler's seconds of processor time for a task that does nothing, beyond what its
+    workers' heartbeats cost it anyway.
     """
     with tempfile.TemporaryDirectory() as folder, scheduler(Path(folder), workers) as (process, client):
         many = DaskWorkers(client, dict)
