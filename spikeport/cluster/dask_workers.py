@@ -88,26 +88,10 @@ class DaskWorkers:
             self.client.cancel(list(sent))
 
     def _result(self, future: Any) -> Any:
-        """Of one task, asked for again after every time-out: what was lost with its worker after it
-        was finished is made anew, and a request that was under way then may never end.
-        """
-        try:
-            return self._wait(future.result)
-        except KilledWorker as error:
-            raise BackendError(
-                f"{error.allowed_failures + 1} workers died of the same task; give them more memory, or take fewer of them"
-            ) from None
-        except distributed.client.FutureCancelledError:
-            raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None
-
-    def _wait(self, look: Callable[[float], Any]) -> Any:
-        """What comes of it while anybody is left to do it. look: waits so many seconds, then gives
-        up with a time-out.
-        """
         seen = monotonic()
-        while True:
+        while not future.done():
             try:
-                return look(LOOK)
+                distributed.wait([future], timeout=LOOK)
             except (TimeoutError, distributed.TimeoutError):
                 if self.client.status != "running":
                     raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None
@@ -115,6 +99,14 @@ class DaskWorkers:
                     seen = monotonic()
                 elif monotonic() - seen > START:
                     raise BackendError(f"no worker is left, and for {START:g} s none came; start some and begin again") from None
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise BackendError(
+                f"{error.allowed_failures + 1} workers died of the same task; give them more memory, or take fewer of them"
+            ) from None
+        except distributed.client.FutureCancelledError:
+            raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None
 
 
 @contextmanager

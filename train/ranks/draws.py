@@ -53,11 +53,11 @@ def _fill(out: torch.Tensor, keys: np.ndarray, convert: Callable[[torch.Tensor],
     """On a CPU, part after part."""
     from spikeport.train.ranks.compiled_draws import fill  # noqa: PLC0415  loads Numba
 
-    width = min(out.shape[1], PART)
-    rows = PART // max(width, 1)
-    for first in range(0, len(out), max(rows, 1)):
-        for column in range(0, out.shape[1], max(width, 1)):
-            part = out[first : first + max(rows, 1), column : column + width]
+    width = min(max(out.shape[1], 1), PART)
+    rows = PART // width
+    for first in range(0, len(out), rows):
+        for column in range(0, out.shape[1], width):
+            part = out[first : first + rows, column : column + width]
             words = torch.empty(part.shape, dtype=torch.int32)
             fill(keys[first : first + len(part)], column, words.numpy().view(np.uint32))
             part.copy_(convert(words))

@@ -57,7 +57,7 @@ def kill(workers, before: set[int]) -> None:
     before |= alive
 
 
-@pytest.mark.parametrize("after", [(3,), pytest.param((2, 6), marks=pytest.mark.slow)])
+@pytest.mark.parametrize("after", [(3,), pytest.param((1, 3, 5, 7, 9, 11, 13, 15), marks=pytest.mark.slow)])
 def test_killed_workers_are_replaced_and_nothing_is_counted_twice(workers, given, after):
     """after: shards, of 16, whose results had come when every worker was killed."""
     stimulus, network, run = given
