@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, TypeVar
@@ -36,6 +38,10 @@ LOOK = 5.0
 LOCAL: dict[str, Any] = {
     "distributed.worker.daemon": False,  # a worker may have children: Lava's processes
     "distributed.scheduler.allowed-failures": 5,  # whoever kills workers at random seldom hits a task so often
+    "distributed.scheduler.worker-saturation": 1.0,  # nor is a task that only waited at a worker blamed for its death
+    # Dask looks so long after a death whether the worker is there, and gives it up for good if not: also where it is
+    # being started, anew or again. Who starts it tells of failures anyway.
+    "distributed.deploy.lost-worker-timeout": "1000 days",
     # Dask's own MALLOC_TRIM_THRESHOLD_ makes glibc map every larger array anew: neurons in NumPy took four times as long.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 28,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 1 << 25,
@@ -88,25 +94,28 @@ class DaskWorkers:
             self.client.cancel(list(sent))
 
     def _result(self, future: Any) -> Any:
+        # Asked for once, and waited for beside looks at the workers: a result that came may be lost with its worker
+        # before it is here, and Dask's own wait then has no end where nobody is left to make it anew.
+        loop: Any = self.client.loop
+        result = asyncio.run_coroutine_threadsafe(self.client.gather(future, asynchronous=True), loop.asyncio_loop)
         seen = monotonic()
-        while not future.done():
-            try:
-                distributed.wait([future], timeout=LOOK)
-            except (TimeoutError, distributed.TimeoutError):
+        try:
+            while not wait([result], timeout=LOOK).done:
                 if self.client.status != "running":
-                    raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None
+                    raise BackendError("the scheduler went away; what was not finished is lost, begin again")
                 if self.client.nthreads():
                     seen = monotonic()
                 elif monotonic() - seen > START:
-                    raise BackendError(f"no worker is left, and for {START:g} s none came; start some and begin again") from None
-        try:
-            return future.result()
+                    raise BackendError(f"no worker is left, and for {START:g} s none came; start some and begin again")
+            return result.result()
         except KilledWorker as error:
             raise BackendError(
                 f"{error.allowed_failures + 1} workers died of the same task; give them more memory, or take fewer of them"
             ) from None
         except distributed.client.FutureCancelledError:
             raise BackendError("the scheduler went away; what was not finished is lost, begin again") from None
+        finally:
+            result.cancel()
 
 
 @contextmanager

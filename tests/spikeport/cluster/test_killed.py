@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from spikeport.hw.records.record import join_records
 from spikeport.hw.records.stimulus import encode
 
 pytest.importorskip("distributed", reason="needs the extra: pip install 'spikeport[scale]'")
+from psutil import Process
+
 from spikeport.cluster.dask_workers import local_workers
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed", "ignore::ResourceWarning")
@@ -45,13 +48,10 @@ def given(tmp_path_factory):
 
 
 def kill(workers, before: set[int]) -> None:
-    """Kill every worker process at once, those that were killed before having been replaced. A
-    second after they came: Dask gives up a worker that dies while it is being started.
-    """
+    """Kill every worker process at once, those that were killed before having been replaced."""
     deadline = time.monotonic() + 120
     while len(alive := {*workers.client.run(os.getpid, on_error="ignore").values()} - before) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
-    time.sleep(1)
     for pid in alive:
         os.kill(pid, signal.SIGKILL)
     before |= alive
@@ -74,6 +74,32 @@ def test_killed_workers_are_replaced_and_nothing_is_counted_twice(workers, given
     assert len(killed) == 2 * len(after) and sum(told) == SAMPLES and len(told) == 16
     found = verified(workers, run, ["engine"], None, lambda count: None)
     assert found == verify(network, stimulus, ["engine"]) and found.samples == SAMPLES
+
+
+@pytest.mark.slow
+def test_workers_may_be_killed_at_any_moment(workers, given):
+    """Also while they are being started, and so often that one or the other is away whenever anybody looks."""
+    stimulus, network, run = given
+    expected = backend("engine")(network, stimulus, "spikes")
+    rng = np.random.default_rng(0)
+    until = time.monotonic() + 60
+    killed = 0
+
+    def kill_now_and_then() -> None:
+        nonlocal killed
+        while time.monotonic() < until:
+            time.sleep(rng.uniform(0.2, 8))
+            for process in Process().children(recursive=True):
+                if rng.random() < 0.7 and "spawn_main" in " ".join(process.cmdline()):
+                    process.kill()
+                    killed += 1
+
+    with ThreadPoolExecutor() as pool:
+        killer = pool.submit(kill_now_and_then)
+        while time.monotonic() < until:
+            assert_equal(join_records(records(workers, run, "engine", "spikes", lambda count: None), SAMPLES), expected)
+        killer.result()
+    assert killed >= 10
 
 
 @pytest.mark.lava
