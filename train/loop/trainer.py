@@ -274,6 +274,7 @@ def _losses(run: Run, images: torch.Tensor, labels: torch.Tensor, correct: torch
         with added_once(run.parallel, last=i == parts):
             with torch.autocast(run.accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
                 output = run.parallel(x, run.timesteps, first=run.ranks.number * len(y))
-            answers, right = whole(output.float(), 1, run.ranks), whole(y, 0, run.ranks)
+            output = output.to(torch.promote_types(output.dtype, torch.float32))
+            answers, right = whole(output, 1, run.ranks), whole(y, 0, run.ranks)
             correct += (answers.detach().sum(0).argmax(-1) == right).sum()
             yield loss(answers, right, config.neuron) * weight

@@ -38,7 +38,7 @@ def same_epoch(out, case):
     with np.load(out / f"{list(together.CASES).index(case)}.npz") as theirs:
         assert theirs.keys() == alone.keys()
         for name, value in alone.items():
-            np.testing.assert_allclose(theirs[name], value, rtol=1e-6, atol=1e-8, err_msg=name)
+            np.testing.assert_allclose(theirs[name], value, rtol=1e-12, atol=1e-13, err_msg=name)
 
 
 @pytest.mark.parametrize("case", together.CASES)
