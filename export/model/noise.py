@@ -16,6 +16,8 @@ from spikeport.export.model.registers import NOISE_FRACTION_BITS, RATE_BITS
 MULTIPLIERS = (0x21F0AAAD, 0x735A2D97)
 SHIFTS = (16, 15, 15)
 MASK = 0xFFFFFFFF
+BELL_CENTRE = 510
+"""Mean of the sum of four uniform bytes."""
 
 
 def mix(x: np.ndarray) -> np.ndarray:
@@ -50,7 +52,7 @@ def sample_noise(noise: Noise, samples: np.ndarray, step: int, size: int) -> np.
     if noise.kind == "uniform":
         return (bits >> 16) - 32768
     byte_sum = (bits & 0xFF) + (bits >> 8 & 0xFF) + (bits >> 16 & 0xFF) + (bits >> 24)
-    return 64 * (byte_sum - 510)
+    return 64 * (byte_sum - BELL_CENTRE)
 
 
 def integer_noise(noise: Noise, samples: np.ndarray, step: int, size: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from spikeport.export.model import registers as reg
 from spikeport.export.model.network import IntegerNeuron, Noise
-from spikeport.export.model.noise import MASK, MULTIPLIERS, SHIFTS, mix
+from spikeport.export.model.noise import BELL_CENTRE, MASK, MULTIPLIERS, SHIFTS, mix
 from spikeport.export.model.synapse import Shape
 from spikeport.export.onnx.ops import Ops, Value
 
@@ -69,7 +69,7 @@ def noise_at(ops: Ops, noise: Noise, key: str, step: str, shape: Shape) -> str:
     if noise.kind == "uniform":
         r = ops("Sub", ops("Div", bits, 1 << 16), 1 << 15)
     else:
-        r = ops("Mul", ops("Sub", _byte_sum(ops, bits), 510), 64)
+        r = ops("Mul", ops("Sub", _byte_sum(ops, bits), BELL_CENTRE), 64)
     scaled = Value(ops("Mul", r, int(noise.amplitude)), int(noise.amplitude) << 16)
     return ops.reshape(ops.shift(scaled, -reg.NOISE_FRACTION_BITS).name, *shape)
 

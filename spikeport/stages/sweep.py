@@ -5,7 +5,7 @@ the other, taken up after a kill.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -231,7 +231,7 @@ def _measured(config: SweepConfig, point: Planned, out: Path, data_dir: Path | N
             fisher=_fisher(session, looks),
             robustness=_robustness(session, config.robustness_samples) if config.robustness else None,
             history=_history(work, c, c.epochs, config.tic_every),
-            fixed_point={str(bits): _quantized(session, bits) for bits in config.weight_bits},
+            fixed_point=_quantized(session, config.weight_bits),
         )
 
 
@@ -253,13 +253,18 @@ def _fisher(session: TrainedSession, config: TicConfig) -> FisherResult:
     return kept_tic(session, tic, session.trained.config.timesteps, **asked) or tic_stage(session, tic, config)
 
 
-def _quantized(session: Session, bits: int) -> tuple[float, ...]:
-    """Accuracy of the integers on test data after 1 .. T timesteps; the network is not kept."""
-    test = session.split("test")
-    network = quantize(session.lowered(), session.calibration.images[:CALIBRATION_SAMPLES], weight_bits=bits)
-    with session.bar(len(test), f"engine, {bits} bits") as progress:
-        record = engine_record(network, test, progress)
-    return tuple(accuracy_over_time(record.output, test.labels, network.readout).tolist())
+def _quantized(session: Session, weight_bits: Iterable[int]) -> dict[str, tuple[float, ...]]:
+    """By bits of a weight, accuracy of the integers on test data after 1 .. T timesteps; the
+    networks are not kept.
+    """
+    test, lowered, images = session.split("test"), session.lowered(), session.calibration.images[:CALIBRATION_SAMPLES]
+    found = {}
+    for bits in weight_bits:
+        network = quantize(lowered, images, weight_bits=bits)
+        with session.bar(len(test), f"engine, {bits} bits") as progress:
+            record = engine_record(network, test, progress)
+        found[str(bits)] = tuple(accuracy_over_time(record.output, test.labels, network.readout).tolist())
+    return found
 
 
 def _robustness(session: TrainedSession, samples: int) -> Robustness:

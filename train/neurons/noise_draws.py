@@ -12,11 +12,10 @@ from typing import Literal
 import numpy as np
 import torch
 
+from spikeport.export.model.noise import BELL_CENTRE
 from spikeport.train.ranks.draws import drawn
 
 NoiseKind = Literal["gaussian", "uniform"]
-CENTRE = 510
-"""Mean of the sum of four bytes."""
 UNIT = 512
 EVEN_BYTES = 0x00FF00FF
 
@@ -40,4 +39,4 @@ def _bell(words: torch.Tensor) -> torch.Tensor:
 
 def _bell_by_operators(words: torch.Tensor) -> torch.Tensor:
     pairs = (words & EVEN_BYTES).add_((words >> 8).bitwise_and_(EVEN_BYTES))  # two sums of two bytes in each
-    return (pairs & 0xFFFF).add_(pairs >> 16).sub_(CENTRE)
+    return (pairs & 0xFFFF).add_(pairs >> 16).sub_(BELL_CENTRE)

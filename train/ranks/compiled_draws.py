@@ -10,11 +10,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from spikeport.export.model.noise import MULTIPLIERS, SHIFTS
+from spikeport.export.model.noise import BELL_CENTRE, MULTIPLIERS, SHIFTS
 
 _FIRST, _SECOND = map(np.uint32, MULTIPLIERS)
 _A, _B, _C = map(np.uint32, SHIFTS)
-_BYTE, _8, _16, _24, _CENTRE = map(np.uint32, (0xFF, 8, 16, 24, 510))
+_BYTE, _8, _16, _24, _CENTRE = map(np.uint32, (0xFF, 8, 16, 24, BELL_CENTRE))
 
 
 @numba.njit("void(u4[::1], i8, u4[:,::1])", cache=True, nogil=True)

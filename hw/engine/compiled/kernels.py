@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spikeport.export.model import registers as reg
-from spikeport.export.model.noise import MULTIPLIERS, SHIFTS
+from spikeport.export.model.noise import BELL_CENTRE, MULTIPLIERS, SHIFTS
 from spikeport.hw.engine.compiled.jit import compiled, widest_vectors
 
 BLOCK = 1024
@@ -103,7 +103,7 @@ def add_noise(key, neuron, bias, gaussian, amplitude, drive):
         bits = mix(np.uint32(key ^ np.uint32(neuron[i])))
         r = np.int64(bits >> np.uint32(16)) - 32768
         if gaussian:
-            r = 64 * (np.int64((bits & 255) + ((bits >> 8) & 255) + ((bits >> 16) & 255) + (bits >> 24)) - 510)
+            r = 64 * (np.int64((bits & 255) + ((bits >> 8) & 255) + ((bits >> 16) & 255) + (bits >> 24)) - BELL_CENTRE)
         drive[i] = np.int32(bias[i] + ((r * amplitude) >> reg.NOISE_FRACTION_BITS))
 
 
