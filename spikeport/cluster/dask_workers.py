@@ -42,6 +42,7 @@ LOCAL: dict[str, Any] = {
     # Dask looks so long after a death whether the worker is there, and gives it up for good if not: also where it is
     # being started, anew or again. Who starts it tells of failures anyway.
     "distributed.deploy.lost-worker-timeout": "1000 days",
+    "distributed.worker.profile.enabled": False,  # a hundred looks a second at what a worker does take 8 % of its core
     # Dask's own MALLOC_TRIM_THRESHOLD_ makes glibc map every larger array anew: neurons in NumPy took four times as long.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 28,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 1 << 25,
