@@ -7,6 +7,8 @@ bad input, told in one line.
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -49,6 +51,8 @@ COMMANDS = {
 
 TOGETHER = ("train",)
 """Commands that several processes do together, under torchrun."""
+
+atexit.register(gc.freeze)  # at its end Python would look through all of PyTorch for cycles: 0.4 s for nothing
 
 
 def build_parser() -> argparse.ArgumentParser:
