@@ -78,7 +78,7 @@ def test_killed_workers_are_replaced_and_nothing_is_counted_twice(workers, given
 
 @pytest.mark.slow
 def test_workers_may_be_killed_at_any_moment(workers, given):
-    """Also while they are being started, and so often that one or the other is away whenever anybody looks."""
+    """Also while they are being started, and so often that one is away whenever anybody looks."""
     stimulus, network, run = given
     expected = backend("engine")(network, stimulus, "spikes")
     rng = np.random.default_rng(0)
