@@ -4,8 +4,8 @@ PyTorch take by themselves.
     python benchmarks/startup.py [--rounds 9] [--into docs/engine.md]
 
 The network is the MLP of benchmarks/engine.py, 16 images, as a second run finds it: compiled
-kernels and Python's bytecode are there. Commands take turns; the median counts, wall time and processor
-time. Writes benchmarks/results/startup.json.
+kernels and Python's bytecode are there. Commands take turns; the median counts, wall time and
+processor time. Writes benchmarks/results/startup.json.
 """
 
 from __future__ import annotations
