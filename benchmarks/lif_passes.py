@@ -1,12 +1,13 @@
-"""Backward pass of LIF neurons: one timestep after another, or all timesteps at once in a few passes
-of a fixed-point iteration (Feng et al. 2025, arXiv 2506.12087, equation of the backward pass).
+"""Backward pass of LIF neurons: one timestep after another, or all timesteps at once in a few
+passes of a fixed-point iteration (Feng et al. 2025, arXiv 2506.12087, equation of the backward
+pass).
 
     python benchmarks/lif_passes.py [--passes 3 ...] [--rounds 7] [--into docs/training-speed.md]
 
-Backwards, G_h(t) = sigma(t) G_s(t) + a(t) G_h(t + 1), with a(t) = decay dv/dh (t). All timesteps of
-the right side at once, with the G_h of the pass before, is exact after T - 1 passes; after K, what
-is left out is a product of K + 1 factors a. Both ways take turns on one thread; processor time, the
-fastest of the rounds. The error is the largest difference over the largest gradient.
+Backwards, G_h(t) = sigma(t) G_s(t) + a(t) G_h(t + 1), with a(t) = decay dv/dh (t). All timesteps
+of the right side at once, with the G_h of the pass before, is exact after T - 1 passes; after K,
+what is left out is a product of K + 1 factors a. Both ways take turns on one thread; processor
+time, the fastest of the rounds. The error is the largest difference over the largest gradient.
 """
 
 from __future__ import annotations
