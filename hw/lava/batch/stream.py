@@ -42,7 +42,8 @@ def lane_records(
     timeline, tapped = Timeline.of(network, first.timesteps), tapped_potentials(network, level)
     row = bytes_per_row(network, tapped)
     lanes = lanes_for(min(max(FEW_LANES, LANE_BYTES // row), TAPE_BYTES // (row * timeline.period)), len(first))
-    at_once = max(1, min(-(-len(first) // lanes), TAPE_BYTES // (row * lanes * timeline.period)))
+    at_once = min(-(-len(first) // lanes), TAPE_BYTES // (row * lanes * timeline.period))
+    at_once = max(1, -(-timeline.lag // timeline.period), at_once)  # one piece ahead must fill the pipeline
     tape = LaneTape(network, timeline, at_once, tapped, lanes)
     groups = (part[i : i + lanes] for part in chain([first], remaining) for i in range(0, len(part), lanes))
     with LavaRuntime(lower_lanes(network, tape, first.first), tape, run_config, timeout) as executor:

@@ -89,6 +89,25 @@ def test_parts_follow_each_other_in_one_run(make, monkeypatch):
     assert not differences(reference.run(network, part, "spikes"), first)
 
 
+def chain(layers: int) -> QuantizedNetwork:
+    """So many populations, each of which the one before drives."""
+    names = [f"layer{i}" for i in range(layers)]
+    weights = np.random.default_rng(0).integers(-60, 127, (layers, 6, 6)).astype(np.int8)
+    populations = tuple(Population(name, (6,), lif(40)) for name in names)
+    connections = tuple(Connection(f"to_{b}", a, b, Dense(w)) for a, b, w in zip(["in", *names], names, weights))
+    return QuantizedNetwork(Input("in", (6,), high=3), populations, connections, names[-1], "spike_count", 1, **INT8)
+
+
+def test_a_network_may_be_deeper_than_what_the_tape_holds(monkeypatch):
+    """A group's last layer is at work when groups after the next one begin."""
+    network = chain(5)
+    stimulus = moving(network, 13)
+    side_by_side(monkeypatch, network, lanes=2, groups=1)
+    expected = reference.run(network, stimulus, "spikes")
+    assert not differences(expected, backend.run(network, stimulus, "spikes"))
+    assert expected.spikes["layer4"][6:].any()
+
+
 def side_by_side(monkeypatch, network: QuantizedNetwork, lanes: int, groups: int) -> None:
     period = network.timesteps + max(c.delay for c in network.connections)
     monkeypatch.setattr(LANE_STREAM, "MAX_LANES", lanes)
