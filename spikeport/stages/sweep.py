@@ -231,7 +231,7 @@ def _measured(config: SweepConfig, point: Planned, out: Path, data_dir: Path | N
             fisher=_fisher(session, looks),
             robustness=_robustness(session, config.robustness_samples) if config.robustness else None,
             history=_history(work, c, c.epochs, config.tic_every),
-            fixed_point=_quantized(session, config.weight_bits),
+            fixed_point=_quantized(session, config.weight_bits) if config.weight_bits else {},
         )
 
 
