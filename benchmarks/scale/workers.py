@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import sys
 import tempfile
 import time
@@ -56,6 +57,8 @@ from scheduler import overhead
 
 RESULTS = Path(__file__).parents[1] / "results" / "scale.json"
 WORKERS, MANY, TASKS = 2, (8, 32, 128), 400
+SENT = 1 << 12
+"""Samples of the record whose bytes are counted as it is sent."""
 SPEED_UP = 1.8
 HEAD = "| what | one process | two plain processes, a half each; speed-up | two workers; speed-up | target | same result |"
 OVERHEAD = 1e-3
@@ -168,8 +171,7 @@ def measure(samples: int, epochs: int, rounds: int, folder: Path) -> dict:
     load_then = os.getloadavg()[0]
     with get_context("spawn").Pool(WORKERS) as pool, local_workers(WORKERS, dict) as workers:
         figures = [compared(work, pool, workers, rounds) for work in works]
-    record = join_records(records(HERE, few, "engine", "counts", lambda count: None), few.count)
-    back = record.output.nbytes + sum(a.nbytes for m in (record.spike_counts, record.synaptic_events) for a in m.values())
+    record = join_records(records(HERE, run(SENT), "engine", "counts", lambda count: None), SENT)
     return {
         "load when started": round(load_then, 1),
         "cores": os.cpu_count(),
@@ -177,7 +179,7 @@ def measure(samples: int, epochs: int, rounds: int, folder: Path) -> dict:
         "torch": torch.__version__,
         "figures": [{**asdict(f), "speed_up": f.speed_up, "possible": f.possible, "target": SPEED_UP} for f in figures],
         "bytes in a sample": size,
-        "bytes back a sample": back / few.count,
+        "bytes back a sample": len(pickle.dumps(record)) / SENT,
         "overhead": {"tasks": TASKS, "seconds a task": {str(many): overhead(many, TASKS) for many in MANY}, "target": OVERHEAD},
     }
 
