@@ -80,13 +80,16 @@ class Work:
 
 @dataclass(frozen=True)
 class Figure:
-    """seconds: of one process, of two plain processes with a half each, and of two workers."""
+    """seconds: of one process, of two plain processes with a half each, and of two workers; caller:
+    of those, processor time of the process that has the workers.
+    """
 
     what: str
     units: int
     one: float
     plain: float
     two: float
+    caller: float
     equal: bool
 
     @property
@@ -124,11 +127,11 @@ def here(task: Task) -> object:
     return task[0](*task[1:], HERE)
 
 
-def timed(work: Callable[[], object]) -> tuple[float, object]:
-    """Seconds, and what came out."""
-    began = time.perf_counter()
+def timed(work: Callable[[], object]) -> tuple[float, float, object]:
+    """Seconds, those of this process's processor time, and what came out."""
+    began, busy = time.perf_counter(), time.process_time()
     made = work()
-    return time.perf_counter() - began, made
+    return time.perf_counter() - began, time.process_time() - busy, made
 
 
 def compared(work: Work, pool: Pool, workers: Workers, rounds: int) -> Figure:
@@ -140,8 +143,9 @@ def compared(work: Work, pool: Pool, workers: Workers, rounds: int) -> Figure:
         lambda: work.whole[0](*work.whole[1:], workers),
     ]
     turns = [[timed(way) for way in ways] for _ in range(rounds)]
-    one, plain, two = (min(seconds for seconds, _ in times) for times in zip(*turns))
-    return Figure(work.what, work.units, one, plain, two, all(alone == shared for (_, alone), _, (_, shared) in turns))
+    one, plain, two = (min(seconds for seconds, _, _ in times) for times in zip(*turns))
+    caller = min(busy for _, _, (_, busy, _) in turns)
+    return Figure(work.what, work.units, one, plain, two, caller, all(alone == shared for (*_, alone), _, (*_, shared) in turns))
 
 
 def trained_source(samples: int, folder: Path) -> Files:
@@ -200,7 +204,8 @@ def table(found: dict) -> str:
             "",
             f"Load of the {found['cores']} cores when it began: {found['load when started']}. The scheduler's processor time "
             f"for a task: {told} workers (target {1e3 * OVERHEAD:g} ms). A sample is {found['bytes in a sample']:,} bytes to read and "
-            f"{found['bytes back a sample']:,.0f} bytes to send back.",
+            f"{found['bytes back a sample']:,.0f} bytes to send back; putting records together takes this process "
+            f"{1e6 * found['figures'][0]['caller'] / found['figures'][0]['units']:.1f} µs of processor time a sample.",
         ]
     )
 
