@@ -24,6 +24,8 @@ import torch._dynamo
 from torch import nn
 
 BATCHES = (16, 128, 1024)
+REST = 0.03
+"""Seconds after which threads that wait for more have gone to sleep."""
 FORMATS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 
 
@@ -152,9 +154,7 @@ def _over_batches(model, images: torch.Tensor, batch: int, memory_format, dtype:
 
 def seconds(run: Callable[[], Any]) -> float:
     """Wall time of one call."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+    return _elapsed(run, time.perf_counter)
 
 
 def core_seconds(run: Callable[[], Any]) -> float:
@@ -163,11 +163,19 @@ def core_seconds(run: Callable[[], Any]) -> float:
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    start = time.process_time()
-    run()
-    elapsed = time.process_time() - start
+    elapsed = _elapsed(run, time.process_time)
     torch.set_num_threads(threads)
     return elapsed
+
+
+def _elapsed(run: Callable[[], Any], clock: Callable[[], float]) -> float:
+    """After a rest: threads of the call before wait for more, busily, and take cores and processor
+    time from this one.
+    """
+    time.sleep(REST)
+    start = clock()
+    run()
+    return clock() - start
 
 
 def main() -> None:
