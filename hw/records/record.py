@@ -72,9 +72,7 @@ class SpikeRecord(Tabular):
         return replace(self, output=self.output[part], **mappings)
 
     def __reduce__(self) -> tuple:
-        """As it travels between processes: integers in the narrowest type that holds them, a third of
-        the bytes.
-        """
+        """As it travels between processes: integers in the narrowest type that holds them."""
         arrays = _arrays(self)
         kinds = {place: array.dtype for place, array in arrays.items()}
         return _unpacked, ({place: _narrowed(a) for place, a in arrays.items()}, kinds, dict(self.overflows), dict(self.notes))
