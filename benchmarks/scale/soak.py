@@ -19,6 +19,7 @@ import ctypes
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -108,22 +109,22 @@ def looked_at() -> dict[str, int]:
 
 def rounds(work: Callable[[int, Path], None], enough: Callable[[int], bool], what: str) -> dict:
     """Work until it is enough; what the process held after each round, in short."""
-    seen, began, i = [], time.monotonic(), 0
+    seen, began, i = {key: array("q") for key in looked_at()}, time.monotonic(), 0
     with tempfile.TemporaryDirectory() as folder:
         while not enough(i):
             work(i, Path(folder))
-            seen.append(looked_at())
+            for key, number in looked_at().items():
+                seen[key].append(number)  # 8 bytes; a dictionary a round would be most of what grows
             i += 1
             if i & (i - 1) == 0:
-                print(f"{what} {i}: {seen[-1]}", flush=True)
-    quarter = max(1, len(seen) // 4)
-    second, last = seen[quarter : 2 * quarter] or seen, seen[-quarter:]
+                print(f"{what} {i}: { {key: numbers[-1] for key, numbers in seen.items()} }", flush=True)
+    quarter = max(1, i // 4)
     found = {
-        "rounds": len(seen),
+        "rounds": i,
         "seconds": time.monotonic() - began,
-        "growth": {key: median(look[key] for look in last) - median(look[key] for look in second) for key in GROWING},
-        "second": seen[min(quarter, len(seen) - 1)],
-        "last": seen[-1],
+        "growth": {key: median(seen[key][-quarter:]) - median(seen[key][quarter : 2 * quarter] or seen[key]) for key in GROWING},
+        "second": {key: numbers[min(quarter, i - 1)] for key, numbers in seen.items()},
+        "last": {key: numbers[-1] for key, numbers in seen.items()},
     }
     print(f"{what}: {found}", flush=True)
     return found
