@@ -53,11 +53,6 @@ def write_folder(root: Path, pictures: list[Path], counts: dict[str, int]) -> No
             os.link(pictures[i % len(pictures)], root / split / f"n{i % CLASSES:08}" / f"{i:08}.JPEG")
 
 
-def anonymous() -> int:
-    """Bytes that this process holds now."""
-    return held_by(os.getpid())[0]
-
-
 def pictures_a_second(images: OnDemand, pool: ThreadPoolExecutor) -> float:
     """Random batches, varied as in training; the fastest of several."""
     rng, seconds = np.random.default_rng(1), []
@@ -73,7 +68,7 @@ def measure(folder: Path, pictures: int) -> dict:
     """Everything."""
     made = write_pictures(folder)
     write_folder(folder / "imagenet", made, {"train": pictures, "val": TESTED})
-    before, began = anonymous(), time.perf_counter()
+    (before, _), began = held_by(os.getpid()), time.perf_counter()
     data = load("imagenet", folder)
     seconds = time.perf_counter() - began
     images = data.train.images
@@ -84,7 +79,7 @@ def measure(folder: Path, pictures: int) -> dict:
         "cores": os.cpu_count(),
         "load when started": round(os.getloadavg()[0], 1),
         "seconds to open": seconds,
-        "bytes held": anonymous() - before,
+        "bytes held": held_by(os.getpid())[0] - before,
         "pictures a second": {
             "1 thread": pictures_a_second(images, ThreadPoolExecutor(1)),
             "a thread a core": pictures_a_second(images, readers()),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import os
 import sys
 import tempfile
 import time
@@ -94,7 +95,7 @@ def one_lava_run(i: int, folder: Path) -> None:
 
 def looked_at() -> dict[str, int]:
     """This process now."""
-    anonymous, _ = held_by(int(Path("/proc/self").readlink().name))
+    anonymous, _ = held_by(os.getpid())
     children, heap = Path("/proc/thread-self/children"), mallinfo()
     return {
         "anonymous": anonymous,

@@ -5,23 +5,17 @@ and little else.
 from __future__ import annotations
 
 import tracemalloc
-from dataclasses import fields
 
 import numpy as np
 import pytest
 from support.networks.random_networks import random_network, random_stimulus
+from support.oracles.same import assert_equal
 from support.stated import INT8
 
 from spikeport.export.model.network import Input, IntegerNeuron, Population, QuantizedNetwork
 from spikeport.export.model.synapse import Connection, Dense
-from spikeport.hw.records.record import SpikeRecord
 from spikeport.hw.records.stimulus import encode
 from spikeport.hw.semantics import reference
-
-
-def assert_same(a: SpikeRecord, b: SpikeRecord) -> None:
-    for f in fields(SpikeRecord):
-        np.testing.assert_equal(getattr(a, f.name), getattr(b, f.name))
 
 
 @pytest.mark.parametrize("level", ["counts", "spikes", "potentials"])
@@ -35,7 +29,7 @@ def test_blocks_of_samples_are_one_run(monkeypatch, seed, level):
     whole = reference.run(network, stimulus, level)
     finished: list[int] = []
     monkeypatch.setattr(reference, "BLOCK", 1)
-    assert_same(reference.run(network, stimulus, level, progress=finished.append), whole)
+    assert_equal(reference.run(network, stimulus, level, progress=finished.append), whole)
     assert finished == [1] * len(stimulus)
 
 
