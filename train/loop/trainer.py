@@ -51,7 +51,7 @@ OnEpoch = Callable[[int, SpikingNetwork], None]
 @dataclass
 class Run:
     """A training run under way. history: one entry per finished epoch. best: its epoch and
-    validation accuracies over T.
+    validation accuracies over T. begun: epochs behind it without spikes, before those.
 
     timesteps: T in training, None for the network's own. ranks: this process and those it trains
     with. advance: is told the share of an epoch that each batch was.
@@ -66,6 +66,7 @@ class Run:
     ranks: Ranks
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
+    begun: int = 0
     advance: Callable[[float], Any] = lambda epochs: None
 
     @cached_property
@@ -77,6 +78,11 @@ class Run:
     def share(self) -> Share:
         """What this process has of each batch."""
         return Share(self.ranks, self.config.accumulate)
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """What a run that is taken up again has to know, as JSON values."""
+        return {"history": self.history, "best": self.best, "begun": self.begun}
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -135,8 +141,8 @@ def train(
     if ranks.first:
         _make_room(out, config, begun=begun)
     with torch.random.fork_rng(), operator_threads(config.threads):
-        if config.without_spikes_epochs and not (begun or retraining):
-            begin_without_spikes(run.module, config, dataset, run.accelerator, progress and ranks.first)  # by every process alike
+        if config.without_spikes_epochs and not (run.history or retraining):
+            _begin(run, out, progress and ranks.first)
         _epochs(run, out, progress and ranks.first, on_epoch)
     trained = _tested(run, out)
     if ranks.first:
@@ -193,7 +199,22 @@ def _finished(config: TrainConfig, out: Path) -> Trained | None:
 
 def _continue(run: Run, out: Path) -> None:
     done = load_state(out, run.module, run.optimizer)
-    run.history, run.best = done["history"], done["best"]
+    run.history, run.best, run.begun = done["history"], done["best"], done.get("begun", 0)
+
+
+def _begin(run: Run, out: Path, progress: bool) -> None:
+    """Before the first epoch with spikes, by every process alike."""
+
+    def keep(epochs: int) -> None:
+        run.begun = epochs
+        if run.ranks.first:
+            save_state(out, run.module, run.optimizer, run.progress)
+
+    config = run.config
+    begin_without_spikes(
+        run.module, run.optimizer, config, run.dataset, run.accelerator, done=run.begun, on_epoch=keep, progress=progress
+    )
+    run.optimizer = config.optimizer.build(run.module.parameters())
 
 
 def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> None:
@@ -213,7 +234,7 @@ def _epochs(run: Run, out: Path, progress: bool, on_epoch: OnEpoch | None) -> No
                 write_curves(out / CURVES, run.history)
                 if on_epoch:
                     on_epoch(epoch + 1, run.module)
-                save_state(out, run.module, run.optimizer, {"history": run.history, "best": run.best})
+                save_state(out, run.module, run.optimizer, run.progress)
             bar.n = epoch + 1
             step_done(bar, f"training {out.name}, epoch {epoch + 1} of {total}", _told(run), shown=progress)
 

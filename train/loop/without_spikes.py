@@ -1,10 +1,11 @@
 """Training of the same network without spikes, on the same data with the same settings: what the
-spiking one is compared with, and what DSR can begin with.
+spiking one is compared with, and what its training can begin with.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from spikeport.export.common.progress import progress_bar
+from spikeport.export.common.progress import progress_bar, step_done
 from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.accelerator import sent
@@ -46,9 +47,10 @@ def train_without_spikes(config: TrainConfig, dataset: Dataset, bits: int, *, pr
     """Train with the settings of a spiking network, but cross-entropy as loss; the test data is
     looked at once, at the end.
 
-    Activations and weights are rounded from the first batch on. The best epoch on validation data
-    counts, of equals the later.
+    Activations and weights are rounded from the first batch on, in float32 whatever the settings
+    say. The best epoch on validation data counts, of equals the later.
     """
+    config = replace(config, precision="float32")
     with torch.random.fork_rng(), operator_threads(config.threads):
         torch.manual_seed(config.seed)
         module = NetworkWithoutSpikes(config, dataset.task, bits)
@@ -65,24 +67,42 @@ def train_without_spikes(config: TrainConfig, dataset: Dataset, bits: int, *, pr
         return WithoutSpikes(bits, best[0], best[1], _accuracy(module, dataset.test))
 
 
-def begin_without_spikes(network: SpikingNetwork, config: TrainConfig, dataset: Dataset, accelerator: torch.device, progress: bool) -> None:
-    """Train a DSR network's weights and BatchNorm with ReLU in place of neurons for
-    `without_spikes_epochs`, then set each threshold to a percentile of the layer's activations, as
-    the authors begin on ImageNet (Meng et al. 2022, code: the 99.9th of five batches, zeros among
-    them).
+def begin_without_spikes(
+    network: SpikingNetwork,
+    optimizer: torch.optim.Optimizer,
+    config: TrainConfig,
+    dataset: Dataset,
+    accelerator: torch.device,
+    *,
+    done: int = 0,
+    on_epoch: Callable[[int], None] = lambda epochs: None,
+    progress: bool = True,
+) -> None:
+    """Train a network's weights and BatchNorm with ReLU in place of neurons for
+    `without_spikes_epochs`, as hybrid training does (Rathi et al., ICLR 2020, arXiv 2005.01807).
+
+    DSR's thresholds then begin with a percentile of each layer's activations, as the authors begin
+    on ImageNet (Meng et al. 2022, code: the 99.9th of five batches, zeros among them). Other
+    methods' thresholds are fixed; they are met by currents of the scale that BatchNorm gives.
+
+    done: epochs that network and optimizer have behind them. on_epoch: gets their number after each
+    further one.
 
     Raises:
         InputError: a network with delays.
     """
     rectified, total = Rectified(network), config.without_spikes_epochs
-    optimizer = config.optimizer.build(network.parameters())
-    with progress_bar(total, "without spikes, ReLU", unit="epoch", leave=True, shown=progress) as bar:
-        for epoch in range(total):
-            _epoch(rectified, optimizer, replace(config, epochs=total), dataset, epoch, accelerator)
-            bar.update()
+    with progress_bar(total, "without spikes, ReLU", unit="epoch", done=done, leave=True, shown=progress) as bar:
+        for epoch in range(done, total):
+            loss = _epoch(rectified, optimizer, replace(config, epochs=total), dataset, epoch, accelerator)
+            on_epoch(epoch + 1)
+            bar.n = epoch + 1
+            step_done(bar, f"without spikes, epoch {epoch + 1} of {total}", f"loss {loss:.3f}", shown=progress)
+    if not isinstance(config.neuron, DSRConfig):
+        return
     for name, activations in _activations(rectified, config, dataset, accelerator).items():
         neuron = network.neuron(name)
-        assert isinstance(neuron, DSR) and isinstance(config.neuron, DSRConfig)
+        assert isinstance(neuron, DSR)
         neuron.represent(percentile(activations, config.neuron.percentile))
 
 
@@ -114,15 +134,20 @@ def _epoch(
     dataset: Dataset,
     epoch: int,
     accelerator: torch.device = CPU,
-) -> None:
+) -> float:
+    """Returns the mean loss."""
     module.train()
     course, seed, count = config.optimizer, epoch_seed(config.seed, epoch), batch_count(dataset.train, config.batch_size)
     torch.manual_seed(seed)
     batches = shuffled_batches(dataset.train, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)
+    loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator)
     for i, (images, labels) in enumerate(batches):
         set_rate(optimizer, course.learning_rate * rate_factor(course, epoch + i / count, config.epochs))
-        output = module(sent(images, accelerator))
-        descend(optimizer, [F.cross_entropy(output.flatten(0, -2), sent(labels, accelerator))], course)
+        with torch.autocast(accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            output = module(sent(images, accelerator))
+        answers = output.to(torch.promote_types(output.dtype, torch.float32)).flatten(0, -2)
+        loss_sum += descend(optimizer, [F.cross_entropy(answers, sent(labels, accelerator))], course)
+    return loss_sum.item() / count
 
 
 def _accuracy(module: NetworkWithoutSpikes, split) -> float:

@@ -50,8 +50,9 @@ class TrainConfig:
     at every timestep; recordings of events are sent as they are.
     dropout: probability in training, of what each layer but the first receives
     (`train.network.dropout`).
-    without_spikes_epochs: epochs that a DSR network first trains with ReLU in place of neurons; its
-    thresholds then begin with percentiles of the activations (`train.loop.without_spikes`).
+    without_spikes_epochs: epochs that a network first trains with ReLU in place of neurons; DSR's
+    thresholds then begin with percentiles of the activations, other methods' stay as they are
+    (`train.loop.without_spikes`).
     shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to
     right. seed: of weights, order, augmentation and splits.
     validation: training samples set aside to choose the epoch and T', 0 for the data set's own
@@ -143,8 +144,11 @@ class TrainConfig:
             raise InputError(
                 f"recompute saves nothing with method {self.method}, which keeps one timestep of a layer already; leave it out"
             )
-        if self.without_spikes_epochs and self.method != "dsr":
-            raise InputError(f"without_spikes_epochs is for method dsr, whose thresholds stand for activations; {self.method} has none")
+        if self.without_spikes_epochs and self.method != "dsr" and not self.batch_norm:
+            raise InputError(
+                f"without_spikes_epochs needs batch_norm with method {self.method}, whose thresholds are fixed: "
+                "without it, currents have the scale that ReLU left them"
+            )
         if self.norm_over not in get_args(NormOver):
             raise InputError(f"norm_over {self.norm_over!r} is unknown; choose one of {', '.join(get_args(NormOver))}")
         if self.input_code not in ("direct", "rate"):

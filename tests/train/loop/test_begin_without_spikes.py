@@ -1,5 +1,5 @@
-"""DSR begun with a network without spikes: its thresholds against percentiles taken by hand, and
-its rates against that network's activations.
+"""Training begun with a network without spikes: DSR's thresholds against percentiles taken by hand,
+its rates against that network's activations; other methods' start; a run that is taken up.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def begun(neuron: DSRConfig = IF, **changes):
     )
     network = build(config, DATA.task)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    begin_without_spikes(network, config, DATA, CPU, progress=False)
+    begin_without_spikes(network, config.optimizer.build(network.parameters()), config, DATA, CPU, progress=False)
     assert all(not torch.equal(before[name], value) for name, value in network.named_parameters())
     return config, network.eval()
 
@@ -89,16 +89,70 @@ def test_rates_over_many_timesteps_are_the_clipped_activations():
     )
 
 
-def test_it_helps_and_is_done_once(tmp_path, monkeypatch):
-    """Better after one epoch of few timesteps than from random weights; a resumed run does not
-    begin again.
-    """
-    config, _ = begun()
-    plain = train(replace(config, without_spikes_epochs=0), DATA, tmp_path / "plain", progress=False)
-    found = train(config, DATA, tmp_path / "begun", progress=False)
+def quick(method, **changes):
+    """Two epochs with spikes."""
+    return defaults_for(
+        "digits", method=method, arch="8C3-P2-30", timesteps=4, epochs=2, without_spikes_epochs=3, batch_norm=True, threads=1, **changes
+    )
+
+
+@pytest.mark.parametrize("method", ["stbp", "dsr", "noise", "tssl-bp"])
+def test_it_helps_and_is_done_once(tmp_path, monkeypatch, method):
+    """Better after two epochs than from random weights; a finished run does not begin again."""
+    plain = train(replace(quick(method), without_spikes_epochs=0), DATA, tmp_path / "plain", progress=False)
+    found = train(quick(method), DATA, tmp_path / "begun", progress=False)
     assert found.metrics["validation_accuracy"][-1] > plain.metrics["validation_accuracy"][-1]
-    monkeypatch.setattr("spikeport.train.loop.trainer.begin_without_spikes", lambda *_: pytest.fail("begun again"))
-    train(config, DATA, tmp_path / "begun", progress=False, resume=True)
+    monkeypatch.setattr("spikeport.train.loop.trainer.begin_without_spikes", lambda *_, **__: pytest.fail("begun again"))
+    train(quick(method), DATA, tmp_path / "begun", progress=False, resume=True)
+
+
+@pytest.mark.parametrize("method", ["stbp", "dsr"])
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_a_run_killed_before_its_first_spikes_goes_on(tmp_path, monkeypatch, method, epochs):
+    """After one of the three epochs without spikes, and between the last of them and the first with
+    spikes: ends as an unbroken run does.
+    """
+    whole = train(quick(method), DATA, tmp_path / "whole", progress=False)
+
+    def killed(network, optimizer, *given, on_epoch, **named):
+        def after(done):
+            on_epoch(done)
+            if done == epochs:
+                raise KeyboardInterrupt
+
+        begin_without_spikes(network, optimizer, *given, on_epoch=after, **named)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("spikeport.train.loop.trainer.begin_without_spikes", killed)
+        train(quick(method), DATA, tmp_path / "broken", progress=False)
+    broken = train(quick(method), DATA, tmp_path / "broken", progress=False, resume=True)
+    for name, value in whole.module.state_dict().items():
+        assert torch.equal(value, broken.module.state_dict()[name]), name
+    assert broken.metrics["validation_accuracy"] == whole.metrics["validation_accuracy"]
+
+
+def test_fixed_thresholds_and_a_course_begun_anew():
+    """STBP's network after it: what ReLU was trained with, by hand, in torch's own functions."""
+    config = quick("stbp")
+    network = build(config, DATA.task)
+    begin_without_spikes(network, config.optimizer.build(network.parameters()), config, DATA, CPU, progress=False)
+    images = torch.from_numpy(np.asarray(DATA.test.images))
+    _, hidden = by_hand(network.eval(), images)
+    readout = network.synapses_of("readout")[0]
+    answers = F.linear(hidden, readout.weights.weight, readout.weights.bias)
+    assert (answers.argmax(1).numpy() == DATA.test.labels).mean() > 0.7
+
+
+def test_half_precision_is_used_where_it_is_asked_for(monkeypatch):
+    """The products of an epoch are taken in bfloat16 then, in float32 otherwise."""
+    seen = []
+    linear = F.linear
+    monkeypatch.setattr(F, "linear", lambda x, *rest: seen.append(torch.is_autocast_enabled("cpu")) or linear(x, *rest))
+    for precision in ("float32", "bfloat16"):
+        config = replace(quick("stbp", precision=precision), without_spikes_epochs=1)
+        network = build(config, DATA.task)
+        begin_without_spikes(network, config.optimizer.build(network.parameters()), config, DATA, CPU, progress=False)
+    assert set(seen[: len(seen) // 2]) == {False} and set(seen[len(seen) // 2 :]) == {True}
 
 
 @pytest.mark.parametrize("arch", ["preact-resnet-20", "4C3-MP2-20"])
@@ -110,8 +164,8 @@ def test_other_networks_have_one(arch):
 
 
 def test_what_it_is_not_for():
-    with pytest.raises(InputError, match="for method dsr"):
-        TrainConfig(without_spikes_epochs=2)
+    with pytest.raises(InputError, match="needs batch_norm with method noise"):
+        defaults_for("digits", method="noise", without_spikes_epochs=2)
     with pytest.raises(InputError, match="percentile is 0"):
         DSRConfig(percentile=0.0)
     with pytest.raises(InputError, match="has delays"):
