@@ -211,9 +211,7 @@ def _begin(run: Run, out: Path, progress: bool) -> None:
             save_state(out, run.module, run.optimizer, run.progress)
 
     config = run.config
-    begin_without_spikes(
-        run.module, run.optimizer, config, run.dataset, run.accelerator, done=run.begun, on_epoch=keep, progress=progress
-    )
+    begin_without_spikes(run.module, run.optimizer, config, run.dataset, run.accelerator, done=run.begun, on_epoch=keep, progress=progress)
     run.optimizer = config.optimizer.build(run.module.parameters())
 
 
