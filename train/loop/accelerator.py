@@ -27,3 +27,13 @@ def sent(x: torch.Tensor, accelerator: torch.device) -> torch.Tensor:
     memory allows.
     """
     return x.pin_memory().to(accelerator, non_blocking=True) if accelerator.type == "cuda" else x
+
+
+def mixed(precision: str, accelerator: torch.device) -> torch.autocast:
+    """Inside, products are taken in the precision of `TrainConfig`."""
+    return torch.autocast(accelerator.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def widened(answers: torch.Tensor) -> torch.Tensor:
+    """In float32 at least, in which losses are taken."""
+    return answers.to(torch.promote_types(answers.dtype, torch.float32))

@@ -21,7 +21,7 @@ from spikeport.export.common.memory import check_memory
 from spikeport.export.common.progress import progress_bar, step_done
 from spikeport.train.data.batches import batch_count, epoch_seed, parts_of, shuffled_batches
 from spikeport.train.data.registry import Dataset
-from spikeport.train.loop.accelerator import sent, torch_device
+from spikeport.train.loop.accelerator import mixed, sent, torch_device, widened
 from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load, save
 from spikeport.train.loop.curves import CURVES, write_curves
 from spikeport.train.loop.deployment import prepare_for_deployment
@@ -51,7 +51,7 @@ OnEpoch = Callable[[int, SpikingNetwork], None]
 @dataclass
 class Run:
     """A training run under way. history: one entry per finished epoch. best: its epoch and
-    validation accuracies over T. begun: epochs behind it without spikes, before those.
+    validation accuracies over T. without_spikes: epochs behind it without spikes, before those.
 
     timesteps: T in training, None for the network's own. ranks: this process and those it trains
     with. advance: is told the share of an epoch that each batch was.
@@ -66,7 +66,7 @@ class Run:
     ranks: Ranks
     history: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
-    begun: int = 0
+    without_spikes: int = 0
     advance: Callable[[float], Any] = lambda epochs: None
 
     @cached_property
@@ -82,7 +82,7 @@ class Run:
     @property
     def progress(self) -> dict[str, Any]:
         """What a run that is taken up again has to know, as JSON values."""
-        return {"history": self.history, "best": self.best, "begun": self.begun}
+        return {"history": self.history, "best": self.best, "without_spikes": self.without_spikes}
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -199,19 +199,21 @@ def _finished(config: TrainConfig, out: Path) -> Trained | None:
 
 def _continue(run: Run, out: Path) -> None:
     done = load_state(out, run.module, run.optimizer)
-    run.history, run.best, run.begun = done["history"], done["best"], done.get("begun", 0)
+    run.history, run.best, run.without_spikes = done["history"], done["best"], done.get("without_spikes", 0)
 
 
 def _begin(run: Run, out: Path, progress: bool) -> None:
     """Before the first epoch with spikes, by every process alike."""
 
     def keep(epochs: int) -> None:
-        run.begun = epochs
+        run.without_spikes = epochs
         if run.ranks.first:
             save_state(out, run.module, run.optimizer, run.progress)
 
     config = run.config
-    begin_without_spikes(run.module, run.optimizer, config, run.dataset, run.accelerator, done=run.begun, on_epoch=keep, progress=progress)
+    begin_without_spikes(
+        run.module, run.optimizer, config, run.dataset, run.accelerator, done=run.without_spikes, on_epoch=keep, progress=progress
+    )
     run.optimizer = config.optimizer.build(run.module.parameters())
 
 
@@ -291,9 +293,8 @@ def _losses(run: Run, images: torch.Tensor, labels: torch.Tensor, correct: torch
     loss, weight = loss_named(config.loss), share_of_batch(config.loss, parts)
     for i, (x, y) in enumerate(zip(parts_of(images, parts), labels.chunk(parts)), start=1):
         with added_once(run.parallel, last=i == parts):
-            with torch.autocast(run.accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            with mixed(config.precision, run.accelerator):
                 output = run.parallel(x, run.timesteps, first=run.ranks.number * len(y))
-            output = output.to(torch.promote_types(output.dtype, torch.float32))
-            answers, right = whole(output, 1, run.ranks), whole(y, 0, run.ranks)
+            answers, right = whole(widened(output), 1, run.ranks), whole(y, 0, run.ranks)
             correct += (answers.detach().sum(0).argmax(-1) == right).sum()
             yield loss(answers, right, config.neuron) * weight

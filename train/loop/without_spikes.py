@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from spikeport.export.common.progress import progress_bar, step_done
 from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset
-from spikeport.train.loop.accelerator import sent
+from spikeport.train.loop.accelerator import mixed, sent, widened
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.spiking import SpikingNetwork
@@ -135,7 +135,7 @@ def _epoch(
     epoch: int,
     accelerator: torch.device = CPU,
 ) -> float:
-    """Returns the mean loss."""
+    """Returns the mean of the batches' losses."""
     module.train()
     course, seed, count = config.optimizer, epoch_seed(config.seed, epoch), batch_count(dataset.train, config.batch_size)
     torch.manual_seed(seed)
@@ -143,10 +143,9 @@ def _epoch(
     loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator)
     for i, (images, labels) in enumerate(batches):
         set_rate(optimizer, course.learning_rate * rate_factor(course, epoch + i / count, config.epochs))
-        with torch.autocast(accelerator.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with mixed(config.precision, accelerator):
             output = module(sent(images, accelerator))
-        answers = output.to(torch.promote_types(output.dtype, torch.float32)).flatten(0, -2)
-        loss_sum += descend(optimizer, [F.cross_entropy(answers, sent(labels, accelerator))], course)
+        loss_sum += descend(optimizer, [F.cross_entropy(widened(output).flatten(0, -2), sent(labels, accelerator))], course)
     return loss_sum.item() / count
 
 

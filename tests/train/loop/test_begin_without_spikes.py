@@ -25,13 +25,17 @@ IF = DSRConfig(kind="if", threshold=6.0, alpha=0.5, bound=0.01)
 DATA = load("digits", None, 0, 4, defaults_for("digits").events)
 
 
+def begin(network, config):
+    begin_without_spikes(network, config.optimizer.build(network.parameters()), config, DATA, CPU, progress=False)
+
+
 def begun(neuron: DSRConfig = IF, **changes):
     config = defaults_for(
         "digits", method="dsr", arch="8C3-P2-30", timesteps=4, epochs=1, without_spikes_epochs=3, neuron=neuron, **changes
     )
     network = build(config, DATA.task)
     before = {name: value.clone() for name, value in network.named_parameters()}
-    begin_without_spikes(network, config.optimizer.build(network.parameters()), config, DATA, CPU, progress=False)
+    begin(network, config)
     assert all(not torch.equal(before[name], value) for name, value in network.named_parameters())
     return config, network.eval()
 
@@ -131,11 +135,11 @@ def test_a_run_killed_before_its_first_spikes_goes_on(tmp_path, monkeypatch, met
     assert broken.metrics["validation_accuracy"] == whole.metrics["validation_accuracy"]
 
 
-def test_fixed_thresholds_and_a_course_begun_anew():
-    """STBP's network after it: what ReLU was trained with, by hand, in torch's own functions."""
+def test_stbp_begins_with_the_weights_of_relu():
+    """They classify without spikes, by hand, in torch's own functions."""
     config = quick("stbp")
     network = build(config, DATA.task)
-    begin_without_spikes(network, config.optimizer.build(network.parameters()), config, DATA, CPU, progress=False)
+    begin(network, config)
     images = torch.from_numpy(np.asarray(DATA.test.images))
     _, hidden = by_hand(network.eval(), images)
     readout = network.synapses_of("readout")[0]
@@ -151,7 +155,7 @@ def test_half_precision_is_used_where_it_is_asked_for(monkeypatch):
     for precision in ("float32", "bfloat16"):
         config = replace(quick("stbp", precision=precision), without_spikes_epochs=1)
         network = build(config, DATA.task)
-        begin_without_spikes(network, config.optimizer.build(network.parameters()), config, DATA, CPU, progress=False)
+        begin(network, config)
     assert set(seen[: len(seen) // 2]) == {False} and set(seen[len(seen) // 2 :]) == {True}
 
 
