@@ -25,6 +25,7 @@ import torch
 from parts import engine_table, marks
 
 from spikeport.export.common.files import write_text
+from spikeport.train.data.augment import Augmentation
 from spikeport.train.data.batches import epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset, load
 from spikeport.train.loop.deployment import prepare_for_deployment
@@ -82,7 +83,7 @@ def course(config: TrainConfig, every: int, data: Dataset, samples: int) -> Iter
 
 def _batches(config: TrainConfig, data: Dataset) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     for epoch in range(1000):
-        yield from shuffled_batches(data.train, config.batch_size, shift=1, flip=True, seed=epoch_seed(config.seed, epoch))
+        yield from shuffled_batches(data.train, config.batch_size, Augmentation(shift=1, flip=True), seed=epoch_seed(config.seed, epoch))
 
 
 def _step(

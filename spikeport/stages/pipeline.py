@@ -120,7 +120,7 @@ def quantize_stage(
         progress(len(images))
     if isinstance(session, TrainedSession) and config.finetune_epochs:
         c = session.trained.config
-        settings = FinetuneConfig(epochs=config.finetune_epochs, shift=c.shift, flip=c.flip, seed=c.seed, threads=c.threads)
+        settings = FinetuneConfig(epochs=config.finetune_epochs, augmentation=c.augmentation, seed=c.seed, threads=c.threads)
         quantized = requantize(finetune(network, quantized, session.data, settings), quantized)
     quantized = saying(quantized, made_of)
     write_nir(quantized, out)

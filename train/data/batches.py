@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
-from spikeport.train.data.augment import MAP_AXES, random_flip, random_shift
+from spikeport.train.data.augment import MAP_AXES, Augmentation
 from spikeport.train.data.on_demand import in_batches
 from spikeport.train.data.registry import Split
 from spikeport.train.ranks.shares import WHOLE, Share
@@ -38,10 +38,10 @@ def parts_of(x: torch.Tensor, count: int) -> Sequence[torch.Tensor]:
 
 
 def shuffled_batches(
-    split: Split, size: int, *, shift: int, flip: bool, seed: int, share: Share = WHOLE
+    split: Split, size: int, augmentation: Augmentation, *, seed: int, share: Share = WHOLE
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images as a network takes them, moved by up to `shift` pixels and mirrored at random, and
-    labels in random order; the remainder of less than a batch waits for another epoch.
+    """Images as a network takes them, changed at random, and labels in random order; the remainder
+    of less than a batch waits for another epoch.
 
     share: which of each batch; batches are the same however many processes share them, and only
     the process's own samples are read.
@@ -51,5 +51,5 @@ def shuffled_batches(
     size = min(size, len(split))
     parts = order[: len(split) // size * size].numpy().reshape(-1, size)[:, share.places(size)]
     for part, loaded in zip(parts, in_batches(split.images, parts, seed)):
-        images = random_shift(torch.from_numpy(loaded), shift, generator, share)
-        yield network_input(random_flip(images, generator, share) if flip else images), torch.from_numpy(split.labels[part])
+        images = augmentation.of(torch.from_numpy(loaded), generator, share)
+        yield network_input(images), torch.from_numpy(split.labels[part])

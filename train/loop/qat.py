@@ -22,6 +22,7 @@ from spikeport.export.floating.run import FloatModule
 from spikeport.export.model.network import Connection, Elementwise, FloatNetwork, FloatNeuron, Population, QuantizedNetwork
 from spikeport.export.quantization.dequantize import dequantize
 from spikeport.export.quantization.weight_step import WeightGrid, weight_grids
+from spikeport.train.data.augment import Augmentation
 from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
 from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.evaluation import evaluate
@@ -34,15 +35,12 @@ from spikeport.train.settings.optimization import OptimizerConfig, rate_factor, 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
-    """A short AdamW run whose learning rate falls along a cosine. shift, flip, threads: see
-    `TrainConfig`.
-    """
+    """A short AdamW run whose learning rate falls along a cosine. threads: see `TrainConfig`."""
 
     epochs: int = 5
     learning_rate: float = 1e-3
     batch_size: int = 64
-    shift: int = 0
-    flip: bool = False
+    augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
     threads: int = 0
     surrogate: Surrogate = field(default_factory=Surrogate)
@@ -117,7 +115,7 @@ def _train(module: FloatModule, dataset: Dataset, config: FinetuneConfig, progre
 
 def _epoch(module: FloatModule, optimizer: torch.optim.Optimizer, dataset: Dataset, config: FinetuneConfig, epoch: int) -> None:
     seed, count = epoch_seed(config.seed, epoch), batch_count(dataset.train, config.batch_size)
-    batches = shuffled_batches(dataset.train, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)
+    batches = shuffled_batches(dataset.train, config.batch_size, config.augmentation, seed=seed)
     for i, (images, labels) in enumerate(batches):
         set_rate(optimizer, config.learning_rate * rate_factor(OptimizerConfig(), epoch + i / count, config.epochs))
         optimizer.zero_grad(set_to_none=True)

@@ -272,7 +272,7 @@ def _epoch(run: Run, epoch: int) -> dict[str, float]:
     # summed where they arise: reading them would make the CPU wait for a GPU after every batch
     loss_sum, correct = (torch.zeros((), dtype=dtype, device=run.accelerator) for dtype in (torch.float64, torch.int64))
     seen, rate = 0, 0.0
-    batches = shuffled_batches(split, config.batch_size, shift=config.shift, flip=config.flip, seed=seed, share=run.share)
+    batches = shuffled_batches(split, config.batch_size, config.augmentation, seed=seed, share=run.share)
     with together(run.ranks):
         for i, (images, labels) in enumerate(batches):
             rate = course.learning_rate * rate_factor(course, epoch + i / count, config.epochs)

@@ -139,7 +139,7 @@ def _epoch(
     module.train()
     course, seed, count = config.optimizer, epoch_seed(config.seed, epoch), batch_count(dataset.train, config.batch_size)
     torch.manual_seed(seed)
-    batches = shuffled_batches(dataset.train, config.batch_size, shift=config.shift, flip=config.flip, seed=seed)
+    batches = shuffled_batches(dataset.train, config.batch_size, config.augmentation, seed=seed)
     loss_sum = torch.zeros((), dtype=torch.float64, device=accelerator)
     for i, (images, labels) in enumerate(batches):
         set_rate(optimizer, course.learning_rate * rate_factor(course, epoch + i / count, config.epochs))

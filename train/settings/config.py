@@ -11,6 +11,7 @@ from spikeport.export.common.files import write_text
 from spikeport.export.common.guard import reading
 from spikeport.export.common.toml import read_toml
 from spikeport.export.model.seed import check_seed
+from spikeport.train.data.augment import Augmentation
 from spikeport.train.data.formats.event_bins import EventBins
 from spikeport.train.data.own import is_own
 from spikeport.train.neurons.base import NeuronConfig
@@ -54,7 +55,8 @@ class TrainConfig:
     thresholds then begin with percentiles of the activations, other methods' stay as they are
     (`train.loop.without_spikes`).
     shift: images move by up to so many pixels in training. flip: half of them are mirrored, left to
-    right. seed: of weights, order, augmentation and splits.
+    right. cutout: a square of so many pixels is blanked in each (`train.data.augment`). seed: of
+    weights, order, augmentation and splits.
     validation: training samples set aside to choose the epoch and T', 0 for the data set's own
     number (docs/data.md). More of them show a smaller T', and leave fewer to train on.
     events: how recordings of event cameras become counts per timestep.
@@ -96,6 +98,7 @@ class TrainConfig:
     dropout: float = 0.0
     shift: int = 0
     flip: bool = False
+    cutout: int = 0
     seed: int = 0
     validation: int = 0
     threads: int = 0
@@ -130,13 +133,18 @@ class TrainConfig:
             raise InputError(
                 f"timesteps is {self.timesteps}; training takes at most {TIMESTEPS_MAX:,}, count the input into fewer, longer ones"
             )
-        for name in ("shift", "validation", "threads", "tdbn_alpha", "without_spikes_epochs"):
+        for name in ("shift", "cutout", "validation", "threads", "tdbn_alpha", "without_spikes_epochs"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if self.threads > THREADS_MAX:
             raise InputError(f"threads is {self.threads}; at most {THREADS_MAX}, or 0 for torch's own choice")
         check_seed(self.seed)
         self._check_layers()
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """What becomes of images in training."""
+        return Augmentation(shift=self.shift, flip=self.flip, cutout=self.cutout)
 
     def _check_layers(self) -> None:
         """What the input and what each layer receives, what a network begins with and keeps."""

@@ -27,6 +27,7 @@ PLAIN: dict[str, Any] = {
     "dropout": 0.0,
     "shift": 0,
     "flip": False,
+    "cutout": 0,
     "optimizer.warmup_epochs": 0.0,
     "optimizer.course": "cosine",
     "optimizer.restart_epochs": 0.0,

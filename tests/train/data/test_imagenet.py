@@ -10,6 +10,7 @@ from PIL import Image
 from spikeport.cli import main
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import read_json
+from spikeport.train.data.augment import Augmentation
 from spikeport.train.data.batches import shuffled_batches
 from spikeport.train.data.imagenet import SIDE, centre, part
 from spikeport.train.data.registry import load
@@ -75,7 +76,7 @@ def test_random_parts_lie_inside_and_have_the_stated_areas_and_aspects():
 def test_batches_depend_on_the_seed_alone(tmp_path):
     write_images(tmp_path)
     train = load("imagenet", tmp_path).train
-    one, again, other = ([x for x, _ in shuffled_batches(train, 4, shift=0, flip=True, seed=seed)] for seed in (1, 1, 2))
+    one, again, other = ([x for x, _ in shuffled_batches(train, 4, Augmentation(flip=True), seed=seed)] for seed in (1, 1, 2))
     assert len(one) == len(train) // 4 and one[0].shape == (4, 3, SIDE, SIDE)
     assert all(torch.equal(a, b) for a, b in zip(one, again))
     assert not any(torch.equal(a, b) for a, b in zip(one, other))
@@ -125,7 +126,7 @@ def test_damaged_and_missing_images(tmp_path):
     cut_short = (tmp_path / "train/n01/1.JPEG").read_bytes()[:-400]
     (tmp_path / "train/n01/1.JPEG").write_bytes(cut_short)
     with pytest.raises(InputError, match=r"n01/1.JPEG cannot be read as an image"):
-        for _ in shuffled_batches(replace(data.train), 1, shift=0, flip=False, seed=0):
+        for _ in shuffled_batches(replace(data.train), 1, Augmentation(), seed=0):
             pass
 
 

@@ -16,6 +16,7 @@ from spikeport.export.quantization.quantize import quantize
 from spikeport.export.quantization.rounding import requantize
 from spikeport.export.quantization.weight_step import weight_grids
 from spikeport.train.data import registry as data
+from spikeport.train.data.augment import Augmentation
 from spikeport.train.loop import trainer
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.qat import FakeQuantize, FinetuneConfig, fake_quantized, finetune
@@ -110,7 +111,7 @@ def test_mirrored_images_are_trained_on_only_where_asked(network, coarse, datase
     """Mirroring changes what is learned, except from images that are their own mirror images."""
 
     def weights(part, flip):
-        config = FinetuneConfig(threads=1, epochs=1, learning_rate=1e-2, flip=flip)
+        config = FinetuneConfig(threads=1, epochs=1, learning_rate=1e-2, augmentation=Augmentation(flip=flip))
         return finetune(network, coarse, part, config, progress=False).connections
 
     def same(part):
@@ -141,4 +142,4 @@ def test_the_command_augments_as_training_did(tmp_path, monkeypatch, flip):
     config = replace(defaults_for("digits", arch="4", epochs=1, timesteps=2), shift=1, flip=flip)
     trainer.train(config, data.load("digits"), tmp_path, progress=False)
     assert main(["quantize", str(tmp_path), "--finetune", "3", "--out", str(tmp_path / "network.nir")]) == 0
-    assert [(s.epochs, s.shift, s.flip, s.seed) for s in seen] == [(3, 1, flip, config.seed)]
+    assert [(s.epochs, s.augmentation, s.seed) for s in seen] == [(3, Augmentation(shift=1, flip=flip), config.seed)]

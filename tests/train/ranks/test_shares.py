@@ -10,6 +10,7 @@ import torch
 
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.noise import random_bits
+from spikeport.train.data.augment import Augmentation
 from spikeport.train.data.batches import parts_of, shuffled_batches
 from spikeport.train.data.on_demand import OnDemand
 from spikeport.train.data.registry import Split
@@ -19,7 +20,7 @@ from spikeport.train.ranks.group import Ranks
 from spikeport.train.ranks.shares import Share
 
 SIZE = 12
-OPTIONS = {"shift": 2, "flip": True, "seed": 5}
+OPTIONS = {"augmentation": Augmentation(shift=2, flip=True, cutout=3), "seed": 5}
 
 
 def images(count=40):
