@@ -11,7 +11,7 @@ import torchvision
 
 from spikeport.export.common.errors import InputError
 from spikeport.train.data import registry as data
-from spikeport.train.data.augment import random_shift
+from spikeport.train.data.augment import Augmentation, random_cutout, random_shift
 from spikeport.train.data.formats.idx import read_idx
 
 
@@ -184,6 +184,36 @@ def shifted_by_hand(image, dy, dx):
             if 0 <= y + dy < height and 0 <= x + dx < width:
                 out[:, y, x] = image[:, y + dy, x + dx]
     return out
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4), (3, 2, 5, 4)])
+def test_cutout_blanks_one_square_around_any_place(shape):
+    images = torch.rand(400, *shape) + 1
+    cut = random_cutout(images, 3, torch.Generator().manual_seed(0))
+    seen = set()
+    for before, after in zip(images, cut):
+        centres = [(y, x) for y in range(5) for x in range(4) if torch.equal(blanked_by_hand(before, y, x), after)]
+        assert len(centres) == 1
+        seen.add(centres[0])
+    assert len(seen) == 20, "a centre may be any pixel"
+
+
+def blanked_by_hand(image, y, x):
+    out = image.clone()
+    out[..., max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = 0
+    return out
+
+
+def test_augmentation_follows_its_seed_and_changes_nothing_unless_told():
+    images = torch.rand(6, 1, 8, 8) + 1
+
+    def changed(seed, **settings):
+        return Augmentation(**settings).of(images, torch.Generator().manual_seed(seed))
+
+    assert torch.equal(changed(1), images)
+    for settings in ({"shift": 2}, {"flip": True}, {"cutout": 4}):
+        assert torch.equal(changed(1, **settings), changed(1, **settings))
+        assert not torch.equal(changed(1, **settings), changed(2, **settings))
 
 
 def test_more_samples_for_validation_leave_the_test_set_as_it_is():
