@@ -140,10 +140,12 @@ class Synapses(nn.Module):
         return torch.cat([norm(step) for step in x.chunk(timesteps)])
 
     def pooled(self, x: torch.Tensor) -> torch.Tensor:
-        """What the weights see."""
+        """What the weights see, of what the source sends `(batch, *source_shape)`, or of its means
+        over windows.
+        """
         if self.path.pool == 1:
             return x
-        x = average_pool(x, self.path.pool)
+        x = x if x.shape[1:] == self.path.pooled_shape else average_pool(x, self.path.pool)
         return x if self.pool_factor == 1 else x * self.pool_factor
 
     def lowered(self, target: str, gain: np.ndarray, height: float | np.ndarray) -> tuple[list[Connection], np.ndarray]:

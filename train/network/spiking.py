@@ -22,7 +22,7 @@ from spikeport.train.network.architecture import MaxPool
 from spikeport.train.network.encoder import encoder
 from spikeport.train.network.layers import Synapses, rerun_contexts
 from spikeport.train.network.rates import currents, max_pooled, pooled, through_rates
-from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage, behind_weights
+from spikeport.train.network.topology import INPUT, READOUT, Projection, Stage, behind_weights, windows_of_all
 from spikeport.train.neurons.base import Neuron, NeuronConfig
 from spikeport.train.neurons.rated import Rated, carrier
 from spikeport.train.ranks.draws import numbered
@@ -77,6 +77,7 @@ class SpikingNetwork(nn.Module):
         self.readout, self.neuron_config = readout, neuron
         self._check_time(task, input_code)
         self._last_reader = {path.source: path for stage in stages for path in stage.incoming}
+        self._windows = {stage.name: windows_of_all(stages, stage.name) for stage in stages}
         self.recompute = recompute
         self._stages = {stage.name: stage for stage in stages}
         self.encoder = encoder(task, normalise=normalise, code=input_code)
@@ -231,8 +232,9 @@ class SpikingNetwork(nn.Module):
         return checkpoint(self._driven, stage, received, timesteps, use_reentrant=False, context_fn=contexts)
 
     def _driven(self, stage: Stage, received: list[torch.Tensor], timesteps: int) -> torch.Tensor:
-        """What a stage sends. received: by the weights of each path from others, `(T or 1, N,
-        ...)`.
+        """What a stage sends, pooled already if all that read it pool alike and its neurons can.
+
+        received: by the weights of each path from others, `(T or 1, N, ...)`.
         """
         incoming = self.synapses_of(stage.name)
         total = reduce(torch.add, [_over_batch(s.driven, x) for s, x in zip((s for s in incoming if not s.path.lag), received)])
@@ -242,7 +244,9 @@ class SpikingNetwork(nn.Module):
             return total.expand(timesteps, *total.shape[1:])
         if own := [s for s in incoming if s.path.lag]:
             return self.neuron(stage.name).recurrent(total, timesteps, own[0])
-        return self.neuron(stage.name)(total, timesteps)
+        neuron, windows = self.neuron(stage.name), self._windows[stage.name]
+        pooled = neuron.pooled(total, timesteps, windows) if windows > 1 else None
+        return neuron(total, timesteps) if pooled is None else pooled
 
 
 def _in_time(source: Rated | torch.Tensor, weights: list[float]) -> torch.Tensor:

@@ -90,6 +90,15 @@ def behind_weights(stages: tuple[Stage, ...], path: Projection) -> bool:
     return path.source in streams or not isinstance(path.layer, Skip)
 
 
+def windows_of_all(stages: tuple[Stage, ...], source: str) -> int:
+    """Side of the windows that all who read a stage average over before anything else; 1 where they
+    differ.
+    """
+    readers = [path for stage in stages for path in stage.incoming if path.source == source]
+    sizes = {1 if path.delays or isinstance(path.layer, MaxPool) else path.pool for path in readers}
+    return sizes.pop() if len(sizes) == 1 else 1
+
+
 def chain(architecture: Architecture, task: Task, *, shrinking: bool = False) -> tuple[Stage, ...]:
     """The stages of a chain of layers, readout last. shrinking: leave out pools that the map has
     become too small for.

@@ -41,6 +41,12 @@ class Neuron(nn.Module):
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         raise NotImplementedError
 
+    def pooled(self, currents: torch.Tensor, timesteps: int, size: int) -> torch.Tensor | None:
+        """The same of maps, averaged over windows of size x size; None where that is no faster than
+        one after the other.
+        """
+        return None
+
     def rated(self, currents: Rated, timesteps: int) -> Rated:
         """The same in training where `NeuronConfig.rate_weights` says that gradients need no time."""
         raise NotImplementedError

@@ -37,8 +37,9 @@ from spikeport.export.common.errors import InputError, unknown
 from spikeport.export.model.network import FloatNeuron
 from spikeport.export.model.network import Noise as ChipNoise
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig, empty_over_time
+from spikeport.train.neurons.dispatch import compiled_lif, has_loops
 from spikeport.train.neurons.noise_draws import NoiseKind, noise_like
-from spikeport.train.neurons.stbp import LIFConfig, LIFOverTime
+from spikeport.train.neurons.stbp import LIFConfig, lif_over_time
 from spikeport.train.neurons.surrogates import Surrogate
 
 Conversion = Literal["ensemble", "temporal", "calibrated"]
@@ -101,8 +102,18 @@ class NoiseNeuron(Neuron):
         past = self._constant_membrane()
         if past is None:
             return _NoisyOverTime.apply(currents, timesteps, self)
-        lif = LIFConfig(threshold=self.config.threshold, surrogate=self.config.surrogate)
-        return LIFOverTime.apply(self._with_noise(currents, timesteps, past), timesteps, past.slope, 1.0, lif)
+        return lif_over_time(self._with_noise(currents, timesteps, past), timesteps, past.slope, 1.0, self._lif)
+
+    def pooled(self, currents: torch.Tensor, timesteps: int, size: int) -> torch.Tensor | None:
+        """See `Neuron`."""
+        past = self._constant_membrane()
+        if past is None or not has_loops(currents, self.config.surrogate.kind):
+            return None
+        return compiled_lif(self._with_noise(currents, timesteps, past), timesteps, past.slope, 1.0, self._lif, size)
+
+    @property
+    def _lif(self) -> LIFConfig:
+        return LIFConfig(threshold=self.config.threshold, surrogate=self.config.surrogate)
 
     def membrane(self, v: torch.Tensor) -> Membrane:
         """The past's part at this potential, with the statistics of its timestep."""

@@ -32,7 +32,7 @@ from torch import nn
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNeuron
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig, empty_over_time
-from spikeport.train.neurons.dispatch import triton_kernels
+from spikeport.train.neurons.dispatch import compiled_lif, triton_kernels
 from spikeport.train.neurons.surrogates import Surrogate
 
 
@@ -115,7 +115,11 @@ class LIF(Neuron):
 
     def forward(self, currents: torch.Tensor, timesteps: int) -> torch.Tensor:
         """See `Neuron`; the output is 0 or 1 in the currents' type."""
-        return LIFOverTime.apply(currents, timesteps, *self.leak(), self.config)
+        return lif_over_time(currents, timesteps, *self.leak(), self.config)
+
+    def pooled(self, currents: torch.Tensor, timesteps: int, size: int) -> torch.Tensor | None:
+        """See `Neuron`."""
+        return compiled_lif(currents, timesteps, *self.leak(), self.config, size)
 
     def recurrent(self, currents: torch.Tensor, timesteps: int, back: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """See `Neuron`."""
@@ -146,6 +150,12 @@ class LIF(Neuron):
 
     def extra_repr(self) -> str:
         return repr(self.config)
+
+
+def lif_over_time(currents: torch.Tensor, timesteps: int, decay: Leak, gain: Leak, config: LIFConfig) -> torch.Tensor:
+    """Spikes `(timesteps, *shape)` of currents `(timesteps, *shape)`, or `(1, *shape)` if held."""
+    spikes = compiled_lif(currents, timesteps, decay, gain, config)
+    return LIFOverTime.apply(currents, timesteps, decay, gain, config) if spikes is None else spikes
 
 
 class LIFOverTime(torch.autograd.Function):

@@ -74,7 +74,7 @@ def test_bfloat16_training_learns_and_keeps_weights_in_float32(finished, dataset
     mixed = trainer.train(replace(CONFIG, precision="bfloat16"), dataset, tmp_path, progress=False)
     assert {p.dtype for p in mixed.module.parameters()} == {torch.float32}
     assert mixed.metrics["history"][0]["loss"] != finished[1].metrics["history"][0]["loss"]
-    assert abs(mixed.metrics["test_accuracy"][-1] - finished[1].metrics["test_accuracy"][-1]) < 0.05
+    assert abs(mixed.metrics["test_accuracy"][-1] - finished[1].metrics["test_accuracy"][-1]) < 0.1
 
 
 def test_best_epoch_on_validation_data_is_kept(finished, dataset):

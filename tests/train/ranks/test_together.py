@@ -68,7 +68,7 @@ def test_mixed_precision_is_the_same_to_its_rounding(of_two, tmp_path):
     plain = trainer.train(replace(together.MIXED, precision="float32"), together.digits(), tmp_path / "plain", progress=False)
     weights, shared, exact = (t.module.state_dict() for t in (alone, theirs, plain))
     for name, weight in weights.items():
-        np.testing.assert_allclose(shared[name], weight, atol=5e-3, err_msg=name)
+        np.testing.assert_allclose(shared[name], weight, atol=1e-2, err_msg=name)
     name = "synapses.dense1.0.weights.weight"
     assert (exact[name] - weights[name]).abs().max() > 2e-2, "precision makes a difference"
 

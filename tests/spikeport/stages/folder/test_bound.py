@@ -196,10 +196,10 @@ def test_two_processes_in_one_folder(run, capsys):
 
 def test_printed_settings_give_the_same_again(tmp_path, capsys):
     words = ["--data", "mnist", "--data-dir", "nowhere", "--method", "dsr", "--epochs", "2"]
-    assert main(["run", *words, "--tolerance", "0.25", "--print-config", "--out", str(tmp_path / "r")]) == 0
+    assert main(["run", *words, "--tolerance", "0.25", "--per-channel", "--print-config", "--out", str(tmp_path / "r")]) == 0
     text = capsys.readouterr().out
     (tmp_path / "c.toml").write_text(text)
-    assert 'method = "dsr"' in text and "tolerance = 0.25" in text
+    assert all(line in text.splitlines() for line in ('method = "dsr"', "tolerance = 0.25", "per_channel = true"))
     for more in ([], ["--epochs", "2"]):
         assert main(["run", "--config", str(tmp_path / "c.toml"), *more, "--print-config", "--out", str(tmp_path / "r")]) == 0
         assert capsys.readouterr().out == text
