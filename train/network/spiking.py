@@ -137,7 +137,8 @@ class SpikingNetwork(nn.Module):
         for stage in self.stages:
             if stage.name in self.neurons:
                 parts = [self._rated_currents(s, activity, weights) for s in self.synapses_of(stage.name)]
-                activity[stage.name] = self.neuron(stage.name).rated(reduce(Rated.plus, parts), steps)
+                windows = self._windows[stage.name] if self._read_through_rates(stage) else 1
+                activity[stage.name] = self.neuron(stage.name).rated(reduce(Rated.plus, parts), steps, windows)
             elif stage.kind == "max_pool" and self._read_through_rates(stage):
                 activity[stage.name] = _rated_max_pool(stage, activity, weights)
             else:

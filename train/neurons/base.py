@@ -47,8 +47,11 @@ class Neuron(nn.Module):
         """
         return None
 
-    def rated(self, currents: Rated, timesteps: int) -> Rated:
-        """The same in training where `NeuronConfig.rate_weights` says that gradients need no time."""
+    def rated(self, currents: Rated, timesteps: int, windows: int) -> Rated:
+        """The same in training where `NeuronConfig.rate_weights` says that gradients need no time.
+
+        windows: values may be averaged over windows x windows, rates are not.
+        """
         raise NotImplementedError
 
     def recurrent(self, currents: torch.Tensor, timesteps: int, back: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:

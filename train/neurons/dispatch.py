@@ -1,8 +1,8 @@
 """Which implementation runs a neuron's loop over time: fused Triton kernels where they can, else
 PyTorch, timestep by timestep.
 
-Triton comes with PyTorch for GPUs and is imported on first use only. On a CPU, STBP's neurons have
-loops compiled by Numba; all else is PyTorch's.
+Triton comes with PyTorch for GPUs and is imported on first use only. On a CPU, STBP's and
+DSR's neurons have loops compiled by Numba; all else is PyTorch's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import torch
 from spikeport.train.neurons.surrogates import SURROGATES
 
 if TYPE_CHECKING:
+    from spikeport.train.neurons.dsr import DSRConfig
     from spikeport.train.neurons.stbp import Leak, LIFConfig
 
 FUSED_SURROGATES = frozenset(SURROGATES)
@@ -43,17 +44,26 @@ def triton_kernels(family: str, x: torch.Tensor, surrogate: str | None = None) -
 
 def compiled_lif(currents: torch.Tensor, timesteps: int, decay: Leak, gain: Leak, config: LIFConfig, pool: int = 1) -> torch.Tensor | None:
     """Spikes of STBP's neurons, averaged over windows of pool x pool, from loops compiled for a CPU
-    (`train.kernels.compiled_lif`); None where they do not run, and where the leak is learned.
+    (`train.kernels.compiled`); None where they do not run, and where the leak is learned.
     """
     if not has_loops(currents, config.surrogate.kind) or isinstance(decay, torch.Tensor) or isinstance(gain, torch.Tensor):
         return None
-    return import_module("spikeport.train.kernels.compiled_lif").lif(currents, timesteps, decay, gain, config, pool)
+    return import_module("spikeport.train.kernels.compiled").lif(currents, timesteps, decay, gain, config, pool)
 
 
-def has_loops(x: torch.Tensor, surrogate: str) -> bool:
-    """Whether there are compiled loops for this tensor."""
+def compiled_dsr(
+    currents: torch.Tensor, timesteps: int, threshold: float, config: DSRConfig, pool: int, *, overwrite: bool
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """`train.neurons.dsr.dsr_forward` from such loops; None where they do not run."""
+    if not has_loops(currents):
+        return None
+    return import_module("spikeport.train.kernels.compiled").dsr(currents, timesteps, threshold, config, pool, overwrite=overwrite)
+
+
+def has_loops(x: torch.Tensor, surrogate: str | None = None) -> bool:
+    """Whether there are compiled loops for this tensor. surrogate: None where none is needed."""
     runs = x.device.type == "cpu" and x.dtype in DTYPES and x.numel() > 0
-    return runs and surrogate in COMPILED_SURROGATES and not interpreted()
+    return runs and (surrogate is None or surrogate in COMPILED_SURROGATES) and not interpreted()
 
 
 def interpreted() -> bool:

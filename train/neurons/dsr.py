@@ -36,7 +36,7 @@ from torch import nn
 from spikeport.export.common.errors import InputError
 from spikeport.export.model.network import FloatNeuron
 from spikeport.train.neurons.base import LoweredNeuron, Neuron, NeuronConfig
-from spikeport.train.neurons.dispatch import triton_kernels
+from spikeport.train.neurons.dispatch import compiled_dsr, has_loops, triton_kernels
 from spikeport.train.neurons.rated import Rated, carrier, weighted_sum
 
 
@@ -127,10 +127,17 @@ class DSR(Neuron):
         self._bound()
         return _Representation.apply(currents, timesteps, self.threshold, self.config)
 
-    def rated(self, currents: Rated, timesteps: int) -> Rated:
+    def pooled(self, currents: torch.Tensor, timesteps: int, size: int) -> torch.Tensor | None:
+        """See `Neuron`; without a gradient only."""
+        if torch.is_grad_enabled() or not has_loops(currents):
+            return None
+        return dsr_forward(currents, timesteps, self.threshold, self.config, pool=size)[0]
+
+    def rated(self, currents: Rated, timesteps: int, windows: int) -> Rated:
         """The same with a gradient that has no time; overwrites currents that are not held."""
         self._bound()
-        rate, spikes = _RatedRepresentation.apply(currents.rate, currents.values, timesteps, self.threshold, self.config)
+        pool = windows if has_loops(currents.values) else 1
+        rate, spikes = _RatedRepresentation.apply(currents.rate, currents.values, timesteps, self.threshold, self.config, pool)
         return Rated(spikes, rate)
 
     def represent(self, largest: float) -> None:
@@ -188,32 +195,36 @@ class _RatedRepresentation(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, rate: torch.Tensor, currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig
+        ctx: Any, rate: torch.Tensor, currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig, pool: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        spikes, mean_current = dsr_forward(currents, timesteps, threshold, config, overwrite=True)
+        shape = currents.shape
+        spikes, mean_current = dsr_forward(currents, timesteps, threshold, config, pool=pool, overwrite=True)
         ctx.config, ctx.timesteps = config, timesteps
         ctx.save_for_backward(mean_current, threshold.clone())
         ctx.mark_non_differentiable(spikes)
-        return carrier(spikes), spikes
+        return carrier(spikes, shape), spikes
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor, None, None, torch.Tensor, None]:
+    def backward(ctx: Any, grad: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor, None, None, torch.Tensor, None, None]:
         mean_current, threshold = ctx.saved_tensors
         each, grad_threshold = _clamped(grad, mean_current[0], threshold, ctx.timesteps, ctx.config)
-        return each, None, None, grad_threshold, None
+        return each, None, None, grad_threshold, None, None
 
 
 def dsr_forward(
-    currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig, *, overwrite: bool = False
+    currents: torch.Tensor, timesteps: int, threshold: torch.Tensor, config: DSRConfig, *, pool: int = 1, overwrite: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Spikes of height V_th or V_th / dt, `(T, ...)`, and I^, `(1, ...)`, from currents `(T, ...)`
     or, held, `(1, ...)`.
 
+    pool: spikes are averaged over windows of pool x pool, where loops for a CPU are compiled.
     overwrite: the currents may be lost; saves memory where they are not held.
     """
     if kernels := triton_kernels("dsr", currents):
         return kernels.dsr_forward(currents, timesteps, threshold, config)
     bar, held = threshold.item(), len(currents) != timesteps
+    if compiled := compiled_dsr(currents, timesteps, bar, config, pool, overwrite=overwrite):
+        return compiled
     mean_current = currents if held else weighted_sum(representation_weights(config, timesteps), currents)[None]
     out = currents if overwrite and not held else currents.new_empty(timesteps, *currents.shape[1:])
     v = torch.zeros_like(out[0])

@@ -12,7 +12,8 @@ import torch
 
 @dataclass(frozen=True)
 class Rated:
-    """Spikes or currents. values: `(T, N, *shape)`, or `(1, N, *shape)` where they are held.
+    """Spikes or currents. values: `(T, N, *shape)`, or `(1, N, *shape)` where they are held; spikes
+    may come averaged over the windows that all who read them pool.
 
     rate: `(N, *shape)`, a carrier of gradients whose own values mean nothing. With L the loss and w
     a neuron's representation weights, which add up to 1, its gradient is sum(w dL/d values) for
@@ -38,9 +39,11 @@ class Rated:
         return Rated(self.values + other.values, self.rate + other.rate)
 
 
-def carrier(values: torch.Tensor) -> torch.Tensor:
-    """A rate for values `(T, N, *shape)` that takes no memory."""
-    return values.new_zeros(()).expand(values.shape[1:])
+def carrier(values: torch.Tensor, shape: torch.Size | None = None) -> torch.Tensor:
+    """A rate for values `(T, N, *shape)` that takes no memory. shape: `(T, N, *shape)` before
+    pooling, where values come pooled.
+    """
+    return values.new_zeros(()).expand((shape or values.shape)[1:])
 
 
 def weighted_sum(weights: list[float], x: torch.Tensor) -> torch.Tensor:

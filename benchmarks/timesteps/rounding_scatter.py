@@ -1,7 +1,8 @@
 """How far accuracy scatters when weights move by no more than rounding moves them: what a
 difference between a float network and its integers must be held against.
 
-    python benchmarks/rounding_scatter.py RUN ... --data-dir DIR [--copies 10] [--into docs/results.md]
+    python benchmarks/timesteps/rounding_scatter.py RUN ... --data-dir DIR [--copies 10]
+        [--into docs/results.md]
 
 RUN: a folder that `spikeport run` wrote. Every weight of a copy moves by up to half a step of 8
 bits, drawn evenly; all copies and the float network answer the same validation and test samples at
@@ -13,11 +14,11 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from parts import marks
 from torch import nn
 from tqdm import tqdm
 
@@ -25,6 +26,10 @@ from spikeport.commands.parts.options import progress_bar
 from spikeport.stages.session import SplitName
 from spikeport.stages.trained import TrainedSession
 from spikeport.train.loop.evaluation import evaluate
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `parts` lies
+
+from parts import marks
 
 PARTS: tuple[SplitName, ...] = ("validation", "test")
 LARGEST = 127
@@ -75,7 +80,7 @@ def main() -> None:
     lines = [head, "|---|---:|---:|---:|---:|---:|"]
     for run in arguments.runs:
         lines += rows(run, arguments.data_dir, arguments.copies)
-    marks.publish(arguments.into, "rounding_scatter.py", "\n".join(lines))
+    marks.publish(arguments.into, "timesteps/rounding_scatter.py", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from spikeport.train.data.registry import Task
-from spikeport.train.kernels import compiled_lif as kernels
+from spikeport.train.kernels import compiled as kernels
 from spikeport.train.network import spiking
 from spikeport.train.network.build import build
 from spikeport.train.network.topology import windows_of_all
 from spikeport.train.neurons import dispatch
+from spikeport.train.neurons.dsr import DSRConfig, dsr_forward
 from spikeport.train.neurons.stbp import LIFConfig, LIFOverTime, parametric_lif
 from spikeport.train.neurons.surrogates import SURROGATES, Surrogate
 from spikeport.train.settings.config import TrainConfig
@@ -125,18 +126,47 @@ def test_threads_share_the_blocks(monkeypatch, pool):
         assert torch.equal(spikes, found[0][0]) and torch.equal(gradient, found[0][1])
 
 
+@pytest.mark.parametrize("kind", ["if", "lif"])
+@pytest.mark.parametrize(("pool", "last", "held"), [*product((1, 2), (False, True), (False, True))])
+def test_dsrs_spikes_and_mean_current(monkeypatch, kind, pool, last, held):
+    config = DSRConfig(kind=kind, threshold=1.5, dt=0.25)
+    x, threshold = numbers(1 if held else 4, *MAP, last=last), torch.tensor(1.5)
+    for overwrite in (False, True):
+        spikes, mean = dsr_forward(x.clone(memory_format=torch.preserve_format), 4, threshold, config, pool=pool, overwrite=overwrite)
+        with monkeypatch.context() as patched:
+            patched.setattr(dispatch, "DTYPES", ())
+            expected, expected_mean = dsr_forward(x.double(), 4, threshold, config)
+        expected = F.avg_pool2d(expected.flatten(0, 1), pool).unflatten(0, (4, -1))
+        assert 0 < expected.mean() < expected.max()
+        torch.testing.assert_close(spikes.double(), expected, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(mean.double(), expected_mean, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("arch", ["6C3-P2-8C3-P3-20", "6C3-P2-8C3-P2", "6C3-MP2-8C3-P2-20"])
+def test_dsr_through_rates_is_the_same_with_pytorchs_neurons(monkeypatch, arch):
+    """Also where a readout pools, which is differentiated in time, and behind max pooling."""
+    same_network(monkeypatch, TrainConfig(arch=arch, method="dsr", timesteps=3, neuron=DSRConfig(threshold=1.0)), "DTYPES", ())
+
+
 @pytest.mark.parametrize("method", ["stbp", "noise"])
 def test_a_network_is_the_same_with_pytorchs_neurons(monkeypatch, method):
-    config = TrainConfig(arch="6C3-P2-8C3-P3-20", method=method, timesteps=3)
+    same_network(monkeypatch, TrainConfig(arch="6C3-P2-8C3-P3-20", method=method, timesteps=3), "COMPILED_SURROGATES", frozenset())
+
+
+def same_network(monkeypatch, config, switch, off):
+    """Output in training and in evaluation, and all gradients."""
     images, found = torch.rand(5, 1, 14, 14, generator=torch.Generator().manual_seed(0)), []
     for patched in (False, True):
         torch.manual_seed(0)
         network = build(config, Task("mnist", (1, 14, 14), 10, 255)).train()
         if patched:
-            monkeypatch.setattr(dispatch, "COMPILED_SURROGATES", frozenset())
+            monkeypatch.setattr(dispatch, switch, off)
         out = network(images)
         out.square().mean().backward()
-        found.append([out.detach(), *(p.grad for p in network.parameters())])
+        with torch.no_grad():
+            evaluated = network.eval()(images)
+        found.append([out.detach(), evaluated, *(p.grad for p in network.parameters())])
+    assert float(found[0][0].abs().max()) > 0
     for mine, theirs in zip(*found):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-5)
 

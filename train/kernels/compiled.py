@@ -1,8 +1,8 @@
-"""STBP's LIF neurons (`train.neurons.stbp`, whose docstring has the equations) on a CPU, with the
-average pooling behind them.
+"""STBP's and DSR's neurons (`train.neurons`, whose docstrings have the equations) on a CPU, with
+the average pooling behind them.
 
-Kept for the backward pass are the currents: to compute potentials again is faster than to write and
-read them. In bfloat16 the potential is float32 throughout.
+For STBP's backward pass the currents are kept: to compute potentials again is faster than to write
+and read them. In bfloat16 the potential is float32 throughout.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from spikeport.train.kernels import lif_loops as loops
+from spikeport.train.kernels import loops
+from spikeport.train.neurons.dsr import DSRConfig, representation_weights
+from spikeport.train.neurons.rated import weighted_sum
 from spikeport.train.neurons.stbp import LIFConfig
 
 FORMULAS: dict[str, Callable[[float], tuple[int, float, float]]] = {
@@ -29,6 +31,7 @@ FORMULAS: dict[str, Callable[[float], tuple[int, float, float]]] = {
 """Surrogates without an exponential: number, scale and height in the loops, of a width."""
 THREADS_WORTH = 1 << 16
 """Neurons times timesteps that are worth a thread."""
+NO_WEIGHTS = np.empty(0, np.float32)
 
 
 def lif(currents: torch.Tensor, timesteps: int, decay: float, gain: float, config: LIFConfig, pool: int) -> torch.Tensor:
@@ -47,7 +50,7 @@ class _LIF(torch.autograd.Function):
         ctx.last, ctx.pool, ctx.dynamics = last, pool, dynamics
         planes = _planes(currents, last, pool)
         out = currents.new_empty(timesteps, *_averaged(currents.shape[1:], last, pool))
-        _over_blocks(loops.forward, [currents, out], planes, dynamics)
+        _over_blocks(loops.forward, [currents, out, currents], planes, dynamics, NO_WEIGHTS)
         return _seen(out, last)
 
     @staticmethod
@@ -60,26 +63,58 @@ class _LIF(torch.autograd.Function):
         return _seen(grad, ctx.last), None, None, None
 
 
+def dsr(
+    currents: torch.Tensor, timesteps: int, threshold: float, config: DSRConfig, pool: int, *, overwrite: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `train.neurons.dsr.dsr_forward`."""
+    last, held = _channels_last(currents), len(currents) != timesteps
+    stored = _stored(currents, last)
+    planes, weights = _planes(stored, last, pool), representation_weights(config, timesteps)
+    by_loop = not held and planes.height % pool == 0
+    if by_loop:
+        mean = torch.empty_like(stored[:1])
+    else:  # loops pass over neurons that no window has
+        mean = stored if held else weighted_sum(weights, stored)[None]
+    own = overwrite and not held and pool == 1
+    out = stored if own else stored.new_empty(timesteps, *_averaged(stored.shape[1:], last, pool))
+    dynamics = _membrane(config.decay, config.gain, config.alpha * threshold, strict=False)._replace(taken=np.float32(threshold))
+    _over_blocks(loops.forward, [stored, out, mean], planes, dynamics, np.array(weights if by_loop else [], np.float32))
+    return _seen(out.mul_(threshold * config.height), last), _seen(mean, last)
+
+
 def _dynamics(decay: float, gain: float, config: LIFConfig) -> loops.Dynamics:
-    threshold, to_zero = np.float32(config.threshold), config.reset == "zero"
     number, scale, height = FORMULAS[config.surrogate.kind](config.surrogate.width)
-    f = np.float32
+    membrane = _membrane(decay, gain, config.threshold, strict=config.strict)
+    if config.reset == "zero":
+        reset = {"kept": 0, "through_h": 0 if config.detach_reset else 1}
+    else:
+        reset = {"taken": config.threshold, "through": 0 if config.detach_reset else config.threshold}
+    more = {name: np.float32(value) for name, value in {**reset, "scale": scale, "height": height}.items()}
+    return membrane._replace(surrogate=number, **more)
+
+
+def _membrane(decay: float, gain: float, threshold: float, *, strict: bool) -> loops.Dynamics:
+    """Of neurons that a spike takes nothing from and sends no gradient through."""
+    limit = np.float32(threshold) if strict else np.nextafter(np.float32(threshold), np.float32(-np.inf))
+    zero, one = np.float32(0), np.float32(1)
     return loops.Dynamics(
-        decay=f(decay),
-        gain=f(gain),
-        threshold=threshold,
-        limit=threshold if config.strict else np.nextafter(threshold, f(-np.inf)),
-        kept=f(not to_zero),
-        taken=f(0 if to_zero else threshold),
-        through_h=f(to_zero and not config.detach_reset),
-        through=f(0 if to_zero or config.detach_reset else threshold),
-        surrogate=number,
-        scale=f(scale),
-        height=f(height),
+        decay=np.float32(decay),
+        gain=np.float32(gain),
+        threshold=np.float32(threshold),
+        limit=limit,
+        kept=one,
+        taken=zero,
+        through_h=zero,
+        through=zero,
+        surrogate=0,
+        scale=zero,
+        height=zero,
     )
 
 
-def _over_blocks(loop: Callable[..., None], tensors: list[torch.Tensor], planes: loops.Planes, dynamics: loops.Dynamics) -> None:
+def _over_blocks(
+    loop: Callable[..., None], tensors: list[torch.Tensor], planes: loops.Planes, dynamics: loops.Dynamics, *more: np.ndarray
+) -> None:
     """Run a loop over all blocks, on as many threads as torch's operators have."""
     numbers = planes.height * planes.width * planes.channels
     count = tensors[0][0].numel() // max(numbers, 1)
@@ -87,10 +122,10 @@ def _over_blocks(loop: Callable[..., None], tensors: list[torch.Tensor], planes:
     blocks = count * loops.blocks(planes)
     threads = min(torch.get_num_threads(), max(tensors[1].numel() // THREADS_WORTH, 1), blocks)
     if threads <= 1:
-        loop(*arrays, 0, blocks, planes, dynamics)
+        loop(*arrays, 0, blocks, planes, dynamics, *more)
         return
     bounds = [blocks * i // threads for i in range(threads + 1)]
-    list(_executor(threads).map(lambda begin, end: loop(*arrays, begin, end, planes, dynamics), bounds[:-1], bounds[1:]))
+    list(_executor(threads).map(lambda begin, end: loop(*arrays, begin, end, planes, dynamics, *more), bounds[:-1], bounds[1:]))
 
 
 @cache

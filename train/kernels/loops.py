@@ -1,4 +1,4 @@
-"""Loops of LIF neurons on a CPU, compiled: a block of neurons goes through all timesteps before the
+"""Loops of IF and LIF neurons on a CPU, compiled: a block of neurons goes through all timesteps before the
 next begins, so that its state never leaves the cache, and spikes are averaged over windows where
 they arise. Importing it loads Numba.
 
@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from numba import types
-from numba.extending import overload
+
+from spikeport.train.kernels.bfloat16 import loaded, store
 
 BLOCK = 1024
 """Neurons that go through time together: their potentials of 20 timesteps take 80 kB."""
 _loop = numba.njit(nogil=True, cache=True, error_model="numpy")
-_HALF, _16, _ONE_BIT = np.uint32(0x7FFF), np.uint32(16), np.uint32(1)
 _0, _1 = np.float32(0), np.float32(1)
 
 
@@ -53,50 +52,6 @@ class Dynamics(NamedTuple):
 
 
 ARCTAN, RECTANGLE, TRIANGLE, FAST_SIGMOID = range(4)
-
-
-def loaded(source: Any, buffer: Any) -> Any:
-    """Numbers as float32, in the buffer unless they are."""
-
-
-@overload(loaded)
-def _loaded(source: Any, buffer: Any) -> Any:
-    if source.dtype == types.float32:
-
-        def itself(source: Any, buffer: Any) -> Any:
-            return source
-
-        return itself
-
-    def widened(source: Any, buffer: Any) -> Any:
-        bits = buffer.view(np.uint32)
-        for i in range(len(source)):
-            bits[i] = np.uint32(source[i]) << _16
-        return buffer[: len(source)]
-
-    return widened
-
-
-def store(values: Any, out: Any) -> None:
-    """Write float32 numbers in the type of `out`, halves to even."""
-
-
-@overload(store)
-def _store(values: Any, out: Any) -> Any:
-    if out.dtype == types.float32:
-
-        def copied(values: Any, out: Any) -> None:
-            for i in range(len(out)):
-                out[i] = values[i]
-
-        return copied
-
-    def narrowed(values: Any, out: Any) -> None:
-        bits = values.view(np.uint32)
-        for i in range(len(out)):
-            out[i] = np.uint32(bits[i] + _HALF + ((bits[i] >> _16) & _ONE_BIT)) >> _16
-
-    return narrowed
 
 
 @_loop
@@ -243,19 +198,26 @@ def _place(block: int, p: Planes) -> tuple[int, int, int]:
 
 
 @_loop
-def forward(currents: Any, out: Any, begin: int, end: int, p: Planes, m: Dynamics) -> None:
-    """Means of spikes, of the blocks from `begin` on, ahead of `end`."""
+def forward(currents: Any, out: Any, mean: Any, begin: int, end: int, p: Planes, m: Dynamics, weights: Any) -> None:
+    """Spikes, averaged over windows, of the blocks from `begin` on, ahead of `end`. Without pooling
+    `out` may be the currents' own memory.
+
+    weights: of the timesteps in the currents' mean, which is written; none where nobody wants it.
+    """
     held, row, line = len(currents) != len(out), p.width * p.channels, p.width // p.pool * p.channels
     size = lines_a_block(p) * p.pool * row
-    scratch = np.empty((5, size), np.float32)
-    v, h, s, wide, means = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4]
+    scratch = np.empty((6, size), np.float32)
+    v, h, s, wide, means, total = scratch[0], scratch[1], scratch[2], scratch[3], scratch[4], scratch[5]
     for block in range(begin, end):
         plane, first, last = _place(block, p)
         n = (last - first) * p.pool * row
         here, there = slice(first * p.pool * row, last * p.pool * row), slice(first * line, last * line)
         v[:n] = 0
+        total[:n] = 0
         for t in range(len(out)):
             x = loaded(currents[0 if held else t, plane, here], wide)
+            if len(weights):
+                _add_share(x, weights[t], total[:n])
             _charge(x, v, h, m)
             _fire(h, s[:n], m)
             if p.pool == 1:
@@ -263,6 +225,8 @@ def forward(currents: Any, out: Any, begin: int, end: int, p: Planes, m: Dynamic
             else:
                 _average(s[:n], h, means, p)
                 store(means, out[t, plane, there])
+        if len(weights):
+            store(total, mean[0, plane, here])
 
 
 @_loop
