@@ -1,5 +1,5 @@
-"""Numbers of compiled loops: float32 or bfloat16 (as uint16) in memory, float32 in between. Importing
-it loads Numba.
+"""Numbers of compiled loops: float32 or bfloat16 (as uint16) in memory, float32 in between.
+Importing it loads Numba.
 """
 
 from __future__ import annotations
