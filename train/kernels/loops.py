@@ -1,6 +1,6 @@
-"""Loops of IF and LIF neurons on a CPU, compiled: a block of neurons goes through all timesteps before the
-next begins, so that its state never leaves the cache, and spikes are averaged over windows where
-they arise. Importing it loads Numba.
+"""Loops of IF and LIF neurons on a CPU, compiled: a block of neurons goes through all timesteps
+before the next begins, so that its state never leaves the cache, and spikes are averaged over
+windows where they arise. Importing it loads Numba.
 
 Arrays are `(timesteps or 1, planes, numbers)`. A plane has `height` rows of `width` places of
 `channels` numbers each: a map of one channel, or a sample's maps with channels last. Numbers are
@@ -20,6 +20,7 @@ BLOCK = 1024
 """Neurons that go through time together: their potentials of 20 timesteps take 80 kB."""
 _loop = numba.njit(nogil=True, cache=True, error_model="numpy")
 _0, _1 = np.float32(0), np.float32(1)
+ARCTAN, RECTANGLE, TRIANGLE, FAST_SIGMOID = range(4)
 
 
 class Planes(NamedTuple):
@@ -35,7 +36,7 @@ class Dynamics(NamedTuple):
     """Of h = decay v + gain x; float32 all. Neurons fire above `limit`, to v = kept h - taken, and
     a spike's gradient loses (through_h h + through) of that of v.
 
-    surrogate: its number in `SURROGATES`. scale, height: what its formula has.
+    surrogate: one of ARCTAN to FAST_SIGMOID. scale, height: what its formula has.
     """
 
     decay: np.float32
@@ -49,9 +50,6 @@ class Dynamics(NamedTuple):
     surrogate: int
     scale: np.float32
     height: np.float32
-
-
-ARCTAN, RECTANGLE, TRIANGLE, FAST_SIGMOID = range(4)
 
 
 @_loop
