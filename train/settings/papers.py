@@ -219,19 +219,29 @@ WU = Paper(
 )
 SMALL = "one core, hours instead of weeks"
 BEGUN = {"without_spikes_epochs": "weights begin with those of ReLU, which learn faster on a CPU (Rathi et al. 2020)"}
-CPU_REASONS = {"arch": SMALL, "epochs": SMALL, "optimizer.learning_rate": "few epochs"}
+REGULAR = "few epochs, and training images are learned faster than others"
+CPU_REASONS = {
+    "arch": SMALL,
+    "timesteps": SMALL,
+    "epochs": SMALL,
+    "cutout": REGULAR,
+    "optimizer.kind": "Adam needs fewer epochs",
+    "optimizer.learning_rate": "few epochs",
+}
 CPU_STBP_REASONS = {
     **CPU_REASONS,
-    "timesteps": SMALL,
+    "optimizer.weight_decay": REGULAR,
     "batch_size": "more steps in few epochs",
     "loss": "early answers are trained, so that fewer timesteps can be shown",
     "norm_over": "the usual; one statistic over two timesteps",
     "neuron.gain": "currents as BatchNorm leaves them",
     "neuron.strict": "what the chip does",
-    "optimizer.kind": "Adam needs fewer epochs",
-    "optimizer.weight_decay": "AdamW's usual",
 }
-CPU_NOISE_REASONS = {**CPU_REASONS, "optimizer.restart_epochs": "one cosine over few epochs"}
+CPU_NOISE_REASONS = {
+    **CPU_REASONS,
+    "loss": "began with in the epochs without spikes, and learns faster",
+    "optimizer.restart_epochs": "one cosine over few epochs",
+}
 
 
 def _cpu(name: str) -> Paper:
@@ -239,7 +249,12 @@ def _cpu(name: str) -> Paper:
         paper = _tic("tic-cifar10-t10")
         return replace(paper, reasons=CPU_STBP_REASONS, open={**paper.open, **BEGUN})
     paper = _noise("noise-cifar10-vgg16-t5")
-    own = {**BEGUN, "batch_size": "more steps in few epochs", "normalise": "pixels centred, as colour networks usually have it"}
+    own = {
+        **BEGUN,
+        "batch_size": "more steps in few epochs",
+        "normalise": "pixels centred, as colour networks usually have it",
+        "optimizer.weight_decay": REGULAR,
+    }
     return replace(paper, reasons=CPU_NOISE_REASONS, open={**paper.open, **own})
 
 

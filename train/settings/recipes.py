@@ -188,12 +188,13 @@ def _wu() -> TrainConfig:
 
 CPU_VGG = "48C3-P2-128C3-P2-256C3-256C3-P2-512C3-P2"
 """91 million multiply-accumulates at a timestep: hours of training on a core."""
+CPU_OPTIMIZER = OptimizerConfig(learning_rate=1e-3, weight_decay=0.05)
 
 
 def _cpu(config: TrainConfig, optimizer: OptimizerConfig, epochs: int, **changes: Any) -> TrainConfig:
     """A published run on CIFAR-10 made small enough for one core that has bfloat16."""
     small = {"arch": CPU_VGG, "epochs": epochs, "without_spikes_epochs": 8, "batch_size": 64}
-    small |= {"normalise": True, "precision": "bfloat16", "threads": 1}
+    small |= {"normalise": True, "cutout": 8, "validation": 2500, "precision": "bfloat16", "threads": 1}
     return replace(config, optimizer=optimizer, **{**small, **changes})
 
 
@@ -214,14 +215,14 @@ PUBLISHED = {
     "stbp-mnist-wu": _wu(),
     "cifar10-cpu-stbp-t2": _cpu(
         _tic("cifar10"),
-        OptimizerConfig(learning_rate=1e-3),
-        14,
+        CPU_OPTIMIZER,
+        20,
         timesteps=2,
         loss="prefix-cross-entropy",
         norm_over="time",
         neuron=LIFConfig(),
     ),
-    "cifar10-cpu-noise-t5": _cpu(_noise("cifar-10", "vgg-16", 5), OptimizerConfig(kind="adam", learning_rate=1e-3, weight_decay=0.0), 24),
+    "cifar10-cpu-noise-t3": _cpu(_noise("cifar-10", "vgg-16", 5), CPU_OPTIMIZER, 30, timesteps=3, loss="cross-entropy"),
 }
 """Runs by name. TSSL-BP's come with the released rule unless they say "paper"; those named "cpu"
 are smaller than what their papers have.
