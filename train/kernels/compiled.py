@@ -86,9 +86,9 @@ def _dynamics(decay: float, gain: float, config: LIFConfig) -> loops.Dynamics:
     number, scale, height = FORMULAS[config.surrogate.kind](config.surrogate.width)
     membrane = _membrane(decay, gain, config.threshold, strict=config.strict)
     if config.reset == "zero":
-        reset = {"kept": 0, "through_h": 0 if config.detach_reset else 1}
+        reset = {"kept": 0.0, "through_h": 0.0 if config.detach_reset else 1.0}
     else:
-        reset = {"taken": config.threshold, "through": 0 if config.detach_reset else config.threshold}
+        reset = {"taken": config.threshold, "through": 0.0 if config.detach_reset else config.threshold}
     more = {name: np.float32(value) for name, value in {**reset, "scale": scale, "height": height}.items()}
     return membrane._replace(surrogate=number, **more)
 

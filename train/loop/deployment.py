@@ -10,11 +10,13 @@ from spikeport.train.neurons.noise import calibrating, noise_layers
 CALIBRATION_SAMPLES = 1000
 
 
-def prepare_for_deployment(module: SpikingNetwork, images: Images) -> None:
+def prepare_for_deployment(module: SpikingNetwork, images: Images) -> bool:
     """Freeze the membrane statistics of noise neurons on training images; other networks are ready
-    as they are.
+    as they are. Returns whether that made it another network.
     """
-    if noise_layers(module):
-        with calibrating(module):
-            for _ in readout_currents(module, images[:CALIBRATION_SAMPLES], max(module.timesteps, 2)):
-                pass
+    if not noise_layers(module):
+        return False
+    with calibrating(module):
+        for _ in readout_currents(module, images[:CALIBRATION_SAMPLES], max(module.timesteps, 2)):
+            pass
+    return True

@@ -18,7 +18,8 @@ from safetensors import safe_open
 from spikeport.export.common.errors import InputError
 from spikeport.export.common.files import parse_json
 from spikeport.export.common.guard import reading
-from spikeport.train.loop.checkpoint import broken_seal, checked_metrics, load_tensors, misfit, save_tensors
+from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, broken_seal, checked_metrics, load_tensors, misfit, save_tensors
+from spikeport.train.settings.config import TrainConfig, write_config
 
 STATE = "state.safetensors"
 SEALED = "sealed"
@@ -90,3 +91,11 @@ def _check_moments(state: dict[int, dict[str, torch.Tensor]], parameters: list[t
         shapes = {(), tuple(parameters[index].shape)} if 0 <= index < len(parameters) else set()
         if any(tuple(value.shape) not in shapes for value in values.values()):
             raise InputError(f"{path} holds an optimizer's state that does not fit parameter {index} of the network; {AGAIN}")
+
+
+def make_room(out: Path, config: TrainConfig, *, begun: bool) -> None:
+    """Write the settings; unless the training has begun, remove what one before it left."""
+    if not begun:
+        for old in (MODEL, METRICS, STATE):  # of a training before, which --resume would take for this one's
+            (out / old).unlink(missing_ok=True)
+    write_config(out / CONFIG, config)

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,21 +21,21 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.common.memory import check_memory
 from spikeport.export.common.progress import progress_bar, step_done
 from spikeport.train.data.batches import batch_count, epoch_seed, parts_of, shuffled_batches
-from spikeport.train.data.registry import Dataset
+from spikeport.train.data.registry import Dataset, Split
 from spikeport.train.loop.accelerator import mixed, sent, torch_device, widened
-from spikeport.train.loop.checkpoint import CONFIG, METRICS, MODEL, Trained, load, save
+from spikeport.train.loop.checkpoint import CONFIG, METRICS, Trained, load, save
 from spikeport.train.loop.curves import CURVES, write_curves
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.masks import Retraining, keep_zeros, prunable
-from spikeport.train.loop.resume import STATE, load_state, save_state
+from spikeport.train.loop.resume import STATE, load_state, make_room, save_state
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.loop.without_spikes import begin_without_spikes
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.ranks.group import ALONE, Ranks, added_once, agree, replicated, share, together, whole
 from spikeport.train.ranks.shares import Share
-from spikeport.train.settings.config import TrainConfig, difference, read_config, write_config
+from spikeport.train.settings.config import TrainConfig, difference, read_config
 from spikeport.train.settings.methods import METHODS
 from spikeport.train.settings.named_losses import loss_named, share_of_batch
 from spikeport.train.settings.optimization import descend, rate_factor, set_rate
@@ -139,7 +140,7 @@ def train(
         _continue(run, out)
     agree(ranks, f"data, or what {out} holds to resume", (dataset.source, len(dataset.train), run.history))
     if ranks.first:
-        _make_room(out, config, begun=begun)
+        make_room(out, config, begun=begun)
     with torch.random.fork_rng(), operator_threads(config.threads):
         if config.without_spikes_epochs and not (run.history or retraining):
             _begin(run, out, progress and ranks.first)
@@ -151,22 +152,18 @@ def train(
     return trained
 
 
-def _make_room(out: Path, config: TrainConfig, *, begun: bool) -> None:
-    if not begun:
-        for old in (MODEL, METRICS, STATE):  # of a training before, which --resume would take for this one's
-            (out / old).unlink(missing_ok=True)
-    write_config(out / CONFIG, config)
-
-
 def _tested(run: Run, out: Path) -> Trained:
-    """The best network, which need not be the last, on test data."""
-    test, config = run.dataset.test, run.config
+    """The best network, which need not be the last, on test data; on validation data again where
+    what is deployed is not what was trained.
+    """
+    parts = {"test_accuracy": run.dataset.test}
     module = (load(out).module if run.ranks.first else run.module).to(run.accelerator)
     share(module, run.ranks)
-    prepare_for_deployment(module.cpu(), run.dataset.train.images)
+    if prepare_for_deployment(module.cpu(), run.dataset.train.images):
+        parts["validation_accuracy"] = run.dataset.validation
     module.to(run.accelerator)
-    accuracy = evaluate(module, test.images, test.labels, config.timesteps, accelerator=run.accelerator, ranks=run.ranks)
-    return Trained(module.cpu().eval(), config, {**run.metrics, "test_accuracy": accuracy.tolist()})
+    accuracy = {name: _accuracy(run, module, split).tolist() for name, split in parts.items()}
+    return Trained(module.cpu().eval(), run.config, {**run.metrics, **accuracy})
 
 
 def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: Retraining | None, ranks: Ranks) -> Run:
@@ -247,12 +244,13 @@ def _told(run: Run) -> str:
     return f"loss {last['loss']:.3f}, validation {last['validation_accuracy']:.2%}{rest}"
 
 
+def _accuracy(run: Run, module: SpikingNetwork, split: Split) -> np.ndarray:
+    return evaluate(module, split.images, split.labels, run.config.timesteps, accelerator=run.accelerator, ranks=run.ranks)
+
+
 def _judge(run: Run, out: Path, measured: dict[str, float]) -> None:
     """Evaluate on validation data, and keep the network if none was better."""
-    validation = run.dataset.validation
-    accuracy = evaluate(
-        run.module, validation.images, validation.labels, run.config.timesteps, accelerator=run.accelerator, ranks=run.ranks
-    )
+    accuracy = _accuracy(run, run.module, run.dataset.validation)
     run.history.append({**measured, "validation_accuracy": float(accuracy[-1])})
     if not run.best or accuracy[-1] >= run.best["validation_accuracy"][-1]:
         run.best = {"epoch": len(run.history), "validation_accuracy": accuracy.tolist()}

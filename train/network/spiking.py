@@ -246,7 +246,8 @@ class SpikingNetwork(nn.Module):
         if own := [s for s in incoming if s.path.lag]:
             return self.neuron(stage.name).recurrent(total, timesteps, own[0])
         neuron, windows = self.neuron(stage.name), self._windows[stage.name]
-        pooled = neuron.pooled(total, timesteps, windows) if windows > 1 else None
+        watched = neuron._forward_hooks or neuron._forward_pre_hooks  # by someone who wants the spikes themselves
+        pooled = neuron.pooled(total, timesteps, windows) if windows > 1 and not watched else None
         return neuron(total, timesteps) if pooled is None else pooled
 
 

@@ -183,6 +183,15 @@ def test_spikes_are_pooled_early_only_where_all_readers_pool_alike():
     assert windows("6C3-P2-8C3D4-20", "conv1") == 1, "delays come first"
 
 
+def test_who_hooks_into_neurons_sees_their_spikes():
+    network = build(TrainConfig(arch="6C3-P2-20", timesteps=2), Task("digits", (1, 8, 8), 10, 16))
+    images, seen = torch.rand(3, 1, 8, 8), []
+    unwatched = network(images)
+    network.neuron("conv1").register_forward_hook(lambda _, args, out: seen.append(out))
+    torch.testing.assert_close(network(images), unwatched)
+    assert seen[0].shape == (2, 3, 6, 8, 8)
+
+
 def test_neurons_that_pool_are_asked_once(monkeypatch):
     """A network's forward pass never makes the spikes that pooling would read."""
     network = build(TrainConfig(arch="6C3-P2-20", timesteps=2), Task("digits", (1, 8, 8), 10, 16))

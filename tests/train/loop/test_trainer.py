@@ -12,6 +12,7 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.floating.run import FloatModule
 from spikeport.train.data import registry as data
 from spikeport.train.loop import checkpoint, resume, trainer
+from spikeport.train.loop.checkpoint import load
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.network.build import build
 from spikeport.train.network.lowering import lower
@@ -75,6 +76,18 @@ def test_bfloat16_training_learns_and_keeps_weights_in_float32(finished, dataset
     assert {p.dtype for p in mixed.module.parameters()} == {torch.float32}
     assert mixed.metrics["history"][0]["loss"] != finished[1].metrics["history"][0]["loss"]
     assert abs(mixed.metrics["test_accuracy"][-1] - finished[1].metrics["test_accuracy"][-1]) < 0.1
+
+
+def test_accuracies_are_those_of_the_network_that_is_deployed(dataset, tmp_path):
+    """Noise neurons are calibrated after training, which makes them another network on validation
+    data too.
+    """
+    config = defaults_for("digits", method="noise", arch="8C3-P2-24", timesteps=3, epochs=3, batch_size=10, shift=0)
+    trained = trainer.train(config, dataset, tmp_path, progress=False)
+    for name in ("validation", "test"):
+        split = getattr(dataset, name)
+        assert evaluate(trained.module, split.images, split.labels, 3).tolist() == trained.metrics[f"{name}_accuracy"]
+    assert load(tmp_path).metrics["validation_accuracy"] == trained.metrics["validation_accuracy"]
 
 
 def test_best_epoch_on_validation_data_is_kept(finished, dataset):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from support import together
 from support.places import ROOT
 
@@ -67,10 +68,9 @@ def test_mixed_precision_is_the_same_to_its_rounding(of_two, tmp_path):
     alone, theirs = trainer.train(together.MIXED, together.digits(), tmp_path, progress=False), load(of_two / "mixed")
     plain = trainer.train(replace(together.MIXED, precision="float32"), together.digits(), tmp_path / "plain", progress=False)
     weights, shared, exact = (t.module.state_dict() for t in (alone, theirs, plain))
-    for name, weight in weights.items():
-        np.testing.assert_allclose(shared[name], weight, atol=1e-2, err_msg=name)
-    name = "synapses.dense1.0.weights.weight"
-    assert (exact[name] - weights[name]).abs().max() > 2e-2, "precision makes a difference"
+    apart, rounded = (torch.cat([(other[name] - w).abs().float().flatten() for name, w in weights.items()]) for other in (shared, exact))
+    assert apart.quantile(0.99) < 5e-3, "a spike that rounding moves changes single weights by more"
+    assert rounded.mean() > 5 * apart.mean(), "precision makes a difference"
 
 
 def test_one_process_goes_on_with_what_two_began(of_two, tmp_path):
