@@ -5,12 +5,11 @@ T = 10 (Jiang and Zhang 2022, section 4.3).
 
 All train the noise paper's network on Fashion-MNIST, batch for batch the same images, Adam with one
 constant learning rate, which favours nobody's schedule. "noise" has BatchNorm and cross-entropy as
-the others have, "noise-mse" BatchNorm and the squared error, "noise-published" the squared error and
-no BatchNorm. The clock stands still while the validation
-images are run for T = 10 steps, noise neurons calibrated as they would be deployed. An accuracy
-counts as reached at the first evaluation that shows it. Writes
-benchmarks/results/time-to-accuracy.json after every evaluation, and the table in
-docs/training-speed.md at the end; contenders that are not named keep their results.
+the others have, "noise-mse" BatchNorm and the squared error, "noise-published" the squared error
+and no BatchNorm. The clock stands still while the validation images are run for T = 10 steps, noise
+neurons calibrated as they would be deployed. An accuracy counts as reached at the first evaluation
+that shows it. Writes benchmarks/results/time-to-accuracy.json after every evaluation, and the table
+in docs/training-speed.md at the end; contenders that are not named keep their results.
 """
 
 from __future__ import annotations
