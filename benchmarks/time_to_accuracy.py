@@ -19,7 +19,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from parts import engine_table, marks
@@ -41,25 +41,33 @@ from spikeport.train.settings.optimization import OptimizerConfig, descend
 ROOT = Path(__file__).resolve().parents[1]
 RESULT, DOCUMENT = ROOT / "benchmarks/results/time-to-accuracy.json", ROOT / "docs/training-speed.md"
 TIMESTEPS = 10
-CONTENDERS: dict[str, tuple[str, bool, str, int]] = {
-    "noise": ("noise", True, "cross-entropy", 100),
-    "noise-mse": ("noise", True, "rate-mse", 100),
-    "noise-published": ("noise", False, "rate-mse", 100),
-    "stbp": ("stbp", True, "cross-entropy", 25),
-    "dsr": ("dsr", True, "cross-entropy", 25),
+
+
+class Contender(NamedTuple):
+    """What it trains, and steps between evaluations, some 10 to 15 seconds of training."""
+
+    method: str
+    loss: str
+    every: int
+    batch_norm: bool = True
+
+
+CONTENDERS = {
+    "noise": Contender("noise", "cross-entropy", 100),
+    "noise-mse": Contender("noise", "rate-mse", 100),
+    "noise-published": Contender("noise", "rate-mse", 100, batch_norm=False),
+    "stbp": Contender("stbp", "cross-entropy", 25),
+    "dsr": Contender("dsr", "cross-entropy", 25),
 }
-"""Method, whether with BatchNorm, loss, and steps between evaluations, some 10 to 15 seconds of
-training for each."""
 
 
-def configuration(contender: str, learning_rate: float) -> TrainConfig:
+def configuration(contender: Contender, learning_rate: float) -> TrainConfig:
     """What a contender trains."""
-    method, batch_norm, loss, _ = CONTENDERS[contender]
     return defaults_for(
         "fashion-mnist",
-        method=method,
-        batch_norm=batch_norm,
-        loss=loss,
+        method=contender.method,
+        batch_norm=contender.batch_norm,
+        loss=contender.loss,
         arch="noise-mnist",
         timesteps=TIMESTEPS,
         batch_size=128,
@@ -146,11 +154,12 @@ def main() -> None:
     kept = json.loads(RESULT.read_text())["curves"] if RESULT.exists() else {}
     described = {"accuracies": options.accuracy, "samples": options.samples, "learning_rate": options.learning_rate}
     results: dict[str, Any] = {"machine": engine_table.machine(("torch", "numpy")), **described, "curves": kept}
-    for contender in options.contenders:
-        curve = results["curves"][contender] = []
-        for point in course(configuration(contender, options.learning_rate), CONTENDERS[contender][-1], data, options.samples):
+    for name in options.contenders:
+        contender, curve = CONTENDERS[name], []
+        results["curves"][name] = curve
+        for point in course(configuration(contender, options.learning_rate), contender.every, data, options.samples):
             curve.append(point)
-            print(f"{contender}: {point['steps']} steps, {point['core']:.0f} s, {point['accuracy']:.2%}", flush=True)
+            print(f"{name}: {point['steps']} steps, {point['core']:.0f} s, {point['accuracy']:.2%}", flush=True)
             write_text(RESULT, json.dumps(results, indent=1) + "\n")
             if point["accuracy"] >= max(options.accuracy) or point["core"] > options.limit:
                 break
