@@ -26,6 +26,7 @@ from spikeport.commands.parts.options import (
     add_force,
     add_json,
     add_meaning,
+    add_per_channel,
     emit,
     output_file,
     progress_bar,
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, metavar="SRC", help="the DIR of a run, a .nir file, or a .net file of lava-dl")
     parser.add_argument("--out", type=output_file, required=True, metavar="NET.nir")
     parser.add_argument("--weight-bits", type=int, default=8, metavar="B", help="2 to 8 (default 8)")
-    parser.add_argument("--per-channel", action="store_true", help="thresholds and scales per channel, where the target allows it")
+    add_per_channel(parser)
     parser.add_argument("--finetune", type=int, default=0, metavar="EPOCHS", help="quantization-aware fine-tuning (training DIR only)")
     parser.add_argument(
         "--calibration", type=Path, metavar="X.npy", help="(samples, timesteps, *shape), or (samples, *shape) held over time"

@@ -19,6 +19,7 @@ from spikeport.commands.parts.options import (
     add_force,
     add_json,
     add_lava,
+    add_per_channel,
     add_print_config,
     emit,
     output_folder,
@@ -59,12 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, metavar="C.toml", help="settings of every stage; the command line overrules it")
     parser.add_argument("--out", type=output_folder, default=Path("runs/run"), metavar="DIR", help="default runs/run")
     parser.add_argument("--weight-bits", type=int, metavar="B", help="2 to 8")
-    parser.add_argument(
-        "--per-channel",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="thresholds and scales per channel, where the target allows it",
-    )
+    add_per_channel(parser, default=None)
     parser.add_argument("--tolerance", type=float, metavar="P", help="accuracy loss in percentage points that T' may cost")
     add_device(parser, default=None)
     parser.add_argument("--backends", dest="verify_backends", metavar="A,B", help=f"to verify on, from {', '.join(TESTABLE)}")

@@ -113,6 +113,12 @@ def add_device(parser: argparse.ArgumentParser, default: str | None = "loihi2") 
     parser.add_argument("--device", default=default, metavar="D", help="loihi2 (the default), loihi1, or a profile of your own, D.toml")
 
 
+def add_per_channel(parser: argparse.ArgumentParser, default: bool | None = False) -> None:
+    """`--per-channel`."""
+    told = "thresholds and scales per channel, where the target allows it"
+    parser.add_argument("--per-channel", action=argparse.BooleanOptionalAction, default=default, help=told)
+
+
 def add_lava(parser: argparse.ArgumentParser) -> None:
     """`--lava-samples` and `--lava-seconds`."""
     parser.add_argument(
