@@ -119,8 +119,7 @@ def quantize_stage(
         quantized = quantize(network, images, weight_bits=config.weight_bits, per_channel=config.per_channel)
         progress(len(images))
     if isinstance(session, TrainedSession) and config.finetune_epochs:
-        c = session.trained.config
-        settings = FinetuneConfig(epochs=config.finetune_epochs, augmentation=c.augmentation, seed=c.seed, threads=c.threads)
+        settings = FinetuneConfig.after(session.trained.config, config.finetune_epochs)
         quantized = requantize(finetune(network, quantized, session.data, settings), quantized)
     quantized = saying(quantized, made_of)
     write_nir(quantized, out)

@@ -28,14 +28,20 @@ from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.masks import keep_zeros
 from spikeport.train.loop.threads import operator_threads
+from spikeport.train.neurons.noise import NoiseConfig
+from spikeport.train.neurons.stbp import LIFConfig
 from spikeport.train.neurons.surrogates import Surrogate
+from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.losses import accumulated_cross_entropy
 from spikeport.train.settings.optimization import OptimizerConfig, rate_factor, set_rate
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
-    """A short AdamW run whose learning rate falls along a cosine. threads: see `TrainConfig`."""
+    """A short AdamW run on cross-entropy of the mean over time, whose learning rate falls along a
+    cosine. It is in float32 whatever the training was in: bfloat16 has no more bits than an 8-bit
+    grid. threads: see `TrainConfig`.
+    """
 
     epochs: int = 5
     learning_rate: float = 1e-3
@@ -48,6 +54,15 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size) < 1 or not self.learning_rate > 0:
             raise InputError("fine-tuning needs at least 1 epoch and 1 sample a batch, and a positive learning rate")
+
+    @classmethod
+    def after(cls, training: TrainConfig, epochs: int) -> FinetuneConfig:
+        """With the augmentation, seed, threads and surrogate of the training; the usual surrogate
+        where its method has none.
+        """
+        neuron = training.neuron
+        surrogate = neuron.surrogate if isinstance(neuron, (LIFConfig, NoiseConfig)) else Surrogate()
+        return cls(epochs=epochs, augmentation=training.augmentation, seed=training.seed, threads=training.threads, surrogate=surrogate)
 
 
 class FakeQuantize(nn.Module):

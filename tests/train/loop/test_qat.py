@@ -22,6 +22,8 @@ from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.loop.qat import FakeQuantize, FinetuneConfig, fake_quantized, finetune
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.network.lowering import lower
+from spikeport.train.neurons.dsr import DSRConfig
+from spikeport.train.neurons.stbp import wu_lif
 from spikeport.train.neurons.surrogates import Surrogate
 from spikeport.train.settings.config import OptimizerConfig, TrainConfig, defaults_for
 
@@ -134,12 +136,17 @@ def test_impossible_settings_are_refused():
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_the_command_augments_as_training_did(tmp_path, monkeypatch, flip):
+def test_the_command_takes_augmentation_and_surrogate_of_the_training(tmp_path, monkeypatch, flip):
     seen = []
     monkeypatch.setattr(
         "spikeport.stages.pipeline.finetune", lambda network, quantized, data, settings: (seen.append(settings), network)[1]
     )
-    config = replace(defaults_for("digits", arch="4", epochs=1, timesteps=2), shift=1, flip=flip)
+    config = replace(defaults_for("digits", arch="4", epochs=1, timesteps=2), shift=1, flip=flip, neuron=wu_lif())
     trainer.train(config, data.load("digits"), tmp_path, progress=False)
     assert main(["quantize", str(tmp_path), "--finetune", "3", "--out", str(tmp_path / "network.nir")]) == 0
     assert [(s.epochs, s.augmentation, s.seed) for s in seen] == [(3, Augmentation(shift=1, flip=flip), config.seed)]
+    assert [s.surrogate for s in seen] == [Surrogate(kind="rectangle", width=0.5)]
+
+
+def test_a_method_without_a_surrogate_is_fine_tuned_with_the_usual_one():
+    assert FinetuneConfig.after(TrainConfig(method="dsr", neuron=DSRConfig()), 1).surrogate == Surrogate()
