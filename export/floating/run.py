@@ -8,6 +8,7 @@ floating point.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 
 import numpy as np
 import torch
@@ -48,6 +49,11 @@ class FloatModule(nn.Module):
     def biases(self) -> Mapping[str, nn.Parameter]:
         """Membrane biases by population name, shaped as in the network."""
         return {name: layer.bias for name, layer in self.neuron.items()}
+
+    @property
+    def widest(self) -> int:
+        """Size of the largest population, the input among them."""
+        return max(prod(self.network.input.shape), *(p.size for p in self.network.populations))
 
     def forward(self, x: Tensor, timesteps: int | None = None, *, first: int = 0, observe: Observer | None = None) -> Tensor:
         """Run from rest.

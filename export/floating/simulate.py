@@ -56,8 +56,7 @@ def run_in_chunks(
     network = module.network
     shape_input(network.input, array, timesteps)
     dtype = next(module.parameters()).dtype
-    widest = max(prod(network.input.shape), *(p.size for p in network.populations))
-    chunk = max(1, CHUNK_STATES // (4 * widest * timesteps))
+    chunk = max(1, CHUNK_STATES // (4 * module.widest * timesteps))
     for start in range(first, len(array), chunk):
         values, held = physical_input(network.input, array[start : start + chunk], timesteps)
         x = torch.as_tensor(np.require(values, requirements=["C", "W"]), dtype=dtype)

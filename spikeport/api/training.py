@@ -29,7 +29,7 @@ from spikeport.train.network.spiking import SpikingNetwork
 from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.methods import METHODS
 
-BUILT = ("arch", "method", "neuron", "timesteps", "batch_norm", "bias", "tdbn_alpha", "readout", "normalise", "input_code", "dropout")
+BUILT = tuple("arch method neuron timesteps batch_norm tdbn_alpha bias stem_bias initial readout normalise input_code dropout".split())
 """Settings that a network is built with and training cannot change."""
 
 
@@ -59,7 +59,9 @@ def build(
     Raises:
         InputError: a notation that is not understood or does not fit, or settings out of range.
     """
-    return build_network(*_config(arch, data, method, timesteps, seed, settings))
+    config, task = _config(arch, data, method, timesteps, seed, settings)
+    _refuse_other_start(config.without_spikes_epochs)
+    return build_network(config, task)
 
 
 def train(
@@ -104,13 +106,15 @@ def train(
         built = network
         if built.config is None:
             raise InputError("this network was put together from stages by hand; train it in a loop of your own, or use sp.build")
+        _refuse_other_start((settings or {}).get("without_spikes_epochs"))
         found = as_dataset(data, built.config.seed)
     else:
         found = as_dataset(data, seed or 0)
-        built = build(network, found, method=str((settings or {}).get("method", "stbp")), seed=seed or 0, settings=settings)
+        method = str((settings or {}).get("method", "stbp"))
+        built = build_network(*_config(network, found, method, None, seed or 0, settings))
     config = _changed(built, found, {"epochs": epochs, "batch_size": batch_size, "loss": loss, "seed": seed}, learning_rate, settings)
     torch_device(accelerator)
-    weights = Retraining(built.state_dict(), METHODS[config.method].training_timesteps or config.timesteps)
+    weights = Retraining(built.state_dict(), METHODS[config.method].training_timesteps or config.timesteps) if built is network else None
     options: dict[str, Any] = {"progress": progress, "accelerator": accelerator, "on_epoch": on_epoch, "retraining": weights}
     with TemporaryDirectory(prefix="spikeport-") if out is None else nullcontext(as_path(out)) as place:
         work = Workspace(Path(place) / "network" if out is None else Path(place))  # progress says its name
@@ -153,6 +157,11 @@ def _config(
     task = as_dataset(data, seed).task
     changes = {"arch": str(arch), "method": method, "seed": seed, **({} if timesteps is None else {"timesteps": timesteps})}
     return training_config({"data": task.name}, {**(settings or {}), **changes}, "settings"), task
+
+
+def _refuse_other_start(without_spikes_epochs: int | None) -> None:
+    if without_spikes_epochs:
+        raise InputError("without_spikes_epochs begins a training, and a network that is built has weights; give sp.train the notation")
 
 
 def _changed(

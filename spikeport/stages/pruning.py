@@ -25,6 +25,7 @@ from spikeport.train.loop.masks import Retraining, Scope, check_fraction, prunab
 from spikeport.train.loop.trainer import train
 from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.methods import METHODS
+from spikeport.train.settings.named_losses import check_training_timesteps
 
 SHARE = 0.05
 """Of the information: no more may be still to come after T_retrain timesteps."""
@@ -128,6 +129,7 @@ def _check(session: TrainedSession, out: Workspace, config: PruningConfig, *, fo
         )
     if timesteps is not None and not 1 <= timesteps <= full:
         raise InputError(f"T_retrain is {timesteps}; it lies in 1..{full}, the timesteps that the network was trained with")
+    check_training_timesteps(trained.config.loss, timesteps or full)
 
 
 def _epochs(trained: Trained, config: PruningConfig) -> int:

@@ -28,6 +28,7 @@ from spikeport.train.loop import masks
 from spikeport.train.loop.checkpoint import Trained
 from spikeport.train.loop.trainer import train
 from spikeport.train.settings.methods import METHODS
+from spikeport.train.settings.named_losses import check_training_timesteps
 
 CONFIDENCE = 0.95
 SHORTER = 5
@@ -82,6 +83,7 @@ def check_retraining(session: TrainedSession, out: Workspace, timesteps: int | N
         )
     if timesteps is not None and not 1 <= timesteps < config.timesteps:
         raise InputError(f"--t-retrain is {timesteps}; it lies in 1..{config.timesteps - 1}, below the {config.timesteps} of the network")
+    check_training_timesteps(config.loss, timesteps or config.timesteps)
 
 
 def _planned(session: TrainedSession, out: Workspace, timesteps: int | None, epochs: int | None) -> RetrainingPlan:

@@ -108,8 +108,8 @@ def _number(path: Path) -> int:
 
 
 def event_folder(name: str, data_dir: Path | None, splits: Splits, timesteps: int, bins: EventBins) -> Dataset:
-    """A folder of recordings (`train.data.event_files`), one sub-folder per class, its name's place
-    in the alphabet the label.
+    """A folder of recordings (`train.data.formats.event_files`), one sub-folder per class, its
+    name's place in the alphabet the label.
 
     Above the classes there may be `train` and `test`, with the same ones; otherwise a sixth is for
     testing. A twelfth of the rest is for validation.

@@ -85,7 +85,7 @@ def of_arrays(
         else:
             splits.refuse_own_number(where.name)
     digest = content_digest("own", *map(split_digest, (train, validation, test)))
-    return Dataset(task, train, validation, test, f"{where.name} ({short(digest)}), {how}")
+    return Dataset(task, train, validation, test, f"{where.name} ({short(digest)}), {how}").mixed()
 
 
 def _held_out(split: Split) -> int:

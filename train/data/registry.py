@@ -28,7 +28,8 @@ def load(
     """Load a data set by name, or a user's own by its place (`train.data.own`).
 
     The seed decides who is in which split, nothing else; MNIST's official test set stays the test
-    set. validation: training samples set aside for validation, 0 for the data set's own number.
+    set. What comes class by class is mixed (`train.data.dataset.in_mixed_order`). validation:
+    training samples set aside for validation, 0 for the data set's own number.
 
     data_dir: folder that holds the files; without it they are downloaded once into the user's
     cache, where a download exists. The bundled digits need neither. timesteps, bins: how recordings
@@ -43,7 +44,7 @@ def load(
         raise unknown("data set", name, DATASETS, "or give the place of your own, own.npz")
     if data_dir is not None and data_dir.is_file():
         raise InputError(f"--data-dir {data_dir} is a file; give the folder that holds the files of {name}")
-    return DATASETS[name](name, data_dir, Splits(seed, validation), timesteps, bins or EventBins())
+    return DATASETS[name](name, data_dir, Splits(seed, validation), timesteps, bins or EventBins()).mixed()
 
 
 DATASETS: dict[str, Callable[[str, Path | None, Splits, int, EventBins], Dataset]] = {

@@ -1,1 +1,1 @@
-"""Compiled kernels for the neurons' loops over time, and the choice among them."""
+"""Compiled kernels for the neurons' loops over time; `train.neurons.dispatch` chooses among them."""

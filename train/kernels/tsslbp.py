@@ -2,7 +2,7 @@
 backward as released, one Triton kernel each.
 
 In bfloat16 the states are carried in float32 and saved rounded; spikes are decided on what is
-saved, as in `triton_lif`.
+saved, as in `train.kernels.lif`.
 """
 
 from __future__ import annotations

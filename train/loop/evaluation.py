@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from spikeport.export.floating.run import FloatModule
 from spikeport.train.data.batches import network_input
 from spikeport.train.data.on_demand import Images, in_batches
 from spikeport.train.network.spiking import SpikingNetwork
@@ -54,7 +55,7 @@ def _parts(module: nn.Module, count: int, timesteps: int, ranks: Ranks) -> list[
 
 
 def _samples_at_once(module: nn.Module, timesteps: int) -> int:
-    widest = module.widest if isinstance(module, SpikingNetwork) else 1
+    widest = module.widest if isinstance(module, (SpikingNetwork, FloatModule)) else 1
     return max(1, min(BATCH, STATES // (3 * widest * timesteps)))
 
 

@@ -33,6 +33,7 @@ from spikeport.train.loop.threads import operator_threads
 from spikeport.train.loop.without_spikes import begin_without_spikes
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
+from spikeport.train.neurons.noise import forget_calibration
 from spikeport.train.ranks.group import ALONE, Ranks, added_once, agree, replicated, share, together, whole
 from spikeport.train.ranks.shares import Share
 from spikeport.train.settings.config import TrainConfig, difference, read_config
@@ -180,6 +181,7 @@ def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: 
     if retraining:
         run.timesteps = retraining.timesteps
         module.load_state_dict(retraining.weights)
+        forget_calibration(module)
         keep_zeros(optimizer, prunable(module).values())
     return run
 

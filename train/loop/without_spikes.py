@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from spikeport.export.common.progress import progress_bar, step_done
-from spikeport.train.data.batches import batch_count, epoch_seed, shuffled_batches
+from spikeport.train.data.batches import batch_count, epoch_seed, network_input, shuffled_batches
 from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.accelerator import mixed, sent, widened
 from spikeport.train.loop.evaluation import evaluate
@@ -79,7 +79,9 @@ def begin_without_spikes(
     progress: bool = True,
 ) -> None:
     """Train a network's weights and BatchNorm with ReLU in place of neurons for
-    `without_spikes_epochs`, as hybrid training does (Rathi et al., ICLR 2020, arXiv 2005.01807).
+    `without_spikes_epochs`, as hybrid training does (Rathi et al., ICLR 2020, arXiv 2005.01807):
+    cross-entropy whatever the loss will be, and whole batches whatever `accumulate` says, since one
+    pass takes the memory of one timestep.
 
     DSR's thresholds then begin with a percentile of each layer's activations, as the authors begin
     on ImageNet (Meng et al. 2022, code: the 99.9th of five batches, zeros among them). Other
@@ -121,7 +123,7 @@ def _activations(rectified: Rectified, config: TrainConfig, dataset: Dataset, ac
     seen: dict[str, list[np.ndarray]] = {}
     for first in range(0, min(BATCHES * config.batch_size, len(dataset.train)), config.batch_size):
         images = np.asarray(dataset.train[first : first + config.batch_size].array)
-        rectified(sent(torch.from_numpy(images), accelerator))
+        rectified(sent(network_input(torch.from_numpy(images)), accelerator))
         for name, values in rectified.activations.items():
             seen.setdefault(name, []).append(values.cpu().numpy().ravel())
     return {name: np.concatenate(parts) for name, parts in seen.items()}

@@ -23,6 +23,7 @@ from spikeport.train.network.delays import AxonalDelays
 from spikeport.train.network.dropout import HeldDropout
 from spikeport.train.network.pooling import average_pool
 from spikeport.train.network.topology import Projection
+from spikeport.train.ranks.draws import numbered_as_here
 from spikeport.train.ranks.group import partners
 from spikeport.train.settings.config import NormOver
 
@@ -61,18 +62,19 @@ class ScaledBatchNorm(_BatchNorm):
 
 def rerun_contexts(norms: Iterable[ScaledBatchNorm]) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """What the two forward passes of a layer that is computed again run in: running statistics move
-    in the first only.
+    in the first only, and both draw the same.
     """
-    return nullcontext(), _unmoved(list(norms))
+    return nullcontext(), _again(list(norms), numbered_as_here())
 
 
 @contextmanager
-def _unmoved(norms: list[ScaledBatchNorm]) -> Iterator[None]:
+def _again(norms: list[ScaledBatchNorm], numbers: AbstractContextManager[None]) -> Iterator[None]:
     kept = [norm.momentum for norm in norms]
     try:
         for norm in norms:
             norm.momentum = 0.0
-        yield
+        with numbers:
+            yield
     finally:
         for norm, momentum in zip(norms, kept):
             norm.momentum = momentum

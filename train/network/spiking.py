@@ -93,7 +93,7 @@ class SpikingNetwork(nn.Module):
                         norm_over=norm_over,
                         norm_scale=_norm_scale(tdbn_alpha, neuron, s),
                         pool_factor=neuron.pool_factor(path.pool),
-                        dropout=0.0 if path.source == INPUT else dropout,
+                        dropout=0.0 if path.source == INPUT or path.lag else dropout,
                     )
                     for path in s.incoming
                 )

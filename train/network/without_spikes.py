@@ -4,6 +4,7 @@ of neurons (a baseline), or ReLU (what a spiking network can begin with).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import reduce
 
 import torch
@@ -73,6 +74,7 @@ class NetworkWithoutSpikes(nn.Module):
     def __init__(self, config: TrainConfig, task: Task, bits: int) -> None:
         super().__init__()
         self.task, self.stages = task, stages_of(config.arch, task)
+        refuse_time(self.stages, "it has no baseline")
         self.encoder = encoder(task, normalise=config.normalise, code="direct")
         self.synapses = nn.ModuleDict(
             {
@@ -116,15 +118,15 @@ class NetworkWithoutSpikes(nn.Module):
 
 class Rectified(nn.Module):
     """A spiking network's own weights and BatchNorm with ReLU in place of neurons and one pass in
-    place of timesteps: what DSR's neurons represent, but for their upper bound.
+    place of timesteps: what DSR's neurons represent, but for their upper bound and the factor 1 /
+    tau of leaky ones, which BatchNorm behind them takes up.
 
     activations: what each layer of neurons would stand for, in the last pass, `(N, *shape)`.
     """
 
     def __init__(self, network: SpikingNetwork) -> None:
         super().__init__()
-        if late := [s.name for s in network.stages for path in s.incoming if path.delays or path.lag]:
-            raise InputError(f"{late[0]} has delays, which a network without spikes has no time for; leave without_spikes_epochs out")
+        refuse_time(network.stages, "leave without_spikes_epochs out")
         self.network = network
         self.activations: dict[str, torch.Tensor] = {}
 
@@ -141,6 +143,14 @@ class Rectified(nn.Module):
             if stage.name in network.neurons:
                 values[stage.name] = self.activations[stage.name] = F.relu(values[stage.name])
         return values[READOUT]
+
+
+def refuse_time(stages: Iterable[Stage], remedy: str) -> None:
+    """InputError for delays and recurrent connections."""
+    for stage in stages:
+        if any(path.delays or path.lag for path in stage.incoming):
+            what = "sends to itself" if any(path.lag for path in stage.incoming) else "has delays"
+            raise InputError(f"{stage.name} {what}, which a network without spikes has no time for; {remedy}")
 
 
 def _max_pooled(stage: Stage, values: dict[str, torch.Tensor]) -> torch.Tensor:

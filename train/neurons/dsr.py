@@ -251,4 +251,5 @@ def _clamped(
 def representation_weights(config: DSRConfig, timesteps: int) -> list[float]:
     """w_t / sum(w) for t = 1..T."""
     weights = [config.decay ** (timesteps - t) for t in range(1, timesteps + 1)]
-    return [w / sum(weights) for w in weights]
+    total = sum(weights)
+    return [w / total for w in weights]

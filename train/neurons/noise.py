@@ -225,6 +225,13 @@ def noise_layers(module: nn.Module) -> list[NoiseNeuron]:
     return [layer for layer in module.modules() if isinstance(layer, NoiseNeuron)]
 
 
+def forget_calibration(module: nn.Module) -> None:
+    """Before weights change again."""
+    for layer in noise_layers(module):
+        layer.mean.fill_(float("nan"))
+        layer.peak.fill_(float("nan"))
+
+
 def convert(module: nn.Module, conversion: Conversion) -> None:
     """Take a trained network to one of the paper's steps: "ensemble" (2), "temporal" (3), or
     "calibrated" (3, frozen).

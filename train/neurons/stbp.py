@@ -236,7 +236,7 @@ def recurrent_lif(
     decay, gain = leak
     v, spikes = torch.zeros_like(currents[0]), list[torch.Tensor]()
     for t in range(timesteps):
-        current = currents[t if len(currents) > 1 else 0]
+        current = _at(currents, t)
         h = decay * v + gain * (current + back(spikes[-1]) if spikes else current)
         s = _Fired.apply(h - config.threshold, config)
         held = s.detach() if config.detach_reset else s

@@ -15,7 +15,7 @@ from spikeport.export.common.errors import InputError, unknown
 def arctan(x: torch.Tensor, width: float) -> torch.Tensor:
     """1 / (1 + (pi x / width)^2), in place.
 
-    Source: Fang et al. 2021; width 1 is TIC's (equation 4).
+    Source: Fang et al. 2021; width 1 is TIC's (text below equation 2).
     """
     return x.mul_(x).mul_((pi / width) ** 2).add_(1).reciprocal_()
 

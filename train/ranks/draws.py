@@ -8,7 +8,7 @@ same place in it; the rest is a counter (`export.model.noise`): r(seed, sample, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import torch
@@ -29,6 +29,11 @@ def numbered(first: int) -> Iterator[None]:
         yield
     finally:
         _first = before
+
+
+def numbered_as_here() -> AbstractContextManager[None]:
+    """`numbered` by what samples have here, for a pass that repeats this one later."""
+    return numbered(_first)
 
 
 def drawn(

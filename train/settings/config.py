@@ -18,7 +18,7 @@ from spikeport.train.neurons.base import NeuronConfig
 from spikeport.train.neurons.stbp import LIFConfig
 from spikeport.train.settings.initial_weights import check_initial
 from spikeport.train.settings.methods import METHODS
-from spikeport.train.settings.named_losses import loss_named, of_every_prefix
+from spikeport.train.settings.named_losses import check_neuron, check_training_timesteps, loss_named, of_every_prefix
 from spikeport.train.settings.optimization import OptimizerConfig
 from spikeport.train.settings.tables import flat, parse_table, to_toml
 
@@ -49,7 +49,7 @@ class TrainConfig:
     normalise: images are centred and scaled per channel (`train.network.encoder`). input_code: of
     images, "direct" for pixels held over time, "rate" for a spike with the pixel as its probability
     at every timestep; recordings of events are sent as they are.
-    dropout: probability in training, of what each layer but the first receives
+    dropout: probability in training, of what each layer but the first receives from others
     (`train.network.dropout`).
     without_spikes_epochs: epochs that a network first trains with ReLU in place of neurons; DSR's
     thresholds then begin with percentiles of the activations, other methods' stay as they are
@@ -117,6 +117,8 @@ class TrainConfig:
         if type(self.neuron) is not type(method.neuron):
             raise InputError(f"method {self.method} has neurons of {type(method.neuron).__name__}, got {type(self.neuron).__name__}")
         loss_named(self.loss)
+        check_training_timesteps(self.loss, method.training_timesteps or self.timesteps)
+        check_neuron(self.loss, self.neuron)
         check_initial(self.initial)
         if method.training_timesteps == 1 and of_every_prefix(self.loss):
             raise InputError(
@@ -159,6 +161,10 @@ class TrainConfig:
             )
         if self.norm_over not in get_args(NormOver):
             raise InputError(f"norm_over {self.norm_over!r} is unknown; choose one of {', '.join(get_args(NormOver))}")
+        if not self.batch_norm and (self.tdbn_alpha or self.norm_over != "time"):
+            raise InputError("tdbn_alpha and norm_over are BatchNorm's, and batch_norm is false; leave them out")
+        if self.without_spikes_epochs and self.input_code == "rate":
+            raise InputError("without_spikes_epochs sends an image once, which a rate code has no timesteps for; take input_code direct")
         if self.input_code not in ("direct", "rate"):
             raise InputError(f"input_code {self.input_code!r} is unknown; choose direct or rate")
         if self.normalise and self.input_code == "rate":

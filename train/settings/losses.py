@@ -65,8 +65,8 @@ def divergence_from_full(output: torch.Tensor) -> torch.Tensor:
 
 
 def desired_train(timesteps: int, device: torch.device | None = None, *, of_the_paper: bool = False) -> torch.Tensor:
-    """TSSL-BP's spikes for the right class: silent first, then always; [0, 1] repeated from T = 10
-    on (released code).
+    """TSSL-BP's spikes for the right class, at T >= 2: silent first, then always; [0, 1] repeated
+    from T = 10 on (released code).
 
     of_the_paper: the paper-time code's, [0, 1, 0, 1, 1] at T = 5, else the same.
     """

@@ -33,18 +33,13 @@ NUMBER = r"-(\d+(?:\.\d+)?(?:e-?\d+)?)"
 SUMMED = re.compile(f"kernel(-once)?|count({NUMBER * 2})?")
 """Losses that are sums over a batch; all others are means over it."""
 PREFIXED = ("prefix-", "distilled-")
-TIC_ALPHAS = (0.0001, 0.001, 0.01, 0.07)
-"""TIC's settings (Kim et al. 2023, section "Robustness Perspective"). low, intermediate and high:
-0.001, 0.01, 0.07 on CIFAR-10; 0.0001, 0.01, 0.07 on SVHN; 0.0001, 0.001, 0.01 on CIFAR-100.
-`experiments/` takes CIFAR-10's to MNIST and Fashion-MNIST, which the paper leaves open. An alpha
-does nothing before the training loss has come down to it.
-"""
+WEIGHTED = "weighted-cross-entropy"
 
 
 def _weighted_cross_entropy(output: torch.Tensor, labels: torch.Tensor, neuron: NeuronConfig) -> torch.Tensor:
     """Cross-entropy of DSR's weighted rate (Meng et al. 2022, section 3.2)."""
-    if not isinstance(neuron, DSRConfig):
-        raise InputError("loss weighted-cross-entropy weighs by DSR's neurons; choose cross-entropy for other methods")
+    check_neuron(WEIGHTED, neuron)
+    assert isinstance(neuron, DSRConfig)
     return losses.weighted_cross_entropy(output, labels, representation_weights(neuron, len(output)))
 
 
@@ -54,7 +49,7 @@ def _kernel(output: torch.Tensor, labels: torch.Tensor, neuron: NeuronConfig, *,
 
 ANSWER_LOSSES: dict[str, LossFunction] = {
     "cross-entropy": lambda output, labels, _: losses.accumulated_cross_entropy(output, labels),
-    "weighted-cross-entropy": _weighted_cross_entropy,
+    WEIGHTED: _weighted_cross_entropy,
     "rate-mse": lambda output, labels, _: losses.rate_squared_error(output, labels),
 }
 """Losses of one answer, that after all timesteps."""
@@ -117,6 +112,22 @@ def loss_named(name: str) -> LossFunction:
         if kind == "distilled" or weight is None:
             return _prefixes(ANSWER_LOSSES[answer], float(weight or 1) if kind == "distilled" else 0.0)
     raise unknown("loss", name, loss_forms(), BY_PLUGIN)
+
+
+def check_neuron(name: str, neuron: NeuronConfig) -> None:
+    """InputError where a loss takes its weights from neurons that have none."""
+    if WEIGHTED in name and not isinstance(neuron, DSRConfig):
+        raise InputError(f"loss {name} weighs by DSR's neurons; choose cross-entropy for other methods")
+
+
+def check_training_timesteps(name: str, timesteps: int) -> None:
+    """InputError where a loss means nothing in a training with so few timesteps: the first spike
+    that the kernel loss wants of the right class is that of the second.
+    """
+    if name.startswith("kernel") and timesteps < 2:
+        raise InputError(
+            f"loss {name} wants silence in the first timestep, so training with {timesteps} teaches silence; take more, or the loss count"
+        )
 
 
 def of_every_prefix(name: str) -> bool:

@@ -22,7 +22,8 @@ class OptimizerConfig:
     restart_epochs: the cosine falls within so many epochs and starts anew (Loshchilov and Hutter
     2017), 0 for once over the run.
     momentum: SGD only. clip_norm: largest norm of the gradient, clip_weights: largest size of a
-    weight; 0 for no clipping.
+    weight between neurons (biases, BatchNorm, thresholds, leaks and delays stay as they are); 0 for
+    no clipping.
     """
 
     kind: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -42,8 +43,9 @@ class OptimizerConfig:
             raise InputError(f"course {self.course!r} is unknown; choose cosine or constant")
         if self.course == "constant" and self.restart_epochs:
             raise InputError(f"restart_epochs is {self.restart_epochs:g}, but a constant rate has no cosine to start anew")
-        if self.restart_epochs < 0:
-            raise InputError(f"restart_epochs {self.restart_epochs} must be 0 or more")
+        for name in ("weight_decay", "momentum", "warmup_epochs", "restart_epochs", "clip_norm", "clip_weights"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more")
         if not self.learning_rate > 0:
             raise InputError(f"learning_rate {self.learning_rate} must be positive")
 
@@ -71,7 +73,8 @@ def descend(optimizer: torch.optim.Optimizer, losses: Iterable[torch.Tensor], co
     if config.clip_weights:
         with torch.no_grad():
             for p in parameters:
-                p.clamp_(-config.clip_weights, config.clip_weights)
+                if p.ndim > 1:  # all else is a number for each neuron, channel or layer
+                    p.clamp_(-config.clip_weights, config.clip_weights)
     return total
 
 

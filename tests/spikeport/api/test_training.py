@@ -32,6 +32,15 @@ def test_the_same_run_as_on_the_command_line(tmp_path):
     assert report.cost and sp.read_report(tmp_path / "b").chosen == 2
 
 
+def test_a_training_begun_without_spikes_is_the_command_lines(tmp_path):
+    words = ["--data", "digits", "--method", "dsr", "--arch", ARCH, "--timesteps", "2", "--epochs", "1", "--out", str(tmp_path / "a")]
+    (tmp_path / "c.toml").write_text("[train]\nwithout_spikes_epochs = 1\n")
+    assert main(["train", "--config", str(tmp_path / "c.toml"), *words]) == 0
+    settings = {"method": "dsr", "timesteps": 2, "without_spikes_epochs": 1}
+    sp.train(ARCH, "digits", epochs=1, settings=settings, out=tmp_path / "b", progress=False)
+    assert (tmp_path / "a" / "model.safetensors").read_bytes() == (tmp_path / "b" / "model.safetensors").read_bytes()
+
+
 def test_a_folder_whose_data_no_file_holds_says_so(data, tmp_path, capsys):
     sp.train("8", data, epochs=1, out=tmp_path / "run", progress=False)
     assert main(["quantize", str(tmp_path / "run"), "--out", str(tmp_path / "q.nir")]) == 2
@@ -106,6 +115,9 @@ def test_layers_in_python_are_the_notation(data):
         (lambda d: sp.build(ARCH, d, settings={"nueron": {}}), "nueron"),
         (lambda d: sp.train(ARCH, d, epochs=0), "epochs is 0"),
         (lambda d: sp.train(sp.build(ARCH, d), d, settings={"dropout": 0.5}), "dropout is built into the network"),
+        (lambda d: sp.train(sp.build(ARCH, d), d, settings={"initial": "he"}), "initial is built into the network"),
+        (lambda d: sp.train(sp.build(ARCH, d), d, settings={"without_spikes_epochs": 1}), "give sp.train the notation"),
+        (lambda d: sp.build(ARCH, d, settings={"without_spikes_epochs": 1}), "give sp.train the notation"),
         (lambda d: sp.train(sp.build(ARCH, "digits"), (np.zeros((30, 4)), np.arange(30) % 2)), "build it for these data"),
         (lambda d: sp.dataset((np.zeros((3, 4)), np.zeros(2, int))), "a class for each sample"),
         (lambda d: sp.dataset((np.full((30, 4), 7.5), np.zeros(30, int))), "scale it first"),

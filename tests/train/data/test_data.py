@@ -12,6 +12,7 @@ import torchvision
 from spikeport.export.common.errors import InputError
 from spikeport.train.data import registry as data
 from spikeport.train.data.augment import Augmentation, random_cutout, random_shift
+from spikeport.train.data.dataset import Split, in_mixed_order
 from spikeport.train.data.formats.idx import read_idx
 
 
@@ -225,3 +226,19 @@ def test_more_samples_for_validation_leave_the_test_set_as_it_is():
     assert np.ptp(np.bincount(more.validation.labels) / np.bincount(more.train.labels)) < 0.05, "classes in proportion"
     with pytest.raises(InputError, match=r"validation is 1,437, but there are 1,437 samples to train on; set aside fewer"):
         data.load("digits", validation=1437)
+
+
+def test_what_comes_class_by_class_is_mixed_and_stays_the_same_samples():
+    labels = np.repeat(np.arange(10), 50)
+    split = Split(labels[:, None, None, None] * np.ones((1, 1, 2, 2), np.float32), labels)
+    mixed, again = in_mixed_order(split), in_mixed_order(split)
+    assert set(mixed.labels[:60]) == set(range(10)), "the first so many are of every class"
+    assert np.array_equal(mixed.labels, again.labels) and np.array_equal(np.sort(mixed.labels), labels)
+    assert np.array_equal(mixed.images[:, 0, 0, 0], mixed.labels), "each image keeps its label"
+
+
+def test_what_comes_in_any_order_keeps_it():
+    labels = np.random.default_rng(1).integers(0, 10, 500)
+    for order in (labels, np.arange(500) % 10, np.zeros(500, np.int64), labels[:1], labels[:0]):
+        split = Split(np.zeros((len(order), 1, 1, 1), np.float32), order)
+        assert in_mixed_order(split) is split

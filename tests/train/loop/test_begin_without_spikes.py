@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from spikeport.export.common.errors import InputError
-from spikeport.train.data.registry import load
+from spikeport.train.data.registry import Dataset, Split, Task, load
 from spikeport.train.loop.trainer import train
 from spikeport.train.loop.without_spikes import begin_without_spikes, percentile
 from spikeport.train.network.build import build
@@ -167,6 +167,23 @@ def test_other_networks_have_one(arch):
     assert out.shape == (3, 10) and (out >= 0).all() and set(rectified.activations) == set(network.neurons)
 
 
+def test_thresholds_of_recordings():
+    """Counts of events, which it sees averaged over time."""
+    task = Task("toy", (2, 6, 6), 3, 3, "events")
+    counts = np.random.default_rng(0).integers(0, 4, (60, 5, 2, 6, 6)).astype(np.uint8)
+    part = Split(counts, np.arange(60) % 3)
+    config = TrainConfig(data="toy", method="dsr", arch="20", timesteps=5, batch_size=12, without_spikes_epochs=1, neuron=IF)
+    network = build(config, task)
+    begin_without_spikes(
+        network, config.optimizer.build(network.parameters()), config, Dataset(task, part, part, part, "toy"), CPU, progress=False
+    )
+    rectified = Rectified(network.eval())
+    rectified(torch.from_numpy(counts.mean(1).astype(np.float32)))
+    assert network.neuron("dense1").threshold.item() == pytest.approx(
+        percentile(rectified.activations["dense1"].detach().numpy().ravel(), IF.percentile), rel=1e-4
+    )
+
+
 def test_what_it_is_not_for():
     with pytest.raises(InputError, match="needs batch_norm with method noise"):
         defaults_for("digits", method="noise", without_spikes_epochs=2)
@@ -174,3 +191,5 @@ def test_what_it_is_not_for():
         DSRConfig(percentile=0.0)
     with pytest.raises(InputError, match="has delays"):
         Rectified(build(TrainConfig(method="dsr", arch="8C3-20D3", neuron=IF), DATA.task))
+    with pytest.raises(InputError, match="dense1 sends to itself, which a network without spikes has no time for"):
+        Rectified(build(TrainConfig(arch="20R"), DATA.task))

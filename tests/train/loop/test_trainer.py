@@ -16,10 +16,11 @@ from spikeport.train.loop.checkpoint import load
 from spikeport.train.loop.evaluation import evaluate
 from spikeport.train.network.build import build
 from spikeport.train.network.lowering import lower
+from spikeport.train.neurons.stbp import parametric_lif
 from spikeport.train.settings import config as config_module
 from spikeport.train.settings.config import OptimizerConfig, TrainConfig, defaults_for
 from spikeport.train.settings.methods import METHODS
-from spikeport.train.settings.optimization import rate_factor
+from spikeport.train.settings.optimization import descend, rate_factor
 
 CONFIG = TrainConfig(arch="6C3-P2-24", epochs=5, timesteps=3, batch_size=25, threads=1, optimizer=OptimizerConfig(learning_rate=0.02))
 
@@ -109,6 +110,18 @@ def test_folder_holds_plain_files_only(finished):
 def test_same_seed_same_result_other_seed_another(finished, dataset, tmp_path):
     assert same_run(trainer.train(CONFIG, dataset, tmp_path / "again", progress=False), finished[1])
     assert not same_run(trainer.train(replace(CONFIG, seed=1), dataset, tmp_path / "other", progress=False), finished[1])
+
+
+def test_weights_alone_are_clipped():
+    """Delays, thresholds, leaks and BatchNorm lie in other units."""
+    module = build(TrainConfig(arch="20-20D8", neuron=parametric_lif()), data.Task("toy", (2, 6, 6), 4, 3, "events"))
+    config = OptimizerConfig(kind="sgd", learning_rate=1e-9, momentum=0.0, weight_decay=0.0, clip_weights=0.01)
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    descend(config.build(module.parameters()), [sum(p.sum() for p in module.parameters())], config)
+    for name, p in module.named_parameters():
+        expected = before[name].clamp(-0.01, 0.01) if name.endswith("weights.weight") else before[name]
+        torch.testing.assert_close(p.detach(), expected, rtol=0, atol=1e-6)
+    assert max(p.abs().max() for p in before.values()) > 4
 
 
 @pytest.mark.parametrize(("kind", "killed_in"), [("adamw", "_epoch"), ("sgd", "save_state")])

@@ -214,6 +214,13 @@ def test_dropout_drops_rows_of_maps_and_features_at_all_timesteps_alike():
     assert layer.eval()(x, 2) is x
 
 
+def test_what_neurons_send_themselves_is_not_dropped():
+    """It arrives timestep by timestep, and would be dropped anew at each."""
+    module = build(TrainConfig(arch="20-20R", dropout=0.5), Task("toy", (2, 6, 6), 4, 3, "events"))
+    found = {s.path.lag: isinstance(s.dropout, HeldDropout) for s in module.synapses_of("dense2")}
+    assert found == {0: True, 1: False}
+
+
 def test_dropout_stands_ahead_of_all_weights_but_the_first():
     module = build(TrainConfig(arch="preact-resnet-20", dropout=0.3), COLOUR)
     for stage in module.stages:

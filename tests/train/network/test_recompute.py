@@ -59,6 +59,18 @@ def test_gradients_and_statistics_are_equal_bit_for_bit(case):
         assert torch.equal(value, repeated[name]), name
 
 
+def test_samples_of_another_process_draw_the_same_again():
+    """Those of the second process have numbers from 8 on."""
+
+    def gradients(recompute: bool) -> list[torch.Tensor]:
+        module = build(defaults_for("digits", arch="20-20", dropout=0.5, recompute=recompute), DATA.task).train()
+        torch.manual_seed(4)
+        module(torch.from_numpy(DATA.train.images[8:16]), first=8).square().sum().backward()
+        return [p.grad for p in module.parameters()]
+
+    assert all(torch.equal(kept, again) for kept, again in zip(gradients(False), gradients(True)))
+
+
 def test_a_whole_training_is_the_same(tmp_path):
     config = defaults_for("digits", arch="8C3-P2-20", epochs=2, timesteps=3)
     kept, again = (train(replace(config, recompute=r), DATA, tmp_path / str(r), progress=False) for r in (False, True))

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from spikeport.train.data.registry import load
+from spikeport.export.common.errors import InputError
+from spikeport.train.data.registry import Task, load
 from spikeport.train.loop.without_spikes import train_without_spikes
 from spikeport.train.network.without_spikes import WEIGHT_LEVELS, Activation, NetworkWithoutSpikes
-from spikeport.train.settings.config import defaults_for
+from spikeport.train.settings.config import TrainConfig, defaults_for
 
 
 @pytest.mark.parametrize("bits", [1, 3, 8])
@@ -39,6 +40,12 @@ def test_every_kind_of_network_has_one_without_spikes(arch):
             weight = module.weight.detach()
             levels = weight / weight.abs().max() * WEIGHT_LEVELS
             np.testing.assert_allclose(levels, levels.round(), atol=1e-2)
+
+
+@pytest.mark.parametrize(("arch", "why"), [("20D8-20D8", "has delays"), ("20R", "sends to itself")])
+def test_networks_that_need_time_have_none(arch, why):
+    with pytest.raises(InputError, match=f"{why}, which a network without spikes has no time for; it has no baseline"):
+        NetworkWithoutSpikes(TrainConfig(arch=arch), Task("toy", (2, 6, 6), 4, 3, "events"), 4)
 
 
 def test_it_learns_and_gives_the_same_again():

@@ -9,13 +9,15 @@ from spikeport.export.common.errors import InputError
 from spikeport.export.floating.run import FloatModule
 from spikeport.export.model.neuron import Noise
 from spikeport.export.model.noise import sample_noise
-from spikeport.train.data.registry import Task
+from spikeport.train.data.registry import Task, load
 from spikeport.train.loop.deployment import prepare_for_deployment
+from spikeport.train.loop.masks import Retraining
+from spikeport.train.loop.trainer import train
 from spikeport.train.network.build import build
 from spikeport.train.network.lowering import lower
 from spikeport.train.neurons.noise import NoiseConfig, calibrating, convert, noise_layers
 from spikeport.train.neurons.noise_draws import noise_like
-from spikeport.train.settings.config import TrainConfig
+from spikeport.train.settings.config import TrainConfig, defaults_for
 
 T = 4
 
@@ -193,6 +195,21 @@ def test_lowering_and_freezing_need_calibration():
 def test_impossible_neurons_are_refused(wrong):
     with pytest.raises(InputError, match="noise"):
         NoiseConfig(**wrong)
+
+
+def test_weights_that_are_trained_again_are_judged_uncalibrated(tmp_path):
+    config = defaults_for("digits", method="noise", arch="8", epochs=1, timesteps=2)
+    data = load("digits")
+    trained = train(config, data, tmp_path / "once", progress=False)
+    seen = []
+
+    def look(epoch, module):
+        seen.append([layer._ready for layer in noise_layers(module)])
+
+    assert [layer._ready for layer in noise_layers(trained.module)] == ["calibrated"]
+    again = Retraining(trained.module.state_dict(), 1)
+    retrained = train(config, data, tmp_path / "again", progress=False, retraining=again, on_epoch=look)
+    assert seen == [["ensemble"]] and [layer._ready for layer in noise_layers(retrained.module)] == ["calibrated"]
 
 
 def test_a_deployed_layer_is_as_noisy_as_a_trained_one():

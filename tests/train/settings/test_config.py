@@ -59,6 +59,13 @@ def test_left_out_fields_take_their_defaults(tmp_path):
         ("[neuron.surrogate]\nkind = 'step'", "choose one of arctan"),
         ("[optimizer]\nkind = 'lion'", "choose adamw, adam or sgd"),
         ("[optimizer]\nlearning_rate = 0.0", "learning_rate 0.0"),
+        ("[optimizer]\nclip_norm = -1.0", "clip_norm is -1.0; it must be 0 or more"),
+        ("[optimizer]\nweight_decay = -0.1", "weight_decay is -0.1; it must be 0 or more"),
+        ("loss = 'prefix-weighted-cross-entropy'", "weighs by DSR's neurons"),
+        ("method = 'tssl-bp'\ntimesteps = 1", "loss kernel wants silence in the first timestep"),
+        ("method = 'noise'\nloss = 'kernel-once'", "loss kernel-once wants silence in the first timestep"),
+        ("batch_norm = false\ntdbn_alpha = 1.0", "tdbn_alpha and norm_over are BatchNorm's"),
+        ("without_spikes_epochs = 1\ninput_code = 'rate'", "sends an image once"),
         ("epochs = ", "cannot be read as TOML"),
     ],
 )

@@ -3,7 +3,7 @@
 | suffix | format |
 |---|---|
 | `.bin`, `.bs2` | N-MNIST's (Orchard et al. 2015): 5 bytes an event: x, y, then 1 bit polarity and 23 bits microseconds, big endian |
-| `.aedat` | AEDAT 2.0 and 3.1 (`train.data.aedat`) |
+| `.aedat` | AEDAT 2.0 and 3.1 (`train.data.formats.aedat`) |
 | `.dat` | Prophesee's DAT, version 2 ("DAT File Format", Metavision documentation): lines that begin with %, a byte type, a byte size, then 32 bits microseconds, 14 bits x, 14 bits y, 4 bits polarity, little endian |
 | `.npy` | a structured array with fields x, y, t, p, or four columns in this order |
 | `.npz`, `.h5`, `.hdf5` | arrays x, y, t, p; in HDF5 also in a group `events` |

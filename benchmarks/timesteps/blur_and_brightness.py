@@ -1,6 +1,6 @@
 """Whether blur costs accuracy by its shape or by the brightness that thin strokes lose in it.
 
-    python benchmarks/blur_and_brightness.py RUN ... --data-dir DIR [--samples 1000]
+    python benchmarks/timesteps/blur_and_brightness.py RUN ... --data-dir DIR [--samples 1000]
         [--into docs/results.md]
 
 RUN: a folder that `spikeport run` or `spikeport train` wrote. The float network answers test images
@@ -22,7 +22,7 @@ from spikeport.commands.parts.options import progress_bar
 from spikeport.stages.trained import TrainedSession
 from spikeport.train.loop.evaluation import evaluate
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # where `parts` lies
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where `parts` lies
 
 from parts import marks
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--into", type=Path, metavar="PAGE.md")
     arguments = parser.parse_args()
     lines = [row(run, arguments.data_dir, arguments.samples) for run in arguments.runs]
-    marks.publish(arguments.into, Path(__file__).name, "\n".join([HEAD, "|---|" + "---:|" * (HEAD.count("|") - 2), *lines]))
+    marks.publish(arguments.into, "timesteps/blur_and_brightness.py", "\n".join([HEAD, "|---|" + "---:|" * (HEAD.count("|") - 2), *lines]))
 
 
 if __name__ == "__main__":
