@@ -31,6 +31,7 @@ from spikeport.commands.parts.result import describe, proven
 from spikeport.commands.parts.training import add_accelerator, add_training
 from spikeport.commands.verify import TESTABLE
 from spikeport.export.common.errors import InputError
+from spikeport.stages.baseline import check_baseline
 from spikeport.stages.config import RunConfig, run_config, said
 from spikeport.stages.folder.claims import check_place, claimed
 from spikeport.stages.folder.workspace import Workspace
@@ -98,6 +99,8 @@ def execute(arguments: argparse.Namespace) -> int:
     work, data_dir = Workspace(arguments.out), Path(config.data_dir) if config.data_dir else None
     check_place(work, force=arguments.force)
     data = training_data(config.train, data_dir)
+    if config.baselines:
+        check_baseline(config.train, data)
     with claimed(work, force=arguments.force):
         trained = train(config.train, data, work.root, resume=True, accelerator=arguments.accelerator)
         work.remember_data(data_dir)

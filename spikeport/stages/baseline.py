@@ -10,7 +10,11 @@ from spikeport.analysis.decision.timestep_cut import Truncation
 from spikeport.stages.folder.claims import check_output, json_origin
 from spikeport.stages.session import CUT_FROM
 from spikeport.stages.trained import TrainedSession
+from spikeport.train.data.registry import Dataset
 from spikeport.train.loop.without_spikes import WithoutSpikes, train_without_spikes
+from spikeport.train.network.build import stages_of
+from spikeport.train.network.without_spikes import refuse_time
+from spikeport.train.settings.config import TrainConfig
 
 BASELINE_FROM = ("settings", "validation", "test")
 """What a baseline is made of: settings and data, not the spiking network's weights."""
@@ -29,6 +33,11 @@ class Baselines:
     def measured(self) -> dict[int, float]:
         """Test accuracy by bits of the activations."""
         return {n.bits: n.test for n in self.networks}
+
+
+def check_baseline(config: TrainConfig, data: Dataset) -> None:
+    """InputError where such a network has none, before anything is trained."""
+    refuse_time(stages_of(config.arch, data.task), "it has no baseline")
 
 
 def baseline_stage(session: TrainedSession, out: Path, *, bits: tuple[int, ...] = (), force: bool = False) -> Baselines:

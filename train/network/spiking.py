@@ -284,8 +284,3 @@ def _max_pool(stage: Stage, activity: dict[str, torch.Tensor]) -> torch.Tensor:
     assert isinstance(path.layer, MaxPool)
     x = activity[path.source]
     return F.max_pool2d(x.flatten(0, 1), path.layer.size).unflatten(0, x.shape[:2])
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Number of trained scalars."""
-    return int(np.sum([p.numel() for p in module.parameters()]))

@@ -238,26 +238,11 @@ def recurrent_lif(
     for t in range(timesteps):
         current = _at(currents, t)
         h = decay * v + gain * (current + back(spikes[-1]) if spikes else current)
-        s = _Fired.apply(h - config.threshold, config)
+        s = config.surrogate.spike(h - config.threshold, strict=config.strict)
         held = s.detach() if config.detach_reset else s
         v = h * (1 - held) if config.reset == "zero" else h - config.threshold * held
         spikes.append(s)
     return torch.stack(spikes)
-
-
-class _Fired(torch.autograd.Function):
-    """1 above the threshold (at it too, where not strict), with the surrogate's derivative."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, config: LIFConfig) -> torch.Tensor:
-        ctx.save_for_backward(x)
-        ctx.config = config
-        return (x > 0 if config.strict else x >= 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
-        (x,) = ctx.saved_tensors
-        return grad * ctx.config.surrogate.derivative_(x.clone()), None
 
 
 def _rest(h: torch.Tensor, config: LIFConfig) -> torch.Tensor:

@@ -98,21 +98,21 @@ class Surrogate:
         """Overwrite x with ds/dx."""
         return SURROGATES[self.kind](x, self.width)
 
-    def spike(self, x: torch.Tensor) -> torch.Tensor:
-        """1[x > 0] with this derivative, one timestep at a time
+    def spike(self, x: torch.Tensor, *, strict: bool = True) -> torch.Tensor:
+        """1[x > 0] with this derivative, at 0 too where not strict; one timestep at a time
         (`export.floating.run.SpikeFunction`).
         """
-        return _Spike.apply(x, self)
+        return _Spike.apply(x, self, strict)
 
 
 class _Spike(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, surrogate: Surrogate) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, surrogate: Surrogate, strict: bool) -> torch.Tensor:
         ctx.save_for_backward(x)
         ctx.surrogate = surrogate
-        return (x > 0).to(x.dtype)
+        return (x > 0 if strict else x >= 0).to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         (x,) = ctx.saved_tensors
-        return grad * ctx.surrogate.derivative_(x.clone()), None
+        return grad * ctx.surrogate.derivative_(x.clone()), None, None

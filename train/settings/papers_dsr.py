@@ -38,7 +38,7 @@ DSR = {
     "batch_size": 128,
 }
 DSR_SOURCE = "Meng et al. 2022, supplement and code"
-ITERATIONS = "the same 400 iterations, in epochs of the data that is left for training"
+ITERATIONS = {"optimizer.warmup_epochs": "as many iterations, in epochs of the data that is left for training"}
 
 
 def dsr(name: str) -> Paper:
@@ -51,7 +51,7 @@ def dsr(name: str) -> Paper:
         "data": {"cifar10": "cifar-10", "cifar100": "cifar-100"}[data],
         "optimizer.warmup_epochs": 400 / 391,
     }
-    return Paper(source=DSR_SOURCE, published=published, reasons={"optimizer.warmup_epochs": ITERATIONS}, beyond=(HELD_OUT, BEST))
+    return Paper(source=DSR_SOURCE, published=published, reasons=ITERATIONS, beyond=(HELD_OUT, BEST))
 
 
 def dsr_dvs(name: str) -> Paper:
@@ -78,7 +78,7 @@ def dsr_dvs(name: str) -> Paper:
         ("dropout", "of values, anew at each timestep", "of rows, held over time", "one kind of dropout for all methods, TSSL-BP's"),
         ("head", "mean repeated over 7 x 7 places", "one place", "the same function: the map is one pixel there"),
     )
-    return Paper(source=DSR_SOURCE, published=published, open=place, beyond=beyond)
+    return Paper(source=DSR_SOURCE, published=published, reasons=ITERATIONS, open=place, beyond=beyond)
 
 
 def dsr_imagenet(name: str) -> Paper:
@@ -108,4 +108,4 @@ def dsr_imagenet(name: str) -> Paper:
         ("pooling behind the stem", "3 x 3, stride 2, mean", "2 x 2, mean", "windows that overlap are not offered"),
         ("shortcuts that change the map", "1 x 1 convolution and BatchNorm", "1 x 1 convolution", "one kind of PreAct-ResNet, CIFAR-10's"),
     )
-    return Paper(source=DSR_SOURCE, published=published, open=began, beyond=beyond)
+    return Paper(source=DSR_SOURCE, published=published, reasons=ITERATIONS, open=began, beyond=beyond)

@@ -18,8 +18,11 @@ from spikeport.train.settings.config import TrainConfig
 from spikeport.train.settings.optimization import OptimizerConfig
 
 DATA = {"cifar10": "cifar-10", "cifar100": "cifar-100"}
-WARM_UP = 400 / 359
-"""Epochs: DSR's 400 iterations, of which an epoch on 11/12 of 50000 images has 359."""
+WARM_UP = 400 / 358
+"""Epochs: DSR's 400 iterations, of which an epoch on 11/12 of 50,000 images has 358 whole batches.
+"""
+DVS_WARM_UP, IMAGENET_WARM_UP = 400 / 64, 5000 / 8541
+"""Of 11/12 of 9,000 recordings, and of 24/25 of 1,281,167 images in batches of 144."""
 
 DSR_NEURONS = {
     "lif-t20": (20, DSRConfig(kind="lif", threshold=0.3, alpha=0.3, bound=5e-4, dt=0.05), 0.1),
@@ -67,7 +70,7 @@ def _dsr_dvs(neuron: DSRConfig) -> TrainConfig:
         epochs=300,
         flip=False,
         events=EventBins(by="count", size=48),
-        optimizer=OptimizerConfig(kind="sgd", learning_rate=0.05, weight_decay=5e-4, warmup_epochs=400 / 71),
+        optimizer=OptimizerConfig(kind="sgd", learning_rate=0.05, weight_decay=5e-4, warmup_epochs=DVS_WARM_UP),
     )
 
 
@@ -82,7 +85,7 @@ def _dsr_imagenet() -> TrainConfig:
         without_spikes_epochs=90,
         batch_size=144,
         shift=0,
-        optimizer=OptimizerConfig(kind="adam", learning_rate=1e-3, weight_decay=0.0, warmup_epochs=5000 / 8898),
+        optimizer=OptimizerConfig(kind="adam", learning_rate=1e-3, weight_decay=0.0, warmup_epochs=IMAGENET_WARM_UP),
     )
 
 

@@ -63,3 +63,23 @@ def test_the_report_compares_with_what_was_measured(tmp_path, capsys):
 def test_a_network_from_elsewhere_has_no_settings_to_train_with(capsys):
     assert main(["run", "--nir", "x.nir", "--baselines", "--backends", "engine"]) == 2
     assert "leave it out" in capsys.readouterr().err
+
+
+def test_a_network_that_has_none_is_told_so_before_it_is_trained(tmp_path, capsys):
+    words = [
+        "run",
+        "--data",
+        "digits",
+        "--arch",
+        "20R",
+        "--method",
+        "stbp",
+        "--baselines",
+        "--backends",
+        "engine",
+        "--out",
+        str(tmp_path / "r"),
+    ]
+    assert main(words) == 2
+    assert "sends to itself, which a network without spikes has no time for" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()

@@ -101,3 +101,17 @@ def test_weighted_cross_entropy_by_hand():
 def test_learning_rate_restarts():
     course = OptimizerConfig(restart_epochs=4.0)
     assert [rate_factor(course, e, 20) for e in (0, 2, 4, 6, 8)] == pytest.approx([1, 0.5, 1, 0.5, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "iterations"),
+    [
+        ("dsr-cifar10-lif-t20", 50_000 - 50_000 // 12, 400),
+        ("dsr-dvs-cifar10-if-t20", 9_000 - 9_000 // 12, 400),
+        ("dsr-imagenet-if-t50", 1_281_167 - 1_281_167 // 25, 5000),
+    ],
+)
+def test_dsr_warms_up_for_as_many_iterations_as_published(name, samples, iterations):
+    """Of whole batches of what validation leaves; the remainder is not trained on."""
+    config = published(name)
+    assert config.optimizer.warmup_epochs * (samples // config.batch_size) == pytest.approx(iterations)
