@@ -195,7 +195,7 @@ CPU_OPTIMIZER = OptimizerConfig(learning_rate=1e-3, weight_decay=0.05)
 
 
 def _cpu(config: TrainConfig, optimizer: OptimizerConfig, epochs: int, **changes: Any) -> TrainConfig:
-    """A published run on CIFAR-10 made small enough for one core that has bfloat16."""
+    """A published run on CIFAR-10 made small enough for a core or two that have bfloat16."""
     small = {"arch": CPU_VGG, "epochs": epochs, "without_spikes_epochs": 8, "batch_size": 64}
     small |= {"normalise": True, "cutout": 8, "validation": 2500, "precision": "bfloat16", "threads": 1}
     return replace(config, optimizer=optimizer, **{**small, **changes})
@@ -216,11 +216,13 @@ PUBLISHED = {
     **{f"noise-cifar10-{arch.replace('-', '')}-t{t}": _noise("cifar-10", arch, t) for arch in ("vgg-16", "resnet-18") for t in (5, 10)},
     **{f"tic-{data}-t10": _tic(data) for data in TIC_ALPHA},
     "stbp-mnist-wu": _wu(),
-    "cifar10-cpu-stbp-t2": _cpu(
+    "cifar10-cpu-stbp-t3": _cpu(
         _tic("cifar10"),
         CPU_OPTIMIZER,
         20,
-        timesteps=2,
+        timesteps=3,
+        without_spikes_epochs=12,
+        threads=2,
         loss="prefix-cross-entropy",
         norm_over="time",
         neuron=LIFConfig(),
