@@ -52,7 +52,7 @@ def test_left_out_fields_take_their_defaults(tmp_path):
         ("timesteps = 0", "timesteps is 0"),
         ("method = 'magic'", "'magic' is unknown; choose one of stbp"),
         ("neuron = 3", "neuron must be a table"),
-        ("loss = 'magic'", "'magic' is unknown; choose one of cross-entropy"),
+        ("loss = 'qqqq'", "'qqqq' is unknown; choose one of cross-entropy"),
         ("readout = 'magic'", "choose current or spikes"),
         ("method = 'dsr'\n[neuron]\ndecay = 0.5", "unknown fields decay"),
         ("[neuron]\ndecay = 2.0", "decay 2.0 must lie"),
