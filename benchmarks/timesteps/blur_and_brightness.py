@@ -42,8 +42,8 @@ def row(run: Path, data_dir: Path | None, samples: int) -> str:
     blurred = blur(images, Strengths().blur)
     left = norms(blurred) / norms(images)
     tried = [images, 0.75 * images, 0.5 * images, blurred, blurred / left, 1.5 * blurred / left]
-    cells = [f"{evaluate(session.trained.module, x.numpy(), part.labels, session.timesteps)[-1]:.1%}".replace("%", " %") for x in tried]
-    cells.insert(4, f"{left.mean():.0%}".replace("%", " %"))
+    cells = [f"{100 * evaluate(session.trained.module, x.numpy(), part.labels, session.timesteps)[-1]:.1f} %" for x in tried]
+    cells.insert(4, f"{100 * left.mean():.0f} %")
     return f"| {' | '.join([run.name, *cells])} |"
 
 

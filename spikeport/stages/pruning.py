@@ -168,6 +168,7 @@ def _chosen(session: TrainedSession, out: Workspace, config: PruningConfig) -> d
         raise InputError(
             f"{session.work.root} holds no Fisher information to choose T_retrain by; no weight moves its answer. Give --t-retrain N"
         )
+    check_training_timesteps(session.trained.config.loss, proposed)
     reason = f"the fewest after which at most {100 * config.share:g} % of the Fisher information is still to come"
     return {"retraining_timesteps": proposed, "chosen_by": reason, "to_come": fisher.to_come}
 

@@ -107,6 +107,7 @@ def _proposed(session: TrainedSession, out: Workspace) -> tuple[int, str]:
     proposal = fisher.proposal()
     if proposal is None or proposal == last:
         raise InputError(f"Fisher information proposes no fewer than the {last} timesteps that there are; give a number with --t-retrain N")
+    check_training_timesteps(session.trained.config.loss, proposal)
     return proposal, "Fisher information on training samples"
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from spikeport.export.common.errors import InputError
+from spikeport.train.neurons.noise import forget_calibration
 
 Scope = Literal["global", "layer"]
 """Weights compete within the network (Frankle and Carbin 2019, section 4, deep networks) or within
@@ -29,6 +30,12 @@ class Retraining:
 
     weights: Mapping[str, torch.Tensor]
     timesteps: int
+
+    def begin(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Give a new module the weights; the optimizer keeps their zeros."""
+        module.load_state_dict(self.weights)
+        forget_calibration(module)
+        keep_zeros(optimizer, prunable(module).values())
 
 
 def prunable(module: nn.Module) -> dict[str, torch.Tensor]:

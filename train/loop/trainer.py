@@ -27,18 +27,17 @@ from spikeport.train.loop.checkpoint import CONFIG, METRICS, Trained, load, save
 from spikeport.train.loop.curves import CURVES, write_curves
 from spikeport.train.loop.deployment import prepare_for_deployment
 from spikeport.train.loop.evaluation import evaluate
-from spikeport.train.loop.masks import Retraining, keep_zeros, prunable
+from spikeport.train.loop.masks import Retraining
 from spikeport.train.loop.resume import STATE, load_state, make_room, save_state
 from spikeport.train.loop.threads import operator_threads
 from spikeport.train.loop.without_spikes import begin_without_spikes
 from spikeport.train.network.build import build
 from spikeport.train.network.spiking import SpikingNetwork
-from spikeport.train.neurons.noise import forget_calibration
 from spikeport.train.ranks.group import ALONE, Ranks, added_once, agree, replicated, share, together, whole
 from spikeport.train.ranks.shares import Share
 from spikeport.train.settings.config import TrainConfig, difference, read_config
 from spikeport.train.settings.methods import METHODS
-from spikeport.train.settings.named_losses import loss_named, share_of_batch
+from spikeport.train.settings.named_losses import check_training_timesteps, loss_named, share_of_batch
 from spikeport.train.settings.optimization import descend, rate_factor, set_rate
 
 
@@ -179,10 +178,9 @@ def _start(config: TrainConfig, dataset: Dataset, accelerator: str, retraining: 
     optimizer = config.optimizer.build(module.parameters())
     run = Run(config, dataset, module, optimizer, place, METHODS[config.method].training_timesteps, ranks)
     if retraining:
+        check_training_timesteps(config.loss, retraining.timesteps)
         run.timesteps = retraining.timesteps
-        module.load_state_dict(retraining.weights)
-        forget_calibration(module)
-        keep_zeros(optimizer, prunable(module).values())
+        retraining.begin(module, optimizer)
     return run
 
 

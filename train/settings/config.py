@@ -159,12 +159,12 @@ class TrainConfig:
                 f"without_spikes_epochs needs batch_norm with method {self.method}, whose thresholds are fixed: "
                 "without it, currents have the scale that ReLU left them"
             )
+        if self.without_spikes_epochs and self.input_code == "rate":
+            raise InputError("without_spikes_epochs sends an image once, which a rate code has no timesteps for; take input_code direct")
         if self.norm_over not in get_args(NormOver):
             raise InputError(f"norm_over {self.norm_over!r} is unknown; choose one of {', '.join(get_args(NormOver))}")
         if not self.batch_norm and (self.tdbn_alpha or self.norm_over != "time"):
             raise InputError("tdbn_alpha and norm_over are BatchNorm's, and batch_norm is false; leave them out")
-        if self.without_spikes_epochs and self.input_code == "rate":
-            raise InputError("without_spikes_epochs sends an image once, which a rate code has no timesteps for; take input_code direct")
         if self.input_code not in ("direct", "rate"):
             raise InputError(f"input_code {self.input_code!r} is unknown; choose direct or rate")
         if self.normalise and self.input_code == "rate":

@@ -14,6 +14,7 @@ from spikeport.train.data import registry as data
 from spikeport.train.loop import checkpoint, resume, trainer
 from spikeport.train.loop.checkpoint import load
 from spikeport.train.loop.evaluation import evaluate
+from spikeport.train.loop.masks import Retraining
 from spikeport.train.network.build import build
 from spikeport.train.network.lowering import lower
 from spikeport.train.neurons.stbp import parametric_lif
@@ -110,6 +111,15 @@ def test_folder_holds_plain_files_only(finished):
 def test_same_seed_same_result_other_seed_another(finished, dataset, tmp_path):
     assert same_run(trainer.train(CONFIG, dataset, tmp_path / "again", progress=False), finished[1])
     assert not same_run(trainer.train(replace(CONFIG, seed=1), dataset, tmp_path / "other", progress=False), finished[1])
+
+
+def test_retraining_for_one_timestep_with_the_kernel_loss_is_refused(dataset, tmp_path):
+    """Whoever chose the number; it would teach silence."""
+    config = defaults_for("digits", method="tssl-bp", arch="8", epochs=1, timesteps=3)
+    again = Retraining(build(config, dataset.task).state_dict(), 1)
+    with pytest.raises(InputError, match="loss kernel wants silence in the first timestep"):
+        trainer.train(config, dataset, tmp_path / "run", progress=False, retraining=again)
+    assert not (tmp_path / "run").exists()
 
 
 def test_weights_alone_are_clipped():
